@@ -100,7 +100,7 @@ func providerKinds() *cobra.Command {
 		func(*cobra.Command) {},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {
 			var rows [][]any
-			for _, k := range o.Supply.Kinds() {
+			for _, k := range o.ProviderAccounts.Kinds() {
 				rows = append(rows, []any{k.Word, k.Name, ""})
 				for _, name := range slices.Sorted(maps.Keys(k.Settings)) {
 					rows = append(rows, []any{"", "", name + ": " + k.Settings[name]})
@@ -110,7 +110,7 @@ func providerKinds() *cobra.Command {
 			for _, name := range slices.Sorted(maps.Keys(provideraccount.Common)) {
 				rows = append(rows, []any{"", "", name + ": " + provideraccount.Common[name]})
 			}
-			return out.print(cmd.OutOrStdout(), o.Supply.Kinds(), []any{"KIND", "NAME", "SETTINGS"}, rows)
+			return out.print(cmd.OutOrStdout(), o.ProviderAccounts.Kinds(), []any{"KIND", "NAME", "SETTINGS"}, rows)
 		},
 	)
 }
@@ -160,7 +160,7 @@ func providerList() *cobra.Command {
 		"List provider accounts; API keys are not shown",
 		func(*cobra.Command) {},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {
-			all, err := o.Supply.List(cmd.Context(), o.DB)
+			all, err := o.ProviderAccounts.List(cmd.Context(), o.DB)
 			if err != nil {
 				return err
 			}

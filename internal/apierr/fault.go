@@ -53,7 +53,8 @@ type Error struct {
 	Message string
 	// Details are further facts by name, shown as they are; nil for none.
 	Details map[string]any
-	// RetryAfter is how long to wait before the same call may succeed; 0 where waiting does not help.
+	// RetryAfter is how long to wait before the same call may succeed; 0 where waiting does not
+	// help.
 	RetryAfter time.Duration
 	// Cause is what happened inside. It is logged and never shown.
 	Cause error
@@ -75,9 +76,11 @@ func New(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Full returns LIMIT_REACHED: whose has most of what already, which is the name in details, and the message says what to do.
+// Full returns LIMIT_REACHED: whose has most of what already, which is the name in details, and the
+// message says what to do.
 func Full(what string, most int, format string, args ...any) *Error {
-	return &Error{Code: LimitReached, Message: fmt.Sprintf(format, args...), Details: map[string]any{"limit": most, "of": what}}
+	return &Error{Code: LimitReached, Message: fmt.Sprintf(format, args...),
+		Details: map[string]any{"limit": most, "of": what}}
 }
 
 // CodeOf returns the code of the first fault.Error in err's chain, or Internal

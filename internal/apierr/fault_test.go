@@ -9,7 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 )
 
-func TestInvalidNamesEveryFault(t *testing.T) {
+func TestInvalidListsEveryError(t *testing.T) {
 	if err := apierr.Invalid(nil).OrNil(); err != nil {
 		t.Fatalf("no fields gave %v", err)
 	}
@@ -19,7 +19,7 @@ func TestInvalidNamesEveryFault(t *testing.T) {
 	}
 }
 
-func TestCodeOfLooksThroughWrapping(t *testing.T) {
+func TestCodeOfUnwraps(t *testing.T) {
 	inner := apierr.New(apierr.NotFound, "No such deployment.")
 	if got := apierr.CodeOf(fmt.Errorf("get: %w", inner)); got != apierr.NotFound {
 		t.Errorf("code %s", got)

@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Characters that choose the form of the one before them: of an emoji, the colored and the plain one.
+// Characters that choose the form of the one before them: of an emoji, the colored and the plain
+// one.
 const variationEmoji, variationPlain = '\uFE0F', '\uFE0E'
 
 // Joiners of letters and emoji, which are drawn as nothing.
@@ -19,8 +20,8 @@ var joined = []*unicode.RangeTable{
 	unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam, unicode.Sinhala, unicode.Khmer, unicode.Myanmar, unicode.Tibetan,
 }
 
-// hidden returns what a character is that people do not see, or that changes what they see around it, as a noun with its article; ""
-// for one that they see. before and after are its neighbors, 0 where there is none.
+// hidden returns what an invisible character is, or one that changes what is displayed around it,
+// as a noun with its article; "" for a visible one. before and after are its neighbors, 0 for none.
 func hidden(before, r, after rune) string {
 	switch {
 	case r == '\n' || r == '\r' || unicode.In(r, unicode.Zl, unicode.Zp):
@@ -34,7 +35,8 @@ func hidden(before, r, after rune) string {
 	case unicode.Is(unicode.Co, r):
 		return "a private-use character"
 	case r == variationEmoji || r == variationPlain:
-		if before != 0 && (unicode.In(before, unicode.S, unicode.Nd, unicode.P) || r == variationEmoji && before == joiner) && !unicode.IsSpace(before) {
+		if before != 0 && (unicode.In(before, unicode.S, unicode.Nd, unicode.P) ||
+			r == variationEmoji && before == joiner) && !unicode.IsSpace(before) {
 			return ""
 		}
 		return "an invisible character"
@@ -42,11 +44,13 @@ func hidden(before, r, after rune) string {
 		if unicode.In(before, joined...) && unicode.In(after, joined...) {
 			return ""
 		}
-		if r == joiner && unicode.In(before, unicode.So, unicode.Sk, unicode.Variation_Selector) && unicode.Is(unicode.So, after) {
+		if r == joiner && unicode.In(before, unicode.So, unicode.Sk, unicode.Variation_Selector) &&
+			unicode.Is(unicode.So, after) {
 			return "" // one emoji of several
 		}
 		return "an invisible character"
-	case unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point), r == '\u2800':
+	case unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point),
+		r == '\u2800':
 		return "an invisible character"
 	case !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Zs):
 		return "an unassigned character"
@@ -54,7 +58,8 @@ func hidden(before, r, after rune) string {
 	return ""
 }
 
-// findHidden returns the first hidden character of a text, where it is, counted from 1, and what it is; "" where there is none.
+// findHidden returns the first hidden character of a text, its position from 1, and what it is; ""
+// for none.
 func findHidden(text string) (r rune, at int, what string) {
 	runes := []rune(text)
 	neighbor := func(i int) rune {
@@ -71,7 +76,8 @@ func findHidden(text string) (r rune, at int, what string) {
 	return 0, 0, ""
 }
 
-// Hidden returns what is wrong with the characters of a text as the end of a sentence; "" for a good one.
+// Hidden returns what is wrong with the characters of a text, as the end of a sentence; "" for
+// nothing.
 func Hidden(text string) string {
 	if !utf8.ValidString(text) {
 		return "is not valid UTF-8 text."
@@ -82,8 +88,8 @@ func Hidden(text string) string {
 	return ""
 }
 
-// CheckText returns what is wrong with a text that people or agents read beside others and that may be empty, such as a description or
-// a note, as faults of that field: more than most characters, or one that is hidden or breaks the line.
+// CheckText returns what is wrong with an optional text such as a description, as errors of that
+// field: more than the maximum of characters, or one that is hidden or breaks the line.
 func CheckText(field, text string, most int) []FieldError {
 	wrong := Hidden(text)
 	if n := utf8.RuneCountInString(text); n > most {
@@ -95,12 +101,12 @@ func CheckText(field, text string, most int) []FieldError {
 	return []FieldError{{Field: field, Message: wrong}}
 }
 
-// Printable reports whether the text is UTF-8 in one line without any character that people do not see or that changes
-// what is displayed around it.
+// Printable reports whether the text is UTF-8 in one line without invisible characters, and without
+// those that change what is displayed around them.
 func Printable(text string) bool { return Hidden(text) == "" }
 
-// Visible is the text without what people do not see, for texts that come from outside and are taken as they come. A line break is
-// a space in it.
+// Visible returns the text without invisible characters, for texts from outside. A line break
+// becomes a space.
 func Visible(text string) string {
 	runes := []rune(strings.ToValidUTF8(text, ""))
 	var out strings.Builder

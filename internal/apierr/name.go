@@ -7,14 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// MaxNameLength is the most characters that CheckName accepts.
+// MaxNameLength is the maximum length that CheckName accepts.
 const MaxNameLength = 64
 
-// CheckName returns what is wrong with the name of anything that a tenant names, as faults of that field, and nil for a good
-// one: 1 to 64 characters of UTF-8 that people see, with no space at either end. Names are shown in tables and terminals and read by
-// agents: a name must not change what is displayed around it, nor say to a program what people do not see. So control, format,
-// tag, private-use and unassigned characters are refused, with the character and its place; so are marks at the beginning, which would be drawn
-// on what stands before the name. Joiners count as seen within the scripts and emoji that are written with them.
+// CheckName returns what is wrong with a name that a tenant chooses, as errors of that field, or
+// nil: it must have 1 to 64 visible characters of UTF-8, with no space at either end. Names are
+// shown in tables and terminals and read by agents, so a name must not change what is displayed
+// around it, nor contain hidden instructions. Control, format, tag, private-use and unassigned
+// characters are refused, with the character and its position. So are marks at the beginning, which
+// would be drawn on the text before. Joiners are visible within the scripts and emoji that use
+// them.
 func CheckName(field, name string) []FieldError {
 	one := func(format string, args ...any) []FieldError {
 		return []FieldError{{Field: field, Message: fmt.Sprintf(format, args...)}}

@@ -12,7 +12,9 @@ import (
 )
 
 func TestCheckName(t *testing.T) {
-	for _, good := range []string{"a", "my laptop", "训练", "naïve 🤖", "it's <b>", strings.Repeat("é", 64), "❤️", "👩🏽\u200d🔬", "👩\u200d❤️\u200d👨", "1️⃣", "می\u200cخواهم", "क्\u200dष", "Zoë", "Ω≈ç√", "東京　三号", "한국어", "ไทย", "e\u0301te\u0301", "x\u00a0y"} {
+	for _, good := range []string{"a", "my laptop", "训练", "naïve 🤖", "it's <b>", strings.Repeat("é", 64), "❤️",
+		"👩🏽\u200d🔬", "👩\u200d❤️\u200d👨", "1️⃣", "می\u200cخواهم", "क्\u200dष", "Zoë", "Ω≈ç√", "東京　三号", "한국어", "ไทย",
+		"e\u0301te\u0301", "x\u00a0y"} {
 		if f := apierr.CheckName("name", good); f != nil {
 			t.Errorf("%q: %v", good, f)
 		}
@@ -64,10 +66,11 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
-func TestEveryHiddenCharacterIsRefusedOrHasItsPlace(t *testing.T) {
+func TestHiddenCharactersAreRefused(t *testing.T) {
 	taken := map[rune]bool{}
 	for r := rune(0); r <= unicode.MaxRune; r++ {
-		if !utf8.ValidRune(r) || (r >= 0x40000 && r%251 != 0 && (r < 0xE0000 || r > 0xE1000)) { // the planes of private and no characters: some of them
+		// the planes of private and no characters: some of them
+		if !utf8.ValidRune(r) || (r >= 0x40000 && r%251 != 0 && (r < 0xE0000 || r > 0xE1000)) {
 			continue
 		}
 		seen := unicode.IsPrint(r) || unicode.Is(unicode.Zs, r) // letters, marks, numbers, punctuation, symbols, spaces
@@ -92,7 +95,9 @@ func TestCheckText(t *testing.T) {
 	if f := apierr.CheckText("note", "", 3); f != nil {
 		t.Errorf("%v", f)
 	}
-	for bad, want := range map[string]string{"abcd": "has 4 characters; at most 3 are allowed.", "a\u200b": "has an invisible character in it, U+200B at position 2; remove it.", "\xff": "is not valid UTF-8 text."} {
+	for bad, want := range map[string]string{"abcd": "has 4 characters; at most 3 are allowed.",
+		"a\u200b": "has an invisible character in it, U+200B at position 2; remove it.",
+		"\xff":    "is not valid UTF-8 text."} {
 		if f := apierr.CheckText("note", bad, 3); len(f) != 1 || f[0].Field != "note" || f[0].Message != want {
 			t.Errorf("%q: %v", bad, f)
 		}
@@ -100,7 +105,9 @@ func TestCheckText(t *testing.T) {
 }
 
 func TestVisible(t *testing.T) {
-	for in, want := range map[string]string{"a\u200bb\U000E0041": "ab", "two\nlines\tand\u2028more": "two lines and more", "a\x1b[31m\xff": "a[31m", "❤️ 👩\u200d🔬": "❤️ 👩\u200d🔬", "\u202eabc": "abc"} {
+	for in, want := range map[string]string{"a\u200bb\U000E0041": "ab",
+		"two\nlines\tand\u2028more": "two lines and more", "a\x1b[31m\xff": "a[31m", "❤️ 👩\u200d🔬": "❤️ 👩\u200d🔬",
+		"\u202eabc": "abc"} {
 		if got := apierr.Visible(in); got != want || !apierr.Printable(got) {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}

@@ -2,14 +2,14 @@ package apierr
 
 import "strings"
 
-// Nearest returns the known word that was probably meant by name, for "Did you mean …?". It returns "" where none is
-// within two slips of it.
+// Nearest returns the known word that name probably means, for "Did you mean …?", or "" if none
+// differs by at most two typos.
 func Nearest(name string, known []string) string {
 	if len(name) > 64 {
 		return ""
 	}
 	fold := func(s string) string { return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s)) }
-	best, least := "", 3 // at most two slips
+	best, least := "", 3 // at most two typos
 	for _, k := range known {
 		if d := distance(fold(name), fold(k)); d < least && d < len(k)/2+1 {
 			best, least = k, d
@@ -18,7 +18,7 @@ func Nearest(name string, known []string) string {
 	return best
 }
 
-// distance counts the letters to insert, drop, change or swap with the next one to make b of a.
+// distance returns how many letters to insert, delete, change or swap to turn a into b.
 func distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

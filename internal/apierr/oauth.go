@@ -1,7 +1,7 @@
 package apierr
 
-// The error codes of the two OAuth endpoints of device authorization, as RFC 6749 section 5.2 and RFC 8628 section 3.5
-// spell them. The other endpoints do not use them.
+// The error codes of the two OAuth endpoints of device authorization, as RFC 6749 section 5.2 and
+// RFC 8628 section 3.5 spell them. The other endpoints do not use them.
 const (
 	AuthorizationPending   Code = "authorization_pending"
 	SlowDown               Code = "slow_down"

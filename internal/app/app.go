@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -31,6 +32,7 @@ import (
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
+	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
@@ -44,58 +46,56 @@ import (
 )
 
 const (
-	// workers is how many jobs run beside each other; most of their time they wait for a provider.
+	// workers is how many jobs run at once. Most of the time they wait for a provider.
 	workers = 16
-	// shutdownTime is how long requests may go on after the server was asked to stop.
+	// shutdownTime is how long requests may continue after the server is stopped.
 	shutdownTime = 10 * time.Second
-	// backgroundTime is how long the jobs that are under way may take to end then.
+	// backgroundTime is how long running jobs may continue then.
 	backgroundTime = 8 * time.Second
-	// flushTime is how long the last uses of API keys may take to be written then.
+	// flushTime is how long writing the last uses of API keys may take then.
 	flushTime = 3 * time.Second
-	// StopTime is how long all that takes at most, whatever hangs. Service managers kill after half a minute or more.
+	// StopTime is the maximum duration of all that. Service managers kill after half a minute or
+	// more.
 	StopTime = 25 * time.Second
-	// rereadEvery is how often the catalogue is compared with what other replicas wrote.
+	// rereadEvery is how often the catalog is reloaded, for changes by other replicas.
 	rereadEvery = 3 * time.Second
-	// lookEvery is how often another replica's events are looked for, for the streams of this one.
-	lookEvery = time.Second
-	// flushEvery is how often the last uses of API keys are written and expired device authorizations deleted.
+	// pollEvery is how often the events of other replicas are polled, for the streams of this one.
+	pollEvery = time.Second
+	// flushEvery is how often the last uses of API keys are written and expired device
+	// authorizations deleted.
 	flushEvery = 30 * time.Second
-	// firstAnswer is how long Run waits for the providers before it listens; simulated ones answer from memory, so that
-	// only a machine with much else to do takes firstSimulated.
+	// firstAnswer is how long Run waits for the providers before it listens. Simulated ones answer
+	// from memory, so only a busy machine takes firstSimulated.
 	firstAnswer, firstSimulated = 500 * time.Millisecond, 5 * time.Second
 )
 
-// App is the built house, not started yet.
+// App is the wired server, not started yet.
 type App struct {
 	*Operator
-	c     Config
+	cfg   Config
 	world *sim.World // nil without Sim
-	// unisolated tells that its machines are not isolated from this computer.
+	// unisolated is true if its machines are not isolated from this computer.
 	unisolated bool
 	// simulator is nil without Sim.
 	simulator *simulator
-	catalog   *catalog.Catalog
-	// deployments and meter are for Deployments and Meter.
-	deployments *deployment.Service
-	meter       *meter.Service
-	begin       []func(context.Context) error // leave the jobs behind that look round for ever
-	runner      *job.Runner
-	handler     http.Handler
+	services  services
+	runner    *job.Runner
+	handler   http.Handler
 	// demoEmail is set before the server answers; "" without a demo account.
 	demoEmail string
 	metrics   *prometheus.Registry
-	rounds    *rounds
+	loops     *loops
 	claimLost chan error // that another server has the simulator's lease
 	closers   []func() error
 }
 
-// Open builds every room on the database and the providers. The result must be closed.
+// Open opens the database and the providers and wires the server. The result must be closed.
 func Open(ctx context.Context, c Config) (*App, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data directory: %w", err)
+		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
 	unlock, err := lockDir(c.DataDir)
 	if err != nil {
@@ -105,124 +105,203 @@ func Open(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}
-	a := &App{Operator: o, c: c, metrics: prometheus.NewRegistry(), rounds: newRounds(time.Now), claimLost: make(chan error, 1), closers: []func() error{unlock, o.Close}}
+	a := &App{
+		Operator: o, cfg: c, metrics: prometheus.NewRegistry(), loops: newLoops(time.Now),
+		claimLost: make(chan error, 1),
+		closers:   []func() error{unlock, o.Close},
+	}
 	if err := a.build(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
 
+// settings are the parts of the configuration that are parsed.
+type settings struct {
+	markup  map[string]int64
+	proxies []netip.Prefix
+	public  *url.URL
+	oidc    *oidc.Client
+}
+
+func (c Config) parse() (s settings, err error) {
+	if s.markup, err = parseMarkup(c.Markup); err != nil {
+		return s, err
+	}
+	if s.proxies, err = parseNetworks(c.TrustedProxies); err != nil {
+		return s, err
+	}
+	if s.public, err = parsePublicURL(c.PublicURL); err != nil {
+		return s, err
+	}
+	s.oidc, err = c.identityProvider(s.public)
+	return s, err
+}
+
+// services are what the server has beside the services that operator commands use.
+type services struct {
+	providers   *provider.Registry
+	catalog     *catalog.Catalog
+	meter       *meter.Service
+	keys        *sshkey.Service
+	volumes     *volume.Service
+	quotes      *quote.Service
+	deployments *deployment.Service
+	pastDue     *pastdue.Service
+	answers     *idempotency.Service
+}
+
+// build wires the server: providers, services, background jobs, the API and the metrics.
 func (a *App) build(ctx context.Context) error {
-	c, log := a.c, a.c.Log
 	if by := crashpoint.Skew(); by != 0 {
-		log.WarnContext(ctx, "this server reads its machine's clock wrong on purpose, as its environment says; that is for tests only", crashpoint.SkewVariable, by)
+		a.cfg.Log.WarnContext(ctx,
+			"this server misreads its machine's clock, as an environment variable for tests says",
+			crashpoint.SkewVariable, by)
 	}
-	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	configured, err := a.suppliers(ctx)
+	a.metrics.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	set, err := a.cfg.parse()
 	if err != nil {
-		return err
-	}
-	var simulated []provider.Provider
-	if c.Sim {
-		if err := a.claimDatabase(ctx); err != nil {
-			return err
-		}
-		machines := sim.ListenSSH
-		if c.SimMachines == "banner" {
-			machines = sim.ListenBanner
-		}
-		if machines == sim.ListenSSH {
-			if a.unisolated, err = unisolated(ctx, c); err != nil {
-				return err
-			}
-		}
-		world, err := sim.Open(ctx, sim.Config{
-			Dir: filepath.Join(c.DataDir, "sim"), Clock: a.Clock, Log: log, Listen: machines, Unisolated: a.unisolated,
-		})
-		if err != nil {
-			return fmt.Errorf("open the simulator: %w", err)
-		}
-		a.world = world
-		a.closers = append(a.closers, world.Close)
-		simulated = world.Providers()
-	}
-	all := together(append(simulated, c.Providers...), configured)
-	if len(all) == 0 {
-		log.WarnContext(ctx, "there is no provider, so nothing is sold: connect a cloud with `billetd provider add`, or try --sim")
-	}
-	set := provider.NewRegistry(all...)
-	if err := a.tellForsaken(ctx, set); err != nil {
 		return err
 	}
 	limiter, err := a.limiter()
 	if err != nil {
 		return err
 	}
-	markup, err := parseMarkup(c.Markup)
+	providers, configured, err := a.providers(ctx)
 	if err != nil {
 		return err
 	}
-	proxies, err := parseNetworks(c.TrustedProxies)
+	a.services = a.buildServices(providers, markups(set.markup, configured))
+	a.buildRunner()
+	a.buildHandler(set, limiter)
+	gauges := newGauges(a.DB, a.cfg.Log, a.Clock, a.loops, a.Issues, a.services.deployments)
+	a.metrics.MustRegister(a.skew.gauge(), gauges)
+	return a.services.catalog.Load(ctx)
+}
+
+// providers opens the simulator and the configured providers.
+func (a *App) providers(ctx context.Context) (*provider.Registry, []provideraccount.Opened, error) {
+	configured, err := a.openAccounts(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	m := meter.New(meter.Config{DB: a.DB, Wallet: a.Wallet, Events: a.Events, Jobs: a.Jobs})
-	a.catalog = catalog.New(catalog.Config{DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: set, Jobs: a.Jobs, Log: log, Markup: markups(markup, configured), OwnMarkups: a.Accounts.Markups})
-	keys := sshkey.New(sshkey.Config{DB: a.DB, IDs: a.IDs})
-	volumes := volume.New(volume.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, Meter: m, Wallet: a.Wallet, Providers: set, Events: a.Events, Issues: a.Issues, Jobs: a.Jobs,
+	var simulated []provider.Provider
+	if a.cfg.Sim {
+		if simulated, err = a.openSimulator(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	all := merge(append(simulated, a.cfg.Providers...), configured)
+	if len(all) == 0 {
+		a.cfg.Log.WarnContext(ctx,
+			"no provider is connected, so there are no offers: add one with `billetd provider add`, or try --sim")
+	}
+	registry := provider.NewRegistry(all...)
+	return registry, configured, a.warnOrphanedProviders(ctx, registry)
+}
+
+func (a *App) openSimulator(ctx context.Context) ([]provider.Provider, error) {
+	if err := a.claimDatabase(ctx); err != nil {
+		return nil, err
+	}
+	listen := sim.ListenBanner
+	if a.cfg.SimMachines != "banner" {
+		listen = sim.ListenSSH
+		var err error
+		if a.unisolated, err = unisolated(ctx, a.cfg); err != nil {
+			return nil, err
+		}
+	}
+	world, err := sim.Open(ctx, sim.Config{
+		Dir: filepath.Join(a.cfg.DataDir, "sim"), Clock: a.Clock, Log: a.cfg.Log, Listen: listen,
+		Unisolated: a.unisolated,
 	})
-	quotes := quote.New(a.IDs)
+	if err != nil {
+		return nil, fmt.Errorf("open the simulator: %w", err)
+	}
+	a.world = world
+	a.closers = append(a.closers, world.Close)
+	return world.Providers(), nil
+}
+
+func (a *App) buildServices(providers *provider.Registry, markup func(slug string) int64) services {
+	c, log := a.cfg, a.cfg.Log
+	s := services{
+		providers: providers,
+		meter:     meter.New(meter.Config{DB: a.DB, Wallet: a.Wallet, Events: a.Events, Jobs: a.Jobs}),
+		catalog: catalog.New(catalog.Config{
+			DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: providers, Jobs: a.Jobs, Log: log, Markup: markup,
+			OwnMarkups: a.Accounts.Markups,
+		}),
+		keys:    sshkey.New(sshkey.Config{DB: a.DB, IDs: a.IDs}),
+		quotes:  quote.New(a.IDs),
+		answers: idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock}),
+	}
+	s.volumes = volume.New(volume.Config{
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: s.catalog, Meter: s.meter, Wallet: a.Wallet,
+		Providers: providers, Events: a.Events, Issues: a.Issues, Jobs: a.Jobs,
+	})
 	probe := c.Probe
 	if probe == nil {
 		probe = provider.ProbeSSH
 	}
-	deployments := deployment.New(deployment.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: a.catalog, SSHKeys: keys, Volumes: volumes, Wallet: a.Wallet, Meter: m,
-		Events: a.Events, Issues: a.Issues, Jobs: a.Jobs, Providers: set, Quotes: quotes, Probe: probe, Secrets: a.secrets,
+	s.deployments = deployment.New(deployment.Config{
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: s.catalog, SSHKeys: s.keys, Volumes: s.volumes,
+		Wallet: a.Wallet, Meter: s.meter, Events: a.Events, Issues: a.Issues, Jobs: a.Jobs, Providers: providers,
+		Quotes: s.quotes, Probe: probe, Secrets: a.secrets,
 	})
-	a.deployments, a.meter = deployments, m
-	terms := pastdue.Terms{Grace: c.PastDueGrace, KeepVolumes: c.PastDueKeepVolumes}
-	debts := pastdue.New(pastdue.Config{DB: a.DB, Wallet: a.Wallet, Deployments: deployments, Volumes: volumes, Events: a.Events, Terms: terms})
-	answers := idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock})
-	public, err := parsePublicURL(c.PublicURL)
-	if err != nil {
-		return err
-	}
-	identity, err := c.identityProvider(public)
-	if err != nil {
-		return err
-	}
-	a.runner = job.NewRunner(job.Config{DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: db.Time, Log: log, Workers: workers})
-	a.runner.TakeOnlyWhile(a.skew.within)
-	var travel *httpapi.Simulator
-	if a.world != nil {
-		a.simulator = &simulator{dir: c.DataDir, clock: a.simulated, runner: a.runner, world: a.world}
-		travel = a.simulator.forAPI()
-	}
-	a.handler = httpapi.New(httpapi.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: log, Registry: a.metrics, Limiter: limiter, Accounts: a.Accounts, Audit: a.Audit, Catalog: a.catalog, SSHKeys: keys,
-		Wallet: a.Wallet, Meter: m, Volumes: volumes, Deployments: deployments, Quotes: quotes, Events: a.Events, Webhooks: a.Webhooks, Issues: a.Issues, Operator: a.Desk, Idempotency: answers, Version: c.Version, TrustedProxies: proxies,
-		PublicURL: public, OIDC: identity, DemoEmail: func() string { return a.demoEmail },
-		Elsewhere: dashboard.New().Serve, Simulator: travel, Serves: a.serves, PastDueTerms: terms,
+	s.pastDue = pastdue.New(pastdue.Config{
+		DB: a.DB, Wallet: a.Wallet, Deployments: s.deployments, Volumes: s.volumes, Events: a.Events,
+		Terms: c.pastDueTerms(),
 	})
-	a.metrics.MustRegister(a.skew.gauge(), newGauges(a.DB, log, a.Clock, a.rounds, a.Issues, deployments))
-	a.begin = []func(context.Context) error{a.catalog.Start, deployments.StartWatching, volumes.StartWatching, a.startPurge}
-	a.runner.Handle(deployment.KindReconcile, deployments.Reconcile)
-	a.runner.Handle(volume.KindVolume, volumes.Reconcile)
-	a.runner.Handle(meter.KindSweep, m.Sweep)
-	a.runner.Handle(meter.KindPastDue, debts.Reconcile)
-	a.runner.HandlePeriodic(catalog.KindSync, a.catalog.Sync)
-	a.runner.HandlePeriodic(deployment.KindWatch, deployments.Watch)
-	a.runner.HandlePeriodic(volume.KindWatch, volumes.Watch)
-	a.runner.Handle(issue.KindEnd, issue.NewRemover(issue.RemoverConfig{DB: a.DB, Clock: a.Clock, Issues: a.Issues, Providers: set}).End)
-	a.runner.HandlePeriodic(idempotency.KindPurge, answers.Purge)
-	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
-	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
-	return a.catalog.Load(ctx)
+	return s
 }
 
-// identityProvider is nil where none is set up.
+func (c Config) pastDueTerms() pastdue.Terms {
+	return pastdue.Terms{Grace: c.PastDueGrace, KeepVolumes: c.PastDueKeepVolumes}
+}
+
+// buildRunner registers the handlers of background jobs.
+func (a *App) buildRunner() {
+	s := a.services
+	a.runner = job.NewRunner(job.Config{
+		DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: db.Time, Log: a.cfg.Log, Workers: workers,
+	})
+	a.runner.TakeOnlyWhile(a.skew.within)
+	remover := issue.NewRemover(issue.RemoverConfig{DB: a.DB, Clock: a.Clock, Issues: a.Issues, Providers: s.providers})
+	a.runner.Handle(deployment.KindReconcile, s.deployments.Reconcile)
+	a.runner.Handle(volume.KindVolume, s.volumes.Reconcile)
+	a.runner.Handle(meter.KindSweep, s.meter.Sweep)
+	a.runner.Handle(meter.KindPastDue, s.pastDue.Reconcile)
+	a.runner.Handle(issue.KindEnd, remover.End)
+	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
+	a.runner.HandlePeriodic(catalog.KindSync, s.catalog.Sync)
+	a.runner.HandlePeriodic(deployment.KindWatch, s.deployments.Watch)
+	a.runner.HandlePeriodic(volume.KindWatch, s.volumes.Watch)
+	a.runner.HandlePeriodic(idempotency.KindPurge, s.answers.Purge)
+	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
+}
+
+func (a *App) buildHandler(set settings, limiter ratelimit.Limiter) {
+	s := a.services
+	var simulation *httpapi.Simulator
+	if a.world != nil {
+		a.simulator = &simulator{dir: a.cfg.DataDir, clock: a.simulated, runner: a.runner, world: a.world}
+		simulation = a.simulator.forAPI()
+	}
+	a.handler = httpapi.New(httpapi.Config{
+		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
+		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
+		Volumes: s.volumes, Deployments: s.deployments, Quotes: s.quotes, Events: a.Events, Webhooks: a.Webhooks,
+		Issues: a.Issues, Operator: a.Console, Idempotency: s.answers, Version: a.cfg.Version,
+		TrustedProxies: set.proxies,
+		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demoEmail },
+		Elsewhere: dashboard.New().Serve, Simulator: simulation, Serves: a.serves, PastDueTerms: a.cfg.pastDueTerms(),
+	})
+}
+
+// identityProvider returns nil if none is configured.
 func (c Config) identityProvider(public *url.URL) (*oidc.Client, error) {
 	if c.OIDCIssuer == "" {
 		return nil, nil
@@ -242,10 +321,10 @@ func (c Config) identityProvider(public *url.URL) (*oidc.Client, error) {
 }
 
 func (a *App) limiter() (ratelimit.Limiter, error) {
-	if a.c.RedisURL == "" {
+	if a.cfg.RedisURL == "" {
 		return ratelimit.NewMemory(time.Now), nil
 	}
-	l, err := redislimit.New(redislimit.Config{URL: a.c.RedisURL, Log: a.c.Log, Now: time.Now})
+	l, err := redislimit.New(redislimit.Config{URL: a.cfg.RedisURL, Log: a.cfg.Log, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -253,8 +332,8 @@ func (a *App) limiter() (ratelimit.Limiter, error) {
 	return l, nil
 }
 
-// startPurge has kept answers, and deliveries of webhooks, forgotten from now on when their time is over.
-func (a *App) startPurge(ctx context.Context) error {
+// startPurges enqueues the periodic deletion of old answers and webhook deliveries.
+func (a *App) startPurges(ctx context.Context) error {
 	return a.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := a.Jobs.Enqueue(ctx, tx, job.NoOwner, idempotency.KindPurge, idempotency.Fleet, tx.Now); err != nil {
 			return err
@@ -263,7 +342,7 @@ func (a *App) startPurge(ctx context.Context) error {
 	})
 }
 
-// Close gives back what Open took. Simulated machines go on running.
+// Close releases what Open acquired. Simulated machines keep running.
 func (a *App) Close() error {
 	var errs []error
 	for i := len(a.closers) - 1; i >= 0; i-- {
@@ -272,24 +351,25 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// Started is what Run tells once the server answers.
+// Started describes the server once it answers.
 type Started struct {
-	// URL is where the API is.
+	// URL is the address of the API.
 	URL string
-	// MetricsURL is where the metrics are, or "".
+	// MetricsURL is the address of the metrics, or "".
 	MetricsURL string
-	// Unisolated tells that simulated machines are not isolated from this computer.
+	// Unisolated is true if simulated machines are not isolated from this computer.
 	Unisolated bool
-	// Demo is how to use the demo account; nil without Config.Demo.
+	// Demo is the demo account; nil without Config.Demo.
 	Demo *Demo
-	// DemoFile is where that stands.
+	// DemoFile is the file with the demo account.
 	DemoFile string
 }
 
-// Run serves until the context ends, then stops in order. started is called once, when the server answers.
+// Run serves until the context ends, then stops in order. started is called once, when the server
+// answers.
 func (a *App) Run(ctx context.Context, started func(Started)) error {
 	SetMemory()
-	l, err := net.Listen("tcp", a.c.Listen)
+	l, err := net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w; is another server running? Choose another --listen", err)
 	}
@@ -297,7 +377,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	s := Started{URL: "http://" + reachable(l.Addr()), Unisolated: a.unisolated}
 	servers := []*http.Server{a.server(a.handler)}
 	listeners := []net.Listener{rest.Guard(servers[0], l)}
-	if a.c.MetricsListen != "" {
+	if a.cfg.MetricsListen != "" {
 		ml, err := a.listenMetrics(ctx)
 		if err != nil {
 			return err
@@ -309,31 +389,35 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		s.MetricsURL = "http://" + ml.Addr().String() + "/metrics"
 	}
 	if a.world != nil {
-		sl, err := listenSocket(a.c.DataDir)
+		sl, err := listenSocket(a.cfg.DataDir)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = os.Remove(filepath.Join(a.c.DataDir, socketFile)) }()
+		defer func() { _ = os.Remove(filepath.Join(a.cfg.DataDir, socketFile)) }()
 		defer func() { _ = sl.Close() }()
 		operator := a.server(socketHandler(a.simulator))
 		operator.WriteTimeout = 0 // a year with many machines takes its time
 		servers, listeners = append(servers, operator), append(listeners, sl)
 	}
-	if a.c.Demo {
-		d, err := ensureDemo(ctx, a.Operator, a.c.DataDir, s.URL)
+	if a.cfg.Demo {
+		d, err := ensureDemo(ctx, a.Operator, a.cfg.DataDir, s.URL)
 		if err != nil {
-			return fmt.Errorf("make the demo account: %w", err)
+			return fmt.Errorf("create the demo account: %w", err)
 		}
 		a.demoEmail = d.Email
-		s.Demo, s.DemoFile = &d, filepath.Join(a.c.DataDir, demoFile)
+		s.Demo, s.DemoFile = &d, filepath.Join(a.cfg.DataDir, demoFile)
 	}
-	for _, begin := range a.begin {
-		if err := begin(ctx); err != nil {
+	for _, start := range []func(context.Context) error{
+		a.services.catalog.Start, a.services.deployments.StartWatching, a.services.volumes.StartWatching, a.startPurges,
+	} {
+		if err := start(ctx); err != nil {
 			return err
 		}
 	}
 
-	if a.world != nil || a.DB.Engine() == db.SQLite { // the lock on the data directory, or on the database, says that nobody else is at work
+	// With the simulator or SQLite, a lock on the database or the data directory excludes other
+	// servers.
+	if a.world != nil || a.DB.Engine() == db.SQLite {
 		if err := a.runner.TakeOver(ctx); err != nil {
 			return err
 		}
@@ -352,52 +436,55 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 			}
 		})
 	}
-	debug.FreeOSMemory() // migrations and the demo account's password took much that is not needed again
-	a.c.Log.InfoContext(ctx, "serving", "url", s.URL, "database", a.DB.Engine(), "sim", a.c.Sim, "metrics", s.MetricsURL, "clock_ahead", time.Duration(a.skew.ahead.Load()))
+	debug.FreeOSMemory() // migrations and hashing the demo account's password needed much memory
+	a.cfg.Log.InfoContext(ctx, "serving", "url", s.URL, "database", a.DB.Engine(), "sim", a.cfg.Sim, "metrics",
+		s.MetricsURL, "clock_ahead", time.Duration(a.skew.ahead.Load()))
 	started(s)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	case err = <-a.claimLost:
 	}
-	a.c.Log.InfoContext(ctx, "stopping")
-	a.Events.EndWatches() // who waits for a deployment is answered now
+	a.cfg.Log.InfoContext(ctx, "stopping")
+	a.Events.EndWatches() // clients that wait for a deployment are answered now
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	for _, server := range servers {
 		e := server.Shutdown(grace)
-		if errors.Is(e, context.DeadlineExceeded) { // as promised, and no fault of the server's
-			a.c.Log.WarnContext(ctx, "requests that took longer were cut off", "after", shutdownTime)
+		if errors.Is(e, context.DeadlineExceeded) { // as intended, and no error
+			a.cfg.Log.WarnContext(ctx, "interrupted the remaining requests", "after", shutdownTime)
 			e = nil
 		}
 		err = errors.Join(err, e, server.Close())
 	}
 	stop()
 	a.await(ctx, &wg)
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime) // the requests may have used up theirs
+	// the requests may have used their whole time
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
 	return errors.Join(err, a.Accounts.FlushLastUse(last))
 }
 
-// startLoops starts what goes on in the background until the context ends.
+// startLoops starts the background loops, which run until the context ends.
 func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	loop := func(d time.Duration, what string, f func(context.Context) error) {
-		a.rounds.begin(what, d, nil)
-		wg.Go(func() { a.rounds.every(ctx, d, a.c.Log, what, f) })
+		a.loops.begin(what, d, nil)
+		wg.Go(func() { a.loops.every(ctx, d, a.cfg.Log, what, f) })
 	}
-	a.rounds.begin("run jobs", 0, a.runner.Alive)
+	a.loops.begin("run jobs", 0, a.runner.Alive)
 	wg.Go(func() { a.runner.Run(ctx) })
 	loop(measureEvery, "measure the clock's skew", a.skew.measure)
-	loop(rereadEvery, "reread the catalogue", a.catalog.Load)
+	loop(rereadEvery, "reload the catalog", a.services.catalog.Load)
 	loop(flushEvery, "write last uses", a.Accounts.FlushLastUse)
-	loop(flushEvery, "forget device authorizations", a.Accounts.ForgetDeviceAuthorizations)
+	loop(flushEvery, "delete expired device authorizations", a.Accounts.ForgetDeviceAuthorizations)
 	if a.DB.Engine() == db.Postgres {
-		loop(lookEvery, "look for other replicas' events", func(ctx context.Context) error { return a.Events.Look(ctx, a.DB) })
+		loop(pollEvery, "poll events of other replicas",
+			func(ctx context.Context) error { return a.Events.Poll(ctx, a.DB) })
 	}
 }
 
-// await waits for what goes on in the background to end, but not for ever: what hangs then hangs in something that does not know of its
-// end, and the process ends without it. Jobs go on elsewhere when their leases end.
+// await waits for background work to end, up to backgroundTime. The process ends without what still
+// hangs then. Jobs continue elsewhere when their leases end.
 func (a *App) await(ctx context.Context, wg *sync.WaitGroup) {
 	ended := make(chan struct{})
 	go func() {
@@ -409,12 +496,12 @@ func (a *App) await(ctx context.Context, wg *sync.WaitGroup) {
 	select {
 	case <-ended:
 	case <-patience.C:
-		a.c.Log.WarnContext(ctx, "background work that did not end was left behind", "after", backgroundTime)
+		a.cfg.Log.WarnContext(ctx, "abandoned background work that did not end", "after", backgroundTime)
 	}
 }
 
-// awaitOffers gives the providers a moment to answer, so that a server that says it serves has something to show: all of them
-// have answered or failed once, or the time is over.
+// awaitOffers waits until all providers have answered or failed once, or the time is over, so that
+// a server that has started has offers.
 func (a *App) awaitOffers(ctx context.Context) {
 	limit := firstAnswer
 	if a.world != nil {
@@ -422,22 +509,23 @@ func (a *App) awaitOffers(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	unheard := func(h catalog.Health) bool { return h.LastSuccessAt == nil && h.LastFailureAt == nil }
-	for slices.ContainsFunc(a.catalog.Health(), unheard) {
+	pending := func(h catalog.Health) bool { return h.LastSuccessAt == nil && h.LastFailureAt == nil }
+	for slices.ContainsFunc(a.services.catalog.Health(), pending) {
 		if (clock.System{}).SleepUntil(ctx, time.Now().Add(5*time.Millisecond)) != nil {
 			return
 		}
 	}
 }
 
-// listenMetrics takes another port where the default one is taken: two servers on one machine are no mistake.
+// listenMetrics uses another port if the default one is taken, as with two servers on one machine.
 func (a *App) listenMetrics(ctx context.Context) (net.Listener, error) {
-	l, err := net.Listen("tcp", a.c.MetricsListen)
-	if err == nil || a.c.MetricsListen != Default().MetricsListen {
+	l, err := net.Listen("tcp", a.cfg.MetricsListen)
+	if err == nil || a.cfg.MetricsListen != Default().MetricsListen {
 		return l, err
 	}
 	if l, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
-		a.c.Log.WarnContext(ctx, "the default port for metrics is taken; another is used", "wanted", a.c.MetricsListen, "address", l.Addr().String())
+		a.cfg.Log.WarnContext(ctx, "the default port for metrics is taken; using another", "wanted",
+			a.cfg.MetricsListen, "address", l.Addr().String())
 	}
 	return l, err
 }
@@ -452,11 +540,12 @@ func (a *App) server(h http.Handler) *http.Server {
 		// OPTIONS * is answered as everything else is.
 		DisableGeneralOptionsHandler: true,
 		MaxHeaderBytes:               64 << 10,
-		ErrorLog:                     slog.NewLogLogger(a.c.Log.Handler(), slog.LevelDebug), // noise of clients that break off
+		// noise of clients that disconnect
+		ErrorLog: slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelDebug),
 	}
 }
 
-// reachable is an address that a client on this machine can use: a wildcard is shown as loopback.
+// reachable returns an address that a client on this machine can use: loopback for a wildcard.
 func reachable(a net.Addr) string {
 	t, ok := a.(*net.TCPAddr)
 	if !ok || !t.IP.IsUnspecified() {

@@ -16,26 +16,28 @@ import (
 )
 
 const (
-	// claimLease is how long the database is kept for a server with the simulator that does not say any more that it is there; claimEvery
-	// is how often it says so.
+	// claimLease is how long a server with the simulator keeps the database without renewing its
+	// claim; claimEvery is how often it renews it.
 	claimLease, claimEvery = 10 * time.Second, 3 * time.Second
-	// claimTime is how long a server waits for the lease of one that was killed.
+	// claimTime is how long a server waits for the claim of one that was killed.
 	claimTime = claimLease + 2*time.Second
-	// holderFile names the data directory to the database.
+	// holderFile has the ID of the data directory for the database.
 	holderFile = "billetd.id"
 )
 
 // errClaimLost ends the server.
-var errClaimLost = errors.New("another billetd serves from this database with --sim now, since this one did not reach the database for a while")
+var errClaimLost = errors.New("another billetd with --sim has taken over this database, " +
+	"because this one could not reach the database for a while")
 
-// claimDatabase makes this the only server with the simulator on a PostgreSQL database. Simulated machines live in one
-// data directory: another server would find none of them and call them all lost. The claim is a row, not a lock of a
-// session: a pooler would give that to whoever comes next. A server that starts again in its data directory has it at once.
+// claimDatabase makes this the only server with the simulator on a PostgreSQL database. Simulated
+// machines live in one data directory: another server would find none of them and report all as
+// lost. The claim is a row and not a lock of a session, which a pooler would pass on. A server that
+// restarts in its data directory has the claim at once.
 func (a *App) claimDatabase(ctx context.Context) error {
 	if a.DB.Engine() != db.Postgres {
 		return nil // the file is in the data directory, which is locked
 	}
-	holder, err := dataDirID(a.c.DataDir)
+	holder, err := dataDirID(a.cfg.DataDir)
 	if err != nil {
 		return err
 	}
@@ -43,25 +45,31 @@ func (a *App) claimDatabase(ctx context.Context) error {
 		return err
 	}
 	const loop = "keep the simulator's lease"
-	a.rounds.begin(loop, claimEvery, nil)
+	a.loops.begin(loop, claimEvery, nil)
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		a.rounds.every(keeping, claimEvery, a.c.Log, loop, func(ctx context.Context) error { return a.keepClaim(ctx, holder) })
+		a.loops.every(keeping, claimEvery, a.cfg.Log, loop,
+			func(ctx context.Context) error { return a.keepClaim(ctx, holder) })
 	}()
 	a.closers = append(a.closers, func() error {
 		stop()
 		<-ended
 		within, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_ = a.DB.InTx(within, func(ctx context.Context, tx *db.Tx) error { return installation.GiveSimulator(ctx, tx, holder) }) // or it ends by itself
+		// or its claim expires
+		_ = a.DB.InTx(within, func(ctx context.Context,
+			tx *db.Tx) error {
+			return installation.GiveSimulator(ctx, tx, holder)
+		})
 		return nil
 	})
 	return nil
 }
 
-// awaitClaim takes the claim. It waits for one that a server has left behind, but not while that server keeps it.
+// awaitClaim takes the claim. It waits for the claim of a killed server to expire, but not for one
+// that is renewed.
 func (a *App) awaitClaim(ctx context.Context, holder string) error {
 	within, cancel := context.WithTimeout(ctx, claimTime)
 	defer cancel()
@@ -75,7 +83,9 @@ func (a *App) awaitClaim(ctx context.Context, holder string) error {
 			first = until
 		}
 		if until.After(first) || (clock.System{}).SleepUntil(within, time.Now().Add(250*time.Millisecond)) != nil {
-			return errors.New("another billetd serves from this database with --sim, and simulated machines cannot be shared; stop it, or leave out --sim")
+			return errors.New("another billetd with --sim uses this database, and simulated machines cannot be " +
+				"shared; " +
+				"stop it, or omit --sim")
 		}
 	}
 }
@@ -88,7 +98,8 @@ func (a *App) takeClaim(ctx context.Context, holder string) (taken bool, until t
 	return taken, until, err
 }
 
-// keepClaim keeps the claim. Where another has it the server ends: the simulated machines are the other's business now.
+// keepClaim renews the claim. If another server has it, this server ends: the simulated machines
+// belong to the other one.
 func (a *App) keepClaim(ctx context.Context, holder string) error {
 	taken, _, err := a.takeClaim(ctx, holder)
 	if err == nil && !taken {
@@ -100,7 +111,8 @@ func (a *App) keepClaim(ctx context.Context, holder string) error {
 	return err
 }
 
-// dataDirID is a name that no other data directory has, nor a copy of this one on another machine.
+// dataDirID returns an ID that no other data directory has, nor a copy of this one on another
+// machine.
 func dataDirID(dir string) (string, error) {
 	path := filepath.Join(dir, holderFile)
 	text, err := os.ReadFile(path)

@@ -51,8 +51,9 @@ func TestOneSimulatorPerDatabase(t *testing.T) {
 	}
 }
 
-// A server that was killed has its lease again at once, and one that lost it to another data directory ends.
-func TestTheSimulatorsLeaseIsTheDataDirectorys(t *testing.T) {
+// A server that was killed has its lease again at once, and one that lost it to another data
+// directory ends.
+func TestSimulatorLeaseBelongsToTheDataDirectory(t *testing.T) {
 	open := simulatorOn(t)
 	dir := t.TempDir()
 	first, err := open(dir)

@@ -12,15 +12,16 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 )
 
-// clockFile keeps how far the simulated clock is ahead of real time, so that time does not run back when
-// the server starts again, and so that the operator's verbs write the server's time.
+// clockFile stores how far the simulated clock is ahead of real time, so that time does not run
+// backwards when the server restarts, and so that operator commands use the server's time.
 const clockFile = "sim-clock.json"
 
 type clockState struct {
 	OffsetNanoseconds int64 `json:"offsetNanoseconds"`
 }
 
-// loadClock returns the server's clock: real, or the simulated one, ahead of real, where the data directory has known one, or sim is set.
+// loadClock returns the server's clock: the simulated one, ahead of real, if the data directory has
+// one or sim is set; else real.
 func loadClock(dir string, sim bool, real clock.Clock) (clock.Clock, *clock.Simulated, error) {
 	b, err := os.ReadFile(filepath.Join(dir, clockFile))
 	var s clockState
@@ -48,7 +49,8 @@ func saveClock(dir string, offset time.Duration) error {
 	return writeFile(filepath.Join(dir, clockFile), append(b, '\n'))
 }
 
-// writeFile replaces a file as a whole, mode 0600: whoever reads it sees the old or the new one, also after a loss of power.
+// writeFile replaces a file atomically, with mode 0600: readers see the old or the new one, also
+// after a loss of power.
 func writeFile(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new*") // CreateTemp's mode is 0600
 	if err != nil {

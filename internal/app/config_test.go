@@ -6,31 +6,34 @@ import (
 	"testing"
 )
 
-func TestEveryFaultOfTheConfigurationIsNamedAtOnce(t *testing.T) {
+func TestConfigReportsEveryErrorAtOnce(t *testing.T) {
 	good := Default()
 	good.Log = slog.New(slog.DiscardHandler)
 	if err := good.check(); err != nil {
 		t.Fatalf("the default: %v", err)
 	}
 	bad := good
-	bad.Listen, bad.MetricsListen, bad.DatabaseURL, bad.Markup, bad.TrustedProxies, bad.PastDueGrace = "8080", "0.0.0.0:9464", "mysql://x", "abc", "10.0.0.0/99", -1
+	bad.Listen, bad.MetricsListen, bad.DatabaseURL, bad.Markup, bad.TrustedProxies, bad.PastDueGrace = "8080",
+		"0.0.0.0:9464", "mysql://x", "abc", "10.0.0.0/99", -1
 	bad.SimMachines = "paper"
 	err := bad.check()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, flag := range []string{"--listen", "--metrics-listen", "--database-url", "--markup", "--trusted-proxies", "--past-due-grace", "--sim-machines"} {
+	for _, flag := range []string{"--listen", "--metrics-listen", "--database-url", "--markup", "--trusted-proxies",
+		"--past-due-grace", "--sim-machines"} {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("%s is not named in: %v", flag, err)
 		}
 	}
 }
 
-func TestNoPartOfAPasswordIsInAFaultOfTheConfiguration(t *testing.T) {
+func TestConfigErrorsHidePasswords(t *testing.T) {
 	for _, password := range []string{"QZ@XX#wQZ", "QZ/ZQ", "QZ?ZQ", "QZ#ZQ", "QZ%ZQ", "QZ[ZQ", "QZ ZQ"} {
 		c := Default()
 		c.Log = slog.New(slog.DiscardHandler)
-		c.DatabaseURL, c.RedisURL, c.PublicURL = "postgres://u:"+password+"@h/d", "redis://u:"+password+"@h:6379/0", "https://u:"+password+"@h"
+		c.DatabaseURL, c.RedisURL, c.PublicURL = "postgres://u:"+password+"@h/d", "redis://u:"+password+"@h:6379/0",
+			"https://u:"+password+"@h"
 		err := c.check()
 		if err == nil {
 			t.Errorf("%q was taken", password)
@@ -51,7 +54,8 @@ func TestNoPartOfAPasswordIsInAFaultOfTheConfiguration(t *testing.T) {
 
 func TestMarkup(t *testing.T) {
 	for text, want := range map[string]map[string]int64{
-		"": {}, "10": {"": 1000}, "12.5": {"": 1250}, "voltage-park=12.25, 8": {"voltage-park": 1225, "": 800}, "a=0": {"a": 0},
+		"": {}, "10": {"": 1000}, "12.5": {"": 1250}, "voltage-park=12.25, 8": {"voltage-park": 1225, "": 800},
+		"a=0": {"a": 0},
 	} {
 		got, err := parseMarkup(text)
 		if err != nil || len(got) != len(want) {

@@ -17,7 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// Demo is what demo.json holds: how to use the demo account.
+// Demo is the content of demo.json: the credentials of the demo account.
 type Demo struct {
 	URL      string `json:"url"`
 	Email    string `json:"email"`
@@ -27,12 +27,12 @@ type Demo struct {
 
 const demoFile = "demo.json"
 
-// demoCredit is what the demo account starts with.
+// demoCredit is the initial credit of the demo account.
 var demoCredit = money.Dollars(1000)
 
-// ensureDemo makes the demo account unless the one in demo.json works, and keeps the URL in the file current. The file is
-// written before the commit: a crash between the two leaves a file whose key is unknown, and the next
-// start makes the account anew.
+// ensureDemo creates the demo account unless the one in demo.json works, and keeps the URL in the
+// file current. The file is written before the commit: after a crash between the two its key is
+// unknown, and the next start creates the account again.
 func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error) {
 	path := filepath.Join(dir, demoFile)
 	var d Demo
@@ -42,7 +42,8 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 	}
 	if err == nil {
 		if _, err := o.Accounts.Authenticate(ctx, o.DB, d.APIKey, netip.IPv6Loopback()); err == nil {
-			if p, err := o.Accounts.UserByEmail(ctx, o.DB, d.Email); err == nil && !p.Operator { // made before there were operators
+			// made before there were operators
+			if p, err := o.Accounts.UserByEmail(ctx, o.DB, d.Email); err == nil && !p.Operator {
 				if _, err := o.SetOperator(ctx, d.Email, true); err != nil {
 					return d, err
 				}
@@ -57,22 +58,25 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 		return d, fmt.Errorf("%s: %w", demoFile, err)
 	}
 	d = Demo{URL: url, Password: rand.Text(), Email: "demo@billet.test"}
-	if _, err := o.Accounts.UserByEmail(ctx, o.DB, d.Email); err == nil { // of an earlier demo account whose file was deleted
+	// of an earlier demo account whose file was deleted
+	if _, err := o.Accounts.UserByEmail(ctx, o.DB, d.Email); err == nil {
 		d.Email = "demo+" + strings.ToLower(rand.Text()[:8]) + "@billet.test"
 	}
-	n, err := o.Accounts.Prepare(ctx, account.UserRequest{Email: d.Email, Name: "Demo", Password: d.Password, Operator: true})
+	n, err := o.Accounts.Prepare(ctx, account.UserRequest{Email: d.Email, Name: "Demo", Password: d.Password,
+		Operator: true})
 	if err != nil {
 		return d, err
 	}
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		a, err := o.Desk.CreateAccount(ctx, tx, "Demo", demoCredit)
+		a, err := o.Console.CreateAccount(ctx, tx, "Demo", demoCredit)
 		if err != nil {
 			return err
 		}
 		if _, err := o.Accounts.CreateUser(ctx, tx, n, a.ID, account.Owner); err != nil {
 			return err
 		}
-		if _, d.APIKey, err = o.Accounts.CreateKey(ctx, tx, a.ID, account.KeyRequest{Name: "demo", Scopes: account.AllScopes()}); err != nil {
+		if _, d.APIKey, err = o.Accounts.CreateKey(ctx, tx, a.ID,
+			account.KeyRequest{Name: "demo", Scopes: account.AllScopes()}); err != nil {
 			return err
 		}
 		return d.write(path)

@@ -11,9 +11,11 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// What is read of --markup means the same when it is written again, and nothing is taken that a provider could not have.
+// What is read of --markup means the same when it is written again, and nothing is taken that a
+// provider could not have.
 func FuzzMarkup(f *testing.F) {
-	for _, s := range []string{"", "10", "voltage-park=12.5,northgrid=8", "10,voltage-park=0", "1000", "1000.01", "-1", "12.345", "a=1,a=2", "=1", "10,20", ",", "x=", "X=1", " a = 1 ", "a=1,", "0.10", "1e1"} {
+	for _, s := range []string{"", "10", "voltage-park=12.5,northgrid=8", "10,voltage-park=0", "1000", "1000.01", "-1",
+		"12.345", "a=1,a=2", "=1", "10,20", ",", "x=", "X=1", " a = 1 ", "a=1,", "0.10", "1e1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -45,9 +47,11 @@ func FuzzMarkup(f *testing.F) {
 	})
 }
 
-// Networks are those that were written, without the bits that mean nothing, and single addresses are networks of one.
+// Networks are those that were written, without the bits that mean nothing, and single addresses
+// are networks of one.
 func FuzzNetworks(f *testing.F) {
-	for _, s := range []string{"", "10.0.0.0/8", "127.0.0.1", "::1, 2001:db8::/32", "10.1.2.3/8", "fe80::1%eth0", "fe80::%eth0/64", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104", "1.2.3.4/33", "x", ",,", "010.0.0.1", "0.0.0.0/0"} {
+	for _, s := range []string{"", "10.0.0.0/8", "127.0.0.1", "::1, 2001:db8::/32", "10.1.2.3/8", "fe80::1%eth0",
+		"fe80::%eth0/64", "::ffff:10.0.0.1", "::ffff:10.0.0.0/104", "1.2.3.4/33", "x", ",,", "010.0.0.1", "0.0.0.0/0"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -65,7 +69,9 @@ func FuzzNetworks(f *testing.F) {
 		if again, err := parseNetworks(strings.Join(parts, ",")); err != nil || !slices.Equal(again, got) {
 			t.Errorf("%q is %v, written again %v, %v", s, got, again, err)
 		}
-		if a, err := netip.ParseAddr(strings.TrimSpace(s)); err == nil && (len(got) != 1 || !got[0].Contains(a.Unmap())) { // as callers' addresses are compared
+		// as callers' addresses are compared
+		if a, err := netip.ParseAddr(strings.TrimSpace(s)); err == nil &&
+			(len(got) != 1 || !got[0].Contains(a.Unmap())) {
 			t.Errorf("%q is not in %v", s, got)
 		}
 	})

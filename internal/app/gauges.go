@@ -13,45 +13,56 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// scrapeTime is how long the database may take for the gauges of one scrape. A scrape that comes too late is lost as a whole, and
-// what the process says of itself is wanted most of all when the database is slow.
+// scrapeTime limits the queries for one scrape. A scrape that times out is lost as a whole, and the
+// process's own metrics are needed most when the database is slow.
 const scrapeTime = 2 * time.Second
 
-// gauges tell what the database says, the same on every replica. What grows with all that there ever was is kept for a while.
+// gauges are the metrics from the database, the same on every replica. Counts that grow without
+// limit are cached.
 type gauges struct {
 	db          *db.DB
 	log         *slog.Logger
 	clock       clock.Clock
-	rounds      *rounds
+	loops       *loops
 	issues      kept[[]issue.Count]
 	deployments kept[map[deployment.Status]int64]
 
 	open, ended, byStatus, failing, oldest, round, age *prometheus.Desc
 }
 
-func newGauges(d *db.DB, log *slog.Logger, c clock.Clock, r *rounds, issues *issue.Service, deployments *deployment.Service) *gauges {
+func newGauges(d *db.DB, log *slog.Logger, c clock.Clock, r *loops, issues *issue.Service,
+	deployments *deployment.Service) *gauges {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &gauges{
-		db: d, log: log, clock: c, rounds: r,
+		db: d, log: log, clock: c, loops: r,
 		issues: kept[[]issue.Count]{now: time.Now, ask: func(ctx context.Context) ([]issue.Count, error) {
 			return issues.Counts(ctx, d)
 		}},
-		deployments: kept[map[deployment.Status]int64]{now: time.Now, ask: func(ctx context.Context) (map[deployment.Status]int64, error) {
-			return deployments.CountByStatus(ctx, d)
-		}},
-		age:      desc("billet_counts_age_seconds", "How long ago billet_deployments and billet_issues were counted: a hundred times as long as that took, at most, and a scrape.", "what"),
-		open:     desc("billet_issues", "Open issues: what providers have and nobody owns, and the like. The same on every replica.", "provider", "kind"),
-		ended:    desc("billet_issues_ended_total", "Issues that Billet has ended. The same on every replica.", "provider", "kind"),
-		byStatus: desc("billet_deployments", "Deployments by status, those that have ended too. The same on every replica.", "status"),
-		failing:  desc("billet_jobs_failing", "Jobs that failed when they last ran, and are tried again. The same on every replica.", "kind"),
-		oldest:   desc("billet_jobs_oldest_due_seconds", "How long the job has been due that waits for longest and that nobody runs; 0 where none waits. The same on every replica."),
-		round:    desc("billet_loop_last_round_seconds", "How long ago each background loop of this replica last came round.", "loop"),
+		deployments: kept[map[deployment.Status]int64]{now: time.Now,
+			ask: func(ctx context.Context) (map[deployment.Status]int64, error) {
+				return deployments.CountByStatus(ctx, d)
+			}},
+		age: desc("billet_counts_age_seconds", "Age of the counts in billet_deployments and billet_issues: "+
+			"at most a hundred times the duration of the count, plus one scrape.", "what"),
+		open: desc("billet_issues", "Open issues, such as orphaned machines. The same on every replica.", "provider",
+			"kind"),
+		ended: desc("billet_issues_ended_total", "Issues that Billet has resolved. The same on every replica.",
+			"provider", "kind"),
+		byStatus: desc("billet_deployments", "Deployments by status, including ended ones. The same on every replica.",
+			"status"),
+		failing: desc("billet_jobs_failing",
+			"Jobs whose last run failed and that will be retried. The same on every replica.",
+			"kind"),
+		oldest: desc("billet_jobs_oldest_due_seconds",
+			"How long the oldest waiting job has been due; 0 if none is due. The same on every replica."),
+		round: desc("billet_loop_last_round_seconds", "Time since each background loop of this replica last ran.",
+			"loop"),
 	}
 }
 
-// Describe sends nothing but the names.
+// Describe sends the descriptions.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	to <- g.open
 	to <- g.ended
@@ -62,11 +73,11 @@ func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	to <- g.age
 }
 
-// Collect asks the database. What it does not say in time is left out, and logged.
+// Collect queries the database. What it does not return in time is left out and logged.
 func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
-	ages, _ := g.rounds.ages() // whatever the database says
+	ages, _ := g.loops.ages() // independent of the database
 	for loop, age := range ages {
 		to <- prometheus.MustNewConstMetric(g.round, prometheus.GaugeValue, age.Seconds(), loop)
 	}
@@ -77,9 +88,11 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, c := range found {
 		if c.State == issue.StateOpen {
-			to <- prometheus.MustNewConstMetric(g.open, prometheus.GaugeValue, float64(c.Issues), c.Provider, string(c.Kind))
+			to <- prometheus.MustNewConstMetric(g.open, prometheus.GaugeValue, float64(c.Issues), c.Provider,
+				string(c.Kind))
 		} else {
-			to <- prometheus.MustNewConstMetric(g.ended, prometheus.CounterValue, float64(c.Issues), c.Provider, string(c.Kind))
+			to <- prometheus.MustNewConstMetric(g.ended, prometheus.CounterValue, float64(c.Issues), c.Provider,
+				string(c.Kind))
 		}
 	}
 	deployments, age, err := g.deployments.get(ctx)
@@ -108,6 +121,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 
 func (g *gauges) missing(ctx context.Context, what string, err error) {
 	if err != nil {
-		g.log.WarnContext(ctx, "a scrape of the metrics goes without what the database did not say", "what", what, "error", err)
+		g.log.WarnContext(ctx, "a scrape lacks metrics that the database did not return in time", "what", what,
+			"error", err)
 	}
 }

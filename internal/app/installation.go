@@ -15,19 +15,20 @@ import (
 	"github.com/billetcloud/billet/internal/secret"
 )
 
-// keyTime is how long the command that prints the secret key may take.
+// keyTime limits the command that prints the secret key.
 const keyTime = 30 * time.Second
 
-// upToDate brings the database up to date. It refuses one that a newer billetd has been at.
+// upToDate migrates the database. It refuses a database that a newer billetd has migrated.
 func upToDate(ctx context.Context, d *db.DB, version string) error {
 	err := migrate.Up(ctx, d)
-	if newer := (*migrate.NewerError)(nil); errors.As(err, &newer) {
+	if newer, is := errors.AsType[*migrate.NewerError](err); is {
 		by, e := installation.Version(ctx, d)
 		if e != nil || by == "" {
 			by = "a newer version"
 		}
-		return fmt.Errorf("this is billetd %s, and the database was last brought up to date by billetd %s: %w. Start that version or a later one; "+
-			"to go back, restore a backup from before the upgrade", version, by, newer)
+		return fmt.Errorf("this is billetd %s, but the database was last migrated by billetd %s: %w. "+
+			"Start that version or a later one; to go back, restore a backup from before the upgrade", version, by,
+			newer)
 	}
 	if err != nil {
 		return err
@@ -38,8 +39,9 @@ func upToDate(ctx context.Context, d *db.DB, version string) error {
 	return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return installation.SetVersion(ctx, tx, version) })
 }
 
-// openSecrets takes the key that was given, which replicas must share, or else the one in the data directory. The database names its
-// key, and another is refused: what is sealed with the database's could not be read.
+// openSecrets uses the configured key, which replicas must share, or the one in the data directory.
+// The database stores the name of its key. Another key is refused, because it could not decrypt
+// what the database contains.
 func openSecrets(ctx context.Context, c Config, d *db.DB) (*secret.Box, error) {
 	want, err := installation.SecretKey(ctx, d)
 	if err != nil {
@@ -47,7 +49,8 @@ func openSecrets(ctx context.Context, c Config, d *db.DB) (*secret.Box, error) {
 	}
 	b, err := findSecrets(ctx, c, want == "")
 	if errors.Is(err, secret.ErrNoKey) {
-		return nil, fmt.Errorf("the database belongs to the secret key %s, and there is no %s in %s. %s", want, secret.File, c.DataDir, wayOn(c))
+		return nil, fmt.Errorf("the database belongs to the secret key %s, but %s is not in %s. %s",
+			want, secret.File, c.DataDir, wayOn(c))
 	}
 	if err != nil {
 		return nil, err
@@ -62,24 +65,30 @@ func openSecrets(ctx context.Context, c Config, d *db.DB) (*secret.Box, error) {
 		}
 	}
 	if b.Name() != want {
-		return nil, fmt.Errorf("the database belongs to the secret key %s, and the key given here is %s. %s", want, b.Name(), wayOn(c))
+		return nil, fmt.Errorf("the database belongs to the secret key %s, but the configured key is %s. %s",
+			want, b.Name(), wayOn(c))
 	}
 	return b, nil
 }
 
-// wayOn says what to do about a key that is not there.
+// wayOn returns what to do about a missing key.
 func wayOn(c Config) string {
-	return fmt.Sprintf("Copy the %s that was beside the database to %s, or give that key by BILLET_SECRET_KEY or --secret-key-command. "+
-		"If it is lost for good, `billetd secret-key replace` goes on with a new one: then authenticator apps have to be set up again, "+
-		"webhooks given new secrets and providers their API keys", secret.File, filepath.Join(c.DataDir, secret.File))
+	return fmt.Sprintf(
+		"Copy the %s that was beside the database to %s, or give that key by BILLET_SECRET_KEY or "+
+			"--secret-key-command. "+
+			"If it is lost for good, `billetd secret-key replace` goes on with a new one: then authenticator apps "+
+			"have to be set up again, "+
+			"webhooks given new secrets and providers their API keys", secret.File, filepath.Join(c.DataDir, secret.File))
 }
 
-// findSecrets takes the key that was given, or else the one in the data directory, which it makes where it may.
+// findSecrets uses the configured key, or the one in the data directory, which it creates if it
+// may.
 func findSecrets(ctx context.Context, c Config, mayMake bool) (*secret.Box, error) {
 	key, from := c.SecretKey, "BILLET_SECRET_KEY"
 	if c.SecretKeyCommand != "" {
 		if key != "" {
-			return nil, errors.New("BILLET_SECRET_KEY and --secret-key-command are both given, and may be two keys; leave out one")
+			return nil, errors.New(
+				"use either BILLET_SECRET_KEY or --secret-key-command, not both: they could be different keys")
 		}
 		from = "--secret-key-command"
 		ctx, cancel := context.WithTimeout(ctx, keyTime)
@@ -103,8 +112,9 @@ func findSecrets(ctx context.Context, c Config, mayMake bool) (*secret.Box, erro
 	return b, nil
 }
 
-// ReplaceSecretKey makes the key that is given, or the one in the data directory, which is made where there is none, the database's. It
-// returns the names of the key before, "" for none, and of the new one.
+// ReplaceSecretKey makes the configured key, or the one in the data directory (which is created if
+// it is missing), the database's key. It returns the names of the previous key ("" for none) and of
+// the new one.
 func ReplaceSecretKey(ctx context.Context, c Config) (before, after string, err error) {
 	at, err := openDatabase(ctx, c)
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 
 // each runs f with a configuration for each engine.
 func each(t *testing.T, f func(t *testing.T, c Config)) {
-	for name, url := range map[string]func(t *testing.T) string{"sqlite": func(*testing.T) string { return "" }, "postgres": func(t *testing.T) string { return dbtest.PostgresURL(t) }} {
+	for name, url := range map[string]func(t *testing.T) string{"sqlite": func(*testing.T) string { return "" },
+		"postgres": func(t *testing.T) string { return dbtest.PostgresURL(t) }} {
 		t.Run(name, func(t *testing.T) {
 			c := Default()
 			c.Version, c.Log, c.DatabaseURL, c.DataDir = "v1.2.3", slog.New(slog.DiscardHandler), url(t), t.TempDir()
@@ -29,21 +30,21 @@ func each(t *testing.T, f func(t *testing.T, c Config)) {
 
 func opens(t *testing.T, c Config) error {
 	t.Helper()
-	o, err := OpenOperator(t.Context(), c) // as every verb does, and the server
+	o, err := OpenOperator(t.Context(), c) // as every command does, and the server
 	if err != nil {
 		return err
 	}
 	return o.Close()
 }
 
-func TestADatabaseOfANewerVersionIsRefused(t *testing.T) {
+func TestNewerDatabaseIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, c Config) {
 		o, err := OpenOperator(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = o.DB.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			_, err := tx.Exec(ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99001, $1)`, true)
+			_, err := tx.Exec(ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99001, TRUE)`)
 			return err
 		})
 		if err != nil {
@@ -66,7 +67,7 @@ func TestADatabaseOfANewerVersionIsRefused(t *testing.T) {
 	})
 }
 
-func TestADatabaseKeepsItsSecretKey(t *testing.T) {
+func TestDatabaseKeepsItsSecretKey(t *testing.T) {
 	each(t, func(t *testing.T, c Config) {
 		if err := opens(t, c); err != nil {
 			t.Fatal(err)
@@ -76,7 +77,9 @@ func TestADatabaseKeepsItsSecretKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := opens(t, c)
-		if err == nil || !strings.Contains(err.Error(), "there is no secret.key") || !strings.Contains(err.Error(), "billetd secret-key replace") || !strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
+		if err == nil || !strings.Contains(err.Error(), "secret.key is not in") ||
+			!strings.Contains(err.Error(), "billetd secret-key replace") ||
+			!strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
 			t.Errorf("without the key: %v", err)
 		}
 		if _, err := os.Stat(file); !os.IsNotExist(err) {
@@ -84,7 +87,7 @@ func TestADatabaseKeepsItsSecretKey(t *testing.T) {
 		}
 		other := c
 		other.SecretKey = base64.StdEncoding.EncodeToString(make([]byte, 32))
-		if err := opens(t, other); err == nil || !strings.Contains(err.Error(), "the key given here is") {
+		if err := opens(t, other); err == nil || !strings.Contains(err.Error(), "the configured key is") {
 			t.Errorf("with another key: %v", err)
 		}
 		kept, err := os.ReadFile(file + ".kept")
@@ -109,9 +112,10 @@ func TestADatabaseKeepsItsSecretKey(t *testing.T) {
 	})
 }
 
-func TestARoleWithoutRightsIsToldWhatToGrant(t *testing.T) {
+func TestRoleWithoutPrivilegesGetsTheMissingGrants(t *testing.T) {
 	c := Default()
-	c.Version, c.Log, c.DatabaseURL, c.DataDir = "v1.2.3", slog.New(slog.DiscardHandler), dbtest.PostgresURL(t), t.TempDir()
+	c.Version, c.Log, c.DatabaseURL, c.DataDir = "v1.2.3", slog.New(slog.DiscardHandler), dbtest.PostgresURL(t),
+		t.TempDir()
 	o, err := OpenOperator(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +152,7 @@ func TestARoleWithoutRightsIsToldWhatToGrant(t *testing.T) {
 	}
 	refused("tables of another role", "belong to another role")
 	run(`DROP SCHEMA public CASCADE`)
-	run(`CREATE SCHEMA public`) // nobody else has rights on it
+	run(`CREATE SCHEMA public`) // no other role has rights on it
 	refused("no schema", "GRANT USAGE, CREATE ON SCHEMA public TO")
 	run(`GRANT USAGE ON SCHEMA public TO ` + role)
 	refused("no right to create", `GRANT USAGE, CREATE ON SCHEMA "public" TO`)

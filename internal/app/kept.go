@@ -7,31 +7,34 @@ import (
 )
 
 const (
-	// keptTimes is how many times as long as it took to count something the count is kept: counting takes a hundredth of one processor at
-	// the most, however often somebody scrapes and however much there is to be counted.
+	// keptTimes is the validity of a count as a multiple of its duration: counting uses at most a
+	// hundredth of one processor, however often the metrics are scraped and however much there is
+	// to count.
 	keptTimes = 100
-	// slowCount is how long a count may take for a scrape to wait for it. What takes longer is counted beside the scrapes.
+	// slowCount is the longest duration of a count that a scrape waits for. A slower count runs
+	// beside the scrapes.
 	slowCount = 20 * time.Millisecond
-	// countTime is how long the database may take for one of those.
+	// countTime limits such a count.
 	countTime = time.Minute
 )
 
-// kept is a count that is kept for a while.
+// kept is a cached count.
 type kept[T any] struct {
-	// ask counts, and now is real time.
+	// ask counts. now returns real time.
 	ask func(ctx context.Context) (T, error)
 	now func() time.Time
 
 	mu    sync.Mutex
 	value T
-	at    time.Time // when it was counted; zero for never
+	at    time.Time // time of the count; zero for never
 	took  time.Duration
-	done  chan struct{} // closed at the end of the count that is under way; nil while none is
+	done  chan struct{} // closed when the current count ends; nil without one
 	err   error         // of the last count
 }
 
-// get returns the newest count, and how old it is. Where it is too old it is counted anew; a caller waits for that only if it is the first one,
-// or quickly done. An error is that of a count that failed, where there is none before it.
+// get returns the newest count and its age. If it has expired, it is counted again. A caller only
+// waits for the first count, and for a fast one. get returns the error of a failed count if there
+// is no earlier one.
 func (k *kept[T]) get(ctx context.Context) (value T, age time.Duration, err error) {
 	k.mu.Lock()
 	known, quick := !k.at.IsZero(), k.took <= slowCount

@@ -46,7 +46,7 @@ func (r *countingRig) pass(d time.Duration) {
 	r.clock = r.clock.Add(d)
 }
 
-func TestACountIsKeptAHundredTimesAsLongAsItTook(t *testing.T) {
+func TestCountIsCachedForAHundredTimesItsDuration(t *testing.T) {
 	r := newCounting()
 	r.takes = 10 * time.Millisecond
 	for _, step := range []struct {
@@ -60,7 +60,7 @@ func TestACountIsKeptAHundredTimesAsLongAsItTook(t *testing.T) {
 	}
 }
 
-func TestNobodyWaitsForASlowCountButTheFirst(t *testing.T) {
+func TestOnlyTheFirstReaderWaitsForASlowCount(t *testing.T) {
 	r := newCounting()
 	r.takes = 300 * time.Millisecond
 	if n, _, err := r.get(t.Context()); n != 1 || err != nil {
@@ -83,7 +83,7 @@ func TestNobodyWaitsForASlowCountButTheFirst(t *testing.T) {
 	}
 }
 
-func TestACountThatFailsLeavesTheOneBefore(t *testing.T) {
+func TestFailedCountKeepsThePreviousOne(t *testing.T) {
 	r := newCounting()
 	r.fails = errors.New("the database is away")
 	if _, _, err := r.get(t.Context()); !errors.Is(err, r.fails) {

@@ -6,14 +6,16 @@ import (
 )
 
 const (
-	// gcPercent is how much garbage may gather beside what is in use, in per cent of it. What a server of ours uses is small,
-	// so that with Go's 100 it would collect dozens of times a second under load; at rest hardly anything gathers.
+	// gcPercent is how much garbage may accumulate, as a percentage of the live heap. A server's
+	// heap is small, so with Go's default of 100 it would be collected dozens of times a second
+	// under load.
 	gcPercent = 400
-	// memoryLimit is what the heap is kept under by collecting more often, in bytes: a catalogue of a hundred thousand offers has room.
+	// memoryLimit is the heap size in bytes from which it is collected more often. A catalog of
+	// 100,000 offers fits.
 	memoryLimit = 1 << 30
 )
 
-// SetMemory has Go's collector spare the processor, for this process. What GOGC and GOMEMLIMIT say in the environment stands.
+// SetMemory tunes Go's garbage collector for this process, unless GOGC and GOMEMLIMIT do.
 func SetMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

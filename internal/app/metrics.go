@@ -7,19 +7,21 @@ import (
 	"strings"
 )
 
-// forLoopback answers requests only that were sent to this machine by its loopback name. A page of another site can have its own name
-// lead to a loopback address (DNS rebinding), and would read in a browser on this machine what every tenant does.
+// forLoopback answers only requests that were sent to this machine by its loopback name. A page of
+// another site can resolve its own name to a loopback address (DNS rebinding), and could otherwise
+// read the metrics in a browser on this machine.
 func forLoopback(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !loopbackHost(r.Host) {
-			http.Error(w, "The metrics are served to localhost and 127.0.0.1 only; ask for them by that name.", http.StatusMisdirectedRequest)
+			http.Error(w, "The metrics are only served to localhost and 127.0.0.1; use one of these names.",
+				http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// loopbackHost tells whether a Host header names this machine's loopback interface.
+// loopbackHost reports whether a Host header names this machine's loopback interface.
 func loopbackHost(host string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

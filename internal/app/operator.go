@@ -34,39 +34,40 @@ import (
 	"github.com/billetcloud/billet/internal/webhook/outbound"
 )
 
-// Operator is what the operator's verbs need of the house. It works on the database itself, so also while the server runs.
+// Operator is what operator commands need of the server. It works on the database itself, also
+// while the server runs.
 type Operator struct {
-	DB       *db.DB
-	IDs      *id.Maker
-	Clock    clock.Clock
-	Accounts *account.Service
-	Audit    *audit.Service
-	Wallet   *wallet.Ledger
-	Jobs     *job.Queue
-	Events   *event.Service
-	Issues   *issue.Service
-	Desk     *operator.Service
-	Supply   *provideraccount.Service
-	Webhooks *webhook.Service
+	DB               *db.DB
+	IDs              *id.Maker
+	Clock            clock.Clock
+	Accounts         *account.Service
+	Audit            *audit.Service
+	Wallet           *wallet.Ledger
+	Jobs             *job.Queue
+	Events           *event.Service
+	Issues           *issue.Service
+	Console          *operator.Service
+	ProviderAccounts *provideraccount.Service
+	Webhooks         *webhook.Service
 
 	skew      *skew
 	secrets   *secret.Box
-	simulated *clock.Simulated // nil where the clock is the system's
+	simulated *clock.Simulated // nil if the clock is the system's
 }
 
-// base is an open database and the clocks that count for it.
+// base is an open database with its clocks.
 type base struct {
 	db    *db.DB
 	real  *clock.Followed
 	clock clock.Clock
-	// simulated is nil where clock is real.
+	// simulated is nil if clock is real.
 	simulated *clock.Simulated
 }
 
-// openDatabase opens the database, as it is, with the clock of the data directory.
+// openDatabase opens the database, without migrating it, with the clock of the data directory.
 func openDatabase(ctx context.Context, c Config) (o base, err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return o, fmt.Errorf("make the data directory: %w", err)
+		return o, fmt.Errorf("create the data directory: %w", err)
 	}
 	o.real = clock.NewFollowed(crashpoint.Now)
 	if o.clock, o.simulated, err = loadClock(c.DataDir, c.Sim, o.real); err != nil {
@@ -83,7 +84,7 @@ func openDatabase(ctx context.Context, c Config) (o base, err error) {
 	return o, err
 }
 
-// OpenOperator opens the database, bringing it up to date. It must be closed.
+// OpenOperator opens the database and migrates it. The result must be closed.
 func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	at, err := openDatabase(ctx, c)
 	if err != nil {
@@ -91,7 +92,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	}
 	real, o := at.real, &Operator{DB: at.db, Clock: at.clock, simulated: at.simulated}
 	log := c.Log
-	if log == nil { // a verb answers on its output alone
+	if log == nil { // a command only writes its output
 		log = slog.New(slog.DiscardHandler)
 	}
 	measured := skewConfig{db: o.DB, machine: crashpoint.Now, log: log, bound: c.MaxClockSkew}
@@ -111,73 +112,82 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	}
 	o.secrets = secrets
 	o.IDs = id.NewMaker(o.Clock, rand.Reader)
-	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: real.Now, Secrets: secrets})
-	o.Supply = provideraccount.New(secrets, kinds())
+	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: real.Now,
+		Secrets: secrets})
+	o.ProviderAccounts = provideraccount.New(secrets, kinds())
 	o.Audit = audit.New(o.IDs)
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
 	if o.Webhooks, err = o.webhooks(c, log, secrets, real); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
-	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs, CrossedZero: func(ctx context.Context, tx *db.Tx, of id.ID) error {
-		return o.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now) // whatever ended the debt, a credit, a refund or a release, is told at once
-	}})
-	o.Desk = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
-	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}})
+	o.Wallet = wallet.New(wallet.Config{DB: o.DB, IDs: o.IDs,
+		CrossedZero: func(ctx context.Context, tx *db.Tx, of id.ID) error {
+			// At once, whether a credit, a refund or a release ended the debt.
+			return o.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now)
+		}})
+	o.Console = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
+	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
+	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy})
 	return o, nil
 }
 
-// webhooks is here and not in the server alone since what a verb changes may be told, too.
-func (o *Operator) webhooks(c Config, log *slog.Logger, secrets *secret.Box, real clock.Clock) (*webhook.Service, error) {
+// webhooks is part of Operator because a command's changes are sent, too.
+func (o *Operator) webhooks(c Config, log *slog.Logger, secrets *secret.Box, real clock.Clock) (*webhook.Service,
+	error) {
 	networks, err := parseNetworks(c.WebhookAllowNetworks)
 	if err != nil {
 		return nil, fmt.Errorf("--webhook-allow-networks: %w", err)
 	}
 	client := outbound.New(outbound.Config{Allow: networks, AllowHTTP: c.WebhookAllowHTTP})
 	return webhook.New(webhook.Config{
-		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Real: real.Now, Log: log, Events: o.Events, Jobs: o.Jobs, Secrets: secrets,
-		Check: client.Check, Post: client.Post, Chance: mathrand.Float64,
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Real: real.Now, Log: log, Events: o.Events, Jobs: o.Jobs,
+		Secrets: secrets,
+		Check:   client.Check, Post: client.Post, Chance: mathrand.Float64,
 	}), nil
 }
 
 // Close closes the database.
 func (o *Operator) Close() error { return o.DB.Close() }
 
-// CreateAccount makes an account with a wallet and, where credit is more than zero, that much in it.
-func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.Micros) (a operator.Account, err error) {
+// CreateAccount creates an account with a wallet that contains the credit.
+func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.Micros) (a operator.Account,
+	err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if a, err = o.Desk.CreateAccount(ctx, tx, name, credit); err != nil {
+		if a, err = o.Console.CreateAccount(ctx, tx, name, credit); err != nil {
 			return err
 		}
-		return o.done(ctx, tx, a.ID, "createAccount", a.ID)
+		return o.record(ctx, tx, a.ID, "createAccount", a.ID)
 	})
 	return a, err
 }
 
-// Credit puts money into a wallet. The same reference works once, whatever is retried, and is a CONFLICT with another amount or
-// account; "" makes one.
-func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note, reference string) (a operator.Account, made bool, err error) {
+// Credit adds money to a wallet. The same reference works once, despite retries, and is a CONFLICT
+// with another amount or account; "" generates one.
+func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note,
+	reference string) (a operator.Account, made bool, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if a, made, err = o.Desk.Credit(ctx, tx, of, amount, note, reference); err != nil || !made {
+		if a, made, err = o.Console.Credit(ctx, tx, of, amount, note, reference); err != nil || !made {
 			return err
 		}
-		return o.done(ctx, tx, of, "creditAccount", of)
+		return o.record(ctx, tx, of, "creditAccount", of)
 	})
 	return a, made, err
 }
 
-// SetMarkup gives an account a markup of its own, in basis points, or with nil the usual ones.
+// SetMarkup sets an account's own markup in basis points, or, with nil, the default ones.
 func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) (a operator.Account, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if a, err = o.Desk.SetMarkup(ctx, tx, of, basisPoints); err != nil {
+		if a, err = o.Console.SetMarkup(ctx, tx, of, basisPoints); err != nil {
 			return err
 		}
-		return o.done(ctx, tx, of, "setMarkup", of)
+		return o.record(ctx, tx, of, "setMarkup", of)
 	})
 	return a, err
 }
 
-// CreateKey makes an API key that may spend so much. The secret is shown here and never again.
-func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest, spending spendlimit.SpendingLimits) (key account.Key, secret string, err error) {
+// CreateKey creates an API key with spending limits. Its secret cannot be shown again.
+func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest,
+	spending spendlimit.SpendingLimits) (key account.Key, secret string, err error) {
 	if err := apierr.Invalid(spending.Check("spendingLimits")).OrNil(); err != nil {
 		return key, "", err
 	}
@@ -192,23 +202,23 @@ func (o *Operator) CreateKey(ctx context.Context, of id.ID, r account.KeyRequest
 		if err := spendlimit.Set(ctx, tx, key.ID, spending); err != nil {
 			return err
 		}
-		return o.done(ctx, tx, of, "createApiKey", key.ID)
+		return o.record(ctx, tx, of, "createApiKey", key.ID)
 	})
 	return key, secret, err
 }
 
-// RevokeKey revokes an API key for ever.
+// RevokeKey revokes an API key permanently.
 func (o *Operator) RevokeKey(ctx context.Context, of, key id.ID) (k account.Key, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if k, err = o.Accounts.RevokeKey(ctx, tx, of, key); err != nil {
 			return err
 		}
-		return o.done(ctx, tx, of, "revokeApiKey", key)
+		return o.record(ctx, tx, of, "revokeApiKey", key)
 	})
 	return k, err
 }
 
-// Wallet is an account's money, for the operator's list.
+// Wallet is an account's money in the operator's list.
 type Wallet struct {
 	Account       id.ID        `json:"account"`
 	Balance       money.Micros `json:"balance"`
@@ -224,7 +234,7 @@ func (o *Operator) Wallets(ctx context.Context, p db.Page) ([]Wallet, error) {
 		return nil, err
 	}
 	out := []Wallet{}
-	for _, a := range list { // at most a hundred, for one user at a terminal
+	for _, a := range list { // at most a hundred, for a command
 		w, err := o.Wallet.Get(ctx, o.DB, a.ID)
 		if err != nil {
 			return nil, err

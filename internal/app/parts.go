@@ -9,17 +9,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Handler is the API, as Run serves it.
+// Handler returns the API, as Run serves it.
 func (a *App) Handler() http.Handler { return a.handler }
 
-// Metrics is what /metrics shows.
+// Metrics returns the metrics that /metrics serves.
 func (a *App) Metrics() prometheus.Gatherer { return a.metrics }
 
-// Catalog, Deployments and Meter are for programs that fill a server instead of running it.
-func (a *App) Catalog() *catalog.Catalog { return a.catalog }
+// Catalog is, like Deployments and Meter, for programs that fill a server with data instead of
+// running it.
+func (a *App) Catalog() *catalog.Catalog { return a.services.catalog }
 
 // Deployments is like Catalog.
-func (a *App) Deployments() *deployment.Service { return a.deployments }
+func (a *App) Deployments() *deployment.Service { return a.services.deployments }
 
 // Meter is like Catalog.
-func (a *App) Meter() *meter.Service { return a.meter }
+func (a *App) Meter() *meter.Service { return a.services.meter }

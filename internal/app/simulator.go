@@ -15,40 +15,42 @@ import (
 	"github.com/billetcloud/billet/internal/provider/sim"
 )
 
-// simulator is what the operator may do with the simulated marketplace and its clock, by the socket and by the API.
+// simulator is what the operator can do with the simulated marketplace and its clock, through the
+// socket and the API.
 type simulator struct {
 	dir    string
 	clock  *clock.Simulated
 	runner *job.Runner
 	world  *sim.World
 
-	one sync.Mutex // two travellers at once would each leave a target out of the clock's file
+	one sync.Mutex // concurrent calls would each leave a target out of the clock's file
 }
 
-// advance moves the whole server's clock by d; every job that is due by then has run when it returns.
+// advance moves the server's clock by d. Every job that is due by then has run when it returns.
 func (s *simulator) advance(ctx context.Context, d time.Duration) error {
 	if d < 0 || d > MaxAdvance {
-		return fmt.Errorf("%s is out of bounds: time moves forward, by at most %s at once", d, MaxAdvance)
+		return fmt.Errorf("cannot advance by %s: time moves forward, by at most %s at once", d, MaxAdvance)
 	}
 	s.one.Lock()
 	defer s.one.Unlock()
 	target := s.clock.Now().Add(d)
 	if err := saveClock(s.dir, s.clock.Offset()+d); err != nil {
-		return fmt.Errorf("keep the clock: %w", err)
+		return fmt.Errorf("store the clock: %w", err)
 	}
-	// The way takes real time, and a traveller may go away on it. The operator's verbs, and the next start, go by where
-	// the clock stands.
+	// Travel takes real time and can be interrupted. Operator commands and the next start use the
+	// clock's actual position.
 	err := s.runner.Travel(ctx, s.clock, target)
 	return errors.Join(err, saveClock(s.dir, s.clock.Offset()))
 }
 
-// forAPI is the simulator as the API shows it.
+// forAPI returns the simulator for the API.
 func (s *simulator) forAPI() *httpapi.Simulator {
 	out := &httpapi.Simulator{
 		State: func() httpapi.SimulatorState {
 			state := httpapi.SimulatorState{Now: s.clock.Now(), Machines: []httpapi.SimulatorMachine{}}
 			for _, m := range s.world.Machines() {
-				state.Machines = append(state.Machines, httpapi.SimulatorMachine{ID: m.ID, Provider: m.Provider, Reference: string(m.Reference), State: string(m.State)})
+				state.Machines = append(state.Machines, httpapi.SimulatorMachine{ID: m.ID, Provider: m.Provider,
+					Reference: string(m.Reference), State: string(m.State)})
 			}
 			return state
 		},
@@ -65,24 +67,27 @@ func (s *simulator) forAPI() *httpapi.Simulator {
 		ClearFaults: func(ctx context.Context) error { return s.world.ClearFaults(ctx) },
 	}
 	for _, k := range sim.FaultKinds() {
-		out.Kinds = append(out.Kinds, httpapi.SimulatorFaultKind{Kind: string(k.Kind), Effect: k.Effect, Takes: k.Takes})
+		out.Kinds = append(out.Kinds, httpapi.SimulatorFaultKind{Kind: string(k.Kind), Effect: k.Effect,
+			Takes: k.Takes})
 	}
 	return out
 }
 
-func (s *simulator) addFault(ctx context.Context, f httpapi.SimulatorFault) (kept httpapi.SimulatorFault, wrong []apierr.FieldError, err error) {
+func (s *simulator) addFault(ctx context.Context, f httpapi.SimulatorFault) (kept httpapi.SimulatorFault,
+	wrong []apierr.FieldError, err error) {
 	asked := sim.Fault{
-		Kind: sim.FaultKind(f.Kind), Provider: f.Provider, Operation: f.Operation, Offer: f.Offer, Percent: f.Percent, Count: f.Count,
+		Kind: sim.FaultKind(f.Kind), Provider: f.Provider, Operation: f.Operation, Offer: f.Offer, Percent: f.Percent,
+		Count: f.Count,
 		Value: f.Value, ForSeconds: f.ForSeconds, Seed: uint64(f.Seed),
 	}
 	if f.Seconds != "" {
 		if asked.Seconds, err = sim.ParseSpan(f.Seconds); err != nil {
-			wrong = append(wrong, apierr.FieldError{Field: "seconds", Message: "cannot be so: " + err.Error() + "."})
+			wrong = append(wrong, apierr.FieldError{Field: "seconds", Message: "is invalid: " + err.Error() + "."})
 		}
 	}
 	if err := s.world.CheckFault(asked); err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") { // everything that is wrong, on a line of its own
-			wrong = append(wrong, apierr.FieldError{Field: "kind", Message: "cannot be so: " + line + "."})
+		for line := range strings.SplitSeq(err.Error(), "\n") { // one line for each error
+			wrong = append(wrong, apierr.FieldError{Field: "kind", Message: "is invalid: " + line + "."})
 		}
 	}
 	if len(wrong) > 0 {
@@ -94,8 +99,10 @@ func (s *simulator) addFault(ctx context.Context, f httpapi.SimulatorFault) (kep
 
 func shownFault(f sim.Fault, now time.Time) httpapi.SimulatorFault {
 	out := httpapi.SimulatorFault{
-		ID: f.ID, Kind: string(f.Kind), Provider: f.Provider, Operation: f.Operation, Offer: f.Offer, Percent: f.Percent, Count: f.Count, Value: f.Value,
-		ForSeconds: f.ForSeconds, Seed: int64(f.Seed), Since: f.Since, Over: f.Over(now), Checked: f.Checked, Injected: f.Injected,
+		ID: f.ID, Kind: string(f.Kind), Provider: f.Provider, Operation: f.Operation, Offer: f.Offer,
+		Percent: f.Percent, Count: f.Count, Value: f.Value,
+		ForSeconds: f.ForSeconds, Seed: int64(f.Seed), Since: f.Since, Over: f.Over(now), Checked: f.Checked,
+		Injected: f.Injected,
 	}
 	if f.Seconds != (sim.Span{}) {
 		out.Seconds = f.Seconds.String()

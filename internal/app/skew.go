@@ -12,31 +12,33 @@ import (
 )
 
 const (
-	// readings is how often the database's clock is read for one measurement, of which the quickest answer counts.
+	// readings is how often one measurement reads the database's clock; the fastest reading counts.
 	readings = 3
-	// measureEvery is how often it is measured while the server runs.
+	// measureEvery is the interval of the measurements while the server runs.
 	measureEvery = 10 * time.Second
-	// measureTime is how long one measurement may take.
+	// measureTime limits one measurement.
 	measureTime = 5 * time.Second
-	// jitter is how far the followed clock may be off before it is set anew: each setting is a small step.
+	// jitter is how far the followed clock may be off before it is corrected, because each
+	// correction is a small step.
 	jitter = 5 * time.Millisecond
 )
 
-// skewConfig is what a skew needs.
+// skewConfig configures a skew.
 type skewConfig struct {
 	db *db.DB
-	// followed is set by each measurement where the database is another machine's; nil where it is this one's.
+	// followed is set by each measurement if the database is on another machine; else it is nil.
 	followed *clock.Followed
 	// machine reads this machine's clock, with a monotonic reading.
 	machine func() time.Time
 	log     *slog.Logger
-	// bound is how far this machine's clock may be off.
+	// bound is the maximum difference of this machine's clock.
 	bound time.Duration
 }
 
-// skew is how far this machine's clock is ahead of the database's. All replicas count in the database's time, so a clock that is
-// wrong makes no difference to rows; but whoever cannot keep a clock may have more that is wrong, and what he writes into
-// logs and signs is wrong anyway. Beyond the bound the replica takes no jobs.
+// skew measures how far this machine's clock is ahead of the database's. All replicas use the
+// database's time, so a wrong clock does not change rows. But a machine with a wrong clock may have
+// other problems, and its logs and signatures are wrong anyway. Beyond the bound the replica claims
+// no jobs.
 type skew struct {
 	skewConfig
 	ahead  atomic.Int64
@@ -45,10 +47,10 @@ type skew struct {
 
 func newSkew(c skewConfig) *skew { return &skew{skewConfig: c} }
 
-// within tells whether the clock was within the bound when it was last measured.
+// within reports whether the clock was within the bound at the last measurement.
 func (s *skew) within() bool { return !s.beyond.Load() }
 
-// measure compares the clocks and says so where the outcome is another than before.
+// measure compares the clocks, and logs a change of the result.
 func (s *skew) measure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, measureTime)
 	defer cancel()
@@ -70,23 +72,27 @@ func (s *skew) measure(ctx context.Context) error {
 			f.Follow(here, theirs)
 		}
 	}
-	ahead := here.Round(0).Sub(theirs) // what the clock shows, not what has passed
+	ahead := here.Round(0).Sub(theirs) // what the clock shows, not the time that has passed
 	s.ahead.Store(int64(ahead))
 	beyond := ahead.Abs()-best/2 > s.bound
 	switch was := s.beyond.Swap(beyond); {
 	case beyond:
-		s.log.ErrorContext(ctx, "this machine's clock differs from the database's by more than the bound: this replica takes no jobs until it is set right",
+		s.log.ErrorContext(ctx,
+			"this machine's clock differs from the database's by more than the bound: this replica claims no jobs "+
+				"until it is corrected",
 			"ahead", ahead, "bound", s.bound)
 	case was:
-		s.log.InfoContext(ctx, "this machine's clock is within the bound again: this replica takes jobs", "ahead", ahead, "bound", s.bound)
+		s.log.InfoContext(ctx, "this machine's clock is within the bound again, and this replica claims jobs",
+			"ahead", ahead, "bound", s.bound)
 	}
 	return nil
 }
 
-// gauge is the metric of the skew.
+// gauge returns the metric of the skew.
 func (s *skew) gauge() prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "billet_clock_skew_seconds",
-		Help: "How far this machine's clock is ahead of the database's, when last measured. A replica beyond --max-clock-skew takes no jobs.",
+		Help: "How far this machine's clock is ahead of the database's, when last measured. A replica beyond " +
+			"--max-clock-skew claims no jobs.",
 	}, func() float64 { return time.Duration(s.ahead.Load()).Seconds() })
 }

@@ -13,9 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A machine's clock is ahead by two minutes and set right later. Rows bear the database's time all along; jobs are taken while the clock is
-// right, and what is wrong is said, in the log and as a metric.
-func TestAReplicaGoesByTheDatabasesClockAndSaysHowItsOwnDiffers(t *testing.T) {
+// A machine's clock is ahead by two minutes and set right later. Rows bear the database's time all
+// along; jobs are taken while the clock is right, and what is wrong is said, in the log and as a
+// metric.
+func TestReplicaUsesTheDatabaseClockAndReportsSkew(t *testing.T) {
 	wrong := 130 * time.Second
 	machine := func() time.Time { return time.Now().Add(wrong) }
 	followed := clock.NewFollowed(machine)
@@ -24,7 +25,8 @@ func TestAReplicaGoesByTheDatabasesClockAndSaysHowItsOwnDiffers(t *testing.T) {
 	}
 	var log bytes.Buffer
 	d := dbtest.Postgres(t, followed)
-	s := newSkew(skewConfig{db: d, followed: followed, machine: machine, log: slog.New(slog.NewTextHandler(&log, nil)), bound: 5 * time.Second})
+	s := newSkew(skewConfig{db: d, followed: followed, machine: machine, log: slog.New(slog.NewTextHandler(&log, nil)),
+		bound: 5 * time.Second})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(s.gauge())
 	shown := func() float64 {
@@ -47,7 +49,7 @@ func TestAReplicaGoesByTheDatabasesClockAndSaysHowItsOwnDiffers(t *testing.T) {
 	if err := s.measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(); s.within() || got < 129 || got > 131 || !strings.Contains(log.String(), "takes no jobs") {
+	if got := shown(); s.within() || got < 129 || got > 131 || !strings.Contains(log.String(), "claims no jobs") {
 		t.Errorf("within: %t, shown as %v s\n%s", s.within(), got, &log)
 	}
 	near("ahead")
@@ -56,16 +58,18 @@ func TestAReplicaGoesByTheDatabasesClockAndSaysHowItsOwnDiffers(t *testing.T) {
 	if err := s.measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(); !s.within() || got < -1 || got > 1 || !strings.Contains(log.String(), "takes jobs") {
+	if got := shown(); !s.within() || got < -1 || got > 1 || !strings.Contains(log.String(), "claims jobs") {
 		t.Errorf("within: %t, shown as %v s\n%s", s.within(), got, &log)
 	}
 	near("set right")
 }
 
-// The whole server is built so: its clock is the database's, whatever its machine's says, and its jobs wait for that to be set right.
-func TestEverythingIsBuiltOnTheDatabasesClock(t *testing.T) {
+// The whole server is built so: its clock is the database's, whatever its machine's says, and its
+// jobs wait for that to be set right.
+func TestServicesUseTheDatabaseClock(t *testing.T) {
 	c := Default()
-	c.DataDir, c.DatabaseURL, c.Version, c.Log = t.TempDir(), dbtest.PostgresURL(t), "test", slog.New(slog.DiscardHandler)
+	c.DataDir, c.DatabaseURL, c.Version, c.Log = t.TempDir(), dbtest.PostgresURL(t), "test",
+		slog.New(slog.DiscardHandler)
 	a, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -21,36 +21,37 @@ import (
 	"github.com/billetcloud/billet/internal/provider/sim"
 )
 
-// socketFile is the operator's way to a running server that has the simulator.
+// socketFile is the operator's socket of a running server with the simulator.
 const socketFile = "billetd.sock"
 
-// MaxAdvance bounds one step of time travel: a year beyond a year is a slip of the finger.
+// MaxAdvance limits one step of time travel: more than a year is a mistake.
 const MaxAdvance = 366 * 24 * time.Hour
 
-// SimStatus is what the simulated upstream really has, at the server's time.
+// SimStatus is what the simulated provider has, at the server's time.
 type SimStatus struct {
 	Now      time.Time           `json:"now"`
 	Machines []sim.MachineStatus `json:"machines"`
 }
 
-// SimFaults is how the simulated upstream misbehaves, at the server's time.
+// SimFaults are the injected faults, at the server's time.
 type SimFaults struct {
 	Now    time.Time   `json:"now"`
 	Faults []sim.Fault `json:"faults"`
 }
 
-// maxFault bounds the text of a fault that is sent.
+// maxFault limits the size of a fault that is sent.
 const maxFault = 64 << 10
 
-// socketPath returns a path of the socket that is short enough: the system allows about a hundred bytes,
-// and data directories can be deep. release must be called once the path has been used.
+// socketPath returns a path of the socket that is short enough: the system allows about a hundred
+// bytes, and data directories can be deep. Call release once the path has been used.
 func socketPath(dir string) (path string, release func(), err error) {
 	path = filepath.Join(dir, socketFile)
 	if len(path) < 100 {
 		return path, func() {}, nil
 	}
 	if runtime.GOOS != "linux" {
-		return "", nil, fmt.Errorf("the path of the data directory is too long for the socket %s; choose a shorter --data-dir", path)
+		return "", nil, fmt.Errorf(
+			"the path of the data directory is too long for the socket %s; choose a shorter --data-dir", path)
 	}
 	d, err := os.Open(dir)
 	if err != nil {
@@ -59,8 +60,8 @@ func socketPath(dir string) (path string, release func(), err error) {
 	return "/proc/self/fd/" + strconv.Itoa(int(d.Fd())) + "/" + socketFile, func() { _ = d.Close() }, nil
 }
 
-// listenSocket makes the socket, mode 0600, in place of one that a killed server left. The data directory
-// is locked by the simulator, so there is no other server to take it from.
+// listenSocket creates the socket with mode 0600, and replaces one that a killed server left. The
+// simulator has locked the data directory, so no other server uses it.
 func listenSocket(dir string) (net.Listener, error) {
 	path, release, err := socketPath(dir)
 	if err != nil {
@@ -70,17 +71,17 @@ func listenSocket(dir string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	old := umask(0o177) // the socket has its mode from its first instant
+	old := umask(0o177) // the socket has its mode from the start
 	l, err := net.Listen("unix", path)
 	umask(old)
 	if err != nil {
 		return nil, fmt.Errorf("listen on the operator's socket: %w", err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) // path may have been a detour; Run removes the file
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // the path may be a link; Run removes the file
 	return l, nil
 }
 
-// socketHandler answers the verbs of `billetd sim`.
+// socketHandler serves the commands of `billetd sim`.
 func socketHandler(s *simulator) http.Handler {
 	mux, c, world := http.NewServeMux(), s.clock, s.world
 	status := func() SimStatus { return SimStatus{Now: c.Now(), Machines: world.Machines()} }
@@ -120,32 +121,35 @@ func answer(w http.ResponseWriter, v any, err error) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// SimAdvance asks the running server on that data directory to move its clock, and waits for it.
+// SimAdvance moves the clock of the server that runs on the data directory, and waits for it.
 func SimAdvance(ctx context.Context, dir string, by time.Duration) (SimStatus, error) {
 	return ask[SimStatus](ctx, dir, http.MethodPost, "/sim/advance?by="+by.String(), nil)
 }
 
-// AskSimStatus asks the running server on that data directory what the simulated upstream has.
+// AskSimStatus returns the simulated provider's status of the server that runs on the data
+// directory.
 func AskSimStatus(ctx context.Context, dir string) (SimStatus, error) {
 	return ask[SimStatus](ctx, dir, http.MethodGet, "/sim/status", nil)
 }
 
-// SimAddFault makes the upstream of the running server on that data directory misbehave, and returns the fault as it is kept.
+// SimAddFault injects a fault into the server that runs on the data directory, and returns the
+// stored fault.
 func SimAddFault(ctx context.Context, dir string, f sim.Fault) (sim.Fault, error) {
 	return ask[sim.Fault](ctx, dir, http.MethodPost, "/sim/faults", f)
 }
 
-// AskSimFaults asks the running server on that data directory how its upstream misbehaves.
+// AskSimFaults returns the faults of the server that runs on the data directory.
 func AskSimFaults(ctx context.Context, dir string) (SimFaults, error) {
 	return ask[SimFaults](ctx, dir, http.MethodGet, "/sim/faults", nil)
 }
 
-// SimClearFaults takes back the faults with those IDs, or, without any, all of them, and returns what is left.
+// SimClearFaults clears the faults with those IDs, or all of them without any, and returns the
+// others.
 func SimClearFaults(ctx context.Context, dir string, ids ...string) (SimFaults, error) {
 	return ask[SimFaults](ctx, dir, http.MethodDelete, "/sim/faults?"+url.Values{"id": ids}.Encode(), nil)
 }
 
-// ask sends what is not nil as JSON, and reads an answer of type T.
+// ask sends body as JSON unless it is nil, and reads an answer of type T.
 func ask[T any](ctx context.Context, dir, method, target string, send any) (s T, err error) {
 	var body bytes.Buffer
 	if send != nil {
@@ -153,14 +157,15 @@ func ask[T any](ctx context.Context, dir, method, target string, send any) (s T,
 			return s, err
 		}
 	}
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		path, release, err := socketPath(dir)
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-		return (&net.Dialer{}).DialContext(ctx, "unix", path)
-	}}}
+	client := http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			path, release, err := socketPath(dir)
+			if err != nil {
+				return nil, err
+			}
+			defer release()
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		}}}
 	defer client.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(ctx, method, "http://billetd"+target, &body)
 	if err != nil {
@@ -168,7 +173,9 @@ func ask[T any](ctx context.Context, dir, method, target string, send any) (s T,
 	}
 	resp, err := client.Do(r)
 	if err != nil {
-		return s, fmt.Errorf("no server with --sim answers in %s; start one with `billetd serve --sim --data-dir %s` (%w)", dir, dir, errors.Unwrap(err))
+		return s, fmt.Errorf(
+			"no server with --sim answers in %s; start one with `billetd serve --sim --data-dir %s` (%w)", dir, dir,
+			errors.Unwrap(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))

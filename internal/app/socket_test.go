@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestTheClocksFileSaysWhereTheClockStands(t *testing.T) {
+func TestClockFileHasTheTime(t *testing.T) {
 	c := Default()
 	c.DataDir, c.Sim, c.Version, c.Log = t.TempDir(), true, "test", slog.New(slog.DiscardHandler)
 	c.SimMachines = "banner" // this test program is no machine

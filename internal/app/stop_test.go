@@ -18,9 +18,10 @@ import (
 )
 
 // A client that waits for a deployment must not hold the server up, and gets an answer.
-func TestStoppingAnswersWhoWaitsAndIsNoError(t *testing.T) {
+func TestStopAnswersWaitingRequests(t *testing.T) {
 	c := Default()
-	c.Listen, c.MetricsListen, c.DataDir, c.Sim, c.Demo, c.Version, c.Log = "127.0.0.1:0", "", t.TempDir(), true, true, "test", slog.New(slog.DiscardHandler)
+	c.Listen, c.MetricsListen, c.DataDir, c.Sim, c.Demo, c.Version, c.Log = "127.0.0.1:0", "", t.TempDir(), true, true,
+		"test", slog.New(slog.DiscardHandler)
 	c.SimMachines = "banner" // this test program is no machine
 	a, err := Open(t.Context(), c)
 	if err != nil {
@@ -49,7 +50,8 @@ func TestStoppingAnswersWhoWaitsAndIsNoError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := json.Marshal(map[string]string{"offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04", "name": "waits", "ssh_public_key": string(ssh.MarshalAuthorizedKey(key))})
+	body, err := json.Marshal(map[string]string{"offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04",
+		"name": "waits", "ssh_public_key": string(ssh.MarshalAuthorizedKey(key))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,7 @@ func TestStoppingAnswersWhoWaitsAndIsNoError(t *testing.T) {
 			}
 		}
 	}
-	until("the offer", func() bool { _, found := a.catalog.Default().Get("off_abc123"); return found })
+	until("the offer", func() bool { _, found := a.Catalog().Default().Get("off_abc123"); return found })
 	status, answer, err := call(http.MethodPost, "", body)
 	var made struct{ Data struct{ ID string } }
 	if err != nil || status != http.StatusCreated || json.Unmarshal(answer, &made) != nil {

@@ -27,7 +27,7 @@ func unisolated(ctx context.Context, c Config) (bool, error) {
 	}
 	if os.Geteuid() != 0 && c.SimUnisolated {
 		c.Log.WarnContext(ctx, "simulated machines are NOT ISOLATED here, as --sim-unisolated accepts: "+
-			"whoever logs in to one has all rights of this server's user, "+
+			"anyone who logs in to one has all rights of this server's user, "+
 			"and can read its secret key and its database", "reason", reason)
 		return true, nil
 	}

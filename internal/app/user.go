@@ -9,13 +9,16 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// done writes into an account's audit what the operator did at the shell.
-func (o *Operator) done(ctx context.Context, tx *db.Tx, of id.ID, action string, subject id.ID) error {
-	return o.Audit.Append(ctx, tx, audit.Entry{Account: of, Actor: audit.Actor{Kind: audit.Operator, Name: "operator"}, Action: action, Subject: subject})
+// record writes an operator's command to an account's audit log.
+func (o *Operator) record(ctx context.Context, tx *db.Tx, of id.ID, action string, subject id.ID) error {
+	actor := audit.Actor{Kind: audit.Operator, Name: "operator"}
+	return o.Audit.Append(ctx, tx, audit.Entry{Account: of, Actor: actor, Action: action, Subject: subject})
 }
 
-// CreateUser makes a user with that role in an account.
-func (o *Operator) CreateUser(ctx context.Context, of id.ID, role account.Role, r account.UserRequest) (account.User, error) {
+// CreateUser creates a user with a role in an account.
+func (o *Operator) CreateUser(
+	ctx context.Context, of id.ID, role account.Role, r account.UserRequest,
+) (account.User, error) {
 	var p account.User
 	n, err := o.Accounts.Prepare(ctx, r)
 	if err != nil {
@@ -28,12 +31,12 @@ func (o *Operator) CreateUser(ctx context.Context, of id.ID, role account.Role, 
 		if p, err = o.Accounts.CreateUser(ctx, tx, n, of, role); err != nil {
 			return err
 		}
-		return o.done(ctx, tx, of, "createUser", p.ID)
+		return o.record(ctx, tx, of, "createUser", p.ID)
 	})
 	return p, err
 }
 
-// SetPassword gives a user another password and ends all their sessions.
+// SetPassword changes a user's password and ends all their sessions.
 func (o *Operator) SetPassword(ctx context.Context, email, password string) (account.User, error) {
 	hash, err := o.Accounts.HashPassword(ctx, "password", password)
 	if err != nil {
@@ -44,14 +47,14 @@ func (o *Operator) SetPassword(ctx context.Context, email, password string) (acc
 	})
 }
 
-// ResetFactors takes away a user's authenticator app and passkeys, which they have lost.
+// ResetFactors removes a user's authenticator app and passkeys.
 func (o *Operator) ResetFactors(ctx context.Context, email string) (account.User, error) {
 	return o.changeUser(ctx, email, "resetFactors", func(ctx context.Context, tx *db.Tx, p account.User) error {
 		return o.Accounts.RemoveFactors(ctx, tx, p.ID)
 	})
 }
 
-// SetOperator makes a user one who runs the server, or no longer.
+// SetOperator makes a user an operator, or no longer.
 func (o *Operator) SetOperator(ctx context.Context, email string, operator bool) (account.User, error) {
 	p, err := o.changeUser(ctx, email, "setOperator", func(ctx context.Context, tx *db.Tx, p account.User) error {
 		return o.Accounts.SetOperator(ctx, tx, p.ID, operator)
@@ -60,7 +63,9 @@ func (o *Operator) SetOperator(ctx context.Context, email string, operator bool)
 	return p, err
 }
 
-func (o *Operator) changeUser(ctx context.Context, email, action string, change func(ctx context.Context, tx *db.Tx, p account.User) error) (p account.User, err error) {
+func (o *Operator) changeUser(
+	ctx context.Context, email, action string, change func(ctx context.Context, tx *db.Tx, p account.User) error,
+) (p account.User, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if p, err = o.Accounts.UserByEmail(ctx, tx, email); err != nil {
 			return err
@@ -72,7 +77,7 @@ func (o *Operator) changeUser(ctx context.Context, email, action string, change 
 		if err != nil {
 			return err
 		}
-		return o.done(ctx, tx, home, action, p.ID)
+		return o.record(ctx, tx, home, action, p.ID)
 	})
 	return p, err
 }

@@ -170,7 +170,7 @@ func (r *rig) points(offer id.ID) []catalog.PricePoint {
 	return got
 }
 
-func TestAnOfferIsShownAtTheTenantsPrice(t *testing.T) {
+func TestOfferHasTheTenantsPrice(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		o := offer("b200x8")
 		o.GPUCount, o.HourlyPrice = 3, 10_000_001
@@ -220,7 +220,7 @@ func TestAnOfferIsShownAtTheTenantsPrice(t *testing.T) {
 	})
 }
 
-func TestAnOfferKeepsItsIDWhileItComesAndGoes(t *testing.T) {
+func TestOfferKeepsItsIDWhenWithdrawnAndOfferedAgain(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_abc123"), offer("other")}}
 		r := newRig(t, d, c, s)
@@ -242,7 +242,7 @@ func TestAnOfferKeepsItsIDWhileItComesAndGoes(t *testing.T) {
 		c.Advance(every)
 		r.sync("voltage-park")
 		if back, found := r.cat.Default().Get(other); !found || back.Key != "other" {
-			t.Fatal("it came back under another id")
+			t.Fatal("it was offered again under another ID")
 		}
 		points := r.points(other)
 		if len(points) != 3 || !points[0].Available || points[1].Available || points[1].Stock != nil ||
@@ -252,7 +252,7 @@ func TestAnOfferKeepsItsIDWhileItComesAndGoes(t *testing.T) {
 	})
 }
 
-func TestTwoProvidersThatClaimOneIDGetTwo(t *testing.T) {
+func TestProvidersWithTheSameIDGetDifferentOnes(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		elsewhere := offer("off_abc123")
 		elsewhere.Region = "oslo-1"
@@ -276,7 +276,7 @@ func TestTwoProvidersThatClaimOneIDGetTwo(t *testing.T) {
 	})
 }
 
-func TestAPricePointIsWrittenExactlyOnChange(t *testing.T) {
+func TestPricePointIsWrittenExactlyOnChange(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}}
 		r := newRig(t, d, c, s)
@@ -327,7 +327,7 @@ func show(points []catalog.PricePoint, start time.Time) (out []string) {
 	return out
 }
 
-func TestMalformedOffersAreDroppedAloneAndReported(t *testing.T) {
+func TestMalformedOffersAreDroppedAndReported(t *testing.T) {
 	bad := map[string]func(o *provider.Offer){
 		"no key":               func(o *provider.Offer) { o.Key = "" },
 		"long key":             func(o *provider.Offer) { o.Key = strings.Repeat("k", 129) },
@@ -365,7 +365,7 @@ func TestMalformedOffersAreDroppedAloneAndReported(t *testing.T) {
 	})
 }
 
-func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
+func TestFailingProviderIsWithdrawnAndRecovers(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := storer{&seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")},
 			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
@@ -375,28 +375,28 @@ func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 		s.set(func(s *seller) {
 			s.err = &provider.Error{Kind: provider.KindUnavailable, Cause: errors.New("secret\x00 host")}
 		})
-		type look struct {
+		type observation struct {
 			listed, available, ready bool
 			status                   catalog.Status
 			volumes                  int
 		}
-		see := func() look {
+		see := func() observation {
 			o, listed := r.cat.Default().Get("off_1")
 			if listed && !o.AsOf.Equal(first) {
-				t.Errorf("as of %s though nobody answered", o.AsOf)
+				t.Errorf("as of %s though there was no answer", o.AsOf)
 			}
-			return look{listed, o.Available, r.cat.Ready(), r.cat.Default().Providers()[0].Status,
+			return observation{listed, o.Available, r.cat.Ready(), r.cat.Default().Providers()[0].Status,
 				len(r.cat.Default().VolumePricing())}
 		}
 		for minute := 1; minute <= 16; minute++ {
 			c.Advance(every)
 			r.sync("voltage-park")
-			want := look{true, true, true, catalog.StatusDegraded, 1}
+			want := observation{true, true, true, catalog.StatusDegraded, 1}
 			if minute >= 3 {
-				want = look{true, false, false, catalog.StatusDown, 1}
+				want = observation{true, false, false, catalog.StatusDown, 1}
 			}
 			if minute >= 15 {
-				want = look{false, false, false, catalog.StatusDown, 0}
+				want = observation{false, false, false, catalog.StatusDown, 0}
 			}
 			if got := see(); got != want {
 				t.Fatalf("minute %d: %+v, expected %+v", minute, got, want)
@@ -410,7 +410,7 @@ func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 		c.Advance(every)
 		r.sync("voltage-park")
 		first = c.Now()
-		if got, want := see(), (look{true, true, true, catalog.StatusUp, 1}); got != want {
+		if got, want := see(), (observation{true, true, true, catalog.StatusUp, 1}); got != want {
 			t.Fatalf("back: %+v", got)
 		}
 		if n := len(r.points("off_1")); n != 3 {
@@ -419,7 +419,7 @@ func TestAProviderThatDoesNotAnswerFadesAndComesBack(t *testing.T) {
 	})
 }
 
-func TestOneFailureAfterALongTimeIsOneFailure(t *testing.T) {
+func TestOneFailureAfterALongPauseIsOneFailure(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := storer{&seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")},
 			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
@@ -436,7 +436,7 @@ func TestOneFailureAfterALongTimeIsOneFailure(t *testing.T) {
 					len(r.cat.Default().VolumePricing()), h)
 			}
 		}
-		c.Advance(30 * 24 * time.Hour) // at once: nobody asked meanwhile
+		c.Advance(30 * 24 * time.Hour) // without requests meanwhile
 		s.set(fail)
 		since := c.Now()
 		for n, when := range []string{"first failure", "second", "third"} {
@@ -462,7 +462,7 @@ func TestOneFailureAfterALongTimeIsOneFailure(t *testing.T) {
 	})
 }
 
-func TestASilentProviderIsGivenUpInTimeAndMayAskForPatience(t *testing.T) {
+func TestProviderRequestTimesOutAndRetryAfterIsRespected(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := &seller{slug: "voltage-park", hang: true}
 		r := newRig(t, d, c, s)
@@ -490,7 +490,7 @@ func TestASilentProviderIsGivenUpInTimeAndMayAskForPatience(t *testing.T) {
 	})
 }
 
-func TestAnEarlierAnswerNeverOverwritesALaterOne(t *testing.T) {
+func TestEarlierAnswerNeverOverwritesLaterOne(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}}
 		r := newRig(t, d, c, s)
@@ -509,7 +509,7 @@ func TestAnEarlierAnswerNeverOverwritesALaterOne(t *testing.T) {
 	})
 }
 
-func TestReplicasSeeOneCatalogue(t *testing.T) {
+func TestReplicasSeeOneCatalog(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		a, gone := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}},
 			&seller{slug: "gone", offers: []provider.Offer{offer("off_2")}}
@@ -542,7 +542,7 @@ func TestReplicasSeeOneCatalogue(t *testing.T) {
 	})
 }
 
-func TestANewMarkupChangesPricesAtTheNextSync(t *testing.T) {
+func TestChangedMarkupAppliesAtTheNextSync(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := storer{&seller{slug: "a", offers: []provider.Offer{offer("off_1")},
 			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100},
@@ -572,7 +572,7 @@ func TestANewMarkupChangesPricesAtTheNextSync(t *testing.T) {
 	})
 }
 
-func TestAnEditionLastsAsLongAsWhatItSays(t *testing.T) {
+func TestEditionChangesWithContent(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}}
 		r := newRig(t, d, c, s)
@@ -609,7 +609,7 @@ func TestAnEditionLastsAsLongAsWhatItSays(t *testing.T) {
 	})
 }
 
-func TestStartHasEveryProviderAsked(t *testing.T) {
+func TestCatalog_StartSyncsEveryProvider(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		a, b := &seller{slug: "a", offers: []provider.Offer{offer("off_1")}},
 			&seller{slug: "b", offers: []provider.Offer{offer("off_2")}}

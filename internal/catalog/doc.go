@@ -10,17 +10,21 @@
 // is published. A GET therefore calls neither a provider nor the database.
 //
 // Invariants:
-//   - An offer keeps its ID forever: one ID for each provider, region and key, also when the offer is withdrawn (neither listed
-//     nor found) and offered again.
-//   - The snapshot is what the database holds at its version. Each sync that changes something raises the version in the same
-//     transaction, so other replicas notice it in Load.
+//   - An offer keeps its ID forever: one ID for each provider, region and key, also when the offer
+//     is withdrawn (neither listed nor found) and offered again.
+//   - The snapshot is what the database holds at its version. Each sync that changes something
+//     raises the version in the same transaction, so other replicas notice it in Load.
 //   - An answer to an earlier request never overwrites one to a later request.
 //   - A price point is written exactly when price, availability or stock change.
 //   - Offers are validated: a malformed offer is dropped and reported, and the others stay.
-//   - A provider that does not answer keeps its last offers. They become unavailable after 3 × SyncEvery without an answer and
-//     are withdrawn after 15 × SyncEvery. A single failure never does that, however long ago the last success is.
+//   - A provider that does not answer keeps its last offers. They become unavailable after 3 ×
+//     SyncEvery without an answer and are withdrawn after 15 × SyncEvery. A single failure never
+//     does that, however long ago the last success is.
 //   - Lists have one order: by the sort key, ties by ID.
-//   - Normalizing a name twice changes nothing. A text that is not understood in full is its own name.
-//   - All prices of a Market are the prices of one account: it pays what it sees. Only price history shows the default prices.
-//   - A deployment counts once in the statistics of each offer that it tried, with the outcome that was reported first.
+//   - Normalizing a name twice changes nothing. A text that is not understood in full is its own
+//     name.
+//   - All prices of a Market are the prices of one account: it pays what it sees. Only price
+//     history shows the default prices.
+//   - A deployment counts once in the statistics of each offer that it tried, with the outcome that
+//     was reported first.
 package catalog

@@ -16,9 +16,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// An account with a markup of its own sees every price at it, and nobody else sees another price
-// than before.
-func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
+// An account with its own markup sees every price at it, and other accounts see the default prices.
+func TestOwnMarkupAppliesToEveryPrice(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		a := storer{&seller{slug: "a", offers: market(60),
 			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100}}}}
@@ -112,7 +111,7 @@ func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
 			}); *f.LowestHourlyPrice != least {
 				t.Errorf("%s: the lowest price of all GPUs is %s, not %s", account, *f.LowestHourlyPrice, least)
 			}
-			perGB := money.Micros(116) // 105 and ten per cent, half-up
+			perGB := money.Micros(116) // 105 and ten percent, half-up
 			if has {
 				perGB = money.Micros(105).Percent(bp)
 			}
@@ -122,7 +121,8 @@ func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
 			}
 		}
 
-		// What the providers ask by now, and the end of the markup, are seen at the next look.
+		// What the providers ask by now, and the end of the markup, are visible after the next
+		// Load.
 		a.set(func(s *seller) {
 			for i := range s.offers {
 				s.offers[i].HourlyPrice *= 3
@@ -150,7 +150,7 @@ func TestAnAccountsOwnMarkupIsInAllThatItSees(t *testing.T) {
 }
 
 // Every list is the same however many price lists were asked for between.
-func TestPriceListsAreBoundedAndRight(t *testing.T) {
+func TestPriceListsAreLimitedAndCorrect(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	r := newRig(t, dbtest.SQLite(t, c), c, &seller{slug: "a", offers: market(10)})
 	own := map[id.ID]int64{}
@@ -170,7 +170,7 @@ func TestPriceListsAreBoundedAndRight(t *testing.T) {
 	})
 }
 
-func TestTheUsualMarketCostsNothingMore(t *testing.T) {
+func TestDefaultMarketNeedsNoPriceList(t *testing.T) {
 	r := big(t)
 	r.own = func() map[id.ID]int64 { return map[id.ID]int64{"acc_own": 10} }
 	if err := r.cat.Load(context.Background()); err != nil {

@@ -236,7 +236,8 @@ var (
 	// linkSpeed is a speed before or after the name of a link: "infiniband_3200gbps", "100G
 	// Ethernet".
 	linkSpeed = regexp.MustCompile(
-		`(?i)^(?:([a-z][a-z0-9 -]*?)[ _-]+([1-9][0-9]{0,4}) ?(?:g|gbps|gb/s|gbit/s)|([1-9][0-9]{0,4}) ?(?:g|gbps|gb/s|gbit/s)[ _-]+([a-z][a-z0-9 -]*))$`)
+		`(?i)^(?:([a-z][a-z0-9 -]*?)[ _-]+([1-9][0-9]{0,4}) ?(?:g|gbps|gb/s|gbit/s)|` +
+			`([1-9][0-9]{0,4}) ?(?:g|gbps|gb/s|gbit/s)[ _-]+([a-z][a-z0-9 -]*))$`)
 )
 
 // linkName returns the catalog's name of an interconnect, with its speed if the text gives one; ""

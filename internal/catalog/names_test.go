@@ -96,7 +96,7 @@ var spellings = map[string]spelling{
 	"NVIDIA Vera Rubin": {"NVIDIA Vera Rubin", 0},
 }
 
-func TestEverySpellingOfAGPUHasOneName(t *testing.T) {
+func TestGPUName(t *testing.T) {
 	for text, want := range spellings {
 		if name, memory := catalog.GPUName(text); name != want.name || memory != want.memory {
 			t.Errorf("%q is %q with %d GB, not %q with %d", text, name, memory, want.name, want.memory)
@@ -122,7 +122,7 @@ func TestEverySpellingOfAGPUHasOneName(t *testing.T) {
 
 func letters(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
 
-func TestLinksHaveOneName(t *testing.T) {
+func TestLinkName(t *testing.T) {
 	for text, want := range map[string]string{
 		"SXM5": "NVLink", "infiniband": "InfiniBand", "INFINIBAND": "InfiniBand", "ib": "InfiniBand",
 		"ethernet": "Ethernet", "PCIE": "PCIe", "PCI-Express": "PCIe", "nvlink": "NVLink",
@@ -138,7 +138,7 @@ func TestLinksHaveOneName(t *testing.T) {
 	}
 }
 
-func TestACountryIsNamedWhereItIsCertain(t *testing.T) {
+func TestCountryOf(t *testing.T) {
 	for text, want := range map[string]string{
 		"us-east-1": "US", "dallas-usa-5": "US", "us-texas-2": "US", "North Carolina, USA": "US", "Virginia": "US",
 		"canada-1": "CA", "Helsinki, Finland": "FI",
@@ -155,8 +155,8 @@ func TestACountryIsNamedWhereItIsCertain(t *testing.T) {
 	}
 }
 
-// What the simulator says is spelled as the catalogue spells it.
-func TestTheSimulatorsNamesStay(t *testing.T) {
+// What the simulator says is spelled as the catalog spells it.
+func TestSimulatorNamesAreUnchanged(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "provider", "sim", "catalog.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestTheSimulatorsNamesStay(t *testing.T) {
 	}
 }
 
-// settled fails where a text's name has another name, or is no text that the catalogue takes.
+// settled fails where a text's name has another name, or is no text that the catalog takes.
 func settled(t interface {
 	Helper()
 	Errorf(string, ...any)
@@ -216,7 +216,7 @@ func settled(t interface {
 	}
 }
 
-func TestANameIsItsOwnName(t *testing.T) {
+func TestNormalizingANameTwiceChangesNothing(t *testing.T) {
 	words := []string{"h100", "A100", "mi300x", "rtx", "4090", "6000", "Ada", "PRO", "nvidia", "AMD", "sxm5", "PCIe",
 		"nvl", "80gb", "94 GB", "8x", "x8", "gpu", "infiniband", "eth", "3200", "Gb/s", "100G", "GH200", "l40s", "us",
 		"texas"}
@@ -239,7 +239,7 @@ func FuzzNames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) { settled(t, text) })
 }
 
-func TestProvidersSpellAndTheCatalogueNames(t *testing.T) {
+func TestSyncNormalizesNames(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		spelled := func(key, gpu string, memory int) provider.Offer {
 			o := offer(key)

@@ -12,7 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-func TestOffersOfASilentProviderAreMarkedStaleAtOnce(t *testing.T) {
+func TestOffersOfFailingProviderAreStaleAtOnce(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		a, b := &seller{slug: "a", offers: []provider.Offer{offer("off_a")}},
 			&seller{slug: "b", offers: []provider.Offer{offer("off_b")}}
@@ -59,7 +59,7 @@ func TestOffersOfASilentProviderAreMarkedStaleAtOnce(t *testing.T) {
 	})
 }
 
-func TestTheLongestMinimumRuntimeCounts(t *testing.T) {
+func TestLongestMinimumRuntimeApplies(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		with := func(key string, own time.Duration) provider.Offer {
 			o := offer(key)

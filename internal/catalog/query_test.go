@@ -43,7 +43,7 @@ func market(n int) []provider.Offer {
 	return out
 }
 
-func TestListFindsWhatAPlainSearchFinds(t *testing.T) {
+func TestListMatchesSimpleSearch(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	a, b := &seller{slug: "voltage-park", offers: market(60)}, &seller{slug: "hyper-1"}
 	for _, o := range market(40) {
@@ -149,7 +149,7 @@ func TestParseSort(t *testing.T) {
 	}
 }
 
-func TestFacetsCountWhatIsListed(t *testing.T) {
+func TestFacetsMatchList(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	a, b := storer{&seller{slug: "voltage-park", offers: market(60),
 		volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}},
@@ -225,7 +225,7 @@ func big(tb testing.TB) *rig {
 	return r
 }
 
-func TestAListAllocatesItsPageAndLittleElse(t *testing.T) {
+func TestListAllocatesLittleMoreThanItsPage(t *testing.T) {
 	r := big(t)
 	yes := true
 	q := catalog.Query{Search: "nvidia park", Available: &yes, Sort: "-pricePerGpu",

@@ -29,7 +29,7 @@ func told(o catalog.Offer) string {
 	return s
 }
 
-func TestOffersTellHowLaunchesWent(t *testing.T) {
+func TestOffersShowReliability(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		spot := offer("off_spot")
 		spot.InstanceType = provider.Spot
@@ -52,7 +52,7 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		look := func(want map[id.ID]string) {
+		check := func(want map[id.ID]string) {
 			t.Helper()
 			if err := r.cat.Load(t.Context()); err != nil {
 				t.Fatal(err)
@@ -64,19 +64,19 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 				}
 			}
 		}
-		look(map[id.ID]string{"off_1": "instanceType 0", "off_b": "instanceType 0"})
+		check(map[id.ID]string{"off_1": "instanceType 0", "off_b": "instanceType 0"})
 
 		start := c.Now()
 		report("off_1", catalog.ReachedSSH, 100*time.Second)
 		report("off_1", catalog.ReachedSSH, 301*time.Second)
 		report("off_2", catalog.NotReached, time.Hour)
-		look(map[id.ID]string{"off_1": "instanceType 0"}) // not before they are counted anew
+		check(map[id.ID]string{"off_1": "instanceType 0"}) // not before they are counted again
 		c.Advance(2 * time.Minute)
-		look(map[id.ID]string{"off_1": "instanceType 3 0.667 201", "off_2": "instanceType 3 0.667 201",
+		check(map[id.ID]string{"off_1": "instanceType 3 0.667 201", "off_2": "instanceType 3 0.667 201",
 			"off_spot": "instanceType 0", "off_b": "instanceType 0"})
 		edition := r.cat.Edition()
 		c.Advance(2 * time.Minute)
-		look(nil)
+		check(nil)
 		if edition != r.cat.Edition() {
 			t.Error("figures that are the same made another edition")
 		}
@@ -86,7 +86,7 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 		}
 		lacked := c.Now()
 		c.Advance(2 * time.Minute)
-		look(map[id.ID]string{"off_1": "instanceType 8 0.25 201", "off_2": "offer 6 0", "off_spot": "instanceType 0"})
+		check(map[id.ID]string{"off_1": "instanceType 8 0.25 201", "off_2": "offer 6 0", "off_spot": "instanceType 0"})
 		see := func(want bool) {
 			t.Helper()
 			for _, offer := range []id.ID{"off_1", "off_2"} {
@@ -99,16 +99,16 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 		}
 		see(true)
 		c.AdvanceTo(lacked.Add(24*time.Hour - time.Microsecond))
-		look(nil)
+		check(nil)
 		see(true)
 		c.Advance(2 * time.Minute)
-		look(map[id.ID]string{"off_2": "offer 6 0"})
+		check(map[id.ID]string{"off_2": "offer 6 0"})
 		see(false)
 
 		c.AdvanceTo(start.Add(30 * 24 * time.Hour))
-		look(map[id.ID]string{"off_1": "instanceType 5 0", "off_2": "offer 5 0"})
+		check(map[id.ID]string{"off_1": "instanceType 5 0", "off_2": "offer 5 0"})
 		c.Advance(48 * time.Hour)
-		look(map[id.ID]string{"off_1": "instanceType 0", "off_2": "instanceType 0"})
+		check(map[id.ID]string{"off_1": "instanceType 0", "off_2": "instanceType 0"})
 		r.sync("a")
 		var left int
 		if err := d.QueryRow(t.Context(), `SELECT COUNT(*) FROM catalog_attempt`).Scan(&left); err != nil || left != 0 {
@@ -119,7 +119,7 @@ func TestOffersTellHowLaunchesWent(t *testing.T) {
 
 // However launches went, an offer's figures are those of its own launches or, where they are few,
 // of its kind's.
-func TestFiguresAreWhatAPlainCountGives(t *testing.T) {
+func TestFiguresMatchSimpleCount(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		vm := offer("off_vm")
 		vm.InstanceType = provider.VM

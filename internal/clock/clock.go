@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Clock tells the time, in UTC, and wakes who waits for it.
+// Clock returns the time in UTC, and wakes sleepers.
 type Clock interface {
-	// Now returns the present instant in UTC.
+	// Now returns the current time in UTC.
 	Now() time.Time
 	// SleepUntil returns nil once Now has reached t, or the context's error.
 	SleepUntil(ctx context.Context, t time.Time) error
@@ -17,7 +17,7 @@ type Clock interface {
 // System is the operating system's clock. The zero value is ready.
 type System struct{}
 
-// Now returns the present instant in UTC.
+// Now returns the current time in UTC.
 func (System) Now() time.Time { return time.Now().UTC() }
 
 // SleepUntil returns nil once Now has reached t, or the context's error.
@@ -43,21 +43,21 @@ type Simulated struct {
 	moved  chan struct{} // closed and replaced at each move
 }
 
-// NewSimulated returns a clock that runs as real time does, ahead of it by offset.
+// NewSimulated returns a clock that runs like real time, ahead of it by offset.
 func NewSimulated(offset time.Duration) *Simulated { return NewSimulatedOn(System{}, offset) }
 
-// NewSimulatedOn returns a clock that runs as base does, ahead of it by offset.
+// NewSimulatedOn returns a clock that runs like base, ahead of it by offset.
 func NewSimulatedOn(base Clock, offset time.Duration) *Simulated {
 	return &Simulated{base: base.Now, offset: offset, moved: make(chan struct{})}
 }
 
-// NewFrozen returns a clock that stands at t until somebody moves it.
+// NewFrozen returns a clock that stands at t until it is moved.
 func NewFrozen(t time.Time) *Simulated {
 	t = t.UTC()
 	return &Simulated{base: func() time.Time { return t }, frozen: true, moved: make(chan struct{})}
 }
 
-// Now returns the simulated instant in UTC.
+// Now returns the simulated time in UTC.
 func (s *Simulated) Now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,15 +71,15 @@ func (s *Simulated) Offset() time.Duration {
 	return s.offset
 }
 
-// Advance moves the clock forward by d and wakes every sleeper to look again.
-// A negative d is ignored: time does not run backwards.
+// Advance moves the clock forward by d and wakes every sleeper to check the time again. A negative
+// d is ignored: time does not run backwards.
 func (s *Simulated) Advance(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.move(d)
 }
 
-// AdvanceTo moves the clock forward to t; it does nothing when t has passed.
+// AdvanceTo moves the clock forward to t. It does nothing if t has passed.
 func (s *Simulated) AdvanceTo(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func TestFrozenStandsStillAndMovesForwardOnly(t *testing.T) {
+func TestFrozenClockMovesForwardOnly(t *testing.T) {
 	c := clock.NewFrozen(start)
 	c.Advance(time.Minute)
 	c.Advance(-time.Hour)
@@ -25,7 +25,7 @@ func TestFrozenStandsStillAndMovesForwardOnly(t *testing.T) {
 	}
 }
 
-func TestSleepersWakeWhenTheClockIsMovedPastThem(t *testing.T) {
+func TestSleepersWakeWhenTheClockMovesPastThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clock.NewFrozen(start)
 		woke := make(chan error, 1)
@@ -45,7 +45,7 @@ func TestSleepersWakeWhenTheClockIsMovedPastThem(t *testing.T) {
 	})
 }
 
-func TestSimulatedRunsAheadOfRealTime(t *testing.T) {
+func TestSimulatedClockRunsAheadOfRealTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clock.NewSimulated(time.Hour)
 		before := c.Now()

@@ -9,7 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 )
 
-func TestAFollowedClockIsTheOtherMachines(t *testing.T) {
+func TestFollowedClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := clock.NewFollowed(func() time.Time { return time.Now().Add(time.Hour) })
 		if f.Followed() || !f.Now().Equal(time.Now().Add(time.Hour)) {
@@ -21,7 +21,8 @@ func TestAFollowedClockIsTheOtherMachines(t *testing.T) {
 		if got := f.Now(); !f.Followed() || !got.Equal(theirs.Add(time.Minute)) || got.Location() != time.UTC {
 			t.Errorf("a minute later it says %s", got)
 		}
-		if err := f.SleepUntil(t.Context(), theirs.Add(2*time.Minute)); err != nil || !f.Now().Equal(theirs.Add(2*time.Minute)) {
+		if err := f.SleepUntil(t.Context(), theirs.Add(2*time.Minute)); err != nil ||
+			!f.Now().Equal(theirs.Add(2*time.Minute)) {
 			t.Errorf("slept until %s, %v", f.Now(), err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -29,7 +30,7 @@ func TestAFollowedClockIsTheOtherMachines(t *testing.T) {
 		if err := f.SleepUntil(ctx, theirs.Add(time.Hour)); err != context.DeadlineExceeded {
 			t.Error(err)
 		}
-		go func() { // it is read anew while somebody sleeps
+		go func() { // it is read again during a sleep
 			time.Sleep(30 * time.Second)
 			f.Follow(time.Now().Add(time.Hour), theirs.Add(time.Hour))
 		}()

@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// RFC 3339, 5.6: its letters in either case, its numbers of two digits, and a zone within a day. time.Parse takes commas, single digits and +24:00, too.
+// RFC 3339, 5.6: letters in either case, numbers of two digits, a zone within a day. time.Parse
+// also accepts commas, single digits and +24:00.
 var timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
-// ParseRFC3339 reads a time exactly as RFC 3339 writes it, for every surface that takes one. A leap second is the beginning of the next one, as clocks of computers have it.
+// ParseRFC3339 parses a time exactly by RFC 3339. A leap second is the start of the next second, as
+// in computers' clocks.
 func ParseRFC3339(text string) (time.Time, bool) {
 	if !timeForm.MatchString(text) {
 		return time.Time{}, false
@@ -24,7 +26,8 @@ func ParseRFC3339(text string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	if leap {
-		if u := t.UTC(); u.Hour() != 23 || u.Minute() != 59 { // it is put in at the end of a day only
+		// A leap second is only inserted at the end of a day.
+		if u := t.UTC(); u.Hour() != 23 || u.Minute() != 59 {
 			return time.Time{}, false
 		}
 		t = t.Truncate(time.Second).Add(time.Second)

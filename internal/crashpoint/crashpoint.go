@@ -9,14 +9,15 @@ import (
 	"syscall"
 )
 
-// Variable is the environment variable that arms one step: "charge.before-commit" for the first time that it is
-// reached, "charge.before-commit:3" for the third.
+// Variable is the environment variable that arms one point: "charge.before-commit" for the first
+// time that it is reached, "charge.before-commit:3" for the third.
 const Variable = "BILLET_CRASH_AT"
 
-// The steps. "Commit" is that of the change that the step belongs to, "call" that to the provider, or to a tenant's address.
+// The points. "commit" is that of the point's change, "call" that to the provider, or to a tenant's
+// endpoint.
 const (
 	CreateBeforeCommit = "create.before-commit" // the hold, the row and the job are written
-	CreateAfterCommit  = "create.after-commit"  // and committed; nobody was answered
+	CreateAfterCommit  = "create.after-commit"  // and committed; the request is not answered
 
 	LaunchBeforeCall = "launch.before-call" // the intent is committed
 	LaunchAfterCall  = "launch.after-call"  // there is a machine that only the provider knows
@@ -27,32 +28,34 @@ const (
 	ChargeBeforeCommit = "charge.before-commit" // the sweep has booked hours
 	ChargeAfterCommit  = "charge.after-commit"
 
-	TerminateAfterCommit      = "terminate.after-commit" // the bill has ended; nobody was answered
-	TerminateBeforeCall       = "terminate.before-call"
-	TerminateAfterCall        = "terminate.after-call"
-	TerminateBeforeConfirming = "terminate.before-confirming" // the provider has no machine any more; we say terminating
+	TerminateAfterCommit = "terminate.after-commit" // billing has ended; the request is not answered
+	TerminateBeforeCall  = "terminate.before-call"
+	TerminateAfterCall   = "terminate.after-call"
+	// the provider has no machine any more; we say terminating
+	TerminateBeforeConfirming = "terminate.before-confirming"
 
 	AttachBeforeCall = "attach.before-call"
 	AttachAfterCall  = "attach.after-call" // the machine has the volume; we say attaching
 	DetachBeforeCall = "detach.before-call"
-	DetachAfterCall  = "detach.after-call" // nobody has the volume; we say detaching
+	DetachAfterCall  = "detach.after-call" // no machine has the volume; we say detaching
 
-	ReplayBeforeFinish = "replay.before-finish" // a request with an Idempotency-Key had its effect; its answer is not kept yet
-	ReplayAfterCommit  = "replay.after-commit"  // it is, and nobody was answered
+	// a request with an Idempotency-Key had its effect; its answer is not kept yet
+	ReplayBeforeFinish = "replay.before-finish"
+	ReplayAfterCommit  = "replay.after-commit" // it is, and the request is not answered
 
 	WebhookAfterCall = "webhook.after-call" // the tenant's address has answered; it is not written down
 
 	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
 )
 
-// All lists every step.
+// All lists every point.
 var All = []string{
 	CreateBeforeCommit, CreateAfterCommit, LaunchBeforeCall, LaunchAfterCall, RunningBeforeCommit, RunningAfterCommit,
 	ChargeBeforeCommit, ChargeAfterCommit, TerminateAfterCommit, TerminateBeforeCall, TerminateAfterCall, TerminateBeforeConfirming,
 	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall, ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, JobBeforeFinish,
 }
 
-// armed is the step at which this process ends, and the time when it does.
+// armed is the point at which this process ends, and how often it must be reached.
 type armed struct {
 	name string
 	left atomic.Int64
@@ -79,7 +82,7 @@ func parse(s string) (*armed, error) {
 	if counted {
 		var err error
 		if n, err = strconv.ParseInt(count, 10, 64); err != nil || n < 1 {
-			return nil, fmt.Errorf("%s: %q is not how many times, at least 1", Variable, count)
+			return nil, fmt.Errorf("%s: %q must be a count of at least 1", Variable, count)
 		}
 	}
 	known := false
@@ -87,14 +90,14 @@ func parse(s string) (*armed, error) {
 		known = known || k == name
 	}
 	if !known {
-		return nil, fmt.Errorf("%s: there is no step %q; there are: %s", Variable, name, strings.Join(All, ", "))
+		return nil, fmt.Errorf("%s: unknown point %q; the points are: %s", Variable, name, strings.Join(All, ", "))
 	}
 	a := &armed{name: name}
 	a.left.Store(n)
 	return a, nil
 }
 
-// Reach tells that the process is at the step. It does nothing, or never returns.
+// Reach marks that the process is at the point. It does nothing, or never returns.
 func Reach(name string) {
 	if a := at.Load(); a != nil {
 		a.reach(name)

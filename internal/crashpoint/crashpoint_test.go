@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// reach runs a process armed with at that reaches those steps, and returns which it left behind it and whether it was killed.
+// reach runs a process armed with at that reaches those steps, and returns which it left behind it
+// and whether it was killed.
 func reach(t *testing.T, armedAt string, names ...string) (passed []string, killed bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -50,7 +51,7 @@ func reach(t *testing.T, armedAt string, names ...string) (passed []string, kill
 	return strings.Fields(out.String()), killed
 }
 
-func TestItEndsAtTheArmedStepAndNowhereElse(t *testing.T) {
+func TestProcessEndsAtTheArmedPointOnly(t *testing.T) {
 	a, b := ChargeBeforeCommit, LaunchAfterCall
 	for _, k := range []struct {
 		at     string
@@ -71,15 +72,16 @@ func TestItEndsAtTheArmedStepAndNowhereElse(t *testing.T) {
 	}
 }
 
-func TestAStepThatDoesNotExistCannotBeArmed(t *testing.T) {
-	for _, s := range []string{"charge", "charge.before-commit:", "charge.before-commit:0", "charge.before-commit:x", ":1"} {
+func TestUnknownPointCannotBeArmed(t *testing.T) {
+	for _, s := range []string{"charge", "charge.before-commit:", "charge.before-commit:0", "charge.before-commit:x",
+		":1"} {
 		if a, err := parse(s); err == nil {
 			t.Errorf("%q armed %+v", s, a)
 		}
 	}
 }
 
-func TestUnarmedItCostsNothing(t *testing.T) {
+func TestUnarmedPointCostsNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { Reach(ChargeBeforeCommit) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -91,8 +93,9 @@ func BenchmarkReach(b *testing.B) {
 	}
 }
 
-// Each constant is in All, once, and is the argument of a call of Reach somewhere in the house outside this package.
-func TestEveryStepIsListedAndReachedByCode(t *testing.T) {
+// Each constant is in All, once, and is the argument of a call of Reach somewhere in the repository
+// outside this package.
+func TestEveryPointIsListedAndReachedByCode(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "crashpoint.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +115,8 @@ func TestEveryStepIsListedAndReachedByCode(t *testing.T) {
 	}
 	reached := map[string]int{}
 	err = filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || filepath.Dir(path) == filepath.Join("..", "crashpoint") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			filepath.Dir(path) == filepath.Join("..", "crashpoint") {
 			return err
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)

@@ -7,9 +7,12 @@ import (
 	"testing"
 )
 
-// A suite whose crash never comes would prove nothing: only a step that exists, and a number of times that will come, are taken.
+// A suite whose crash never comes would prove nothing: only a step that exists, and a number of
+// times that will come, are taken.
 func FuzzParse(f *testing.F) {
-	for _, s := range append(slices.Clone(All), "", "charge.before-commit:3", "charge.before-commit:0", "charge.before-commit:-1", "charge.before-commit:", ":", "x:1", "charge.before-commit:1:2", "charge.before-commit: 1", "charge.before-commit:9223372036854775808") {
+	for _, s := range append(slices.Clone(All), "", "charge.before-commit:3", "charge.before-commit:0",
+		"charge.before-commit:-1", "charge.before-commit:", ":", "x:1", "charge.before-commit:1:2",
+		"charge.before-commit: 1", "charge.before-commit:9223372036854775808") {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

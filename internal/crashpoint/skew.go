@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// SkewVariable is the environment variable that has this process read its machine's clock wrong by that much: "130s" for a
-// machine whose clock is ahead.
+// SkewVariable is the environment variable that makes this process misread its machine's clock by
+// that much: "130s" for a machine whose clock is ahead.
 const SkewVariable = "BILLET_CRASH_CLOCK_SKEW"
 
 var skew = func() time.Duration {
@@ -25,7 +25,7 @@ func parseSkew(s string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %q is no duration such as 130s or -2m", SkewVariable, s)
+		return 0, fmt.Errorf("%s: %q must be a duration such as 130s or -2m", SkewVariable, s)
 	}
 	return d, nil
 }
@@ -33,5 +33,5 @@ func parseSkew(s string) (time.Duration, error) {
 // Now reads this machine's clock, with a monotonic reading.
 func Now() time.Time { return time.Now().Add(skew) }
 
-// Skew is by how much Now is wrong on purpose.
+// Skew returns by how much Now is wrong on purpose.
 func Skew() time.Duration { return skew }

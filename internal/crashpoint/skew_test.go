@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestTheClockIsRightUnlessItIsWrongOnPurpose(t *testing.T) {
+func TestSkew(t *testing.T) {
 	if Skew() != 0 || time.Since(Now()).Abs() > time.Second {
 		t.Errorf("wrong by %s", Skew())
 	}

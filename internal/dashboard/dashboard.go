@@ -15,54 +15,61 @@ import (
 	"strings"
 )
 
-// The pattern takes in the folder dist where there is one, and without it the page that says so.
+// The pattern includes the folder dist if it exists, and the page for a program without it.
 //
 //go:embed all:dist*
 var built embed.FS
 
 const (
 	index = "index.html"
-	// unbuilt stands in for every page of a program that was built without them.
+	// unbuilt replaces every page in a program without them.
 	unbuilt = "dist-unbuilt.html"
 )
 
-// policy lets the pages load what this server has and nothing else; %s are the hashes of the scripts that index.html itself
-// holds. The terminal's client is WebAssembly, which counts as a script that is made up on the spot; the pages' components
-// set styles on elements.
-const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'%s; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+// policy lets the pages load only what this server has; %s are the hashes of the scripts in
+// index.html itself. The terminal's client is WebAssembly, which counts as a generated script. The
+// pages' components set styles on elements.
+const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'%s; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data:; " +
 	"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
-// permissions closes to the pages what of the device they never use. Passkeys and the clipboard stay as browsers have them.
-const permissions = "accelerometer=(), autoplay=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
+// permissions denies the pages device features that they never use. Passkeys and the clipboard keep
+// the browser's default.
+const permissions = "accelerometer=(), autoplay=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), " +
+	"magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
 
-// media are the types of the files that a build makes. The system's own table differs from machine to machine.
+// media are the types of the files of a build. The system's own table differs between machines.
 var media = map[string]string{
-	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
-	".css": "text/css; charset=utf-8", ".json": "application/json", ".map": "application/json", ".webmanifest": "application/manifest+json",
-	".wasm": "application/wasm", ".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".ico": "image/x-icon",
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+	".mjs": "text/javascript; charset=utf-8",
+	".css": "text/css; charset=utf-8", ".json": "application/json", ".map": "application/json",
+	".webmanifest": "application/manifest+json",
+	".wasm":        "application/wasm", ".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg",
+	".webp": "image/webp", ".ico": "image/x-icon",
 	".woff2": "font/woff2", ".woff": "font/woff", ".txt": "text/plain; charset=utf-8",
 }
 
-// encodings are those that a file may have beside it, the smallest first, with their endings.
+// encodings are the possible encodings of a file, smallest first, with their file extensions.
 var encodings = []struct{ name, ending string }{{"br", ".br"}, {"gzip", ".gz"}}
 
-// file is one file in the forms in which it was built in.
+// file is one file in its embedded encodings.
 type file struct {
 	media string
 	etag  string
-	// forms are by encoding; "" is the file as it is. WebAssembly, which is large, has a gzip form only: whoever reads the one reads the other.
+	// forms are by encoding; "" is the file as it is. WebAssembly, which is large, has a gzip form
+	// only, which every browser accepts.
 	forms map[string][]byte
 }
 
-// Pages serve the built pages.
+// Pages serves the embedded pages.
 type Pages struct {
 	files  map[string]*file
 	home   *file
 	policy string
 }
 
-// New returns the pages that were built into the program, or one that says how to build them. It panics where
-// what was built in cannot be read.
+// New returns the embedded pages, or one that explains how to build them. It panics if they cannot
+// be read.
 func New() *Pages {
 	p, err := pages(built)
 	if err != nil {
@@ -71,7 +78,7 @@ func New() *Pages {
 	return p
 }
 
-// pages reads everything once: requests look up a name.
+// pages reads everything once: a request only finds its name.
 func pages(from fs.FS) (*Pages, error) {
 	p := &Pages{files: map[string]*file{}}
 	err := fs.WalkDir(from, ".", func(name string, d fs.DirEntry, err error) error {
@@ -120,10 +127,11 @@ func pages(from fs.FS) (*Pages, error) {
 	return p, p.home.finish()
 }
 
-// inline is a script that stands in a page itself.
+// inline matches a script in a page itself.
 var inline = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
-// hashes names the scripts that stand in the page as a content security policy does, each after a space.
+// hashes returns the hashes of the scripts in the page for a content security policy, each after a
+// space.
 func hashes(page []byte) string {
 	var out strings.Builder
 	for _, script := range inline.FindAllSubmatch(page, -1) {
@@ -141,12 +149,12 @@ func newFile(name string) *file {
 	return &file{media: m, forms: map[string][]byte{}}
 }
 
-// finish names the content. All forms of a file say the same, so any of them does.
+// finish sets the hash of the content. All forms have the same content.
 func (f *file) finish() error {
 	content, plain := f.forms[""]
 	if !plain {
 		if content = f.forms["gzip"]; content == nil {
-			return errors.New("is there in no form that every browser can read")
+			return errors.New("has no form that every browser accepts")
 		}
 	}
 	sum := sha256.Sum256(content)
@@ -154,8 +162,9 @@ func (f *file) finish() error {
 	return nil
 }
 
-// Serve answers a GET or HEAD of a file, or of an address within the pages, which all are index.html. It answers nothing and
-// returns false where the request is for something else: a missing asset, or a call of the API at an address that it does not have.
+// Serve answers a GET or HEAD of a file, or of a path within the pages, which are all index.html.
+// It writes nothing and returns false for any other request: a missing asset, or an unknown
+// endpoint of the API.
 func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) bool {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	f := p.files[name]
@@ -170,7 +179,7 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) bool {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Vary", "Accept-Encoding")
-	if asset { // scripts and styles, to which the page's own headers apply: there are many, and headers are not compressed
+	if asset { // scripts and styles, to which the page's own headers apply; headers are not compressed
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	} else {
 		h.Set("Cache-Control", "no-cache")
@@ -194,13 +203,13 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) bool {
 	}
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // a client that went away
+		_, _ = w.Write(content) // the client may have disconnected
 	}
 	return true
 }
 
-// wantsPage tells whether a page answers the request. A program that calls the API at a mistyped address is
-// served better with an error than with a page.
+// wantsPage reports whether to answer the request with a page. A program that calls an unknown
+// endpoint of the API needs an error instead.
 func wantsPage(r *http.Request) bool {
 	if r.Header.Get("Authorization") != "" || r.Header.Get("X-API-Key") != "" {
 		return false
@@ -218,7 +227,7 @@ func wantsPage(r *http.Request) bool {
 	return false
 }
 
-// choose returns the best encoding of those that the file has and the client takes, "" for none.
+// choose returns the best encoding that the file has and the client accepts; "" for none.
 func (f *file) choose(accepted []string) string {
 	takes := map[string]bool{}
 	for part := range strings.SplitSeq(strings.Join(accepted, ","), ",") {

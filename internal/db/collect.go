@@ -6,8 +6,8 @@ import (
 	"errors"
 )
 
-// Collect returns the rows of a query, each read by scan: a Table's Scan, Value, or a function of the caller's. The slice is
-// never nil.
+// Collect returns the rows of a query, each read by scan: a Table's Scan, Value, or a function of
+// the caller's. The slice is never nil.
 func Collect[T any](
 	ctx context.Context, r Reader, scan func(Row) (T, error), query string, args ...any,
 ) ([]T, error) {
@@ -88,7 +88,8 @@ func Args[T any](values []T) []any {
 	return args
 }
 
-// Counts returns the numbers by text of a query whose rows are a text and a number, such as one that groups and counts.
+// Counts returns the numbers by text of a query whose rows are a text and a number, such as one
+// that groups and counts.
 func Counts(ctx context.Context, r Reader, query string, args ...any) (map[string]int, error) {
 	return CollectMap(ctx, r, Pair[string, int], query, args...)
 }

@@ -30,8 +30,8 @@ func AtOrNil(us sql.NullInt64) *time.Time {
 	return &t
 }
 
-// In returns n placeholders from $first on, in parentheses: "($3, $4)". n must be at
-// least 1: neither engine takes an empty list.
+// In returns n placeholders from $first on, in parentheses: "($3, $4)". n must be at least 1,
+// because no engine accepts an empty list.
 func In(first, n int) string {
 	if n < 1 {
 		panic("db: In needs at least one value")
@@ -39,7 +39,7 @@ func In(first, n int) string {
 	return string(appendIn(make([]byte, 0, 6*n), first, n))
 }
 
-// Tuples returns n lists like In's one after the other, each of so many placeholders, for the rows of an INSERT.
+// Tuples returns n lists as of In, each with so many placeholders, for the rows of an INSERT.
 func Tuples(first, n, columns int) string {
 	b := make([]byte, 0, 6*n*columns)
 	for i := range n {
@@ -62,7 +62,8 @@ func appendIn(b []byte, first, n int) []byte {
 	return append(b, ')')
 }
 
-// Like returns a pattern for `lower(column) LIKE $n ESCAPE '\'` that finds the text anywhere, whatever its case.
+// Like returns a pattern for `lower(column) LIKE $n ESCAPE '\'` that matches the text anywhere,
+// regardless of case.
 func Like(text string) string {
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(text)) + "%"
 }

@@ -23,18 +23,18 @@ const (
 // transaction is begun, with the context of a running one.
 var ErrInsideTx = errors.New("db: the outer handle was used inside a transaction; pass the tx on instead")
 
-// attempts is how often InTx runs a transaction that keeps losing against others.
+// attempts is how often InTx runs a transaction that keeps conflicting with others.
 const attempts = 20
 
-// Config is what an engine's Open makes a DB of.
+// Config configures a DB. Engines' Open functions fill it in.
 type Config struct {
 	Engine Engine
 	// Write runs transactions, Read everything else; they may be the same pool.
 	Write, Read *sql.DB
-	// Unbounded is for what may take as long as it takes, the migrations; nil where Write will do.
+	// Unbounded has no statement timeout, for migrations; nil to use Write.
 	Unbounded *sql.DB
 	Clock     clock.Clock
-	// Trouble tells what an error of the engine means.
+	// Trouble classifies an error of the engine.
 	Trouble func(error) Trouble
 }
 
@@ -67,23 +67,23 @@ func (d *DB) Close() error {
 	return err
 }
 
-// Engine tells which engine this is.
+// Engine returns the engine.
 func (d *DB) Engine() Engine { return d.c.Engine }
 
-// Handle returns a pool that writes and whose statements have no limit of time, for the migrations.
+// Handle returns a pool that writes and whose statements have no timeout, for migrations.
 func (d *DB) Handle() *sql.DB { return d.c.Unbounded }
 
-// Pools returns both pools, for measuring what the database does by itself.
+// Pools returns both pools, for measuring the database itself.
 func (d *DB) Pools() (read, write *sql.DB) { return d.c.Read, d.c.Write }
 
-// Ping tells whether both pools answer.
+// Ping returns an error unless both pools answer.
 func (d *DB) Ping(ctx context.Context) error {
 	return errors.Join(d.c.Write.PingContext(ctx), d.c.Read.PingContext(ctx))
 }
 
 // Tx is one transaction.
 type Tx struct {
-	// Now is the time of the whole change, in UTC, cut to the microsecond as the database keeps it.
+	// Now is the time of the whole change, in UTC, truncated to the microsecond.
 	Now time.Time
 
 	tx           *sql.Tx
@@ -93,10 +93,10 @@ type Tx struct {
 	afterCommit  []func()
 }
 
-// Engine tells which engine this is, for the one place where a statement must differ.
+// Engine returns the engine, for statements that must differ.
 func (t *Tx) Engine() Engine { return t.engine }
 
-// Writes tells whether this is InTx's transaction, not View's.
+// Writes reports whether this is a transaction of InTx, not of View.
 func (t *Tx) Writes() bool { return t.writes }
 
 // Exec runs a statement and returns how many rows it changed.
@@ -108,38 +108,41 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 	return r.RowsAffected()
 }
 
-// BeforeCommit has f called as a part of the transaction when all else in it is done, in the order in which they were given. It is
-// for what locks a row that everybody needs: taken last it is held for a moment only, and never while waiting for another.
+// BeforeCommit calls f as a part of the transaction when everything else in it is done, in the
+// order of the calls. Use it to lock a row that many transactions need: it is then locked only
+// briefly, and never while waiting for another lock.
 func (t *Tx) BeforeCommit(f func(ctx context.Context) error) {
 	t.beforeCommit = append(t.beforeCommit, f)
 }
 
-// AfterCommit has f called once the transaction has committed. It is for wake-ups
-// only: a crash in between loses the call, so whatever must happen is a row.
+// AfterCommit calls f once the transaction has committed. It is for wake-ups only: a crash in
+// between loses the call, so whatever must happen is a row.
 func (t *Tx) AfterCommit(f func()) { t.afterCommit = append(t.afterCommit, f) }
 
 type txMark struct{}
 
-// InsideTx tells whether the context belongs to a running transaction.
+// InsideTx reports whether the context belongs to a running transaction.
 func InsideTx(ctx context.Context) bool { return ctx.Value(txMark{}) != nil }
 
 type guardMark struct{}
 
-// WithGuard returns a context with which every transaction that may write is checked by guard when all else in it is
-// done, and not committed where guard returns an error. It is for who may write only as long as a row says so: guard
-// locks that row, so that what it says is true until the commit.
+// WithGuard returns a context with which every writing transaction calls guard when everything else
+// in it is done, and does not commit if guard returns an error. It is for writers that may write
+// only as long as a row allows it: guard locks that row, so that it stays valid until the commit.
 func WithGuard(ctx context.Context, guard func(ctx context.Context, tx *Tx) error) context.Context {
 	return context.WithValue(ctx, guardMark{}, guard)
 }
 
-// InTx runs f in a transaction that may write, and commits it when f returns nil. It runs f again, from the start, when the database says
-// that another transaction was in the way, and while the database is away for a moment. Where it stays away, and where nobody can
-// tell whether the commit was done, the error is an *UnavailableError.
+// InTx runs f in a writing transaction, and commits it when f returns nil. It runs f again, from
+// the start, after a conflict with another transaction and while the database is briefly
+// unavailable. If the database stays unavailable, or it is unknown whether the commit was done,
+// InTx returns an *UnavailableError.
 func (d *DB) InTx(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
 	return d.repeat(ctx, &d.written, txTime, func(ctx context.Context) error { return d.once(ctx, d.c.Write, nil, f) })
 }
 
-// View runs f in a transaction that only reads, so that several queries see one state. It may run f again as InTx does.
+// View runs f in a read-only transaction, so that several queries see one state. It may run f again
+// as InTx does.
 func (d *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
 	o := &sql.TxOptions{ReadOnly: true}
 	if d.c.Engine == Postgres {
@@ -148,7 +151,8 @@ func (d *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error
 	return d.repeat(ctx, &d.reads, txTime, func(ctx context.Context) error { return d.once(ctx, d.c.Read, o, f) })
 }
 
-func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(ctx context.Context, tx *Tx) error) error {
+func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions,
+	f func(ctx context.Context, tx *Tx) error) error {
 	if InsideTx(ctx) {
 		return ErrInsideTx
 	}
@@ -159,7 +163,7 @@ func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(ct
 	tx := &Tx{Now: d.c.Clock.Now().Truncate(time.Microsecond), tx: raw, engine: d.c.Engine, writes: o == nil}
 	done := false
 	defer func() {
-		if !done { // also when f panics: the connection must go back
+		if !done { // also if f panics: the connection must be returned
 			_ = raw.Rollback()
 		}
 	}()

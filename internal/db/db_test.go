@@ -24,46 +24,52 @@ func exec(t *testing.T, d *db.DB, query string, args ...any) {
 	}
 }
 
-func TestPlaceholdersBindByNumberAndNamedTypesPass(t *testing.T) {
+func TestPlaceholdersBindByNumber(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		var text string
-		if err := d.QueryRow(t.Context(), `SELECT CAST($2 AS TEXT) || '-' || CAST($1 AS TEXT)`, "x", "y").Scan(&text); err != nil || text != "y-x" {
+		if err := d.QueryRow(t.Context(), `SELECT CAST($2 AS TEXT) || '-' || CAST($1 AS TEXT)`, "x",
+			"y").Scan(&text); err != nil || text != "y-x" {
 			t.Fatalf("%q %v: operands are bound by order of appearance; money would be swapped", text, err)
 		}
 		exec(t, d, `CREATE TABLE canary (k TEXT PRIMARY KEY, amount BIGINT NOT NULL)`)
 		exec(t, d, `INSERT INTO canary VALUES ($1, $2)`, id.ID("dep_1"), money.Micros(5))
 		var k id.ID
 		var amount money.Micros
-		if err := d.QueryRow(t.Context(), `SELECT k, amount FROM canary`).Scan(&k, &amount); err != nil || k != "dep_1" || amount != 5 {
+		if err := d.QueryRow(t.Context(), `SELECT k, amount FROM canary`).Scan(&k, &amount); err != nil ||
+			k != "dep_1" || amount != 5 {
 			t.Fatalf("%q %d %v", k, amount, err)
 		}
 	})
 }
 
-func TestBothEnginesFindEveryAlphabet(t *testing.T) {
+func TestSearchIgnoresCaseInEveryAlphabet(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		exec(t, d, `CREATE TABLE canary (id TEXT PRIMARY KEY, name TEXT)`)
-		for name, id := range map[string]string{"ÄRGER über Öl": "a", "Обучение МОДЕЛИ": "b", "ΣΊΣΥΦΟΣ": "c", "plain ASCII 100%": "d", "Straße": "e", "訓練": "f"} {
+		for name, id := range map[string]string{"ÄRGER über Öl": "a", "Обучение МОДЕЛИ": "b", "ΣΊΣΥΦΟΣ": "c",
+			"plain ASCII 100%": "d", "Straße": "e", "訓練": "f"} {
 			exec(t, d, `INSERT INTO canary VALUES ($1, $2)`, id, name)
 		}
 		exec(t, d, `INSERT INTO canary VALUES ('g', NULL)`)
 		for search, want := range map[string]string{
-			"ärger": "a", "ÜBER ÖL": "a", "обучение": "b", "модели": "b", "МОДЕЛИ": "b", "σίσυφοσ": "c", "Ascii 100%": "d", "straße": "e", "練": "f", "arger": "", "strasse": "", "_": "",
+			"ärger": "a", "ÜBER ÖL": "a", "обучение": "b", "модели": "b", "МОДЕЛИ": "b", "σίσυφοσ": "c",
+			"Ascii 100%": "d", "straße": "e", "練": "f", "arger": "", "strasse": "", "_": "",
 		} {
 			var got string
-			err := d.QueryRow(t.Context(), `SELECT COALESCE(MIN(id), '') FROM canary WHERE lower(name) LIKE $1 ESCAPE '\'`, db.Like(search)).Scan(&got)
+			err := d.QueryRow(t.Context(), `SELECT COALESCE(MIN(id), '') FROM canary
+				WHERE lower(name) LIKE $1 ESCAPE '\'`, db.Like(search)).Scan(&got)
 			if err != nil || got != want {
 				t.Errorf("%q found %q, not %q; %v", search, got, want, err)
 			}
 		}
 		var first string
-		if err := d.QueryRow(t.Context(), `SELECT id FROM canary WHERE id IN ('a', 'd') ORDER BY lower(name), id`).Scan(&first); err != nil || first != "d" {
+		if err := d.QueryRow(t.Context(), `SELECT id FROM canary WHERE id IN ('a', 'd') ORDER BY lower(name), id`).Scan(
+			&first); err != nil || first != "d" {
 			t.Errorf("%q comes first by name: %v", first, err)
 		}
 	})
 }
 
-func TestAnErrorAndAPanicLeaveNothingBehind(t *testing.T) {
+func TestInTx_RollsBackOnErrorAndPanic(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		exec(t, d, `CREATE TABLE canary (k TEXT PRIMARY KEY)`)
 		boom, called := errors.New("boom"), false
@@ -93,7 +99,7 @@ func TestAnErrorAndAPanicLeaveNothingBehind(t *testing.T) {
 	})
 }
 
-func TestTheOuterHandleIsRefusedInsideATransaction(t *testing.T) {
+func TestOuterHandleIsRefusedInsideTransaction(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			var n int
@@ -114,7 +120,7 @@ func TestTheOuterHandleIsRefusedInsideATransaction(t *testing.T) {
 	})
 }
 
-func TestParallelGuardedUpdatesSpendAnAmountOnce(t *testing.T) {
+func TestParallelGuardedUpdatesSpendOnce(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		exec(t, d, `CREATE TABLE canary (k TEXT PRIMARY KEY, amount BIGINT NOT NULL)`)
 		exec(t, d, `INSERT INTO canary VALUES ('a', 10)`)

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// maxDecoded is how many texts of a type are remembered, and longestDecoded how many bytes one has at most: some
-	// megabytes in all.
+	// maxDecoded is how many texts of a type are remembered, and longestDecoded how many bytes one
+	// has at most: some megabytes in all.
 	maxDecoded     = 5000
 	longestDecoded = 4 << 10
 )

@@ -1,9 +1,9 @@
-// Package db owns transactions, the tables' columns as Go values, and what the two engines, SQLite and PostgreSQL, do
-// differently.
+// Package db owns transactions, the tables' columns as Go values, and what the two engines, SQLite
+// and PostgreSQL, do differently.
 //
-// It owns no table and knows nothing of what the tables hold. Every other package keeps its SQL in its own store.go, one
-// text for both engines. A function that takes a *Tx after its context joins its caller's transaction; the package whose
-// use case it is opens one with InTx.
+// It owns no table and knows nothing of what the tables hold. Every other package keeps its SQL in
+// its own store.go, one text for both engines. A function that takes a *Tx after its context joins
+// its caller's transaction; the package whose use case it is opens one with InTx.
 //
 // # Columns
 //
@@ -44,19 +44,22 @@
 //
 // # Values
 //
-// Arguments and destinations are the fields as they are. A time.Time is kept as BIGINT microseconds since 1970 and read in
-// UTC, a bool as BIGINT 0 or 1, money.Micros as BIGINT micro-dollars; a pointer to one of them may be NULL. JSON,
-// SharedJSON, Seconds and ZeroAsNull are for what is kept otherwise.
+// Arguments and destinations are the fields as they are. A time.Time is kept as BIGINT microseconds
+// since 1970 and read in UTC, a bool as BIGINT 0 or 1, money.Micros as BIGINT micro-dollars; a
+// pointer to one of them may be NULL. JSON, SharedJSON, Seconds and ZeroAsNull are for what is kept
+// otherwise.
 //
 // # Invariants
 //
-//   - Tx.Now is fixed once, so all rows of one change have the same time. On SQLite it is read after the write lock, so
-//     that times follow the order of commits.
-//   - InTx may run its function again, after a conflict or while the database is briefly unavailable. The function has no
-//     effect outside the transaction except through AfterCommit.
-//   - Every query and transaction has a deadline, its caller's or one of this package's. A database that cannot serve
-//     gives an *UnavailableError. Only that error can leave open whether a commit was done.
-//   - The context that InTx passes on is marked. A DB used with a marked context returns ErrInsideTx instead of waiting
-//     for itself. Code that must not run inside a transaction, such as a provider call, checks InsideTx.
+//   - Tx.Now is fixed once, so all rows of one change have the same time. On SQLite it is read
+//     after the write lock, so that times follow the order of commits.
+//   - InTx may run its function again, after a conflict or while the database is briefly
+//     unavailable. The function has no effect outside the transaction except through AfterCommit.
+//   - Every query and transaction has a deadline, its caller's or one of this package's. A database
+//     that cannot serve gives an *UnavailableError. Only that error can leave open whether a commit
+//     was done.
+//   - The context that InTx passes on is marked. A DB used with a marked context returns
+//     ErrInsideTx instead of waiting for itself. Code that must not run inside a transaction, such
+//     as a provider call, checks InsideTx.
 //   - Text is UTF-8 without NUL.
 package db

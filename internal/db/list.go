@@ -8,11 +8,13 @@ import (
 	"strings"
 )
 
-// Reach is how many rows of a list are counted, how far pages go by their number, and how many rows are read for a filter
-// that has no index: what a list costs depends on it, not on how many rows there are.
+// Reach is how many rows of a list are counted, how far pages go by their number, and how many rows
+// are read for a filter that has no index: what a list costs depends on it, not on how many rows
+// there are.
 const Reach = 10_000
 
-// firstWindow is how many rows are read at first for a filter without an index: most filters let many rows through.
+// firstWindow is how many rows are read at first for a filter without an index: most filters let
+// many rows through.
 const firstWindow = 500
 
 // Errors of what a client asked for.
@@ -49,7 +51,8 @@ type Cursor struct {
 
 // Listed is what a list says of itself.
 type Listed struct {
-	// Total is how many rows there are on all pages; where it is not Exact there are at least so many.
+	// Total is how many rows there are on all pages; where it is not Exact there are at least so
+	// many.
 	Total int
 	Exact bool
 	// Next is where the next page begins; nil after the last.
@@ -124,27 +127,31 @@ func IsOneOf[T any](column string, values []T) Cond {
 	return c
 }
 
-// List is a list of rows of a table. What it costs to read a page of it does not grow with the table, provided that there
-// is an index which begins with what Where and Each compare for equality and goes on with Order.
+// List is a list of rows of a table. What it costs to read a page of it does not grow with the
+// table, provided that there is an index which begins with what Where and Each compare for equality
+// and goes on with Order.
 type List[T any] struct {
 	// Columns are what Scan reads.
 	Columns string
 	// Table is what has the rows, and ID its key; "id" if it is empty.
 	Table, ID string
-	// Source is what the rows are found in where that is another table, or a join with one; SourceID is what it calls the ID.
+	// Source is what the rows are found in where that is another table, or a join with one;
+	// SourceID is what it calls the ID.
 	Source, SourceID string
 	// Where are the conditions that the index serves.
 	Where []Cond
 	// Each, where it is given, is a condition that the index serves for each of its values.
 	Each *Cond
-	// Rest are the conditions that no index serves. Up to Reach rows are read for those that they let through; a page may have fewer
-	// rows than its limit, or none, and yet a next one.
+	// Rest are the conditions that no index serves. Up to Reach rows are read for those that they
+	// let through; a page may have fewer rows than its limit, or none, and yet a next one.
 	Rest []Cond
-	// Order is what the rows are sorted by: together it is different for all rows. Down is the reverse of it.
+	// Order is what the rows are sorted by: together it is different for all rows. Down is the
+	// reverse of it.
 	Order []Key
 	Down  bool
-	// Known is a query for how many rows there are, where something knows it without counting. Where the only key numbers
-	// the rows from 1 without gaps, and the list goes down, Dense has pages found by that number.
+	// Known is a query for how many rows there are, where something knows it without counting.
+	// Where the only key numbers the rows from 1 without gaps, and the list goes down, Dense has
+	// pages found by that number.
 	Known *Cond
 	Dense bool
 	Scan  func(Row) (T, error)
@@ -184,7 +191,7 @@ func (l List[T]) Page(ctx context.Context, r Reader, p Page) ([]T, Listed, error
 			of.Next = p.Next(end, len(rows), of)
 		}
 	}
-	if !of.Exact { // whoever counts pages goes on while there are more
+	if !of.Exact { // a client that counts pages continues while there are more
 		seen := p.Offset() + len(rows)
 		if p.After != nil {
 			seen = p.After.Rows + len(rows)
@@ -197,7 +204,8 @@ func (l List[T]) Page(ctx context.Context, r Reader, p Page) ([]T, Listed, error
 	return rows, of, nil
 }
 
-// begin returns where the page begins: after those keys, and so many rows later; below 0 where there is no such page.
+// begin returns where the page begins: after those keys, and so many rows later; below 0 where
+// there is no such page.
 func (l List[T]) begin(ctx context.Context, r Reader, p Page) (of Listed, after []any, offset int, err error) {
 	if p.After != nil {
 		if !p.After.fits(l.Order) {
@@ -220,7 +228,7 @@ func (l List[T]) begin(ctx context.Context, r Reader, p Page) (of Listed, after 
 	return of, nil, offset, nil
 }
 
-// fits tells whether the cursor has the values of such keys.
+// fits reports whether the cursor has the values of such keys.
 func (c *Cursor) fits(keys []Key) bool {
 	if len(c.Keys) != len(keys) {
 		return false
@@ -403,7 +411,8 @@ func (l List[T]) sourceID() string {
 	return l.id()
 }
 
-// read returns up to limit rows that come so many after the keys, with their keys. Where a window is given, that many are looked at.
+// read returns up to limit rows that come so many after the keys, with their keys. Where a window
+// is given, it reads at most that many.
 func (l List[T]) read(ctx context.Context, r Reader, after []any, limit, offset, window int) ([]T, [][]any, error) {
 	var q query
 	columns, aliases := l.names()
@@ -454,7 +463,7 @@ func (k keyed) Scan(dest ...any) error {
 	return k.row.Scan(dest...)
 }
 
-// end returns the keys of the last row that was looked at, or nil where there are no more.
+// end returns the keys of the last row that was read, or nil if there are no more.
 func (l List[T]) end(ctx context.Context, r Reader, after []any) ([]any, error) {
 	var q query
 	_, aliases := l.names()

@@ -11,16 +11,19 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 )
 
-// things makes a table of n rows of one account and some of another: row i has kind i%5, and a name that it shares with others.
+// things makes a table of n rows of one account and some of another: row i has kind i%5, and a name
+// that it shares with others.
 func things(t *testing.T, d *db.DB, n int) {
 	t.Helper()
-	exec(t, d, `CREATE TABLE thing (id TEXT PRIMARY KEY, account_id TEXT NOT NULL, kind BIGINT NOT NULL, name_key TEXT NOT NULL, seq BIGINT NOT NULL)`)
+	exec(t, d, `CREATE TABLE thing (id TEXT PRIMARY KEY, account_id TEXT NOT NULL, kind BIGINT NOT NULL,
+		name_key TEXT NOT NULL, seq BIGINT NOT NULL)`)
 	exec(t, d, `CREATE INDEX thing_id ON thing (account_id, id)`)
 	exec(t, d, `CREATE INDEX thing_kind ON thing (account_id, kind, id)`)
 	exec(t, d, fmt.Sprintf(`INSERT INTO thing (id, account_id, kind, name_key, seq)
 		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
 		SELECT 'thg_' || CAST(100000 + i AS TEXT), 'mine', i %% 5, 'name-' || CAST(i %% 7 AS TEXT), i FROM n`, n))
-	exec(t, d, `INSERT INTO thing (id, account_id, kind, name_key, seq) SELECT id || 'x', 'theirs', kind, name_key, seq FROM thing WHERE seq <= 50`)
+	exec(t, d, `INSERT INTO thing (id, account_id, kind, name_key, seq) SELECT id || 'x', 'theirs', kind, name_key, seq
+		FROM thing WHERE seq <= 50`)
 }
 
 func thingID(row db.Row) (id string, err error) { return id, row.Scan(&id) }
@@ -32,7 +35,8 @@ func listOf(order db.Order) db.List[string] {
 }
 
 // walk returns all entries of the list, by cursors.
-func walk(t *testing.T, d *db.DB, l db.List[string], limit int, between func(page int)) (all []string, pages []db.Listed) {
+func walk(t *testing.T, d *db.DB, l db.List[string], limit int, between func(page int)) (all []string,
+	pages []db.Listed) {
 	t.Helper()
 	p := db.Page{Number: 1, Limit: limit}
 	for {
@@ -51,21 +55,24 @@ func walk(t *testing.T, d *db.DB, l db.List[string], limit int, between func(pag
 	}
 }
 
-func TestPagesByCursorAndByNumberAreTheWholeList(t *testing.T) {
+func TestList_PagesCoverTheWholeList(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		things(t, d, 200)
 		kinds := func(k ...int) *db.Cond { c := db.IsOneOf(`kind`, k); return &c }
 		late := []db.Cond{{Text: `seq > ?`, Args: []any{120}}}
 		for name, l := range map[string]db.List[string]{
-			"all": listOf(db.NewestFirst), "upwards": listOf(db.OldestFirst), "by name": listOf(db.ByName), "by name, downwards": listOf(db.ByNameDown),
-			"one kind":    with(listOf(db.NewestFirst), kinds(3), nil),
-			"three kinds": with(listOf(db.OldestFirst), kinds(3, 1, 4), nil),
-			"late":        with(listOf(db.ByName), nil, late), "late of a kind": with(listOf(db.NewestFirst), kinds(0), late),
-			"late of two kinds": with(listOf(db.NewestFirst), kinds(0, 2), late),
-			"none":              with(listOf(db.NewestFirst), kinds(9), nil),
+			"all": listOf(db.NewestFirst), "upwards": listOf(db.OldestFirst), "by name": listOf(db.ByName),
+			"by name, downwards": listOf(db.ByNameDown),
+			"one kind":           with(listOf(db.NewestFirst), kinds(3), nil),
+			"three kinds":        with(listOf(db.OldestFirst), kinds(3, 1, 4), nil),
+			"late":               with(listOf(db.ByName), nil, late),
+			"late of a kind":     with(listOf(db.NewestFirst), kinds(0), late),
+			"late of two kinds":  with(listOf(db.NewestFirst), kinds(0, 2), late),
+			"none":               with(listOf(db.NewestFirst), kinds(9), nil),
 		} {
 			whole, of, err := l.Page(t.Context(), d, db.Page{Number: 1, Limit: 1000})
-			if err != nil || of.Next != nil || !of.Exact || of.Total != len(whole) || name != "none" && len(whole) < 16 {
+			if err != nil || of.Next != nil || !of.Exact || of.Total != len(whole) ||
+				name != "none" && len(whole) < 16 {
 				t.Fatalf("%s: %d rows, %+v, %v", name, len(whole), of, err)
 			}
 			byCursor, pages := walk(t, d, l, 7, nil)
@@ -95,12 +102,14 @@ func with(l db.List[string], each *db.Cond, rest []db.Cond) db.List[string] {
 	return l
 }
 
-func TestACursorLosesAndRepeatsNothingWhileRowsComeAndGo(t *testing.T) {
+func TestList_CursorSurvivesConcurrentChanges(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		things(t, d, 40)
 		all, _ := walk(t, d, listOf(db.NewestFirst), 10, func(page int) {
-			exec(t, d, fmt.Sprintf(`INSERT INTO thing (id, account_id, kind, name_key, seq) VALUES ('thg_2%05d', 'mine', 0, 'new', 1000)`, page))
-			exec(t, d, fmt.Sprintf(`DELETE FROM thing WHERE id = 'thg_1%05d'`, 41-10*page)) // the one on which the page ended
+			exec(t, d, fmt.Sprintf(`INSERT INTO thing (id, account_id, kind, name_key, seq)
+				VALUES ('thg_2%05d', 'mine', 0, 'new', 1000)`, page))
+			exec(t, d, fmt.Sprintf(`DELETE FROM thing WHERE id = 'thg_1%05d'`,
+				41-10*page)) // the one on which the page ended
 		})
 		if len(all) != 40 || !slices.IsSortedFunc(all, func(a, b string) int { return -compare(a, b) }) {
 			t.Errorf("%d rows: %v", len(all), all)
@@ -115,7 +124,7 @@ func compare(a, b string) int {
 	return 1
 }
 
-func TestAListCostsNoMoreThanItsReach(t *testing.T) {
+func TestList_ReadsAtMostReach(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		const n = db.Reach + 700
 		things(t, d, n)
@@ -131,7 +140,7 @@ func TestAListCostsNoMoreThanItsReach(t *testing.T) {
 		if last := pages[len(pages)-1]; len(all) != n || last.Total != n || last.Exact {
 			t.Errorf("%d rows by cursor, the last page says %+v", len(all), last)
 		}
-		// What only the oldest rows are is found behind the rows that are looked through at first.
+		// What only the oldest rows are is found after the rows that are read at first.
 		old := with(l, nil, []db.Cond{{Text: `seq <= ?`, Args: []any{3}}})
 		some, of, err := old.Page(t.Context(), d, db.Page{Number: 1, Limit: 20})
 		if err != nil || len(some) != 0 || of.Next == nil || of.Exact {
@@ -142,7 +151,8 @@ func TestAListCostsNoMoreThanItsReach(t *testing.T) {
 		}
 		// A dense list is found by its numbers, however far.
 		dense := l
-		dense.Order, dense.Dense, dense.Known = []db.Key{{Column: `seq`, Number: true}}, true, &db.Cond{Text: `SELECT CAST(? AS BIGINT)`, Args: []any{n}}
+		dense.Order, dense.Dense, dense.Known = []db.Key{{Column: `seq`, Number: true}}, true,
+			&db.Cond{Text: `SELECT CAST(? AS BIGINT)`, Args: []any{n}}
 		some, of, err = dense.Page(t.Context(), d, db.Page{Number: n/100 - 1, Limit: 100})
 		if err != nil || !of.Exact || of.Total != n || len(some) != 100 || some[0] != "thg_100200" {
 			t.Errorf("%v, %+v, %v", some[:1], of, err)
@@ -150,7 +160,7 @@ func TestAListCostsNoMoreThanItsReach(t *testing.T) {
 	})
 }
 
-func TestACursorOfAnotherListIsRefused(t *testing.T) {
+func TestList_RefusesForeignCursor(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		things(t, d, 3)
 		for _, keys := range [][]any{nil, {"a", "b"}, {int64(3)}, {true}} {

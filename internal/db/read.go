@@ -5,24 +5,24 @@ import (
 	"database/sql"
 )
 
-// Reader is what a query needs: a *DB, each query on its own, or a *Tx.
+// Reader runs queries: a *DB, each query on its own, or a *Tx.
 type Reader interface {
 	Engine() Engine
 	Query(ctx context.Context, query string, args ...any) (*Rows, error)
 	QueryRow(ctx context.Context, query string, args ...any) Row
 }
 
-// Row is the one row of a query.
+// Row is the single row of a query.
 type Row interface{ Scan(dest ...any) error }
 
-// Rows are the rows of a query. They must be closed; to read them to their end closes them, too.
+// Rows are the rows of a query. They must be closed; reading them to the end closes them, too.
 type Rows struct {
 	*sql.Rows
-	db     *DB                // nil within a transaction, whose errors are looked at as a whole
-	cancel context.CancelFunc // gives the query's deadline back
+	db     *DB                // nil in a transaction, whose errors are classified as a whole
+	cancel context.CancelFunc // releases the query's deadline
 }
 
-// Next goes to the next row.
+// Next advances to the next row.
 func (r *Rows) Next() bool {
 	more := r.Rows.Next()
 	if !more && r.cancel != nil {
@@ -43,11 +43,11 @@ func (r *Rows) Close() error {
 	return err
 }
 
-// Err returns what ended the rows, nil where that was their end.
+// Err returns the error that ended the rows, if any.
 func (r *Rows) Err() error {
 	err := r.Rows.Err()
 	if err != nil && r.db != nil {
-		return r.db.told(err)
+		return r.db.classified(err)
 	}
 	return err
 }
@@ -83,7 +83,7 @@ type failedRow struct{ err error }
 
 func (r failedRow) Scan(...any) error { return r.err }
 
-// oneRow is asked for when it is scanned, so that it can be asked for again.
+// oneRow runs its query when it is scanned, so that the query can be retried.
 type oneRow struct {
 	d     *DB
 	ctx   context.Context

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// ChunkRows is how many rows one statement writes. PostgreSQL gains little from more. SQLite loses: it looks up each
-// placeholder among all of a statement, so that 500 rows at once took nine times as long as 25 times 20.
+// ChunkRows is how many rows one statement writes. PostgreSQL gains little from more. SQLite loses:
+// it looks up each placeholder among all of a statement, so that 500 rows at once took nine times
+// as long as 25 times 20.
 const ChunkRows = 20
 
 // Column is a column of a table and the variable that holds its value.
@@ -19,8 +20,9 @@ type Column struct {
 	derived any
 }
 
-// Col returns a column whose value the pointer holds: a *string, *int64, *time.Time, *bool, *money.Micros, …, a pointer to
-// a pointer where the column may be NULL, or what JSON, SharedJSON, Seconds or ZeroAsNull returns.
+// Col returns a column whose value the pointer holds: a *string, *int64, *time.Time, *bool,
+// *money.Micros, …, a pointer to a pointer where the column may be NULL, or what JSON, SharedJSON,
+// Seconds or ZeroAsNull returns.
 func Col(name string, pointer any) Column { return Column{name: name, pointer: pointer} }
 
 // Derived returns a column that is written and never read, such as a name in lower case.
@@ -33,7 +35,8 @@ func (c Column) arg() any {
 	return pointed(c.pointer)
 }
 
-// Table reads and writes rows of one table. T names each column once, in the function that NewTable takes.
+// Table reads and writes rows of one table. T names each column once, in the function that NewTable
+// takes.
 type Table[T any] struct {
 	name, columns string
 	of            func(*T) []Column
@@ -72,7 +75,8 @@ func (t Table[T]) Scan(row Row) (T, error) {
 	return *v, err
 }
 
-// Select returns the rows that the rest of the statement finds: `WHERE account_id = $1 ORDER BY id`.
+// Select returns the rows that the rest of the statement finds: `WHERE account_id = $1 ORDER BY
+// id`.
 func (t Table[T]) Select(ctx context.Context, r Reader, rest string, args ...any) ([]T, error) {
 	return Collect(ctx, r, t.Scan, `SELECT `+t.columns+` FROM `+t.name+` `+rest, args...)
 }
@@ -108,7 +112,8 @@ func (t Table[T]) Put(ctx context.Context, tx *Tx, key []string, rows ...T) erro
 	return err
 }
 
-// PutWhere is Put for rows that meet a condition, which calls the new one excluded. It returns how many were written.
+// PutWhere is Put for rows that meet a condition, which calls the new one excluded. It returns how
+// many were written.
 func (t Table[T]) PutWhere(ctx context.Context, tx *Tx, key []string, where string, rows ...T) (int64, error) {
 	return t.insert(ctx, tx, rows, func(columns []Column) string {
 		var set []string
@@ -137,7 +142,8 @@ func (t Table[T]) insert(ctx context.Context, tx *Tx, rows []T, tail func([]Colu
 	return written, nil
 }
 
-// InsertSQL returns the INSERT of up to ChunkRows rows with its arguments, for a statement that goes on behind it.
+// InsertSQL returns the INSERT of up to ChunkRows rows with its arguments, for a statement that
+// goes on behind it.
 func (t Table[T]) InsertSQL(rows []T) (query string, args []any) {
 	var names []string
 	for i := range rows {
@@ -152,10 +158,12 @@ func (t Table[T]) InsertSQL(rows []T) (query string, args []any) {
 			args = append(args, c.arg())
 		}
 	}
-	return `INSERT INTO ` + t.name + ` (` + strings.Join(names, ", ") + `) VALUES ` + Tuples(1, len(rows), len(names)), args
+	return `INSERT INTO ` + t.name + ` (` + strings.Join(names, ", ") + `) VALUES ` + Tuples(1, len(rows), len(names)),
+		args
 }
 
-// Update writes the named columns of the row where the conditions hold, and returns how many rows it changed.
+// Update writes the named columns of the row where the conditions hold, and returns how many rows
+// it changed.
 func (t Table[T]) Update(ctx context.Context, tx *Tx, row *T, columns []string, where ...Cond) (int64, error) {
 	var q query
 	q.text.WriteString(`UPDATE ` + t.name + ` SET `)
@@ -179,7 +187,8 @@ func (t Table[T]) Update(ctx context.Context, tx *Tx, row *T, columns []string, 
 	return n, nil
 }
 
-// Delete deletes the rows that meet the conditions, of which there is at least one, and returns how many.
+// Delete deletes the rows that meet the conditions, of which there is at least one, and returns how
+// many.
 func (t Table[T]) Delete(ctx context.Context, tx *Tx, where Cond, more ...Cond) (int64, error) {
 	var q query
 	q.text.WriteString(`DELETE FROM ` + t.name)

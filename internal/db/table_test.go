@@ -56,7 +56,8 @@ var items = db.NewTable("item", (*item).columns)
 func withItems(t *testing.T, f func(t *testing.T, ctx context.Context, d *db.DB, tx *db.Tx)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		exec(t, d, `CREATE TABLE item (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, count BIGINT NOT NULL,
-			price BIGINT NOT NULL, max_price BIGINT, reason TEXT, parent TEXT, enabled BIGINT NOT NULL, runtime BIGINT NOT NULL,
+			price BIGINT NOT NULL, max_price BIGINT, reason TEXT, parent TEXT, enabled BIGINT NOT NULL,
+				runtime BIGINT NOT NULL,
 			scopes TEXT NOT NULL, labels TEXT NOT NULL, made_at BIGINT NOT NULL, ended_at BIGINT)`)
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			f(t, ctx, d, tx)
@@ -71,8 +72,10 @@ func withItems(t *testing.T, f func(t *testing.T, ctx context.Context, d *db.DB,
 func full(of id.ID) item {
 	limit, reason, ended := money.USD, "none", dbtest.Start.Add(time.Hour)
 	return item{
-		ID: of, Name: "Ärger", Count: -3, Price: 2_490_001, Limit: &limit, Reason: &reason, Parent: "dep_1", Enabled: true,
-		Runtime: 25 * time.Minute, Scopes: []string{"read"}, Labels: map[string]string{"a": "b"}, Made: dbtest.Start, Ended: &ended,
+		ID: of, Name: "Ärger", Count: -3, Price: 2_490_001, Limit: &limit, Reason: &reason, Parent: "dep_1",
+		Enabled: true,
+		Runtime: 25 * time.Minute, Scopes: []string{"read"}, Labels: map[string]string{"a": "b"}, Made: dbtest.Start,
+		Ended: &ended,
 	}
 }
 
@@ -132,7 +135,8 @@ func TestTable_Update(t *testing.T) {
 		}
 		change := empty("")
 		change.Name, change.Enabled = "new", true
-		n, err := items.Update(ctx, tx, &change, []string{"name", "enabled", "ended_at"}, db.Is("id", "a"), db.Is("enabled", true))
+		n, err := items.Update(ctx, tx, &change, []string{"name", "enabled", "ended_at"}, db.Is("id", "a"),
+			db.Is("enabled", true))
 		if n != 1 || err != nil {
 			t.Errorf("updated %d rows, %v; want 1", n, err)
 		}
@@ -188,7 +192,8 @@ func TestCollect(t *testing.T) {
 		if err := items.Insert(ctx, tx, full("a"), empty("b")); err != nil {
 			t.Fatal(err)
 		}
-		prices, err := db.CollectMap(ctx, tx, db.Pair[id.ID, money.Micros], `SELECT id, price FROM item WHERE id IN `+db.In(1, 2),
+		prices, err := db.CollectMap(ctx, tx, db.Pair[id.ID, money.Micros], `SELECT id, price FROM item
+			WHERE id IN `+db.In(1, 2),
 			db.Args([]id.ID{"a", "b"})...)
 		if diff := cmp.Diff(map[id.ID]money.Micros{"a": 2_490_001, "b": 0}, prices); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -209,8 +214,10 @@ func TestCollect(t *testing.T) {
 func BenchmarkTable(b *testing.B) {
 	d := dbtest.SQLite(b, clock.NewFrozen(dbtest.Start))
 	err := d.InTx(b.Context(), func(ctx context.Context, tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `CREATE TABLE item (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, count BIGINT,
-			price BIGINT, max_price BIGINT, reason TEXT, parent TEXT, enabled BIGINT, runtime BIGINT, scopes TEXT, labels TEXT,
+		_, err := tx.Exec(ctx,
+			`CREATE TABLE item (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, count BIGINT,
+			price BIGINT, max_price BIGINT, reason TEXT, parent TEXT, enabled BIGINT, runtime BIGINT, scopes TEXT,
+				labels TEXT,
 			made_at BIGINT, ended_at BIGINT)`)
 		if err != nil {
 			return err

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Time reads the database's own clock: real time, and the same for every process that works on it. Within a transaction it
-// is the present moment, not when the transaction began.
+// Time reads the database's own clock: real time, and the same for all processes that use the
+// database. Within a transaction it is the current time, not the start of the transaction.
 func Time(ctx context.Context, r Reader) (time.Time, error) {
 	query := `SELECT CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)`
 	if r.Engine() == Postgres {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// values returns the arguments as the database keeps them. It copies the slice only where one changes.
+// values returns the arguments as the database keeps them. It copies the slice only where one
+// changes.
 func values(args []any) []any {
 	copied := false
 	for i, a := range args {
@@ -24,7 +25,8 @@ func values(args []any) []any {
 	return args
 }
 
-// value converts what both engines keep alike: times as microseconds since 1970, booleans as 0 and 1.
+// value converts what both engines keep alike: times as microseconds since 1970, booleans as 0 and
+// 1.
 func value(a any) (v any, changed bool) {
 	switch a := a.(type) {
 	case time.Time:
@@ -185,9 +187,9 @@ func (z zeroAsNull[T]) Scan(src any) error {
 // JSON is a column that keeps a value as JSON text. A nil slice or map is kept as an empty one.
 func JSON[T any](v *T) driver.Valuer { return jsonText[T]{v: v} }
 
-// SharedJSON is JSON for lists that show the same rows again and again: decoding a text takes longer than reading it from
-// the database, so values are remembered by their text. They are shared: nothing may change what a slice or map of one
-// holds.
+// SharedJSON is JSON for lists that show the same rows again and again: decoding a text takes
+// longer than reading it from the database, so values are remembered by their text. They are
+// shared: nothing may change what a slice or map of one holds.
 func SharedJSON[T any](v *T) driver.Valuer { return jsonText[T]{v: v, shared: true} }
 
 type jsonText[T any] struct {

@@ -1,14 +1,17 @@
-// Package event owns the append-only history of every subject: what happened,
-// when, and why, as a tenant may read it. It is also the outbox that deliveries read: the stream of an account's
-// events goes on exactly where its reader left off.
+// Package event owns the append-only history of every subject: what happened, when, and why, as a
+// tenant may read it. It is also the outbox of deliveries: the stream of an account's events
+// continues exactly where its reader stopped.
 //
-// It does not decide anything: rooms append in the transaction of the change itself, so an event
+// It decides nothing: other packages append in the transaction of the change itself, so an event
 // exists exactly if its change does. Nothing edits or deletes an event.
 //
 // Invariants:
-//   - Each event has a place in its account's history, from 1, without gaps, in the order of commits: a reader that has seen
-//     a place has been able to see every one before it, also where replicas write at the same time.
-//   - Events are read in the order of their places, which for one subject is the order in which they were appended.
-//   - The counter that gives the places is the last row that a transaction locks, so it takes part in no deadlock. Only what OnAppend was
-//     given locks rows after it, and nobody else locks those before it.
+//   - Each event has a sequence number in its account's history, from 1, without gaps, in the order
+//     of commits. A reader that has seen a number could see every lower one, also if replicas write
+//     at the same time.
+//   - Events are read in the order of their numbers, which for one subject is the order in which
+//     they were appended.
+//   - The counter of the numbers is the last row that a transaction locks, so it takes part in no
+//     deadlock. Only the function that OnAppend registers locks rows after it, and nothing else
+//     locks those rows before it.
 package event

@@ -10,20 +10,18 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// Event is one thing that happened to a subject.
+// Event is something that happened to a subject.
 type Event struct {
-	ID id.ID `json:"id" doc:"Id of the event, evt_…."`
+	ID id.ID `json:"id" doc:"Event ID, evt_…."`
 	// Account owns the subject.
-	Account id.ID `json:"-"`
-	// Subject is the id of what it happened to: a deployment, a volume, an account.
-	Subject id.ID `json:"subject" doc:"Id of what it happened to."`
-	// Type is a stable word: "deployment.running".
-	Type string `json:"type" doc:"What happened, a stable word such as deployment.running. New ones may be added."`
-	// Data are the facts, by name; never nil once read.
-	Data      map[string]any `json:"data" doc:"The facts of it, by name; which ones depends on the type."`
-	CreatedAt time.Time      `json:"createdAt" doc:"When it happened."`
+	Account id.ID  `json:"-"`
+	Subject id.ID  `json:"subject" doc:"ID of the resource that the event is about."`
+	Type    string `json:"type" doc:"Event type, such as deployment.running. New types may be added."`
+	// Data is never nil once read.
+	Data      map[string]any `json:"data" doc:"Event data by name, which depends on the type."`
+	CreatedAt time.Time      `json:"createdAt" doc:"Time of the event."`
 
-	seq int64 // its place in the account's history, from 1, without gaps
+	seq int64 // sequence number in the account's history, from 1, without gaps
 }
 
 // Service appends and reads events.
@@ -33,78 +31,82 @@ type Service struct {
 
 	mu       sync.Mutex
 	watchers map[id.ID]map[chan struct{}]bool
-	seen     map[id.ID]int64 // the newest place that Look has found, of accounts that are watched
+	seen     map[id.ID]int64 // the newest number that Poll has found, of accounts that are watched
 	tails    map[id.ID]*tail // of accounts that are followed
 	ended    bool
 }
 
-// New returns a Log that takes ids for its events from ids.
+// New returns a Service whose events get their IDs from ids.
 func New(ids *id.Maker) *Service {
-	if ids == nil {
-		panic("event: New needs a maker of ids")
+	return &Service{
+		ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}, seen: map[id.ID]int64{}, tails: map[id.ID]*tail{},
 	}
-	return &Service{ids: ids, watchers: map[id.ID]map[chan struct{}]bool{}, seen: map[id.ID]int64{}, tails: map[id.ID]*tail{}}
 }
 
-// OnAppend has f called as a part of each transaction that appends, once the events are written, with the accounts that they are
-// of, each once and in order. It is for who must leave a job behind for them: the events and the job are committed together.
-// f must lock nothing that others lock before an account's counter. It is set once, before the first Append.
+// OnAppend registers a function that is called in each transaction that appends, once the events
+// are written, with the accounts of the events, each once and in order. It can enqueue jobs for
+// them, so that the events and the jobs are committed together. It must lock nothing that others
+// lock before an account's counter. Call OnAppend once, before the first Append.
 func (l *Service) OnAppend(f func(ctx context.Context, tx *db.Tx, accounts []id.ID) error) {
 	if l.appended != nil {
-		panic("event: OnAppend is set already")
+		panic("event: OnAppend was called twice")
 	}
 	l.appended = f
 }
 
-// Append adds events, giving them their IDs and CreatedAt, and wakes who watches their subjects and accounts once the change is
-// committed. They are written, and can be read, at the end of the transaction: the account's counter is the last row that it locks.
-func (l *Service) Append(_ context.Context, tx *db.Tx, events ...Event) error {
-	events = slices.Clone(events)
+// Append adds events, sets their ID and CreatedAt, and wakes the watchers of their subjects and
+// accounts after the commit. Events are written, and can be read, at the end of the transaction:
+// the account's counter is the last row that it locks.
+func (l *Service) Append(_ context.Context, tx *db.Tx, added ...Event) error {
+	added = slices.Clone(added)
 	tx.BeforeCommit(func(ctx context.Context) error {
-		if err := number(ctx, tx, events); err != nil {
+		if err := number(ctx, tx, added); err != nil {
 			return err
 		}
-		for i := range events { // with the counter in hand, so the ids of one process rise as the places do
-			events[i].ID, events[i].CreatedAt = l.ids.New(id.Event), tx.Now
+		for i := range added { // with the counter locked, so that the IDs of one process rise with the numbers
+			added[i].ID, added[i].CreatedAt = l.ids.New(id.Event), tx.Now
 		}
-		if err := insert(ctx, tx, events); err != nil || l.appended == nil {
+		if err := events.Insert(ctx, tx, added...); err != nil || l.appended == nil {
 			return err
 		}
-		accounts := make([]id.ID, len(events))
-		for i, e := range events {
+		accounts := make([]id.ID, len(added))
+		for i, e := range added {
 			accounts[i] = e.Account
 		}
 		slices.Sort(accounts)
 		return l.appended(ctx, tx, slices.Compact(accounts))
 	})
-	tx.AfterCommit(func() { l.wake(events) })
+	tx.AfterCommit(func() { l.wake(added) })
 	return nil
 }
 
-// Filter narrows a list; zero fields do not.
+// Filter selects events. Zero fields do not filter.
 type Filter struct {
 	Subject id.ID
 	Types   []string
 }
 
-// Lets tells whether the filter lets the event through.
-func (f Filter) Lets(e Event) bool {
+// Matches reports whether the event matches the filter.
+func (f Filter) Matches(e Event) bool {
 	return (f.Subject == "" || f.Subject == e.Subject) && (len(f.Types) == 0 || slices.Contains(f.Types, e.Type))
 }
 
 // List returns a page of the subject's events, oldest first, and how many there are.
-func (l *Service) List(ctx context.Context, r db.Reader, account, subject id.ID, p db.Page) ([]Event, db.Listed, error) {
+func (l *Service) List(ctx context.Context, r db.Reader, account, subject id.ID, p db.Page) ([]Event, db.Listed,
+	error) {
 	return list(ctx, r, account, Filter{Subject: subject}, false, p)
 }
 
 // History returns a page of the account's events, newest first, and how many there are.
-func (l *Service) History(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Event, db.Listed, error) {
+func (l *Service) History(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Event, db.Listed,
+	error) {
 	return list(ctx, r, account, f, true, p)
 }
 
-// Watch returns a channel that holds a token after each commit in this process that appended for the subject, or for the
-// account where it is an account's id, and after each Look that found such a commit of another replica. It is a hint to look
-// again. The channel is closed when the server stops, and waiting ends. cancel must be called.
+// Watch returns a channel that holds a token after each commit in this process that appended for
+// the subject (or for the account, if the subject is an account), and after each Poll that found
+// such a commit of another replica. A token is a hint to read again. The channel is closed when the
+// server stops. cancel must be called.
 func (l *Service) Watch(subject id.ID) (changed <-chan struct{}, cancel func()) {
 	c := make(chan struct{}, 1)
 	l.mu.Lock()
@@ -127,8 +129,8 @@ func (l *Service) Watch(subject id.ID) (changed <-chan struct{}, cancel func()) 
 	}
 }
 
-// EndWatches ends every watch, and those that begin later at once: the server stops, and nobody may hold
-// it up by waiting for something to happen. Events are appended and read as before.
+// EndWatches ends every watch, and later ones at once: the server stops, and must not wait for
+// something to happen. Events are still appended and read.
 func (l *Service) EndWatches() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -165,8 +167,9 @@ func (l *Service) signal(watched id.ID) {
 	}
 }
 
-// Look wakes who watches an account for which another replica has appended since the last Look.
-func (l *Service) Look(ctx context.Context, r db.Reader) error {
+// Poll wakes the watchers of each account for which another replica has appended since the last
+// Poll.
+func (l *Service) Poll(ctx context.Context, r db.Reader) error {
 	l.mu.Lock()
 	var accounts []id.ID
 	for watched := range l.watchers {
@@ -189,6 +192,6 @@ func (l *Service) Look(ctx context.Context, r db.Reader) error {
 			l.signal(account)
 		}
 	}
-	l.seen = found // what nobody watches any more is forgotten
+	l.seen = found // accounts that are no longer watched are forgotten
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func TestEventsBelongToTheirChangeAndTheirAccount(t *testing.T) {
+func TestEventsAreCommittedWithTheirChange(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		l, boom := event.New(id.NewMaker(c, rand.Reader)), errors.New("boom")
 		changed, cancel := l.Watch("dep_1")
@@ -21,7 +21,8 @@ func TestEventsBelongToTheirChangeAndTheirAccount(t *testing.T) {
 		add := func(kind string, fail error) {
 			t.Helper()
 			err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-				return errors.Join(l.Append(ctx, tx, event.Event{Account: "acc_1", Subject: "dep_1", Type: kind, Data: map[string]any{"n": kind}}), fail)
+				return errors.Join(l.Append(ctx, tx, event.Event{Account: "acc_1", Subject: "dep_1", Type: kind,
+					Data: map[string]any{"n": kind}}), fail)
 			})
 			if !errors.Is(err, fail) {
 				t.Fatal(err)
@@ -37,16 +38,18 @@ func TestEventsBelongToTheirChangeAndTheirAccount(t *testing.T) {
 		<-changed
 		add("deployment.running", nil)
 		got, total, err := l.List(t.Context(), d, "acc_1", "dep_1", db.Page{Number: 2, Limit: 1})
-		if err != nil || total.Total != 2 || len(got) != 1 || got[0].Type != "deployment.running" || got[0].Data["n"] != "deployment.running" || !got[0].CreatedAt.Equal(c.Now()) {
+		if err != nil || total.Total != 2 || len(got) != 1 || got[0].Type != "deployment.running" ||
+			got[0].Data["n"] != "deployment.running" || !got[0].CreatedAt.Equal(c.Now()) {
 			t.Fatalf("%+v of %d, %v", got, total.Total, err)
 		}
-		if got, total, err := l.List(t.Context(), d, "acc_2", "dep_1", db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 0 || len(got) != 0 {
+		if got, total, err := l.List(t.Context(), d, "acc_2", "dep_1", db.Page{Number: 1, Limit: 10}); err != nil ||
+			total.Total != 0 || len(got) != 0 {
 			t.Fatalf("another account sees %+v of %d, %v", got, total.Total, err)
 		}
 	})
 }
 
-func TestEveryWatchEndsWithTheServer(t *testing.T) {
+func TestService_EndWatches(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		l := event.New(id.NewMaker(c, rand.Reader))
 		before, cancel := l.Watch("dep_1")
@@ -70,7 +73,7 @@ func TestEveryWatchEndsWithTheServer(t *testing.T) {
 }
 
 // The one that appends first commits last: its events stand behind, and so do their ids.
-func TestIdsRiseInTheOrderOfCommits(t *testing.T) {
+func TestIDsRiseInTheOrderOfCommits(t *testing.T) {
 	c := clock.NewSimulated(0)
 	d := dbtest.Postgres(t, c) // SQLite has one writer at a time
 	l := event.New(id.NewMaker(c, rand.Reader))

@@ -16,9 +16,10 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// Writers of many transactions at once, some of which are rolled back; readers that wait, read a few, drop what they know
-// but the last event's id, and go on. Each reader sees every event of its account once, in one order that is the same for all.
-func TestAReaderThatGoesOnMissesNothingAndSeesNothingTwice(t *testing.T) {
+// Writers of many transactions at once, some of which are rolled back; readers that wait, read a
+// few, drop what they know but the last event's id, and go on. Each reader sees every event of its
+// account once, in one order that is the same for all.
+func TestService_NextMissesAndRepeatsNothing(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		const writers, rounds = 12, 25
 		accounts := []id.ID{"acc_1", "acc_2", "acc_3"}
@@ -33,12 +34,13 @@ func TestAReaderThatGoesOnMissesNothingAndSeesNothingTwice(t *testing.T) {
 			writing.Go(func() {
 				for n := range rounds {
 					for _, fail := range []error{boom, nil} {
-						mine, his := accounts[w%3], accounts[(w+1)%3]
+						mine, other := accounts[w%3], accounts[(w+1)%3]
 						at := func(a id.ID, i int) event.Event {
-							return event.Event{Account: a, Subject: "dep_1", Type: "t", Data: map[string]any{"n": fmt.Sprint(w, " ", n, " ", i)}}
+							return event.Event{Account: a, Subject: "dep_1", Type: "t",
+								Data: map[string]any{"n": fmt.Sprint(w, " ", n, " ", i)}}
 						}
 						err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-							return errors.Join(l.Append(ctx, tx, at(mine, 0), at(his, 1), at(mine, 2)), fail)
+							return errors.Join(l.Append(ctx, tx, at(mine, 0), at(other, 1), at(mine, 2)), fail)
 						})
 						if !errors.Is(err, fail) {
 							t.Error(err)
@@ -93,7 +95,8 @@ func TestAReaderThatGoesOnMissesNothingAndSeesNothingTwice(t *testing.T) {
 				once[e] = true
 			}
 			if len(got) != perAccount[accounts[i%3]] || len(once) != len(got) {
-				t.Errorf("reader %d saw %d events, %d different ones, of %d", i, len(got), len(once), perAccount[accounts[i%3]])
+				t.Errorf("reader %d saw %d events, %d different ones, of %d", i, len(got), len(once),
+					perAccount[accounts[i%3]])
 			}
 			if i >= 3 && fmt.Sprint(got) != fmt.Sprint(seen[i-3]) {
 				t.Errorf("readers %d and %d saw different orders", i, i-3)
@@ -106,14 +109,15 @@ func TestAReaderThatGoesOnMissesNothingAndSeesNothingTwice(t *testing.T) {
 				t.Errorf("after now there is %v, %v", events, err)
 			}
 			list, total, err := l.History(t.Context(), d, a, event.Filter{}, db.Page{Number: 1, Limit: 100})
-			if err != nil || total.Total != perAccount[a] || len(list) != 100 || list[0].ID <= list[99].ID && d.Engine() == db.SQLite {
+			if err != nil || total.Total != perAccount[a] || len(list) != 100 ||
+				list[0].ID <= list[99].ID && d.Engine() == db.SQLite {
 				t.Errorf("%s: %d events of %d, %v", a, len(list), total.Total, err)
 			}
 		}
 	})
 }
 
-func TestAPositionIsOfOneAccount(t *testing.T) {
+func TestPositionBelongsToOneAccount(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		l := event.New(id.NewMaker(c, rand.Reader))
 		if p, err := l.Now(t.Context(), d, "acc_1"); err != nil || p.Event != event.Beginning {
@@ -140,13 +144,14 @@ func TestAPositionIsOfOneAccount(t *testing.T) {
 		for _, f := range []struct {
 			event.Filter
 			want int
-		}{{event.Filter{}, 2}, {event.Filter{Subject: "vol_1"}, 1}, {event.Filter{Types: []string{"deployment.running", "x"}}, 1}, {event.Filter{Subject: "dep_2"}, 0}} {
+		}{{event.Filter{}, 2}, {event.Filter{Subject: "vol_1"}, 1},
+			{event.Filter{Types: []string{"deployment.running", "x"}}, 1}, {event.Filter{Subject: "dep_2"}, 0}} {
 			got, total, err := l.History(t.Context(), d, "acc_1", f.Filter, db.Page{Number: 1, Limit: 10})
 			if err != nil || total.Total != f.want || len(got) != f.want {
 				t.Errorf("%+v: %d of %d, %v", f.Filter, len(got), total.Total, err)
 			}
 			for _, e := range got {
-				if !f.Lets(e) {
+				if !f.Matches(e) {
 					t.Errorf("%+v does not let %+v", f.Filter, e)
 				}
 			}
@@ -154,8 +159,8 @@ func TestAPositionIsOfOneAccount(t *testing.T) {
 	})
 }
 
-// Another replica's commits wake nobody by themselves.
-func TestLookFindsWhatAnotherReplicaAppended(t *testing.T) {
+// Commits of another replica wake no watcher by themselves.
+func TestService_PollFindsEventsOfOtherReplicas(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		ids := id.NewMaker(c, rand.Reader)
 		here, there := event.New(ids), event.New(ids)
@@ -171,8 +176,8 @@ func TestLookFindsWhatAnotherReplicaAppended(t *testing.T) {
 				return false
 			}
 		}
-		look := func() {
-			if err := here.Look(t.Context(), d); err != nil {
+		poll := func() {
+			if err := here.Poll(t.Context(), d); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -181,13 +186,13 @@ func TestLookFindsWhatAnotherReplicaAppended(t *testing.T) {
 				return there.Append(ctx, tx, event.Event{Account: "acc_1", Subject: "dep_1", Type: "t"})
 			})
 			if err != nil || woken(changed) {
-				t.Fatal("woken without a look", err)
+				t.Fatal("woken without Poll", err)
 			}
-			look()
+			poll()
 			if !woken(changed) || woken(other) {
-				t.Fatal("not woken by a look, or the wrong one")
+				t.Fatal("not woken by Poll, or the wrong watcher")
 			}
-			look()
+			poll()
 			if woken(changed) {
 				t.Fatal("woken by nothing")
 			}

@@ -1,11 +1,7 @@
 package event
 
 import (
-	"cmp"
 	"context"
-	"database/sql"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,42 +10,46 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// chunkRows is how many rows one statement takes: more gain little.
-const chunkRows = 20
+func (e *Event) columns() []db.Column {
+	return []db.Column{
+		db.Col("id", &e.ID),
+		db.Col("account_id", &e.Account),
+		db.Col("subject", &e.Subject),
+		db.Col("type", &e.Type),
+		db.Col("data", db.JSON(&e.Data)),
+		db.Col("created_at", &e.CreatedAt),
+		db.Col("seq", &e.seq),
+	}
+}
 
-// number gives the events their places in the histories of their accounts. The accounts' counters stay locked until
-// the commit, so that a higher place is never seen before a lower one. They are locked in the order of the
-// accounts, so that two that need the same ones wait for each other in turn.
+var events = db.NewTable("event", (*Event).columns)
+
+// number assigns the events their sequence numbers in the histories of their accounts. The
+// accounts' counters stay locked until the commit, so that a higher number is never visible before
+// a lower one. They are locked in the order of the accounts, so that two transactions with the same
+// accounts cannot deadlock.
 func number(ctx context.Context, tx *db.Tx, events []Event) error {
-	next := map[id.ID]int64{} // first how many, then the place of the account's next event
+	next := map[id.ID]int64{} // first how many, then the number of the account's next event
 	for _, e := range events {
 		next[e.Account]++
 	}
-	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(next)), chunkRows) {
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(next)), db.ChunkRows) {
 		args := make([]any, 0, 2*len(chunk))
 		for _, account := range chunk {
 			args = append(args, account, next[account])
 		}
-		rows, err := tx.Query(ctx, `INSERT INTO event_counter (account_id, last) VALUES `+db.Tuples(1, len(chunk), 2)+`
-			ON CONFLICT (account_id) DO UPDATE SET last = event_counter.last + excluded.last RETURNING account_id, last`, args...)
+		last, err := db.CollectMap(ctx, tx, db.Pair[id.ID, int64], `
+			INSERT INTO event_counter (account_id, last) VALUES `+db.Tuples(1, len(chunk), 2)+`
+			ON CONFLICT (account_id) DO UPDATE SET last = event_counter.last + excluded.last
+				RETURNING account_id, last`, args...)
 		if err != nil {
 			return fmt.Errorf("number events: %w", err)
 		}
-		counted := 0
-		for rows.Next() {
-			var account id.ID
-			var last int64
-			if err := rows.Scan(&account, &last); err != nil {
-				return errors.Join(err, rows.Close())
-			}
-			next[account] = last - next[account] + 1
-			counted++
+		if len(last) != len(chunk) {
+			return fmt.Errorf("number events: got %d of %d counters", len(last), len(chunk))
 		}
-		if err := cmp.Or(rows.Err(), rows.Close()); err != nil {
-			return fmt.Errorf("number events: %w", err)
-		}
-		if counted != len(chunk) {
-			return fmt.Errorf("number events: %d of %d counters answered", counted, len(chunk))
+		for account, n := range last {
+			next[account] = n - next[account] + 1
 		}
 	}
 	for i := range events {
@@ -59,42 +59,22 @@ func number(ctx context.Context, tx *db.Tx, events []Event) error {
 	return nil
 }
 
-// hold locks the account's counter and leaves it as it is.
+// hold locks the account's counter without changing it.
 func hold(ctx context.Context, tx *db.Tx, account id.ID) error {
-	if _, err := tx.Exec(ctx, `INSERT INTO event_counter (account_id, last) VALUES ($1, 0) ON CONFLICT (account_id) DO UPDATE SET last = event_counter.last`, account); err != nil {
-		return fmt.Errorf("hold the events' counter: %w", err)
+	_, err := tx.Exec(ctx, `INSERT INTO event_counter (account_id, last) VALUES ($1, 0)
+		ON CONFLICT (account_id) DO UPDATE SET last = event_counter.last`, account)
+	if err != nil {
+		return fmt.Errorf("lock the counter of events: %w", err)
 	}
 	return nil
 }
 
-func insert(ctx context.Context, tx *db.Tx, events []Event) error {
-	for chunk := range slices.Chunk(events, chunkRows) {
-		args := make([]any, 0, 7*len(chunk))
-		for _, e := range chunk {
-			data := []byte("{}")
-			if e.Data != nil {
-				var err error
-				if data, err = json.Marshal(e.Data); err != nil {
-					return fmt.Errorf("event %s: %w", e.Type, err)
-				}
-			}
-			args = append(args, e.ID, e.Account, e.Subject, e.Type, string(data), db.Micros(e.CreatedAt), e.seq)
-		}
-		if _, err := tx.Exec(ctx, `INSERT INTO event (`+columns+`) VALUES `+db.Tuples(1, len(chunk), 7), args...); err != nil {
-			return fmt.Errorf("append event %s: %w", chunk[0].Type, err)
-		}
-	}
-	return nil
-}
-
-const columns = `id, account_id, subject, type, data, created_at, seq`
-
-// list returns a page of the account's events that the filter lets through.
-func list(ctx context.Context, r db.Reader, account id.ID, f Filter, newestFirst bool, p db.Page) ([]Event, db.Listed, error) {
-	l := db.List[Event]{
-		Columns: columns, Table: `event`, Where: []db.Cond{db.Is(`account_id`, account)},
-		Order: []db.Key{{Column: `seq`, Number: true}}, Down: newestFirst, Scan: scan,
-	}
+// list returns a page of the account's events that match the filter.
+func list(
+	ctx context.Context, r db.Reader, account id.ID, f Filter, newestFirst bool, p db.Page,
+) ([]Event, db.Listed, error) {
+	l := events.List(db.Is(`account_id`, account))
+	l.Order, l.Down = []db.Key{{Column: `seq`, Number: true}}, newestFirst
 	types := func() db.Cond { return db.IsOneOf(`type`, f.Types) }
 	switch {
 	case f.Subject != "":
@@ -105,92 +85,40 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, newestFirst
 	case len(f.Types) > 0:
 		each := types()
 		l.Each = &each
-	default: // every place is taken
+	default: // sequence numbers have no gaps
 		l.Known, l.Dense = &db.Cond{
-			Text: `SELECT CAST(COALESCE(MAX(last), 0) AS BIGINT) FROM event_counter WHERE account_id = ?`, Args: []any{account},
+			Text: `SELECT CAST(COALESCE(MAX(last), 0) AS BIGINT) FROM event_counter WHERE account_id = ?`,
+			Args: []any{account},
 		}, newestFirst
 	}
 	return l.Page(ctx, r, p)
 }
 
-// after returns the account's events that come after that place, in their order, at most limit of them.
+// after returns the account's events after that sequence number, in order, at most limit of them.
 func after(ctx context.Context, r db.Reader, account id.ID, seq int64, limit int) ([]Event, error) {
-	return all(ctx, r, `SELECT `+columns+` FROM event WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, account, seq, limit)
+	return events.Select(ctx, r, `WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, account, seq, limit)
 }
 
-// last returns the account's newest event and its place; found is false where there is none.
-func last(ctx context.Context, r db.Reader, account id.ID) (e id.ID, seq int64, found bool, err error) {
-	return place(r.QueryRow(ctx, `SELECT id, seq FROM event WHERE account_id = $1 ORDER BY seq DESC LIMIT 1`, account))
+// last returns the account's newest event.
+func last(ctx context.Context, r db.Reader, account id.ID) (Event, bool, error) {
+	return events.Find(ctx, r, `WHERE account_id = $1 ORDER BY seq DESC LIMIT 1`, account)
 }
 
-// placeOf returns the place of one of the account's events.
-func placeOf(ctx context.Context, r db.Reader, account, event id.ID) (seq int64, found bool, err error) {
-	_, seq, found, err = place(r.QueryRow(ctx, `SELECT id, seq FROM event WHERE id = $1 AND account_id = $2`, event, account))
-	return seq, found, err
+// sequenceOf returns the sequence number of one of the account's events.
+func sequenceOf(ctx context.Context, r db.Reader, account, event id.ID) (seq int64, found bool, err error) {
+	return db.Find(ctx, r, db.Value[int64], `SELECT seq FROM event WHERE id = $1 AND account_id = $2`, event, account)
 }
 
-func place(row db.Row) (e id.ID, seq int64, found bool, err error) {
-	err = row.Scan(&e, &seq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", 0, false, nil
-	}
-	return e, seq, err == nil, err
-}
-
-// counters returns the places of the newest events of those accounts that have any.
+// counters returns the sequence numbers of the newest events of those accounts that have any.
 func counters(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]int64, error) {
 	out := make(map[id.ID]int64, len(accounts))
-	for chunk := range slices.Chunk(accounts, 5*chunkRows) {
-		args := make([]any, len(chunk))
-		for i, a := range chunk {
-			args[i] = a
-		}
-		rows, err := r.Query(ctx, `SELECT account_id, last FROM event_counter WHERE account_id IN `+db.In(1, len(chunk)), args...)
+	for chunk := range slices.Chunk(accounts, 5*db.ChunkRows) {
+		some, err := db.CollectMap(ctx, r, db.Pair[id.ID, int64],
+			`SELECT account_id, last FROM event_counter WHERE account_id IN `+db.In(1, len(chunk)), db.Args(chunk)...)
 		if err != nil {
-			return nil, fmt.Errorf("look at event counters: %w", err)
+			return nil, fmt.Errorf("read event counters: %w", err)
 		}
-		for rows.Next() {
-			var account id.ID
-			var last int64
-			if err := rows.Scan(&account, &last); err != nil {
-				return nil, errors.Join(err, rows.Close())
-			}
-			out[account] = last
-		}
-		if err := cmp.Or(rows.Err(), rows.Close()); err != nil {
-			return nil, fmt.Errorf("look at event counters: %w", err)
-		}
+		maps.Copy(out, some)
 	}
 	return out, nil
-}
-
-func all(ctx context.Context, r db.Reader, query string, args ...any) ([]Event, error) {
-	rows, err := r.Query(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list events: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	out := []Event{}
-	for rows.Next() {
-		e, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e)
-	}
-	return out, rows.Err()
-}
-
-func scan(row db.Row) (Event, error) {
-	var e Event
-	var data string
-	var at int64
-	if err := row.Scan(&e.ID, &e.Account, &e.Subject, &e.Type, &data, &at, &e.seq); err != nil {
-		return Event{}, err
-	}
-	if err := json.Unmarshal([]byte(data), &e.Data); err != nil {
-		return Event{}, fmt.Errorf("event %s: %w", e.ID, err)
-	}
-	e.CreatedAt = db.At(at)
-	return e, nil
 }

@@ -7,23 +7,26 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// tailLength is how many of an account's newest events are kept while somebody follows it.
+// tailLength is how many of an account's newest events are kept in memory while it is followed.
 const tailLength = 256
 
-// tail is the end of an account's history, which all who follow the account in this process read together.
+// tail is the end of an account's history, which all followers of the account in this process
+// share.
 type tail struct {
 	followers int
 	events    []Event // those after from, without gaps; nil until something was read
 	from      int64
 	begun     bool
-	// commits counts what may have appended to the account; read is the count up to which the tail is complete.
+	// commits counts possible appends to the account; read is the count up to which the tail is
+	// complete.
 	commits, read int64
-	reading       chan struct{} // closed at the end of the read that is under way; nil while none is
+	reading       chan struct{} // closed when the current read ends; nil without one
 }
 
 func (t *tail) to() int64 { return t.from + int64(len(t.events)) }
 
-// Follower reads an account's events as they come. However many follow an account in a process, an event is read once.
+// Follower reads an account's events as they are appended. However many followers an account has,
+// each event is read once.
 type Follower struct {
 	l       *Service
 	account id.ID
@@ -32,7 +35,7 @@ type Follower struct {
 	cancel  func()
 }
 
-// Follow begins to follow the account. Stop must be called.
+// Follow starts to follow the account. Stop must be called.
 func (l *Service) Follow(account id.ID) *Follower {
 	changed, cancel := l.Watch(account)
 	l.mu.Lock()
@@ -44,19 +47,19 @@ func (l *Service) Follow(account id.ID) *Follower {
 	return &Follower{l: l, account: account, Changed: changed, cancel: cancel}
 }
 
-// Stop ends it.
+// Stop stops following.
 func (f *Follower) Stop() {
 	f.cancel()
 	f.l.mu.Lock()
 	defer f.l.mu.Unlock()
 	t := f.l.tails[f.account]
-	if t.followers--; t.followers == 0 { // nobody looks for other replicas' events any more
+	if t.followers--; t.followers == 0 {
 		delete(f.l.tails, f.account)
 	}
 }
 
-// Next is Log.Next for a position of the account. What another follower has read is not read again, and where nothing was
-// appended since the last read nothing is asked.
+// Next is Service.Next for a position of the account. Events that another follower has read are not
+// read again, and if nothing was appended since the last read there is no query.
 func (f *Follower) Next(ctx context.Context, r db.Reader, p Position, limit int) ([]Event, Position, error) {
 	for {
 		f.l.mu.Lock()
@@ -71,7 +74,7 @@ func (f *Follower) Next(ctx context.Context, r db.Reader, p Position, limit int)
 			f.l.mu.Unlock()
 			return nil, p, nil
 		}
-		if t.begun && p.seq < t.from { // who is far behind reads alone until it has come up
+		if t.begun && p.seq < t.from { // a follower that is far behind reads on its own until it has caught up
 			f.l.mu.Unlock()
 			return f.l.Next(ctx, r, p, limit)
 		}
@@ -91,7 +94,8 @@ func (f *Follower) Next(ctx context.Context, r db.Reader, p Position, limit int)
 	}
 }
 
-func (f *Follower) read(ctx context.Context, r db.Reader, t *tail, p Position, limit int, commits int64) ([]Event, Position, error) {
+func (f *Follower) read(ctx context.Context, r db.Reader, t *tail, p Position, limit int, commits int64) ([]Event,
+	Position, error) {
 	events, err := after(ctx, r, f.account, p.seq, limit)
 	f.l.mu.Lock()
 	defer f.l.mu.Unlock()
@@ -113,7 +117,7 @@ func (f *Follower) read(ctx context.Context, r db.Reader, t *tail, p Position, l
 	return events, behind(p, events), nil
 }
 
-// behind is the position after the events, which come after p.
+// behind returns the position after the events, which follow p.
 func behind(p Position, events []Event) Position {
 	if len(events) > 0 {
 		e := events[len(events)-1]

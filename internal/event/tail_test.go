@@ -26,12 +26,13 @@ func (c *counted) Query(ctx context.Context, query string, args ...any) (*db.Row
 	return c.DB.Query(ctx, query, args...)
 }
 
-func TestAnEventIsReadOnceHoweverManyFollow(t *testing.T) {
+func TestFollowersShareReads(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		l, r := event.New(id.NewMaker(c, rand.Reader)), &counted{DB: d}
 		appendOne := func(n int) {
 			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-				return l.Append(ctx, tx, event.Event{Account: "acc_1", Subject: "dep_1", Type: fmt.Sprint(n)}, event.Event{Account: "acc_2", Subject: "dep_2", Type: "other"})
+				return l.Append(ctx, tx, event.Event{Account: "acc_1", Subject: "dep_1", Type: fmt.Sprint(n)},
+					event.Event{Account: "acc_2", Subject: "dep_2", Type: "other"})
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +103,7 @@ func TestAnEventIsReadOnceHoweverManyFollow(t *testing.T) {
 	})
 }
 
-func TestAFollowerWhoseReadFailsHoldsNobodyUp(t *testing.T) {
+func TestFailedReadDoesNotBlockOtherFollowers(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		l := event.New(id.NewMaker(c, rand.Reader))
 		at, err := l.Now(t.Context(), d, "acc_1")

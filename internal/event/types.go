@@ -14,194 +14,200 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// Type is a stable word for what happened, such as "deployment.running".
+// Type is the type of an event, such as "deployment.running".
 type Type string
 
-// Kind is one line of the table of events.
+// Kind describes a type of event.
 type Kind struct {
 	Type Type
-	// Text says when it happens.
+	// Text describes when it happens.
 	Text string
-	// Data is an empty value of the struct that the event's data have.
+	// Data is an empty value of the type of its data.
 	Data any
 }
 
-// DeploymentData is what every event of a deployment says that is not about money.
+// DeploymentData is the data of every event of a deployment that is not about money.
 type DeploymentData struct {
 	Name   string `json:"name" doc:"Name of the deployment."`
-	Status string `json:"status" doc:"Its status after the event."`
+	Status string `json:"status" doc:"Status after the event."`
 }
 
-// DeploymentCreatedData is that of deployment.created.
+// DeploymentCreatedData is the data of deployment.created.
 type DeploymentCreatedData struct {
 	DeploymentData
-	OfferID     id.ID        `json:"offerId" doc:"The offer that was asked for first."`
-	HourlyPrice money.Micros `json:"hourlyPrice" doc:"US dollars an hour."`
+	OfferID     id.ID        `json:"offerId" doc:"First requested offer."`
+	HourlyPrice money.Micros `json:"hourlyPrice" doc:"Hourly price in US dollars."`
 }
 
-// DeploymentUpdatedData is that of deployment.updated.
+// DeploymentUpdatedData is the data of deployment.updated.
 type DeploymentUpdatedData struct {
 	DeploymentData
-	Tags                  []string   `json:"tags" doc:"All its tags."`
-	AutoTerminateAt       *time.Time `json:"autoTerminateAt" doc:"Its planned end; null for none."`
-	TerminationProtection bool       `json:"terminationProtection" doc:"Whether a terminate is refused."`
+	Tags                  []string   `json:"tags" doc:"All tags."`
+	AutoTerminateAt       *time.Time `json:"autoTerminateAt" doc:"Time of automatic termination; null for none."`
+	TerminationProtection bool       `json:"terminationProtection" doc:"Whether termination protection is on."`
 }
 
-// DeploymentStatusData is that of a deployment's changes of status.
+// DeploymentStatusData is the data of a deployment's changes of status.
 type DeploymentStatusData struct {
 	DeploymentData
-	From   string `json:"from" doc:"Its status before."`
-	Cause  string `json:"cause" doc:"A word for why; the deployment's statusCause."`
-	Reason string `json:"reason,omitempty" doc:"Why, for people; left out where there is nothing to say."`
+	From   string `json:"from" doc:"Status before the event."`
+	Cause  string `json:"cause" doc:"Cause code, as in the deployment's statusCause."`
+	Reason string `json:"reason,omitempty" doc:"Reason as text; omitted if there is none."`
 }
 
-// DeploymentProgressData is that of deployment.progress.
+// DeploymentProgressData is the data of deployment.progress.
 type DeploymentProgressData struct {
 	DeploymentData
-	Step   string `json:"step" doc:"The step that has begun; see the deployment's steps."`
-	Detail string `json:"detail" doc:"What the provider says of it; may be empty."`
+	Step   string `json:"step" doc:"Step that has started; see the deployment's steps."`
+	Detail string `json:"detail" doc:"Detail from the provider; may be empty."`
 }
 
-// DeploymentAttemptData is that of deployment.attempt_failed.
+// DeploymentAttemptData is the data of deployment.attempt_failed.
 type DeploymentAttemptData struct {
 	DeploymentData
-	OfferID     id.ID  `json:"offerId" doc:"The offer that failed."`
-	Provider    string `json:"provider" doc:"Slug of its provider."`
-	Cause       string `json:"cause" doc:"A word for why."`
-	Reason      string `json:"reason" doc:"Why, for people."`
-	NextOfferID id.ID  `json:"nextOfferId" doc:"The offer that is asked for next."`
+	OfferID     id.ID  `json:"offerId" doc:"Offer that failed."`
+	Provider    string `json:"provider" doc:"Provider slug."`
+	Cause       string `json:"cause" doc:"Cause code."`
+	Reason      string `json:"reason" doc:"Reason as text."`
+	NextOfferID id.ID  `json:"nextOfferId" doc:"Offer that is tried next."`
 }
 
-// DeploymentAddressData is that of deployment.address_changed.
+// DeploymentAddressData is the data of deployment.address_changed.
 type DeploymentAddressData struct {
 	DeploymentData
-	IPAddress string `json:"ipAddress" doc:"Where SSH answers now."`
-	SSHPort   int    `json:"sshPort" doc:"The port there."`
+	IPAddress string `json:"ipAddress" doc:"Current IP address."`
+	SSHPort   int    `json:"sshPort" doc:"Current SSH port."`
 }
 
-// DeploymentQueuedData is that of deployment.termination_queued.
+// DeploymentQueuedData is the data of deployment.termination_queued.
 type DeploymentQueuedData struct {
 	DeploymentData
-	At time.Time `json:"at" doc:"When it will be terminated."`
+	At time.Time `json:"at" doc:"Time of the termination."`
 }
 
-// DeploymentActionData is that of a deployment's actions.
+// DeploymentActionData is the data of a deployment's actions.
 type DeploymentActionData struct {
 	DeploymentData
 	Action string `json:"action" doc:"reboot, power-on, power-off or reinstall."`
-	Reason string `json:"reason,omitempty" doc:"Why it failed, for people; left out where it did not."`
+	Reason string `json:"reason,omitempty" doc:"Reason of the failure as text; omitted if it did not fail."`
 }
 
-// ChargedData is that of an hour that was charged.
+// ChargedData is the data of a charged hour.
 type ChargedData struct {
-	TransactionID id.ID        `json:"transactionId" doc:"The line on the statement."`
-	Amount        money.Micros `json:"amount" doc:"US dollars."`
-	HourlyPrice   money.Micros `json:"hourlyPrice" doc:"US dollars an hour."`
-	Hour          int64        `json:"hour" doc:"Which hour of its life, from 1."`
-	From          time.Time    `json:"from" doc:"When the hour begins."`
-	To            time.Time    `json:"to" doc:"When it ends."`
-	Description   string       `json:"description" doc:"The same in words."`
+	TransactionID id.ID        `json:"transactionId" doc:"Transaction on the statement."`
+	Amount        money.Micros `json:"amount" doc:"Amount in US dollars."`
+	HourlyPrice   money.Micros `json:"hourlyPrice" doc:"Hourly price in US dollars."`
+	Hour          int64        `json:"hour" doc:"Number of the hour since the start, from 1."`
+	From          time.Time    `json:"from" doc:"Start of the hour."`
+	To            time.Time    `json:"to" doc:"End of the hour."`
+	Description   string       `json:"description" doc:"Description of the transaction."`
 }
 
-// RefundedData is that of a part of an hour that was given back.
+// RefundedData is the data of a partly refunded hour.
 type RefundedData struct {
-	Amount        money.Micros `json:"amount" doc:"US dollars."`
-	HourlyPrice   money.Micros `json:"hourlyPrice" doc:"US dollars an hour."`
-	Hour          int64        `json:"hour" doc:"Which hour of its life, from 1."`
-	From          time.Time    `json:"from" doc:"From when on it was not used."`
-	To            time.Time    `json:"to" doc:"When the hour ends."`
-	UnusedSeconds int64        `json:"unusedSeconds" doc:"How many seconds are given back."`
-	Description   string       `json:"description" doc:"The same in words."`
+	Amount        money.Micros `json:"amount" doc:"Amount in US dollars."`
+	HourlyPrice   money.Micros `json:"hourlyPrice" doc:"Hourly price in US dollars."`
+	Hour          int64        `json:"hour" doc:"Number of the hour since the start, from 1."`
+	From          time.Time    `json:"from" doc:"Start of the unused time."`
+	To            time.Time    `json:"to" doc:"End of the hour."`
+	UnusedSeconds int64        `json:"unusedSeconds" doc:"Number of refunded seconds."`
+	Description   string       `json:"description" doc:"Description of the transaction."`
 }
 
-// VolumeData is that of a volume's events that are not about money.
+// VolumeData is the data of a volume's events that are not about money.
 type VolumeData struct {
 	Name        string `json:"name" doc:"Name of the volume."`
-	Status      string `json:"status" doc:"Its status after the event."`
-	SizeGB      int64  `json:"sizeGb" doc:"Its size, in decimal GB."`
-	Reason      string `json:"reason,omitempty" doc:"Why, for people; left out where there is nothing to say."`
-	GrowingToGB int64  `json:"growingToGb,omitempty" doc:"The size that it is being given; left out where it does not grow."`
-	AttachedTo  id.ID  `json:"attachedTo,omitempty" doc:"The deployment that has it; left out where none has."`
-	MountPath   string `json:"mountPath,omitempty" doc:"Where its files are in the machine; left out where it is not attached."`
+	Status      string `json:"status" doc:"Status after the event."`
+	SizeGB      int64  `json:"sizeGb" doc:"Size in decimal GB."`
+	Reason      string `json:"reason,omitempty" doc:"Reason as text; omitted if there is none."`
+	GrowingToGB int64  `json:"growingToGb,omitempty" doc:"New size in decimal GB; omitted if it is not being resized."`
+	AttachedTo  id.ID  `json:"attachedTo,omitempty" doc:"Deployment that it is attached to; omitted if there is none."`
+	MountPath   string `json:"mountPath,omitempty" doc:"Mount path in the machine; omitted if it is not attached."`
 }
 
-// PastDueData is that of account.past_due.
+// PastDueData is the data of account.past_due.
 type PastDueData struct {
-	Available        money.Micros `json:"available" doc:"US dollars; below zero."`
-	Since            time.Time    `json:"since" doc:"Since when it is below zero."`
-	DeploymentsEndAt time.Time    `json:"deploymentsEndAt" doc:"When deployments are ended, unless money comes before."`
-	VolumesDeletedAt time.Time    `json:"volumesDeletedAt" doc:"When volumes are deleted, unless money comes before."`
+	Available        money.Micros `json:"available" doc:"Available balance in US dollars, below zero."`
+	Since            time.Time    `json:"since" doc:"Time when the available balance fell below zero."`
+	DeploymentsEndAt time.Time    `json:"deploymentsEndAt" doc:"Time when deployments are terminated, unless money is added before."`
+	VolumesDeletedAt time.Time    `json:"volumesDeletedAt" doc:"Time when volumes are deleted, unless money is added before."`
 }
 
-// RecoveredData is that of account.recovered.
+// RecoveredData is the data of account.recovered.
 type RecoveredData struct {
-	Available money.Micros `json:"available" doc:"US dollars that are available again."`
+	Available money.Micros `json:"available" doc:"Available balance in US dollars."`
 }
 
-// DeploymentsEndedData is that of account.deployments_ended.
+// DeploymentsEndedData is the data of account.deployments_ended.
 type DeploymentsEndedData struct {
-	Deployments int `json:"deployments" doc:"How many were ended."`
+	Deployments int `json:"deployments" doc:"Number of terminated deployments."`
 }
 
-// VolumesDeletedData is that of account.volumes_deleted: it says nothing more.
+// VolumesDeletedData is the data of account.volumes_deleted, which is empty.
 type VolumesDeletedData struct{}
 
-// WebhookStoppedData is that of a webhook to which nothing is sent any more.
+// WebhookStoppedData is the data of a webhook to which nothing is sent anymore.
 type WebhookStoppedData struct {
-	Description string `json:"description" doc:"What the webhook is for."`
-	Reason      string `json:"reason" doc:"Why, for people."`
+	Description string `json:"description" doc:"Description of the webhook."`
+	Reason      string `json:"reason" doc:"Reason as text."`
 }
 
-// WebhookTestData is that of webhook.test.
+// WebhookTestData is the data of webhook.test.
 type WebhookTestData struct {
-	Description string `json:"description" doc:"What the webhook is for."`
+	Description string `json:"description" doc:"Description of the webhook."`
 }
 
-// Kinds is the table of events: every type that there is. The OpenAPI document, docs/webhooks.md and the dashboard have it from here.
+// Kinds are all types of events. The OpenAPI document, docs/webhooks.md and the dashboard list
+// them.
 var Kinds = []Kind{
-	{"deployment.created", "A deployment was asked for.", DeploymentCreatedData{}},
-	{"deployment.deploying", "A machine is being asked for.", DeploymentStatusData{}},
-	{"deployment.progress", "Deploying has come a step further.", DeploymentProgressData{}},
-	{"deployment.attempt_failed", "An offer failed, and the next candidate is asked for.", DeploymentAttemptData{}},
-	{"deployment.running", "SSH answers, and the bill has begun; or the machine is on again.", DeploymentStatusData{}},
-	{"deployment.stopped", "The machine was switched off. It is kept, and paid for.", DeploymentStatusData{}},
-	{"deployment.updated", "Name, tags, planned end or protection were changed.", DeploymentUpdatedData{}},
-	{"deployment.address_changed", "The machine has another address.", DeploymentAddressData{}},
-	{"deployment.action_requested", "A reboot, power on, power off or reinstall was asked for.", DeploymentActionData{}},
-	{"deployment.action_done", "It is done.", DeploymentActionData{}},
-	{"deployment.action_failed", "The provider refused it.", DeploymentActionData{}},
+	{"deployment.created", "A deployment was created.", DeploymentCreatedData{}},
+	{"deployment.deploying", "A machine is being requested.", DeploymentStatusData{}},
+	{"deployment.progress", "A step of the deployment has started.", DeploymentProgressData{}},
+	{"deployment.attempt_failed", "An offer failed, and the next candidate is tried.", DeploymentAttemptData{}},
+	{"deployment.running", "SSH is reachable and billing has started, or the machine was powered on again.",
+		DeploymentStatusData{}},
+	{"deployment.stopped", "The machine was powered off. It is kept, and billing continues.", DeploymentStatusData{}},
+	{"deployment.updated", "Name, tags, auto-terminate time or termination protection were changed.",
+		DeploymentUpdatedData{}},
+	{"deployment.address_changed", "The machine's address changed.", DeploymentAddressData{}},
+	{"deployment.action_requested", "A reboot, power on, power off or reinstall was requested.",
+		DeploymentActionData{}},
+	{"deployment.action_done", "The action was completed.", DeploymentActionData{}},
+	{"deployment.action_failed", "The provider refused the action.", DeploymentActionData{}},
 	{"deployment.charged", "An hour was charged.", ChargedData{}},
-	{"deployment.refunded", "What was not used of an hour was given back.", RefundedData{}},
-	{"deployment.termination_queued", "It will be terminated as soon as the minimum runtime is met.", DeploymentQueuedData{}},
-	{"deployment.terminating", "It is being terminated. The bill has ended.", DeploymentStatusData{}},
-	{"deployment.terminated", "The provider has confirmed the end.", DeploymentStatusData{}},
-	{"deployment.failed", "It failed before it ran, and costs nothing.", DeploymentStatusData{}},
-	{"deployment.interrupted", "The provider took the machine back.", DeploymentStatusData{}},
-	{"volume.created", "A volume was asked for.", VolumeData{}},
-	{"volume.available", "It can be attached; the bill has begun with the first time.", VolumeData{}},
-	{"volume.updated", "Its name or wanted size was changed.", VolumeData{}},
-	{"volume.grown", "It has the larger size.", VolumeData{}},
-	{"volume.attaching", "It is being attached to a deployment.", VolumeData{}},
-	{"volume.attached", "It is in the machine, at mountPath.", VolumeData{}},
-	{"volume.detaching", "It is being detached.", VolumeData{}},
+	{"deployment.refunded", "The unused part of an hour was refunded.", RefundedData{}},
+	{"deployment.termination_queued", "The deployment will be terminated once the minimum runtime is met.",
+		DeploymentQueuedData{}},
+	{"deployment.terminating", "The deployment is being terminated. Billing has ended.", DeploymentStatusData{}},
+	{"deployment.terminated", "The provider has confirmed the termination.", DeploymentStatusData{}},
+	{"deployment.failed", "The deployment failed before it ran, at no cost.", DeploymentStatusData{}},
+	{"deployment.interrupted", "The provider reclaimed the machine.", DeploymentStatusData{}},
+	{"volume.created", "A volume was created.", VolumeData{}},
+	{"volume.available", "The volume can be attached. Billing starts the first time.", VolumeData{}},
+	{"volume.updated", "The name or the requested size was changed.", VolumeData{}},
+	{"volume.grown", "The volume was resized.", VolumeData{}},
+	{"volume.attaching", "The volume is being attached to a deployment.", VolumeData{}},
+	{"volume.attached", "The volume is attached, at mountPath.", VolumeData{}},
+	{"volume.detaching", "The volume is being detached.", VolumeData{}},
 	{"volume.charged", "An hour was charged.", ChargedData{}},
-	{"volume.refunded", "A part of an hour was given back.", RefundedData{}},
-	{"volume.deleting", "It is being deleted. The bill has ended.", VolumeData{}},
-	{"volume.deleted", "The provider has confirmed it.", VolumeData{}},
-	{"volume.failed", "It could not be made, and costs nothing.", VolumeData{}},
-	{"account.past_due", "The money is used up.", PastDueData{}},
-	{"account.recovered", "There is money again.", RecoveredData{}},
-	{"account.deployments_ended", "Deployments were ended, since no money came.", DeploymentsEndedData{}},
-	{"account.volumes_deleted", "Volumes were deleted, since no money came.", VolumesDeletedData{}},
+	{"volume.refunded", "Part of an hour was refunded.", RefundedData{}},
+	{"volume.deleting", "The volume is being deleted. Billing has ended.", VolumeData{}},
+	{"volume.deleted", "The provider has confirmed the deletion.", VolumeData{}},
+	{"volume.failed", "The volume could not be created, at no cost.", VolumeData{}},
+	{"account.past_due", "The available balance fell below zero.", PastDueData{}},
+	{"account.recovered", "The available balance is zero or more again.", RecoveredData{}},
+	{"account.deployments_ended", "Deployments were terminated because the account stayed past due.",
+		DeploymentsEndedData{}},
+	{"account.volumes_deleted", "Volumes were deleted because the account stayed past due.", VolumesDeletedData{}},
 	{"webhook.paused", "Nothing could be delivered to a webhook for 72 hours.", WebhookStoppedData{}},
-	{"webhook.disabled", "A webhook's address answered 410 Gone.", WebhookStoppedData{}},
-	{TypeTest, "You asked for a test. It is sent to the one webhook, and is in no list of events.", WebhookTestData{}},
+	{"webhook.disabled", "A webhook's endpoint answered 410 Gone.", WebhookStoppedData{}},
+	{TypeTest, "A test was requested. It is sent to that webhook only, and is not in the history.", WebhookTestData{}},
 }
 
-// TypeTest is the type of what a test of a webhook sends. It is no event of the account's log.
+// TypeTest is the type of a webhook's test. It is not in the account's history.
 const TypeTest Type = "webhook.test"
 
-// Types are all types, in the order of the table.
+// Types returns all types, in the order of Kinds.
 func Types() []Type {
 	out := make([]Type, len(Kinds))
 	for i, k := range Kinds {
@@ -213,8 +219,8 @@ func Types() []Type {
 // Enum lists every type of event.
 func (Type) Enum() []Type { return Types() }
 
-// Mistyped says what is wrong with a text that is neither a type nor, where beginnings may be named, the beginning of some, such as deployment.*;
-// "" where it is good.
+// Mistyped returns what is wrong with a text that is not a type, or "". With beginnings, a pattern
+// such as deployment.* is valid, too.
 func Mistyped(text string, beginnings bool) string {
 	known := []string{}
 	for _, k := range Kinds {
@@ -228,7 +234,7 @@ func Mistyped(text string, beginnings bool) string {
 	}
 	message := "is not an event type, such as deployment.running"
 	if beginnings {
-		message += ", nor the beginning of some, such as deployment.*"
+		message += ", nor a pattern, such as deployment.*"
 	}
 	if near := apierr.Nearest(text, known); near != "" {
 		return message + ". Did you mean " + near + "?"
@@ -236,11 +242,12 @@ func Mistyped(text string, beginnings bool) string {
 	return message + "; docs/webhooks.md and `webhooks` in the OpenAPI document list them."
 }
 
-// Check returns an error where the event is not as the table says: an unknown type, or data that its struct has not, or not all of it.
+// Check returns an error if the event's type is unknown, or if its data have an unknown or a
+// missing field.
 func Check(e Event) error {
 	i := slices.IndexFunc(Kinds, func(k Kind) bool { return string(k.Type) == e.Type })
 	if i < 0 {
-		return fmt.Errorf("event: %q is not in the table", e.Type)
+		return fmt.Errorf("event: %q is not a known type", e.Type)
 	}
 	text, err := json.Marshal(e.Data)
 	if err != nil {

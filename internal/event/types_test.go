@@ -11,7 +11,7 @@ import (
 )
 
 // docs/webhooks.md lists each type with the table's own words.
-func TestTheDocumentationListsEveryType(t *testing.T) {
+func TestDocumentationListsEveryType(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "webhooks.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -26,16 +26,17 @@ func TestTheDocumentationListsEveryType(t *testing.T) {
 	}
 }
 
-// What the sources append is in the table. Statuses, which are computed, are held to it where they are known.
-func TestEveryTypeInTheSourcesIsInTheTable(t *testing.T) {
+// What the sources append is in the table. Statuses, which are computed, are held to it where they
+// are known.
+func TestEveryTypeInTheSourcesIsKnown(t *testing.T) {
 	forms := []struct {
 		form   *regexp.Regexp
 		prefix string
 	}{
-		{regexp.MustCompile(`\btell\(ctx, tx, \*?\w+, "([a-z_]+)"`), ""},
-		{regexp.MustCompile(`\btold\("([a-z_]+)"`), ""},
-		{regexp.MustCompile(`what, data := "([a-z_]+)"`), "deployment."},
-		{regexp.MustCompile(`what, data\["reason"\] = "([a-z_]+)"`), "deployment."},
+		{regexp.MustCompile(`\bappendEvent\(ctx, tx, &?\w+, "([a-z_]+)"`), ""},
+		{regexp.MustCompile(`\bbillingEvent\("([a-z_]+)"`), ""},
+		{regexp.MustCompile(`event, data := "([a-z_]+)"`), "deployment."},
+		{regexp.MustCompile(`event, data\["reason"\] = "([a-z_]+)"`), "deployment."},
 		{regexp.MustCompile(`"((?:account|webhook)\.[a-z_]+)"`), "="},
 	}
 	seen := map[string]bool{}
@@ -76,7 +77,7 @@ func TestEveryTypeInTheSourcesIsInTheTable(t *testing.T) {
 	}
 }
 
-func TestCheckFindsWhatTheTableLacks(t *testing.T) {
+func TestCheck_RefusesUnknownTypesAndData(t *testing.T) {
 	for _, c := range []struct {
 		kind string
 		data map[string]any

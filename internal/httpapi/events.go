@@ -219,7 +219,7 @@ func (h events) position(ctx context.Context, c *rest.Call, last id.ID) (event.P
 func framed(list []event.Event, f event.Filter) []byte {
 	var b bytes.Buffer
 	for _, e := range list {
-		if !f.Lets(e) {
+		if !f.Matches(e) {
 			continue
 		}
 		b.WriteString("id: " + string(e.ID) + "\nevent: " + e.Type + "\ndata: ")

@@ -9,13 +9,13 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// ID names one thing for ever: "dep_01jd…". The text before the underscore is its Kind.
+// ID identifies one thing: "dep_01jd…". The text before the underscore is its Kind.
 type ID string
 
-// Kind is the prefix of an id, without the underscore.
+// Kind is the prefix of an ID, without the underscore.
 type Kind string
 
-// The kinds of things that have ids.
+// The kinds of things that have IDs.
 const (
 	Offer               Kind = "off"
 	Deployment          Kind = "dep"
@@ -40,10 +40,10 @@ const (
 	DeviceAuthorization Kind = "dau"
 )
 
-// MaxLength is the most characters that Valid accepts.
+// MaxLength is the maximum length that Valid accepts.
 const MaxLength = 40
 
-// Kind returns the id's prefix, or "" where it has none.
+// Kind returns the ID's prefix, or "" if it has none.
 func (i ID) Kind() Kind {
 	k, _, found := strings.Cut(string(i), "_")
 	if !found {
@@ -52,8 +52,8 @@ func (i ID) Kind() Kind {
 	return Kind(k)
 }
 
-// Valid tells whether the text has the form of an id of that kind: the prefix
-// and 1 to 36 characters of [a-z0-9]. It does not tell whether such a thing exists.
+// Valid reports whether the text has the form of an ID of that kind: the prefix and 1 to 36
+// characters of [a-z0-9]. The thing need not exist.
 func (i ID) Valid(k Kind) bool {
 	rest, found := strings.CutPrefix(string(i), string(k)+"_")
 	if !found || rest == "" || len(i) > MaxLength {
@@ -67,7 +67,7 @@ func (i ID) Valid(k Kind) bool {
 	return true
 }
 
-// Maker makes ids. It is safe for concurrent use.
+// Maker makes IDs. It is safe for concurrent use.
 type Maker struct {
 	clock clock.Clock
 
@@ -76,8 +76,8 @@ type Maker struct {
 	last    uint64
 }
 
-// NewMaker returns a Maker that takes the time from c and randomness from r
-// (crypto/rand.Reader outside tests).
+// NewMaker returns a Maker that uses the time of c and the randomness of r (crypto/rand.Reader
+// outside tests).
 func NewMaker(c clock.Clock, r io.Reader) *Maker {
 	if c == nil || r == nil {
 		panic("id: NewMaker needs a clock and a source of randomness")
@@ -85,8 +85,8 @@ func NewMaker(c clock.Clock, r io.Reader) *Maker {
 	return &Maker{clock: c, entropy: ulid.Monotonic(r, 0)}
 }
 
-// New returns a new id of that kind, greater than every one made before by this Maker.
-// It panics when the source of randomness fails: nothing sensible can go on without one.
+// New returns a new ID of that kind, greater than every earlier one of this Maker. It panics when
+// the source of randomness fails.
 func (m *Maker) New(k Kind) ID {
 	m.mu.Lock()
 	defer m.mu.Unlock()

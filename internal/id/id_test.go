@@ -10,7 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func TestIdsIncreaseEvenWithinAnInstant(t *testing.T) {
+func TestIDsIncreaseWithinAnInstant(t *testing.T) {
 	c := clock.NewFrozen(time.Unix(1_800_000_000, 0))
 	m := id.NewMaker(c, rand.Reader)
 	last := id.ID("")
@@ -31,8 +31,10 @@ func TestIdsIncreaseEvenWithinAnInstant(t *testing.T) {
 
 func TestValid(t *testing.T) {
 	for text, want := range map[id.ID]bool{
-		"off_abc123": true, "off_": false, "off": false, "": false, "dep_abc": false, "off_ABC": false, "off_a b": false,
-		"off_a\x00": false, "off_a_b": false, id.ID("off_" + strings.Repeat("a", 36)): true, id.ID("off_" + strings.Repeat("a", 37)): false,
+		"off_abc123": true, "off_": false, "off": false, "": false, "dep_abc": false, "off_ABC": false,
+		"off_a b":   false,
+		"off_a\x00": false, "off_a_b": false, id.ID("off_" + strings.Repeat("a", 36)): true,
+		id.ID("off_" + strings.Repeat("a", 37)): false,
 	} {
 		if got := text.Valid(id.Offer); got != want {
 			t.Errorf("%q valid: %t, want %t", text, got, want)

@@ -11,7 +11,8 @@ import (
 var visible = regexp.MustCompile(`\A[!-~]{1,255}\z`)
 
 func FuzzValidKey(f *testing.F) {
-	for _, s := range []string{"k", "", " ", "a b", "é", "\xff", "\x7f", "~", "!", strings.Repeat("k", 255), strings.Repeat("k", 256), "a\n", "\x00"} {
+	for _, s := range []string{"k", "", " ", "a b", "é", "\xff", "\x7f", "~", "!", strings.Repeat("k", 255),
+		strings.Repeat("k", 256), "a\n", "\x00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

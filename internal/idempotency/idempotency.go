@@ -11,13 +11,13 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 )
 
-// Window is how long an answer is kept and given again.
+// Window is how long an answer is stored and repeated.
 const Window = 24 * time.Hour
 
-// MaxKeyLength is the most characters of a key.
+// MaxKeyLength is the maximum length of a key in characters.
 const MaxKeyLength = 255
 
-// KindPurge is the job that deletes answers older than Window; its subject is Fleet.
+// KindPurge is the job that deletes answers older than Window. Its subject is Fleet.
 const KindPurge job.Kind = "idempotency.purge"
 
 // Fleet is the subject of the purge: all accounts at once.
@@ -25,35 +25,30 @@ const Fleet id.ID = "fleet"
 
 const (
 	purgeEvery = time.Hour
-	purgeBatch = 500 // rows in one transaction, so that no purge holds up others for long
+	purgeBatch = 500 // rows in one transaction, so that a purge blocks others only briefly
 )
 
-// Answer is what a request was answered with.
+// Answer is the answer to a request.
 type Answer struct {
 	Status int
 	Header map[string]string
 	Body   []byte
 }
 
-// Config is what a Store needs. Every field is required.
+// Config configures a Service. Every field is required.
 type Config struct {
 	DB *db.DB
-	// Clock says when an answer is old enough to be purged.
+	// Clock decides when an answer is old enough to be purged.
 	Clock clock.Clock
 }
 
-// Service keeps answers.
-type Service struct{ c Config }
+// Service stores answers.
+type Service struct{ cfg Config }
 
-// New returns a Store. It panics when a field is missing.
-func New(c Config) *Service {
-	if c.DB == nil || c.Clock == nil {
-		panic("idempotency: New needs every field of its Config")
-	}
-	return &Service{c}
-}
+// New returns a Service.
+func New(c Config) *Service { return &Service{c} }
 
-// ValidKey tells whether a key has 1 to 255 visible ASCII characters.
+// ValidKey reports whether a key has 1 to 255 visible ASCII characters.
 func ValidKey(key string) bool {
 	if key == "" || len(key) > MaxKeyLength {
 		return false
@@ -66,10 +61,13 @@ func ValidKey(key string) bool {
 	return true
 }
 
-// Begin claims the key for the transaction, or returns the answer that it got before: then replay is true
-// and there is nothing to do. It waits while another transaction has the key. hash stands for the whole request; the key
-// with another hash is IDEMPOTENCY_KEY_REUSED. A claim without Finish must not be committed.
-func (s *Service) Begin(ctx context.Context, tx *db.Tx, account id.ID, key, hash string) (answer Answer, replay bool, err error) {
+// Begin claims the key for the transaction. If the key has an answer, Begin returns it and replay
+// is true: the caller has nothing to do. Begin waits while another transaction has the key. hash
+// identifies the whole request; the key with another hash is IDEMPOTENCY_KEY_REUSED. A claim
+// without Finish must not be committed.
+func (s *Service) Begin(
+	ctx context.Context, tx *db.Tx, account id.ID, key, hash string,
+) (answer Answer, replay bool, err error) {
 	if err := forget(ctx, tx, account, key, tx.Now.Add(-Window)); err != nil {
 		return Answer{}, false, err
 	}
@@ -77,28 +75,29 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, account id.ID, key, hash
 	if err != nil || claimed {
 		return Answer{}, false, err
 	}
-	kept, answer, err := load(ctx, tx, account, key)
+	stored, answer, err := load(ctx, tx, account, key)
 	if err != nil {
 		return Answer{}, false, err
 	}
-	if kept != hash {
+	if stored != hash {
 		return Answer{}, false, apierr.New(apierr.IdempotencyKeyReused,
-			"This Idempotency-Key was used for another request within the last 24 hours. Use a new key for a new request, or repeat the first request unchanged.")
+			"This Idempotency-Key was used for another request "+
+				"in the last 24 hours. Use a new key for a new request, or repeat the first request unchanged.")
 	}
 	return answer, true, nil
 }
 
-// Finish keeps the answer under the key that the transaction began with.
+// Finish stores the answer under the key that the transaction began with.
 func (s *Service) Finish(ctx context.Context, tx *db.Tx, account id.ID, key string, a Answer) error {
 	return finish(ctx, tx, account, key, a)
 }
 
-// Purge deletes answers older than Window, and comes back each hour.
+// Purge deletes answers older than Window, and repeats every hour.
 func (s *Service) Purge(ctx context.Context, _ id.ID) (job.Outcome, error) {
-	now := s.c.Clock.Now()
+	now := s.cfg.Clock.Now()
 	for {
 		var n int64
-		err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 			n, err = purge(ctx, tx, now.Add(-Window), purgeBatch)
 			return err
 		})

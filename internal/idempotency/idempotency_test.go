@@ -20,10 +20,12 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 )
 
-var first = idempotency.Answer{Status: 201, Header: map[string]string{"Location": "/x"}, Body: []byte("{\"a\":\"\x00\xff\"}\n")}
+var first = idempotency.Answer{Status: 201, Header: map[string]string{"Location": "/x"},
+	Body: []byte("{\"a\":\"\x00\xff\"}\n")}
 
 // run makes one request: Begin, the effect, Finish.
-func run(ctx context.Context, d *db.DB, c clock.Clock, account id.ID, key, hash string, effect func() error) (a idempotency.Answer, replay bool, err error) {
+func run(ctx context.Context, d *db.DB, c clock.Clock, account id.ID, key, hash string,
+	effect func() error) (a idempotency.Answer, replay bool, err error) {
 	s := idempotency.New(idempotency.Config{DB: d, Clock: c})
 	err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, replay, err = s.Begin(ctx, tx, account, key, hash)
@@ -41,17 +43,19 @@ func run(ctx context.Context, d *db.DB, c clock.Clock, account id.ID, key, hash 
 
 func nothing() error { return nil }
 
-func TestTheSameRequestGetsTheSameAnswer(t *testing.T) {
+func TestSameRequestGetsSameAnswer(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		if _, replay, err := run(t.Context(), d, c, "acc_a", "k", "h", nothing); replay || err != nil {
 			t.Fatal(replay, err)
 		}
 		c.Advance(idempotency.Window - time.Microsecond)
-		a, replay, err := run(t.Context(), d, c, "acc_a", "k", "h", func() error { t.Error("the effect was repeated"); return nil })
+		a, replay, err := run(t.Context(), d, c, "acc_a", "k", "h",
+			func() error { t.Error("the effect was repeated"); return nil })
 		if err != nil || !replay || !reflect.DeepEqual(a, first) {
 			t.Fatalf("%+v %t %v", a, replay, err)
 		}
-		if _, _, err := run(t.Context(), d, c, "acc_a", "k", "other", nothing); err == nil || apierr.CodeOf(err) != apierr.IdempotencyKeyReused {
+		if _, _, err := run(t.Context(), d, c, "acc_a", "k", "other", nothing); err == nil ||
+			apierr.CodeOf(err) != apierr.IdempotencyKeyReused {
 			t.Fatalf("another request under the same key: %v", err)
 		}
 		if _, replay, err := run(t.Context(), d, c, "acc_b", "k", "other", nothing); replay || err != nil {
@@ -64,14 +68,15 @@ func TestTheSameRequestGetsTheSameAnswer(t *testing.T) {
 	})
 }
 
-func TestARolledBackRequestLeavesNothing(t *testing.T) {
+func TestRolledBackRequestLeavesNothing(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		boom := errors.New("crash before the commit")
 		if _, _, err := run(t.Context(), d, c, "acc_a", "k", "h", func() error { return boom }); !errors.Is(err, boom) {
 			t.Fatal(err)
 		}
 		done := false
-		if _, replay, err := run(t.Context(), d, c, "acc_a", "k", "h2", func() error { done = true; return nil }); replay || err != nil || !done {
+		if _, replay, err := run(t.Context(), d, c, "acc_a", "k", "h2",
+			func() error { done = true; return nil }); replay || err != nil || !done {
 			t.Fatal("the key was not free again:", replay, err)
 		}
 	})
@@ -140,14 +145,14 @@ func TestPurge(t *testing.T) {
 	})
 }
 
-func TestAnEffectWithoutAnAnswerIsFoundOut(t *testing.T) {
+func TestClaimWithoutAnswerIsDetected(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := idempotency.New(idempotency.Config{DB: d, Clock: c})
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			return s.Finish(ctx, tx, "acc_a", "never begun", first)
 		})
 		if err == nil {
-			t.Fatal("an answer was kept for a key that nobody claimed")
+			t.Fatal("an answer was stored for a key that was not claimed")
 		}
 	})
 }
@@ -155,7 +160,8 @@ func TestAnEffectWithoutAnAnswerIsFoundOut(t *testing.T) {
 func TestValidKey(t *testing.T) {
 	for key, want := range map[string]bool{
 		"a": true, "!~": true, strings.Repeat("k", 255): true,
-		"": false, strings.Repeat("k", 256): false, "a b": false, "a\x00": false, "ä": false, "a\n": false, "\x7f": false,
+		"": false, strings.Repeat("k", 256): false, "a b": false, "a\x00": false, "ä": false, "a\n": false,
+		"\x7f": false,
 	} {
 		if idempotency.ValidKey(key) != want {
 			t.Errorf("%q valid: %t", key, !want)

@@ -3,7 +3,6 @@ package idempotency
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,68 +10,73 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func forget(ctx context.Context, tx *db.Tx, account id.ID, key string, before time.Time) error {
-	_, err := tx.Exec(ctx, `DELETE FROM idempotency WHERE account_id = $1 AND key = $2 AND created_at <= $3`, account, key, db.Micros(before))
-	if err != nil {
-		return fmt.Errorf("forget idempotency key: %w", err)
-	}
-	return nil
+// row is a request with its answer. Its status is 0 until it is answered, which is before the
+// commit.
+type row struct {
+	account             id.ID
+	key, hash, bodyText string
+	answer              Answer
+	createdAt           time.Time
 }
 
-// claim inserts the row. On PostgreSQL it waits for a transaction that has inserted the same key and not yet ended.
-func claim(ctx context.Context, tx *db.Tx, account id.ID, key, hash string) (bool, error) {
-	n, err := tx.Exec(ctx, `
-		INSERT INTO idempotency (account_id, key, request_hash, status, header, body, created_at)
-		VALUES ($1, $2, $3, 0, '{}', '', $4) ON CONFLICT (account_id, key) DO NOTHING`,
-		account, key, hash, db.Micros(tx.Now))
-	if err != nil {
-		return false, fmt.Errorf("claim idempotency key: %w", err)
+func (r *row) columns() []db.Column {
+	return []db.Column{
+		db.Col("account_id", &r.account),
+		db.Col("key", &r.key),
+		db.Col("request_hash", &r.hash),
+		db.Col("status", &r.answer.Status),
+		db.Col("header", db.JSON(&r.answer.Header)),
+		db.Col("body", &r.bodyText),
+		db.Col("created_at", &r.createdAt),
 	}
-	return n == 1, nil
+}
+
+var rows = db.NewTable("idempotency", (*row).columns)
+
+func forget(ctx context.Context, tx *db.Tx, account id.ID, key string, before time.Time) error {
+	_, err := rows.Delete(ctx, tx, db.Is("account_id", account), db.Is("key", key),
+		db.Cond{Text: "created_at <= ?", Args: []any{before}})
+	return err
+}
+
+// claim inserts the row. On PostgreSQL it waits for a transaction that has inserted the same key
+// and not ended yet.
+func claim(ctx context.Context, tx *db.Tx, account id.ID, key, hash string) (bool, error) {
+	n, err := rows.InsertNew(ctx, tx, "account_id, key", row{account: account, key: key, hash: hash, createdAt: tx.Now})
+	return n == 1, err
 }
 
 func load(ctx context.Context, tx *db.Tx, account id.ID, key string) (hash string, a Answer, err error) {
-	var header, body string
-	err = tx.QueryRow(ctx, `SELECT request_hash, status, header, body FROM idempotency WHERE account_id = $1 AND key = $2`, account, key).
-		Scan(&hash, &a.Status, &header, &body)
-	if err != nil {
+	r, found, err := rows.Find(ctx, tx, `WHERE account_id = $1 AND key = $2`, account, key)
+	switch {
+	case err != nil:
 		return "", Answer{}, fmt.Errorf("read idempotency key: %w", err)
-	}
-	if a.Status == 0 {
+	case !found:
+		return "", Answer{}, fmt.Errorf("idempotency key of %s disappeared", account)
+	case r.answer.Status == 0:
 		return "", Answer{}, fmt.Errorf("idempotency key of %s was committed without an answer", account)
 	}
-	if err := json.Unmarshal([]byte(header), &a.Header); err != nil {
-		return "", Answer{}, fmt.Errorf("idempotency header: %w", err)
-	}
-	if a.Body, err = base64.StdEncoding.DecodeString(body); err != nil {
+	if r.answer.Body, err = base64.StdEncoding.DecodeString(r.bodyText); err != nil {
 		return "", Answer{}, fmt.Errorf("idempotency body: %w", err)
 	}
-	return hash, a, nil
+	return r.hash, r.answer, nil
 }
 
 func finish(ctx context.Context, tx *db.Tx, account id.ID, key string, a Answer) error {
-	if a.Header == nil {
-		a.Header = map[string]string{}
-	}
-	header, err := json.Marshal(a.Header)
-	if err != nil {
-		return err
-	}
-	n, err := tx.Exec(ctx, `UPDATE idempotency SET status = $1, header = $2, body = $3 WHERE account_id = $4 AND key = $5 AND status = 0`,
-		a.Status, string(header), base64.StdEncoding.EncodeToString(a.Body), account, key)
+	r := row{answer: a, bodyText: base64.StdEncoding.EncodeToString(a.Body)}
+	n, err := rows.Update(ctx, tx, &r, []string{"status", "header", "body"},
+		db.Is("account_id", account), db.Is("key", key), db.Is("status", 0))
 	if err == nil && n != 1 {
-		err = fmt.Errorf("%d rows", n)
+		err = fmt.Errorf("the answer for an idempotency key changed %d rows", n)
 	}
-	if err != nil {
-		return fmt.Errorf("keep answer for idempotency key: %w", err)
-	}
-	return nil
+	return err
 }
 
 func purge(ctx context.Context, tx *db.Tx, before time.Time, limit int) (int64, error) {
 	n, err := tx.Exec(ctx, `
 		DELETE FROM idempotency WHERE created_at <= $1 AND (account_id, key) IN
-			(SELECT account_id, key FROM idempotency WHERE created_at <= $1 ORDER BY created_at LIMIT $2)`, db.Micros(before), limit)
+			(SELECT account_id, key FROM idempotency WHERE created_at <= $1 ORDER BY created_at LIMIT $2)`, before,
+		limit)
 	if err != nil {
 		return 0, fmt.Errorf("purge idempotency keys: %w", err)
 	}

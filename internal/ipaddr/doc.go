@@ -1,5 +1,5 @@
-// Package ipaddr owns which IP addresses can be reached from everywhere on the Internet, and which are
-// of private, local or special networks.
+// Package ipaddr owns which IP addresses are public on the Internet, and which belong to private,
+// local or special networks.
 //
-// It does not own who may connect where: that is decided by the packages that connect.
+// It does not own which connections are allowed: the packages that connect decide that.
 package ipaddr

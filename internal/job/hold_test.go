@@ -44,14 +44,15 @@ func ahead(t *testing.T, by time.Duration, f func(t *testing.T, one, two *rig)) 
 }
 
 func (r *rig) onDatabaseTime(h job.Handler) *job.Runner {
-	n := job.NewRunner(job.Config{DB: r.db, Queue: r.queue, Clock: r.clock, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 4})
-	n.Handle(look, h)
+	n := job.NewRunner(job.Config{DB: r.db, Queue: r.queue, Clock: r.clock, Real: db.Time,
+		Log: slog.New(slog.DiscardHandler), Workers: 4})
+	n.Handle(kind, h)
 	return n
 }
 
-// Leases are the database's: a replica whose clock is ahead does not take what another is at work on, nor does one whose clock is behind
-// leave a lease that is over.
-func TestAReplicaWhoseClockIsWrongTakesNothingThatIsHeld(t *testing.T) {
+// Leases are the database's: a replica whose clock is ahead does not take what another is at work
+// on, nor does one whose clock is behind leave a lease that is over.
+func TestReplicaWithWrongClockClaimsNoLeasedJob(t *testing.T) {
 	for _, by := range []time.Duration{130 * time.Second, time.Hour, -130 * time.Second} {
 		t.Run(by.String(), func(t *testing.T) {
 			ahead(t, by, func(t *testing.T, one, two *rig) {
@@ -81,13 +82,14 @@ func TestAReplicaWhoseClockIsWrongTakesNothingThatIsHeld(t *testing.T) {
 	}
 }
 
-// Whatever a run writes and does after another has taken its job is refused, however it was written.
-func TestARunThatLostItsJobWritesNothing(t *testing.T) {
+// Whatever a run writes and does after another has taken its job is refused, however it was
+// written.
+func TestRunThatLostItsJobWritesNothing(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		write := func(ctx context.Context) error {
 			return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-				return r.queue.Enqueue(ctx, tx, job.NoOwner, look, "dep_2", tx.Now.Add(time.Hour))
+				return r.queue.Enqueue(ctx, tx, job.NoOwner, kind, "dep_2", tx.Now.Add(time.Hour))
 			})
 		}
 		runs := 0
@@ -98,7 +100,10 @@ func TestARunThatLostItsJobWritesNothing(t *testing.T) {
 			if err := errors.Join(job.Holds(ctx), write(ctx)); err != nil {
 				t.Errorf("while it has the job: %v", err)
 			}
-			if err := d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return r.queue.Cancel(ctx, tx, look, "dep_2") }); err != nil {
+			if err := d.InTx(ctx, func(ctx context.Context,
+				tx *db.Tx) error {
+				return r.queue.Cancel(ctx, tx, kind, "dep_2")
+			}); err != nil {
 				t.Error(err)
 			}
 			lost := func(ctx context.Context) {
@@ -123,14 +128,15 @@ func TestARunThatLostItsJobWritesNothing(t *testing.T) {
 		r.enqueue("dep_1", 0)
 		r.drain(n)
 		left := 0
-		if err := d.QueryRow(t.Context(), `SELECT COUNT(*) FROM job WHERE subject = 'dep_2'`).Scan(&left); err != nil || left != 0 || runs != 2 {
+		if err := d.QueryRow(t.Context(), `SELECT COUNT(*) FROM job WHERE subject = 'dep_2'`).Scan(
+			&left); err != nil || left != 0 || runs != 2 {
 			t.Errorf("%d rows written after the job was lost, %d runs, %v", left, runs, err)
 		}
 	})
 }
 
 // A run's transaction that is checked, and not committed yet, keeps others from taking the job.
-func TestNobodyTakesAJobBetweenTheCheckAndTheCommit(t *testing.T) {
+func TestJobCannotBeClaimedBetweenCheckAndCommit(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	d := dbtest.Postgres(t, c)
 	r := newRig(t, d, c)
@@ -157,8 +163,10 @@ func TestNobodyTakesAJobBetweenTheCheckAndTheCommit(t *testing.T) {
 	r.drain(n)
 }
 
-// bubble runs f with a runner in a bubble of simulated real time. SQLite is in the process, so nothing waits for the outside.
-func bubble(t *testing.T, real func() (time.Time, error), h func(ctx context.Context, d *db.DB, subject id.ID) (job.Outcome, error)) {
+// bubble runs f with a runner in a bubble of simulated real time. SQLite is in the process, so
+// nothing waits for the outside.
+func bubble(t *testing.T, real func() (time.Time, error),
+	h func(ctx context.Context, d *db.DB, subject id.ID) (job.Outcome, error)) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dbtest.SQLite(t, clock.System{})
 		q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
@@ -167,14 +175,14 @@ func bubble(t *testing.T, real func() (time.Time, error), h func(ctx context.Con
 			Real: func(context.Context, db.Reader) (time.Time, error) { return real() },
 		})
 		runs := 0
-		n.Handle(look, func(ctx context.Context, subject id.ID) (job.Outcome, error) {
+		n.Handle(kind, func(ctx context.Context, subject id.ID) (job.Outcome, error) {
 			if runs++; runs > 1 {
 				return job.At(time.Now().Add(time.Hour)), nil
 			}
 			return h(ctx, d, subject)
 		})
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
+			return q.Enqueue(ctx, tx, job.NoOwner, kind, "dep_1", tx.Now)
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -189,14 +197,15 @@ func bubble(t *testing.T, real func() (time.Time, error), h func(ctx context.Con
 
 func now() (time.Time, error) { return time.Now(), nil }
 
-// endedAfter is how long the run went on until it was told to end; a run of many leases' length is not told.
+// endedAfter is how long the run went on until it was told to end; a run of many leases' length is
+// not told.
 func endedAfter(ctx context.Context) time.Duration {
 	began := time.Now()
 	_ = clock.System{}.SleepUntil(ctx, began.Add(10*time.Minute))
 	return time.Since(began)
 }
 
-func TestARunThatTakesLongKeepsItsLease(t *testing.T) {
+func TestLongRunKeepsItsLease(t *testing.T) {
 	bubble(t, now, func(ctx context.Context, _ *db.DB, _ id.ID) (job.Outcome, error) {
 		if lasted := endedAfter(ctx); lasted != 10*time.Minute || job.Holds(ctx) != nil {
 			t.Errorf("ended after %s, %v", lasted, job.Holds(ctx))
@@ -205,7 +214,7 @@ func TestARunThatTakesLongKeepsItsLease(t *testing.T) {
 	})
 }
 
-func TestARunThatLostItsLeaseIsEnded(t *testing.T) {
+func TestRunThatLostItsLeaseIsCancelled(t *testing.T) {
 	bubble(t, now, func(ctx context.Context, d *db.DB, subject id.ID) (job.Outcome, error) {
 		return jobtest.Stolen(d, func(ctx context.Context, _ id.ID) (job.Outcome, error) {
 			if lasted := endedAfter(ctx); lasted > 15*time.Second {
@@ -216,8 +225,9 @@ func TestARunThatLostItsLeaseIsEnded(t *testing.T) {
 	})
 }
 
-// A replica that the database does not answer cannot know who has its jobs: it gives them up before their leases are over.
-func TestARunWhoseLeaseCannotBeExtendedIsEndedBeforeTheLease(t *testing.T) {
+// A replica that the database does not answer cannot know who has its jobs: it gives them up before
+// their leases are over.
+func TestRunIsCancelledBeforeAnUnextendedLeaseEnds(t *testing.T) {
 	var down atomic.Bool
 	real := func() (time.Time, error) {
 		if down.Load() {
@@ -238,7 +248,7 @@ func TestARunWhoseLeaseCannotBeExtendedIsEndedBeforeTheLease(t *testing.T) {
 	})
 }
 
-func TestAReplicaThatMayNotTakesNoJobs(t *testing.T) {
+func TestRunner_TakeOnlyWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := dbtest.SQLite(t, clock.System{})
 		q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
@@ -249,9 +259,9 @@ func TestAReplicaThatMayNotTakesNoJobs(t *testing.T) {
 		var may atomic.Bool
 		var runs atomic.Int32
 		n.TakeOnlyWhile(may.Load)
-		n.Handle(look, func(context.Context, id.ID) (job.Outcome, error) { runs.Add(1); return job.Done(), nil })
+		n.Handle(kind, func(context.Context, id.ID) (job.Outcome, error) { runs.Add(1); return job.Done(), nil })
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
+			return q.Enqueue(ctx, tx, job.NoOwner, kind, "dep_1", tx.Now)
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -275,14 +285,16 @@ func TestAReplicaThatMayNotTakesNoJobs(t *testing.T) {
 	})
 }
 
-// What was claimed in a transaction that was not committed is not run: its row may be claimed again with the same attempt.
-func TestAClaimThatWasNotCommittedIsNotRun(t *testing.T) {
+// What was claimed in a transaction that was not committed is not run: its row may be claimed again
+// with the same attempt.
+func TestUncommittedClaimIsNotRun(t *testing.T) {
 	ahead(t, 0, func(t *testing.T, one, _ *rig) {
 		ran := 0
 		n := one.onDatabaseTime(func(context.Context, id.ID) (job.Outcome, error) { ran++; return job.Done(), nil })
 		one.enqueue("dep_1", 0)
 		refused := errors.New("not committed")
-		if err := n.Drain(db.WithGuard(t.Context(), func(context.Context, *db.Tx) error { return refused })); !errors.Is(err, refused) {
+		if err := n.Drain(db.WithGuard(t.Context(),
+			func(context.Context, *db.Tx) error { return refused })); !errors.Is(err, refused) {
 			t.Errorf("%v", err)
 		}
 		if ran != 0 {

@@ -17,17 +17,20 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 )
 
-// With nothing to do, and where nobody can tell when something is due, the database is asked about once a second.
-func TestARunnerThatWaitsAsksSeldom(t *testing.T) {
+// With nothing to do, and when nothing is known to be due, the database is asked about once a
+// second.
+func TestIdleRunnerQueriesRarely(t *testing.T) {
 	for name, failing := range map[string]bool{"idle": false, "after a failed query": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := dbtest.SQLite(t, clock.System{})
 				var asked atomic.Int64
 				n := job.NewRunner(job.Config{
-					DB: d, Queue: job.NewQueue(id.NewMaker(clock.System{}, rand.Reader)), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler), Workers: 1,
+					DB: d, Queue: job.NewQueue(id.NewMaker(clock.System{}, rand.Reader)), Clock: clock.System{},
+					Log: slog.New(slog.DiscardHandler), Workers: 1,
 					Real: func(context.Context, db.Reader) (time.Time, error) {
-						if n := asked.Add(1); failing && n%2 == 0 { // the second question of each round: when something is due
+						// the second question of each round: when something is due
+						if n := asked.Add(1); failing && n%2 == 0 {
 							return time.Time{}, errors.New("no answer")
 						}
 						return time.Now(), nil

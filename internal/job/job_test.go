@@ -17,7 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 )
 
-const look job.Kind = "look"
+const kind job.Kind = "test"
 
 type rig struct {
 	t     *testing.T
@@ -28,12 +28,14 @@ type rig struct {
 }
 
 func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
-	return &rig{t: t, db: d, clock: c, real: clock.NewFrozen(dbtest.Start), queue: job.NewQueue(id.NewMaker(c, rand.Reader))}
+	return &rig{t: t, db: d, clock: c, real: clock.NewFrozen(dbtest.Start),
+		queue: job.NewQueue(id.NewMaker(c, rand.Reader))}
 }
 
 func (r *rig) runner(h job.Handler) *job.Runner {
-	n := job.NewRunner(job.Config{DB: r.db, Queue: r.queue, Clock: r.clock, Real: r.leases, Log: slog.New(slog.DiscardHandler), Workers: 4})
-	n.Handle(look, h)
+	n := job.NewRunner(job.Config{DB: r.db, Queue: r.queue, Clock: r.clock, Real: r.leases,
+		Log: slog.New(slog.DiscardHandler), Workers: 4})
+	n.Handle(kind, h)
 	return n
 }
 
@@ -43,7 +45,7 @@ func (r *rig) leases(context.Context, db.Reader) (time.Time, error) { return r.r
 func (r *rig) enqueue(subject id.ID, after time.Duration) {
 	r.t.Helper()
 	err := r.db.InTx(r.t.Context(), func(ctx context.Context, tx *db.Tx) error {
-		return r.queue.Enqueue(ctx, tx, job.NoOwner, look, subject, tx.Now.Add(after))
+		return r.queue.Enqueue(ctx, tx, job.NoOwner, kind, subject, tx.Now.Add(after))
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -57,7 +59,7 @@ func (r *rig) drain(n *job.Runner) {
 	}
 }
 
-func TestAJobRunsWhenItIsDueAndTheEarlierTimeCounts(t *testing.T) {
+func TestJobRunsAtTheEarlierTime(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r, runs := newRig(t, d, c), 0
 		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) { runs++; return job.Done(), nil })
@@ -77,7 +79,7 @@ func TestAJobRunsWhenItIsDueAndTheEarlierTimeCounts(t *testing.T) {
 	})
 }
 
-func TestARolledBackChangeLeavesNoJob(t *testing.T) {
+func TestRolledBackChangeLeavesNoJob(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r, boom := newRig(t, d, c), errors.New("boom")
 		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) {
@@ -85,7 +87,7 @@ func TestARolledBackChangeLeavesNoJob(t *testing.T) {
 			return job.Done(), nil
 		})
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			return errors.Join(r.queue.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now), boom)
+			return errors.Join(r.queue.Enqueue(ctx, tx, job.NoOwner, kind, "dep_1", tx.Now), boom)
 		})
 		if !errors.Is(err, boom) {
 			t.Fatal(err)
@@ -94,7 +96,7 @@ func TestARolledBackChangeLeavesNoJob(t *testing.T) {
 	})
 }
 
-func TestEnqueueDuringARunIsNotLost(t *testing.T) {
+func TestEnqueueDuringRunIsNotLost(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r, runs := newRig(t, d, c), 0
 		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) {
@@ -111,7 +113,7 @@ func TestEnqueueDuringARunIsNotLost(t *testing.T) {
 	})
 }
 
-func TestFailuresAreTriedAgainAndShown(t *testing.T) {
+func TestFailuresAreRetriedAndListed(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r, runs := newRig(t, d, c), 0
 		n := r.runner(func(context.Context, id.ID) (job.Outcome, error) {
@@ -133,7 +135,8 @@ func TestFailuresAreTriedAgainAndShown(t *testing.T) {
 		r.drain(n)
 		c.Advance(4 * time.Second)
 		r.drain(n)
-		if failing, _, err = job.ListFailing(t.Context(), d, db.Page{Number: 1, Limit: 100}); err != nil || len(failing) != 0 || runs != 3 {
+		if failing, _, err = job.ListFailing(t.Context(), d, db.Page{Number: 1, Limit: 100}); err != nil ||
+			len(failing) != 0 || runs != 3 {
 			t.Fatalf("%d runs; %+v %v", runs, failing, err)
 		}
 	})
@@ -141,7 +144,7 @@ func TestFailuresAreTriedAgainAndShown(t *testing.T) {
 
 // A worker that was killed keeps its lease until it ends in real time; then another takes over, and
 // whatever the first still says is refused.
-func TestALateWorkerIsRefused(t *testing.T) {
+func TestLateWorkerIsRefused(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		var runs atomic.Int32
@@ -211,7 +214,7 @@ func TestTwoRunnersClaimNothingTwice(t *testing.T) {
 	})
 }
 
-func TestTravelStopsAtEachDueInstantWhileTheRunnerIsUp(t *testing.T) {
+func TestRunner_TravelStopsAtEachDueInstant(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		var mu sync.Mutex
@@ -233,14 +236,16 @@ func TestTravelStopsAtEachDueInstantWhileTheRunnerIsUp(t *testing.T) {
 		cancel()
 		wg.Wait()
 		want := []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour}
-		if len(at) != 3 || at[0] != want[0] || at[1] != want[1] || at[2] != want[2] || c.Now().Sub(start) != 3*time.Hour+30*time.Minute {
+		if len(at) != 3 || at[0] != want[0] || at[1] != want[1] || at[2] != want[2] ||
+			c.Now().Sub(start) != 3*time.Hour+30*time.Minute {
 			t.Fatalf("ran at %v, clock at +%s", at, c.Now().Sub(start))
 		}
 	})
 }
 
-// Tenants who enqueue without a pause, faster than anybody can work, do not keep the clock from arriving; a few do not change its stops.
-func TestTravelArrivesWhileOthersEnqueueWithoutAPause(t *testing.T) {
+// Tenants who enqueue without a pause, faster than anybody can work, do not keep the clock from
+// arriving; a few do not change its stops.
+func TestRunner_TravelArrivesWhileOthersEnqueue(t *testing.T) {
 	for name, c := range map[string]struct {
 		asked int
 		exact bool
@@ -281,13 +286,14 @@ func TestTravelArrivesWhileOthersEnqueueWithoutAPause(t *testing.T) {
 	}
 }
 
-func TestRunStopsWhenAskedHoweverOften(t *testing.T) {
+func TestRunner_RunStopsWithItsContext(t *testing.T) {
 	d := dbtest.SQLite(t, clock.System{})
 	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
 	for range 50 {
-		n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
+		n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: db.Time,
+			Log: slog.New(slog.DiscardHandler), Workers: 2})
 		ran := make(chan struct{}, 1)
-		n.Handle(look, func(context.Context, id.ID) (job.Outcome, error) {
+		n.Handle(kind, func(context.Context, id.ID) (job.Outcome, error) {
 			select {
 			case ran <- struct{}{}:
 			default:
@@ -295,7 +301,7 @@ func TestRunStopsWhenAskedHoweverOften(t *testing.T) {
 			return job.Done(), nil
 		})
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
+			return q.Enqueue(ctx, tx, job.NoOwner, kind, "dep_1", tx.Now)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -314,12 +320,12 @@ type lines struct{ n atomic.Int64 }
 
 func (l *lines) Write(p []byte) (int, error) { l.n.Add(1); return len(p), nil }
 
-// With a full disk jobs are found and cannot be claimed. That is tried again, but neither at once nor for ever in a row.
-func TestWhatCannotBeClaimedIsNotAskedForWithoutPause(t *testing.T) {
+// With a full disk jobs are found and cannot be claimed. That is retried, with pauses.
+func TestUnclaimableJobsAreRetriedWithPauses(t *testing.T) {
 	d := dbtest.SQLite(t, clock.System{})
 	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
 	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-		return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
+		return q.Enqueue(ctx, tx, job.NoOwner, kind, "dep_1", tx.Now)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -328,7 +334,8 @@ func TestWhatCannotBeClaimedIsNotAskedForWithoutPause(t *testing.T) {
 		t.Fatal(err)
 	}
 	var logged lines
-	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: db.Time, Log: slog.New(slog.NewTextHandler(&logged, nil)), Workers: 2})
+	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: db.Time,
+		Log: slog.New(slog.NewTextHandler(&logged, nil)), Workers: 2})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	n.Run(ctx)
@@ -337,12 +344,13 @@ func TestWhatCannotBeClaimedIsNotAskedForWithoutPause(t *testing.T) {
 	}
 }
 
-func TestAJobThatIsDueAgainAtOnceDoesNotWaitForThePoll(t *testing.T) {
+func TestJobDueAgainAtOnceDoesNotWaitForPoll(t *testing.T) {
 	d := dbtest.SQLite(t, clock.System{})
 	q := job.NewQueue(id.NewMaker(clock.System{}, rand.Reader))
-	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
+	n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: clock.System{}, Real: db.Time,
+		Log: slog.New(slog.DiscardHandler), Workers: 2})
 	runs, done := 0, make(chan struct{})
-	n.Handle(look, func(context.Context, id.ID) (job.Outcome, error) {
+	n.Handle(kind, func(context.Context, id.ID) (job.Outcome, error) {
 		if runs++; runs < 6 {
 			return job.At(clock.System{}.Now()), nil
 		}
@@ -350,7 +358,7 @@ func TestAJobThatIsDueAgainAtOnceDoesNotWaitForThePoll(t *testing.T) {
 		return job.Done(), nil
 	})
 	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-		return q.Enqueue(ctx, tx, job.NoOwner, look, "dep_1", tx.Now)
+		return q.Enqueue(ctx, tx, job.NoOwner, kind, "dep_1", tx.Now)
 	})
 	if err != nil {
 		t.Fatal(err)

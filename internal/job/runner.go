@@ -21,59 +21,59 @@ const (
 	lease     = 30 * time.Second      // of real time; extended while the handler runs
 	batch     = 32                    // jobs claimed at once
 	poll      = time.Second           // how long a job enqueued by another process may wait
-	turnsFor  = 20 * time.Millisecond // how long the order of turns counts that was read, at least
-	held      = 20 * time.Millisecond // how long to wait for what is due and cannot be claimed
+	turnsFor  = 20 * time.Millisecond // minimum validity of a list of turns
+	held      = 20 * time.Millisecond // pause when what is due cannot be claimed
 	firstWait = time.Second           // after a first failure; doubled by each further one
 	lastWait  = 5 * time.Minute
-	busy      = 4 * time.Minute // how long all workers may be at work and none end: handlers have deadlines of their own
+	busy      = 4 * time.Minute // how long all workers may be busy: handlers have deadlines of their own
 
-	// keptPart is which part of the workers is kept for owners that have nothing at work: one in so many.
+	// keptPart is the part of the workers that is reserved for owners without a running job: one in
+	// so many.
 	keptPart = 4
-
-	// crowd is how many jobs others may enqueue during a journey before it stops waiting for them: from then on it makes at
-	// most crowdStops stops, and looks at most crowdLooks times at each for what has become due there.
-	crowd, crowdStops, crowdLooks = 100, 500, 3
 )
 
-// Config is what a Runner needs. Every field is required.
+// Config configures a Runner. Every field is required.
 type Config struct {
 	DB    *db.DB
 	Queue *Queue
-	// Clock decides what is due. Leases are counted in Real, which all that work on the database must read alike: outside
-	// tests db.Time, the database's own clock.
+	// Clock decides what is due. Real counts leases, and must be the same for all processes on the
+	// database: outside tests db.Time, the database's own clock.
 	Clock clock.Clock
 	Real  func(ctx context.Context, r db.Reader) (time.Time, error)
 	Log   *slog.Logger
-	// Workers is how many jobs may run beside each other.
+	// Workers is how many jobs may run at once.
 	Workers int
 }
 
 // Runner claims due jobs and runs them.
 type Runner struct {
-	c        Config
+	cfg      Config
 	handlers map[Kind]Handler
 	periodic map[Kind]bool
 	may      func() bool
 
-	slots chan struct{} // one for each run of Run that is under way
+	slots chan struct{} // one for each run that Run has started
 	alive atomic.Int64  // when Run last claimed, or a run ended: nanoseconds of the machine's own time
 	full  atomic.Bool   // Run waits for a worker
-	queue turnList      // Run's alone
+	queue turnList      // used by Run only
 	wg    sync.WaitGroup
 
-	travel  sync.Mutex // one traveller at a time
+	travel  sync.Mutex // one Travel at a time
 	mu      sync.Mutex
 	changed *sync.Cond // running fell to 0, or paused became false
 	running int
-	paused  bool // a traveller runs what is due; Run claims nothing
+	paused  bool // Travel runs what is due, and Run claims nothing
 }
 
-// NewRunner returns a Runner without handlers. It panics when a field is missing.
+// NewRunner returns a Runner without handlers. It panics without workers.
 func NewRunner(c Config) *Runner {
-	if c.DB == nil || c.Queue == nil || c.Clock == nil || c.Real == nil || c.Log == nil || c.Workers < 1 {
-		panic("job: NewRunner needs every field of its Config")
+	if c.Workers < 1 {
+		panic("job: a Runner needs workers")
 	}
-	r := &Runner{c: c, handlers: map[Kind]Handler{}, periodic: map[Kind]bool{}, may: func() bool { return true }, slots: make(chan struct{}, c.Workers)}
+	r := &Runner{
+		cfg: c, handlers: map[Kind]Handler{}, periodic: map[Kind]bool{}, may: func() bool { return true },
+		slots: make(chan struct{}, c.Workers),
+	}
 	r.changed = sync.NewCond(&r.mu)
 	return r
 }
@@ -86,30 +86,31 @@ func (r *Runner) Handle(kind Kind, h Handler) {
 	r.handlers[kind] = h
 }
 
-// HandlePeriodic registers the handler of a kind that only looks round every so often, so that
-// looking once instead of a thousand times makes no difference: Travel does not stop for it.
+// HandlePeriodic registers the handler of a kind that repeats at an interval, so that one run
+// instead of a thousand makes no difference: Travel does not stop for it.
 func (r *Runner) HandlePeriodic(kind Kind, h Handler) {
 	r.Handle(kind, h)
 	r.periodic[kind] = true
 }
 
-// TakeOnlyWhile has Run take no jobs while may is false, before Run. Those under way go on.
+// TakeOnlyWhile lets Run claim no jobs while may returns false. Call it before Run. Runs that have
+// started continue.
 func (r *Runner) TakeOnlyWhile(may func() bool) { r.may = may }
 
-// TakeOver ends the leases that an earlier process left when it was killed, so that its jobs need not wait for
-// them. It is only for who knows that no other process works on this database.
+// TakeOver ends the leases that an earlier process left when it was killed, so that its jobs need
+// not wait for them. Call it only if no other process works on this database.
 func (r *Runner) TakeOver(ctx context.Context) error {
-	return r.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	return r.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		n, err := release(ctx, tx)
 		if n > 0 {
-			tx.AfterCommit(func() { r.c.Log.InfoContext(ctx, "jobs of an earlier process are taken over", "jobs", n) })
+			tx.AfterCommit(func() { r.cfg.Log.InfoContext(ctx, "took over the jobs of an earlier process", "jobs", n) })
 		}
 		return err
 	})
 }
 
-// Alive returns when Run last asked for due jobs with success, or ended one; the time of now while a traveller holds it up. Where it lies
-// far back, Run stands still.
+// Alive returns when Run last claimed due jobs successfully, or ended one; now while Travel runs.
+// If it is long ago, Run is stuck.
 func (r *Runner) Alive() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,8 +140,8 @@ func (r *Runner) Run(ctx context.Context) {
 		}
 		started, err := r.startDue(ctx)
 		switch {
-		case err != nil && ctx.Err() == nil: // the disk is full, the database is gone: asking at once, and for ever, helps nobody
-			r.c.Log.ErrorContext(ctx, "claiming jobs failed", "error", err)
+		case err != nil && ctx.Err() == nil: // the disk is full or the database is gone: retry after a pause
+			r.cfg.Log.ErrorContext(ctx, "claiming jobs failed", "error", err)
 			_ = clock.System{}.SleepUntil(ctx, time.Now().Add(poll))
 		case started < batch:
 			r.lives()
@@ -151,32 +152,32 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 }
 
-// wait returns when a job may be due: by the clock, by a wake-up, or because it is time to poll. Where nothing could be
-// claimed, what is due by now is in the hands of another's transaction, which is given a moment to end.
+// wait returns when a job may be due: by the clock, by a wake-up, or because it is time to poll. If
+// nothing could be claimed, another transaction has what is due by now, and gets a moment to end.
 func (r *Runner) wait(ctx context.Context, idle bool) {
 	ctx, cancel := context.WithTimeout(ctx, poll)
 	defer cancel()
-	next, any, err := r.nextDue(ctx, nil)
+	next, found, err := r.nextDue(ctx, nil)
 	due := make(chan struct{})
-	if err == nil && any {
+	if err == nil && found {
 		moment := time.Now().Add(held)
 		go func() {
 			if idle && (clock.System{}).SleepUntil(ctx, moment) != nil {
 				return
 			}
-			if r.c.Clock.SleepUntil(ctx, next) == nil {
+			if r.cfg.Clock.SleepUntil(ctx, next) == nil {
 				close(due)
 			}
 		}()
 	}
 	select {
 	case <-due:
-	case <-r.c.Queue.wake:
+	case <-r.cfg.Queue.wake:
 	case <-ctx.Done():
 	}
 }
 
-// startDue claims what is due, up to the free workers, and starts it.
+// startDue claims what is due, up to the number of free workers, and starts it.
 func (r *Runner) startDue(ctx context.Context) (int, error) {
 	free := 0
 	for free < batch {
@@ -188,7 +189,7 @@ func (r *Runner) startDue(ctx context.Context) (int, error) {
 		}
 		break
 	}
-	if free == 0 { // all at work: wait for one
+	if free == 0 { // all are busy: wait for one
 		r.full.Store(true)
 		defer r.full.Store(false)
 		select {
@@ -218,7 +219,7 @@ func (r *Runner) startDue(ctx context.Context) (int, error) {
 				<-r.slots
 				r.leave(1)
 				r.lives()
-				r.c.Queue.nudge() // its owner may have a worker again
+				r.cfg.Queue.nudge() // its owner may have a worker again
 			}()
 			r.run(ctx, c)
 		})
@@ -229,7 +230,8 @@ func (r *Runner) startDue(ctx context.Context) (int, error) {
 	return len(jobs), nil
 }
 
-// enter counts n runs as under way once no traveller is. It is false when the context ends first.
+// enter counts n runs as started once Travel does not run. It returns false if the context ends
+// first.
 func (r *Runner) enter(ctx context.Context, n int) bool {
 	stop := context.AfterFunc(ctx, func() {
 		r.mu.Lock()
@@ -258,79 +260,8 @@ func (r *Runner) leave(n int) {
 	}
 }
 
-// Travel moves a simulated clock to target as if the time had passed: it stops at each instant at
-// which a job that is not periodic is due and runs all such, so that what happens at an hour happens at
-// that hour; the periodic ones run once, at the end. It returns when every job due at target has run, other than those of this instant that keep failing.
-//
-// Others may go on enqueueing meanwhile, faster than what they ask for can be done. Where they enqueue more than a hundred jobs
-// the journey comes to its end all the same, in steps of a five-hundredth of the way at least, and leaves to Run what they asked for last.
-func (r *Runner) Travel(ctx context.Context, c *clock.Simulated, target time.Time) error {
-	r.travel.Lock()
-	defer r.travel.Unlock()
-	r.mu.Lock()
-	r.paused = true
-	for r.running > 0 {
-		r.changed.Wait()
-	}
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.paused = false
-		r.changed.Broadcast()
-	}()
-	before, step := r.c.Queue.asked.Load(), target.Sub(c.Now())/crowdStops
-	crowded := func() bool { return r.c.Queue.asked.Load()-before > crowd }
-	for {
-		if err := r.stop(ctx, r.periodic, crowded); err != nil {
-			return err
-		}
-		now := c.Now()
-		next, any, err := r.nextDue(ctx, r.periodic)
-		if err != nil {
-			return err
-		}
-		if any && crowded() && next.Before(now.Add(step)) {
-			next = now.Add(step)
-		}
-		if !any || next.After(target) || crowded() && !now.Before(target) {
-			if !now.Before(target) {
-				return r.stop(ctx, nil, crowded)
-			}
-			next = target
-		}
-		c.AdvanceTo(next)
-	}
-}
-
-// stop runs what is due, and what that makes due, until nothing is. In a crowd that may be never: then it looks a few
-// times, each time runs what was due when it looked, and leaves the rest to the next stop.
-func (r *Runner) stop(ctx context.Context, except map[Kind]bool, crowded func() bool) error {
-	for looks := 0; ; {
-		due, err := r.countDue(ctx, except)
-		if err != nil || due == 0 {
-			return errors.Join(err, ctx.Err())
-		}
-		if crowded() {
-			if looks++; looks > crowdLooks {
-				return nil
-			}
-		}
-		for due > 0 {
-			n, err := r.runSome(ctx, min(batch, due), except)
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				break
-			}
-			due -= n
-		}
-	}
-}
-
-// Drain runs everything that is due now, and what that makes due, and returns when nothing is.
-// It is for tests with a frozen clock; Run must not be under way.
+// Drain runs everything that is due now, and what becomes due by that, and returns when nothing is.
+// It is for tests with a frozen clock, without Run.
 func (r *Runner) Drain(ctx context.Context) error {
 	for {
 		if n, err := r.runSome(ctx, batch, nil); err != nil || n == 0 {
@@ -339,7 +270,7 @@ func (r *Runner) Drain(ctx context.Context) error {
 	}
 }
 
-// runSome runs up to so many jobs that are due, beside each other, and returns how many.
+// runSome runs up to limit due jobs at once, and returns how many.
 func (r *Runner) runSome(ctx context.Context, limit int, except map[Kind]bool) (int, error) {
 	jobs, err := r.claim(ctx, limit, except)
 	var wg sync.WaitGroup
@@ -351,24 +282,24 @@ func (r *Runner) runSome(ctx context.Context, limit int, except map[Kind]bool) (
 }
 
 func (r *Runner) nextDue(ctx context.Context, except map[Kind]bool) (time.Time, bool, error) {
-	real, err := r.c.Real(ctx, r.c.DB)
+	real, err := r.cfg.Real(ctx, r.cfg.DB)
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	return nextDue(ctx, r.c.DB, real, except)
+	return nextDue(ctx, r.cfg.DB, real, except)
 }
 
 func (r *Runner) countDue(ctx context.Context, except map[Kind]bool) (int, error) {
-	real, err := r.c.Real(ctx, r.c.DB)
+	real, err := r.cfg.Real(ctx, r.cfg.DB)
 	if err != nil {
 		return 0, err
 	}
-	return countDue(ctx, r.c.DB, r.c.Clock.Now(), real, except)
+	return countDue(ctx, r.cfg.DB, r.cfg.Clock.Now(), real, except)
 }
 
-// claim claims up to limit jobs that are due, of none of the kinds in except, in turns of their owners.
+// claim claims up to limit due jobs, of none of the kinds in except, in turns of their owners.
 func (r *Runner) claim(ctx context.Context, limit int, except map[Kind]bool) ([]claimed, error) {
-	// A glance before the write lock is taken: an idle server writes nothing.
+	// Read before the write lock is taken: an idle server writes nothing.
 	some, err := r.turns(ctx, limit, except)
 	if err != nil || len(some) == 0 {
 		return nil, err
@@ -377,18 +308,18 @@ func (r *Runner) claim(ctx context.Context, limit int, except map[Kind]bool) ([]
 }
 
 func (r *Runner) turns(ctx context.Context, limit int, except map[Kind]bool) ([]turn, error) {
-	real, err := r.c.Real(ctx, r.c.DB)
+	real, err := r.cfg.Real(ctx, r.cfg.DB)
 	if err != nil {
 		return nil, err
 	}
-	return turns(ctx, r.c.DB, r.c.Clock.Now(), real, limit, except)
+	return turns(ctx, r.cfg.DB, r.cfg.Clock.Now(), real, limit, except)
 }
 
-// take claims those of the jobs that are still to be had.
+// take claims those of the jobs that are still available.
 func (r *Runner) take(ctx context.Context, some []turn) (jobs []claimed, err error) {
 	began := time.Now()
-	err = r.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		real, err := r.c.Real(ctx, tx)
+	err = r.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		real, err := r.cfg.Real(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -396,7 +327,7 @@ func (r *Runner) take(ctx context.Context, some []turn) (jobs []claimed, err err
 		return err
 	})
 	if err != nil {
-		// Not even where it may have been committed: two runs would hold one attempt. Its lease ends by itself.
+		// Also if it may have been committed: two runs would hold one attempt. Its lease expires.
 		return nil, err
 	}
 	for i := range jobs {
@@ -405,10 +336,10 @@ func (r *Runner) take(ctx context.Context, some []turn) (jobs []claimed, err err
 	return jobs, nil
 }
 
-// run runs one job, keeping its lease, and writes down what came of it. The end of the server does
-// not end a run half-way: ctx is passed on without its cancellation but for the handler itself.
+// run runs one job, keeping its lease, and records the outcome. The end of the server does not
+// interrupt that: only the handler's context is cancelled with ctx.
 func (r *Runner) run(ctx context.Context, c claimed) {
-	log := r.c.Log.With("job", c.kind, "subject", c.subject, "attempt", c.attempt)
+	log := r.cfg.Log.With("job", c.kind, "subject", c.subject, "attempt", c.attempt)
 	handlerCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	beat := make(chan struct{})
@@ -416,7 +347,7 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 		defer close(beat)
 		r.keepLease(handlerCtx, cancel, c)
 	}()
-	outcome, err := r.look(r.holding(handlerCtx, c), c)
+	outcome, err := r.call(r.holding(handlerCtx, c), c)
 	crashpoint.Reach(crashpoint.JobBeforeFinish)
 	cancel()
 	<-beat
@@ -424,11 +355,11 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 	var again *time.Time
 	failures, problem := int64(0), ""
 	if err != nil {
-		failures, problem = c.failures+1, text(err)
-		at := r.c.Clock.Now().Add(backoff(failures))
+		failures, problem = c.failures+1, truncated(err)
+		at := r.cfg.Clock.Now().Add(backoff(failures))
 		again = &at
 		if !errors.Is(err, context.Canceled) && !errors.Is(err, ErrLost) {
-			log.WarnContext(ctx, "job failed; it is tried again", "error", err, "failures", failures, "at", at)
+			log.WarnContext(ctx, "job failed and will be retried", "error", err, "failures", failures, "at", at)
 		}
 	} else if !outcome.again.IsZero() {
 		again = &outcome.again
@@ -436,21 +367,23 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 	end, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()
 	kept := false
-	err = r.c.DB.InTx(end, func(ctx context.Context, tx *db.Tx) error {
+	err = r.cfg.DB.InTx(end, func(ctx context.Context, tx *db.Tx) error {
 		var err error
 		kept, err = finish(ctx, tx, c, again, failures, problem)
 		return err
 	})
 	if err != nil {
-		log.ErrorContext(ctx, "job's end could not be written; it is run again when its lease ends", "error", err)
+		log.ErrorContext(ctx, "the outcome of a job could not be recorded; the job runs again when its lease expires",
+			"error", err)
 	} else if !kept {
 		log.WarnContext(ctx, "job was cancelled or taken over while it ran")
 	}
-	r.c.Queue.nudge() // it may be due again at once, and while it was leased Run did not see when
+	r.cfg.Queue.nudge() // it may be due again at once, and Run did not see when while it was leased
 }
 
-// look calls the handler. A panic is a failure like any other: one bad subject must not stop the rest.
-func (r *Runner) look(ctx context.Context, c claimed) (o Outcome, err error) {
+// call calls the handler. A panic is a failure like any other: one bad subject must not stop the
+// rest.
+func (r *Runner) call(ctx context.Context, c claimed) (o Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -463,8 +396,9 @@ func (r *Runner) look(ctx context.Context, c claimed) (o Outcome, err error) {
 	return h(context.WithValue(ctx, inRun{}, true), c.subject)
 }
 
-// keepLease extends the lease while the handler runs. Where it is lost, or could not be extended for as long as it lasts, by
-// this process's own count, the handler is to stop: another may have the job by then.
+// keepLease extends the lease while the handler runs. If the lease is lost, or could not be
+// extended until it expires by this process's own count, the handler is cancelled: another run may
+// have the job by then.
 func (r *Runner) keepLease(ctx context.Context, lost context.CancelFunc, c claimed) {
 	held := c.held
 	for pause := lease / 3; ; {
@@ -473,8 +407,8 @@ func (r *Runner) keepLease(ctx context.Context, lost context.CancelFunc, c claim
 		}
 		began, kept := time.Now(), false
 		ask, cancel := context.WithTimeout(ctx, min(lease/3, time.Until(held)))
-		err := r.c.DB.InTx(ask, func(ctx context.Context, tx *db.Tx) error {
-			real, err := r.c.Real(ctx, tx)
+		err := r.cfg.DB.InTx(ask, func(ctx context.Context, tx *db.Tx) error {
+			real, err := r.cfg.Real(ctx, tx)
 			if err != nil {
 				return err
 			}
@@ -492,16 +426,19 @@ func (r *Runner) keepLease(ctx context.Context, lost context.CancelFunc, c claim
 			lost()
 			return
 		case time.Until(held) <= 0:
-			r.c.Log.ErrorContext(ctx, "job is given up, since its lease could not be extended", "job", c.kind, "subject", c.subject, "error", err)
+			r.cfg.Log.ErrorContext(ctx, "stopping a job whose lease could not be extended", "job", c.kind, "subject",
+				c.subject, "error", err)
 			lost()
 			return
 		}
-		r.c.Log.WarnContext(ctx, "job's lease could not be extended", "job", c.kind, "subject", c.subject, "error", err)
+		r.cfg.Log.WarnContext(ctx, "could not extend the lease of a job", "job", c.kind, "subject", c.subject, "error",
+			err)
 		pause = min(poll, time.Until(held))
 	}
 }
 
-// backoff grows with the failures in a row, apart by chance so that what failed together does not come back together.
+// backoff grows with consecutive failures. It is randomized, so that jobs that failed together do
+// not retry together.
 func backoff(failures int64) time.Duration {
 	d := lastWait
 	if failures < 10 {
@@ -510,8 +447,9 @@ func backoff(failures int64) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
-// text is what the job's row keeps of an error: bounded, and without the NUL that PostgreSQL refuses.
-func text(err error) string {
+// truncated returns an error's text as the job's row stores it: at most 500 characters, and without
+// the NUL that PostgreSQL refuses.
+func truncated(err error) string {
 	s := []rune(err.Error())
 	out := make([]rune, 0, min(len(s), 500))
 	for _, c := range s[:min(len(s), 500)] {
@@ -522,5 +460,5 @@ func text(err error) string {
 	return string(out)
 }
 
-// Subject returns the id-like subject of something that has no id of its own: "provider/voltage-park".
+// Subject returns the subject of something that has no ID: "provider/voltage-park".
 func Subject(kind, name string) id.ID { return id.ID(kind + "/" + name) }

@@ -3,13 +3,19 @@ package job
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+)
+
+// The table job, as a claim, the order of turns and the operator read it.
+var (
+	jobs     = db.NewTable("job", (*claimed).columns)
+	turnRows = db.NewTable("job", (*turn).columns)
+	failings = db.NewTable("job", (*Failing).columns)
 )
 
 type claimed struct {
@@ -19,8 +25,20 @@ type claimed struct {
 	generation int64
 	attempt    int64
 	failures   int64
-	// held is until when this process may count on the lease, by its own reckoning.
+	// held is until when this process may rely on the lease, by its own clock.
 	held time.Time
+}
+
+func (c *claimed) columns() []db.Column {
+	return []db.Column{
+		db.Col("id", &c.id),
+		db.Col("owner", &c.owner),
+		db.Col("kind", &c.kind),
+		db.Col("subject", &c.subject),
+		db.Col("generation", &c.generation),
+		db.Col("attempt", &c.attempt),
+		db.Col("failures", &c.failures),
+	}
 }
 
 func insert(ctx context.Context, tx *db.Tx, row, owner id.ID, kind Kind, subject id.ID, at time.Time) error {
@@ -32,7 +50,7 @@ func insert(ctx context.Context, tx *db.Tx, row, owner id.ID, kind Kind, subject
 			failures = 0,
 			owner = excluded.owner,
 			run_at = CASE WHEN excluded.run_at < job.run_at THEN excluded.run_at ELSE job.run_at END`,
-		row, kind, subject, db.Micros(at), owner)
+		row, kind, subject, at, owner)
 	if err != nil {
 		return fmt.Errorf("enqueue %s for %s: %w", kind, subject, err)
 	}
@@ -46,23 +64,30 @@ func remove(ctx context.Context, tx *db.Tx, kind Kind, subject id.ID) error {
 	return nil
 }
 
-// turn is a job whose turn it is, and whose.
+// turn is a due job with its owner.
 type turn struct {
 	id, owner id.ID
-	at        int64
+	at        time.Time
 }
 
-// skips is how many crowds of owners are passed over by reading on; what lies behind more is put in order by the database,
-// which costs several times as much for each job that is due.
+func (t *turn) columns() []db.Column {
+	return []db.Column{db.Col("id", &t.id), db.Col("owner", &t.owner), db.Col("run_at", &t.at)}
+}
+
+// skips is how often owners that fill a whole batch are skipped by reading on. Beyond that the
+// database orders the jobs, which costs several times as much for each job that is due.
 const skips = 4
 
-// turns returns up to limit jobs that are due at now and that nobody has at real, of none of the kinds in except, in the order
-// in which they are to be claimed: the first of each owner, then the second of each, and so on.
-func turns(ctx context.Context, r db.Reader, now, real time.Time, limit int, except map[Kind]bool) ([]turn, error) {
+// turns returns up to limit jobs that are due at now and not leased at real, of none of the kinds
+// in except, in the order in which they are to be claimed: the first of each owner, then the second
+// of each, and so on.
+func turns(
+	ctx context.Context, r db.Reader, now, real time.Time, limit int, except map[Kind]bool,
+) ([]turn, error) {
 	var all []turn
 	seen := map[id.ID]bool{}
 	for skip := 0; ; skip++ {
-		more, err := dueBeside(ctx, r, now, real, limit, except, seen, skip == skips)
+		more, err := dueOfOthers(ctx, r, now, real, limit, except, seen, skip == skips)
 		if err != nil {
 			return nil, err
 		}
@@ -70,24 +95,28 @@ func turns(ctx context.Context, r db.Reader, now, real time.Time, limit int, exc
 		if len(more) < limit || skip == skips {
 			break
 		}
-		for _, t := range more { // in order of time: whoever is among them has his first there
+		for _, t := range more { // ordered by time, so the first job of each of these owners is among them
 			seen[t.owner] = true
 		}
 	}
 	place, places := map[id.ID]int{}, map[id.ID]int{}
-	for _, t := range all { // of each owner they are in order
+	for _, t := range all { // the jobs of each owner are in order
 		places[t.id] = place[t.owner]
 		place[t.owner]++
 	}
 	slices.SortFunc(all, func(a, b turn) int {
-		return cmp.Or(cmp.Compare(places[a.id], places[b.id]), cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(places[a.id], places[b.id]), a.at.Compare(b.at), cmp.Compare(a.id, b.id))
 	})
 	return all[:min(limit, len(all))], nil
 }
 
-// dueBeside returns the first jobs that are due, none of those owners': in order of time, or each owner's first before any second.
-func dueBeside(ctx context.Context, r db.Reader, now, real time.Time, limit int, except map[Kind]bool, seen map[id.ID]bool, inTurn bool) ([]turn, error) {
-	other, args := notOf(except, []any{db.Micros(now), db.Micros(real), limit})
+// dueOfOthers returns the first due jobs of owners that are not in seen: ordered by time, or, if
+// inTurn, the first of each owner before any second.
+func dueOfOthers(
+	ctx context.Context, r db.Reader, now, real time.Time, limit int, except map[Kind]bool, seen map[id.ID]bool,
+	inTurn bool,
+) ([]turn, error) {
+	other, args := notOf(except, []any{now, real, limit})
 	due := ` FROM job WHERE run_at <= $1 AND lease_until <= $2` + other
 	if len(seen) > 0 {
 		due += ` AND owner NOT IN ` + db.In(len(args)+1, len(seen))
@@ -95,70 +124,58 @@ func dueBeside(ctx context.Context, r db.Reader, now, real time.Time, limit int,
 			args = append(args, owner)
 		}
 	}
-	query := `SELECT id, owner, run_at` + due + ` ORDER BY run_at, id LIMIT $3`
+	columns := turnRows.Columns()
+	query := `SELECT ` + columns + due + ` ORDER BY run_at, id LIMIT $3`
 	if inTurn {
-		query = `SELECT id, owner, run_at FROM (SELECT id, owner, run_at, ROW_NUMBER() OVER (PARTITION BY owner ORDER BY run_at, id) AS place` + due + `) AS due
-			ORDER BY place, run_at, id LIMIT $3`
+		query = `SELECT ` + columns + ` FROM (SELECT ` + columns +
+			`, ROW_NUMBER() OVER (PARTITION BY owner ORDER BY run_at, id)
+			AS place` + due + `) AS due ORDER BY place, run_at, id LIMIT $3`
 	}
-	rows, err := r.Query(ctx, query, args...)
+	out, err := db.Collect(ctx, r, turnRows.Scan, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("find jobs that are due: %w", err)
+		return nil, fmt.Errorf("find due jobs: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	var out []turn
-	for rows.Next() {
-		var t turn
-		if err := rows.Scan(&t.id, &t.owner, &t.at); err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
-// claim takes those of the jobs that are due at now and that nobody has at real, until real+lease. While
-// a job is leased its run_at stands: whoever enqueues it again lowers it.
-func claim(ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Duration, some []turn) ([]claimed, error) {
-	args := []any{db.Micros(now), db.Micros(real), db.Micros(real.Add(lease))}
+// claim claims those of the jobs that are due at now and not leased at real, until real+lease.
+// While a job is leased its run_at does not change, except that Enqueue may lower it.
+func claim(
+	ctx context.Context, tx *db.Tx, now, real time.Time, lease time.Duration, some []turn,
+) ([]claimed, error) {
+	args := []any{now, real, real.Add(lease)}
 	pick := `SELECT id FROM job WHERE run_at <= $1 AND lease_until <= $2 AND id IN ` + db.In(len(args)+1, len(some))
 	for _, t := range some {
 		args = append(args, t.id)
 	}
 	if tx.Engine() == db.Postgres {
-		pick += ` FOR UPDATE SKIP LOCKED` // replicas pass by each other's rows instead of waiting; the outer WHERE alone keeps it correct
+		pick += ` FOR UPDATE SKIP LOCKED` // replicas skip each other's rows. The outer WHERE alone keeps it correct.
 	}
-	rows, err := tx.Query(ctx, `
+	out, err := db.Collect(ctx, tx, jobs.Scan, `
 		WITH pick AS MATERIALIZED (`+pick+`)
 		UPDATE job SET attempt = attempt + 1, lease_until = $3
 		WHERE id IN (SELECT id FROM pick) AND lease_until <= $2
-		RETURNING id, owner, kind, subject, generation, attempt, failures`, args...)
+		RETURNING `+jobs.Columns(), args...)
 	if err != nil {
 		return nil, fmt.Errorf("claim jobs: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	var out []claimed
-	for rows.Next() {
-		var c claimed
-		if err := rows.Scan(&c.id, &c.owner, &c.kind, &c.subject, &c.generation, &c.attempt, &c.failures); err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	return out, rows.Err()
+	return out, nil
 }
 
-// finish ends a run. Where nobody enqueued the job since it was claimed it is deleted (again is
-// nil) or put off to *again; otherwise it keeps the time it was given meanwhile, or now. It tells
-// whether the run still had the job.
+// finish ends a run. If the job was not enqueued since it was claimed, it is deleted (again is nil)
+// or postponed to *again. Else it keeps the time at which it was enqueued. finish reports whether
+// the run still had the job.
 func finish(ctx context.Context, tx *db.Tx, c claimed, again *time.Time, failures int64, problem string) (bool, error) {
 	if again == nil {
-		n, err := tx.Exec(ctx, `DELETE FROM job WHERE id = $1 AND attempt = $2 AND generation = $3`, c.id, c.attempt, c.generation)
+		n, err := tx.Exec(ctx, `DELETE FROM job WHERE id = $1 AND attempt = $2 AND generation = $3`,
+			c.id, c.attempt, c.generation)
 		if err != nil || n == 1 {
 			return n == 1, err
 		}
 	} else {
-		n, err := tx.Exec(ctx, `UPDATE job SET run_at = $4, lease_until = 0, failures = $5, last_error = $6 WHERE id = $1 AND attempt = $2 AND generation = $3`,
-			c.id, c.attempt, c.generation, db.Micros(*again), failures, problem)
+		n, err := tx.Exec(ctx, `UPDATE job SET run_at = $4, lease_until = 0, failures = $5, last_error = $6
+			WHERE id = $1 AND attempt = $2 AND generation = $3`, c.id, c.attempt, c.generation, *again, failures,
+			problem)
 		if err != nil || n == 1 {
 			return n == 1, err
 		}
@@ -167,8 +184,9 @@ func finish(ctx context.Context, tx *db.Tx, c claimed, again *time.Time, failure
 	return n == 1, err
 }
 
-// stillHeld tells in a transaction whether the run still has the job, and keeps others from taking it until the commit. Whoever
-// enqueues it meanwhile does not wait: on PostgreSQL the lock is one that only a claim, and the job's end, wait for or pass by.
+// stillHeld reports in a transaction whether the run still has the job, and keeps others from
+// claiming it until the commit. Enqueue does not wait: on PostgreSQL only a claim and the job's end
+// conflict with the lock.
 func stillHeld(ctx context.Context, tx *db.Tx, c claimed) (bool, error) {
 	query := `SELECT COUNT(*) FROM job WHERE id = $1 AND attempt = $2`
 	if tx.Engine() == db.Postgres {
@@ -179,30 +197,37 @@ func stillHeld(ctx context.Context, tx *db.Tx, c claimed) (bool, error) {
 	return n == 1, err
 }
 
-// leased tells whether the run has the job at real.
+// leased reports whether the run has the job at real.
 func leased(ctx context.Context, r db.Reader, c claimed, real time.Time) (bool, error) {
 	n := 0
-	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE id = $1 AND attempt = $2 AND lease_until > $3`, c.id, c.attempt, db.Micros(real)).Scan(&n)
+	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE id = $1 AND attempt = $2 AND lease_until > $3`,
+		c.id, c.attempt, real).Scan(&n)
 	return n == 1, err
 }
 
-// extend keeps the lease of a run that takes long. It tells whether the run still has the job.
+// extend extends the lease of a run, and reports whether the run still has the job.
 func extend(ctx context.Context, tx *db.Tx, c claimed, until time.Time) (bool, error) {
-	n, err := tx.Exec(ctx, `UPDATE job SET lease_until = $3 WHERE id = $1 AND attempt = $2`, c.id, c.attempt, db.Micros(until))
+	n, err := tx.Exec(ctx, `UPDATE job SET lease_until = $3 WHERE id = $1 AND attempt = $2`, c.id, c.attempt, until)
 	return n == 1, err
 }
 
-// nextDue returns when the earliest job is due that is not leased at real and of none of the kinds in except.
+// nextDue returns when the earliest job is due that is not leased at real and of none of the kinds
+// in except.
 func nextDue(ctx context.Context, r db.Reader, real time.Time, except map[Kind]bool) (time.Time, bool, error) {
-	other, args := notOf(except, []any{db.Micros(real)})
-	var us sql.NullInt64
-	if err := r.QueryRow(ctx, `SELECT MIN(run_at) FROM job WHERE lease_until <= $1`+other, args...).Scan(&us); err != nil {
+	other, args := notOf(except, []any{real})
+	var at *time.Time
+	if err := r.QueryRow(ctx, `SELECT MIN(run_at) FROM job WHERE lease_until <= $1`+other,
+		args...).Scan(&at); err != nil {
 		return time.Time{}, false, fmt.Errorf("next due job: %w", err)
 	}
-	return db.At(us.Int64), us.Valid, nil
+	if at == nil {
+		return time.Time{}, false, nil
+	}
+	return *at, true, nil
 }
 
-// OldestDue returns when the job is due that is due first and that nobody has; false where there is none. That may be in the future.
+// OldestDue returns when the earliest job is due that does not run; false if there is none. It may
+// be in the future.
 func OldestDue(ctx context.Context, r db.Reader) (time.Time, bool, error) {
 	real, err := db.Time(ctx, r)
 	if err != nil {
@@ -211,16 +236,18 @@ func OldestDue(ctx context.Context, r db.Reader) (time.Time, bool, error) {
 	return nextDue(ctx, r, real, nil)
 }
 
-// countDue returns how many jobs are due at now that are not leased at real and of none of the kinds in except.
+// countDue returns how many jobs are due at now that are not leased at real and of none of the
+// kinds in except.
 func countDue(ctx context.Context, r db.Reader, now, real time.Time, except map[Kind]bool) (n int, err error) {
-	other, args := notOf(except, []any{db.Micros(now), db.Micros(real)})
-	if err := r.QueryRow(ctx, `SELECT COUNT(*) FROM job WHERE run_at <= $1 AND lease_until <= $2`+other, args...).Scan(&n); err != nil {
+	other, args := notOf(except, []any{now, real})
+	query := `SELECT COUNT(*) FROM job WHERE run_at <= $1 AND lease_until <= $2` + other
+	if err := r.QueryRow(ctx, query, args...).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count due jobs: %w", err)
 	}
 	return n, nil
 }
 
-// notOf is a condition that leaves those kinds out, with its arguments added to args.
+// notOf returns a condition that excludes those kinds, with its arguments appended to args.
 func notOf(kinds map[Kind]bool, args []any) (string, []any) {
 	if len(kinds) == 0 {
 		return "", args
@@ -232,12 +259,12 @@ func notOf(kinds map[Kind]bool, args []any) (string, []any) {
 	return condition, args
 }
 
-// release takes every lease away.
+// release ends every lease.
 func release(ctx context.Context, tx *db.Tx) (int64, error) {
 	return tx.Exec(ctx, `UPDATE job SET lease_until = 0 WHERE lease_until > 0`)
 }
 
-// Failing is a job whose last runs could not ask.
+// Failing is a job whose last run failed.
 type Failing struct {
 	Kind      Kind
 	Subject   id.ID
@@ -246,35 +273,25 @@ type Failing struct {
 	NextAt    time.Time
 }
 
+func (f *Failing) columns() []db.Column {
+	return []db.Column{
+		db.Col("kind", &f.Kind),
+		db.Col("subject", &f.Subject),
+		db.Col("failures", &f.Failures),
+		db.Col("last_error", &f.LastError),
+		db.Col("run_at", &f.NextAt),
+	}
+}
+
 // ListFailing returns a page of the jobs whose last run failed, most failures first.
 func ListFailing(ctx context.Context, r db.Reader, p db.Page) ([]Failing, db.Listed, error) {
-	return db.List[Failing]{
-		Columns: `kind, subject, failures, last_error, run_at`, Table: `job`, Where: []db.Cond{{Text: `failures > 0`}},
-		Order: []db.Key{{Column: `failures`, Number: true}, {Column: `id`}}, Down: true,
-		Scan: func(row db.Row) (f Failing, err error) {
-			var at int64
-			err = row.Scan(&f.Kind, &f.Subject, &f.Failures, &f.LastError, &at)
-			f.NextAt = db.At(at)
-			return f, err
-		},
-	}.Page(ctx, r, p)
+	l := failings.List(db.Cond{Text: `failures > 0`})
+	l.Order, l.Down = []db.Key{{Column: `failures`, Number: true}, {Column: `id`}}, true
+	return l.Page(ctx, r, p)
 }
 
 // CountFailing returns how many jobs of each kind failed when they last ran.
 func CountFailing(ctx context.Context, r db.Reader) (map[Kind]int64, error) {
-	rows, err := r.Query(ctx, `SELECT kind, COUNT(*) FROM job WHERE failures > 0 GROUP BY kind`)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	out := map[Kind]int64{}
-	for rows.Next() {
-		var k Kind
-		var n int64
-		if err := rows.Scan(&k, &n); err != nil {
-			return nil, err
-		}
-		out[k] = n
-	}
-	return out, rows.Err()
+	return db.CollectMap(ctx, r, db.Pair[Kind, int64], `SELECT kind, COUNT(*) FROM job WHERE failures > 0
+		GROUP BY kind`)
 }

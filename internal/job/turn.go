@@ -8,11 +8,12 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// turnList is the order of turns as Run last read it, and how many runs of each owner are under way. Reading the order
-// costs as much as there is due, so it is not read for each claim; what is on it may have been taken meanwhile.
+// turnList is the order of turns as Run last read it, and the number of runs of each owner. Reading
+// the order costs as much as there is due, so it is not read for each claim. Jobs on the list may
+// have been claimed by others meanwhile.
 type turnList struct {
 	next  []turn
-	until time.Time // until then it counts
+	until time.Time // when the list expires
 
 	mu   sync.Mutex
 	busy map[id.ID]int
@@ -31,8 +32,8 @@ func (l *turnList) add(owner id.ID, n int) {
 	}
 }
 
-// choose takes up to limit jobs off the list. The last of the workers are kept for owners that have none at work: one whose
-// work hangs does not hold up all others.
+// choose takes up to limit jobs off the list. The last workers are reserved for owners that have no
+// job running, so that an owner whose jobs hang does not block all others.
 func (l *turnList) choose(limit, workers int) (chosen []turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +61,7 @@ func (r *Runner) claimInTurn(ctx context.Context, limit int) (jobs []claimed, er
 		if !fresh && time.Now().After(r.queue.until) {
 			r.queue.next = nil
 		}
-		some := r.queue.choose(limit-len(jobs), r.c.Workers)
+		some := r.queue.choose(limit-len(jobs), r.cfg.Workers)
 		if len(some) > 0 {
 			taken, err := r.take(ctx, some)
 			for _, c := range taken {
@@ -71,14 +72,15 @@ func (r *Runner) claimInTurn(ctx context.Context, limit int) (jobs []claimed, er
 			}
 			continue
 		}
-		if fresh || len(r.queue.next) > 0 { // what there is must wait for its owner's other runs
+		if fresh || len(r.queue.next) > 0 { // the rest must wait for other runs of their owners
 			return jobs, nil
 		}
 		began := time.Now()
 		if r.queue.next, err = r.turns(ctx, batch, nil); err != nil || len(r.queue.next) == 0 {
 			return jobs, err
 		}
-		// What took long to read counts longer: most of the time is for the work.
+		// A list that took long to read is valid longer, so that most of the time is left for the
+		// work.
 		now := time.Now()
 		fresh, r.queue.until = true, now.Add(min(max(turnsFor, 10*now.Sub(began)), poll))
 	}

@@ -17,12 +17,12 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 )
 
-// crowd enqueues so many jobs of that account, all due now.
-func crowd(t testing.TB, d *db.DB, q *job.Queue, account id.ID, n int) {
+// enqueueMany enqueues n jobs of the account, all due now.
+func enqueueMany(t testing.TB, d *db.DB, q *job.Queue, account id.ID, n int) {
 	t.Helper()
 	err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 		for i := range n {
-			if err := q.Enqueue(ctx, tx, account, look, id.ID(fmt.Sprintf("%s/%d", account, i)), tx.Now); err != nil {
+			if err := q.Enqueue(ctx, tx, account, kind, id.ID(fmt.Sprintf("%s/%d", account, i)), tx.Now); err != nil {
 				return err
 			}
 		}
@@ -33,19 +33,20 @@ func crowd(t testing.TB, d *db.DB, q *job.Queue, account id.ID, n int) {
 	}
 }
 
-// One account has 5,000 deploys to make, of six steps each, and another has one. Each step of the one is claimed within one reading of
-// the turns and what is at work, however many the other has.
-func TestOneAccountsFloodDoesNotHoldUpAnothersJob(t *testing.T) {
+// One account has 5,000 deploys to make, of six steps each, and another has one. Each step of the
+// one is claimed within one reading of the turns and what is at work, however many the other has.
+func TestFloodOfOneAccountDoesNotDelayOthers(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		const workers, steps, list = 16, 6, 32
 		q := job.NewQueue(id.NewMaker(c, rand.Reader))
-		n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: workers})
+		n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler),
+			Workers: workers})
 		var flood atomic.Int64
 		var mu sync.Mutex
 		var waited []int64
 		var since int64
 		underWay, done := make(chan struct{}), make(chan struct{})
-		n.Handle(look, func(_ context.Context, subject id.ID) (job.Outcome, error) {
+		n.Handle(kind, func(_ context.Context, subject id.ID) (job.Outcome, error) {
 			if subject != "single/0" {
 				if flood.Add(1) == 100 {
 					close(underWay)
@@ -62,7 +63,7 @@ func TestOneAccountsFloodDoesNotHoldUpAnothersJob(t *testing.T) {
 			}
 			return job.At(c.Now()), nil
 		})
-		crowd(t, d, q, "flood", 5000)
+		enqueueMany(t, d, q, "flood", 5000)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { n.Run(ctx) })
@@ -70,7 +71,7 @@ func TestOneAccountsFloodDoesNotHoldUpAnothersJob(t *testing.T) {
 		mu.Lock()
 		since = flood.Load()
 		mu.Unlock()
-		crowd(t, d, q, "single", 1)
+		enqueueMany(t, d, q, "single", 1)
 		<-done
 		cancel()
 		wg.Wait()
@@ -83,8 +84,9 @@ func TestOneAccountsFloodDoesNotHoldUpAnothersJob(t *testing.T) {
 	})
 }
 
-// In turns, and to the number: of what is due each account's first is claimed before any account's second.
-func TestEachAccountHasItsTurn(t *testing.T) {
+// In turns, and to the number: of what is due each account's first is claimed before any account's
+// second.
+func TestAccountsTakeTurns(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		var mu sync.Mutex
@@ -95,9 +97,9 @@ func TestEachAccountHasItsTurn(t *testing.T) {
 			order = append(order, subject)
 			return job.Done(), nil
 		})
-		crowd(t, d, r.queue, "many", 100)
+		enqueueMany(t, d, r.queue, "many", 100)
 		c.Advance(time.Second)
-		crowd(t, d, r.queue, "some", 3)
+		enqueueMany(t, d, r.queue, "some", 3)
 		r.enqueue("fleet", 0)
 		r.drain(n)
 		at := map[id.ID]int{}
@@ -107,7 +109,8 @@ func TestEachAccountHasItsTurn(t *testing.T) {
 		if len(order) != 104 {
 			t.Fatalf("%d runs", len(order))
 		}
-		for _, s := range []id.ID{"some/0", "some/1", "some/2", "fleet"} { // jobs that are claimed at once run in any order
+		// jobs that are claimed at once run in any order
+		for _, s := range []id.ID{"some/0", "some/1", "some/2", "fleet"} {
 			if at[s] >= 32 {
 				t.Errorf("%s was the %dth", s, at[s]+1)
 			}
@@ -116,13 +119,14 @@ func TestEachAccountHasItsTurn(t *testing.T) {
 }
 
 // An account whose runs all hang leaves workers to others, but not to more of its own.
-func TestWorkersAreKeptForAccountsThatHaveNoneAtWork(t *testing.T) {
+func TestWorkersAreReservedForIdleAccounts(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		q := job.NewQueue(id.NewMaker(c, rand.Reader))
-		n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 8})
+		n := job.NewRunner(job.Config{DB: d, Queue: q, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler),
+			Workers: 8})
 		var hang atomic.Int64
 		full, hanging, other := make(chan struct{}), make(chan struct{}), make(chan id.ID, 10)
-		n.Handle(look, func(_ context.Context, subject id.ID) (job.Outcome, error) {
+		n.Handle(kind, func(_ context.Context, subject id.ID) (job.Outcome, error) {
 			if subject[0] == 'h' {
 				if hang.Add(1) == 6 {
 					close(full)
@@ -133,13 +137,13 @@ func TestWorkersAreKeptForAccountsThatHaveNoneAtWork(t *testing.T) {
 			other <- subject
 			return job.Done(), nil
 		})
-		crowd(t, d, q, "hanging", 50)
+		enqueueMany(t, d, q, "hanging", 50)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { n.Run(ctx) })
 		<-full
 		for _, account := range []id.ID{"a", "b", "a2"} {
-			crowd(t, d, q, account, 1)
+			enqueueMany(t, d, q, account, 1)
 			<-other
 		}
 		if got := hang.Load(); got != 6 {
@@ -151,8 +155,8 @@ func TestWorkersAreKeptForAccountsThatHaveNoneAtWork(t *testing.T) {
 	})
 }
 
-// Whoever is behind ten crowds has his turn as well.
-func TestACrowdOfCrowdsHoldsUpNobody(t *testing.T) {
+// An account whose job is behind those of ten others has its turn as well.
+func TestFloodsOfManyAccountsDoNotDelayOthers(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		runs, at := 0, map[id.ID]int{}
@@ -164,10 +168,10 @@ func TestACrowdOfCrowdsHoldsUpNobody(t *testing.T) {
 			return job.Done(), nil
 		})
 		for i := range 10 {
-			crowd(t, d, r.queue, id.ID(fmt.Sprintf("crowd-%d", i)), 60)
+			enqueueMany(t, d, r.queue, id.ID(fmt.Sprintf("flood-%d", i)), 60)
 			c.Advance(time.Millisecond)
 		}
-		crowd(t, d, r.queue, "last", 1)
+		enqueueMany(t, d, r.queue, "last", 1)
 		r.drain(n)
 		if runs != 601 || at["last/0"] >= 32 {
 			t.Errorf("of %d runs it was the %dth", runs, at["last/0"]+1)

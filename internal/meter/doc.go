@@ -21,9 +21,11 @@
 //
 // # Invariants
 //
-//   - A running meter's next_at is started_at + hours · 3600 s, and exactly the hours 0 to hours − 1 are charged.
-//   - An hour is charged once: by the transaction that raises hours with the guarded UPDATE of the meter's row. The wallet's own
-//     unique key is a second guard. Any number of sweeps may run at once.
+//   - A running meter's next_at is started_at + hours · 3600 s, and exactly the hours 0 to hours −
+//     1 are charged.
+//   - An hour is charged once: by the transaction that raises hours with the guarded UPDATE of the
+//     meter's row. The wallet's own unique key is a second guard. Any number of sweeps may run at
+//     once.
 //   - cost is the sum of the subject's charges less its refunds.
 //   - Every change is in one transaction with what it belongs to.
 //

@@ -14,7 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-func TestASweepThatLostItsJobChargesNothing(t *testing.T) {
+func TestSweepThatLostItsJobChargesNothing(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		subject := r.ids.New(id.Deployment)

@@ -45,7 +45,7 @@ func (s span) seconds(t, now time.Time) int64 {
 
 // Revenue less cost is the margin to the micro-dollar, however the interval is cut and whatever the
 // groups are.
-func TestMarginsAddUpHoweverTheyAreCut(t *testing.T) {
+func TestMarginsAddUpForEveryGrouping(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		chance := rand.New(rand.NewPCG(3, 14))
@@ -174,7 +174,7 @@ func TestMarginsAddUpHoweverTheyAreCut(t *testing.T) {
 			}
 		}
 		if _, err := r.meter.Margins(t.Context(), d, begin, end, c.Now(), wallet.ByDeployment); err == nil {
-			t.Error("grouped by what nobody asked for")
+			t.Error("grouped by an unknown key")
 		}
 	})
 }

@@ -199,9 +199,9 @@ func (m *Service) charge(ctx context.Context, tx *db.Tx, charges []wallet.Charge
 var eventPrefix = map[id.Kind]string{id.Deployment: "deployment", id.Volume: "volume"}
 
 // billingEvent returns the event that an hour was charged, or part of one refunded.
-func billingEvent(verb string, c wallet.Charge, data map[string]any) event.Event {
+func billingEvent(action string, c wallet.Charge, data map[string]any) event.Event {
 	data["amount"], data["hourlyPrice"], data["hour"] = c.Amount, c.HourlyPrice, c.Hour+1
 	data["from"], data["to"], data["description"] = c.From, c.To, c.Description
-	return event.Event{Account: c.Account, Subject: c.Subject, Type: eventPrefix[c.Subject.Kind()] + "." + verb,
+	return event.Event{Account: c.Account, Subject: c.Subject, Type: eventPrefix[c.Subject.Kind()] + "." + action,
 		Data: data}
 }

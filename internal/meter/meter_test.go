@@ -287,7 +287,7 @@ func TestHoursAreChargedWhenTheyBegin(t *testing.T) {
 	})
 }
 
-func TestARefundCanBeRecomputedFromItsLine(t *testing.T) {
+func TestRefundCanBeRecomputedFromItsTransaction(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account, subject := r.account(money.Dollars(1000)), r.ids.New(id.Deployment)
@@ -295,7 +295,8 @@ func TestARefundCanBeRecomputedFromItsLine(t *testing.T) {
 		r.start(b200(account, subject, begin))
 		r.stop(subject, begin.Add(2366*time.Second), meter.FirstHour)
 		l := r.lines(account)[1]
-		if want := "my-training-run: 1,234 unused seconds of hour 1 at $29.60/h, rounded half-up"; l.Description != want {
+		if want := "my-training-run: 1,234 unused seconds of hour 1 at $29.60/h, rounded " +
+			"half-up"; l.Description != want {
 			t.Errorf("%q, want %q", l.Description, want)
 		}
 		if l.Amount != money.ForSeconds(*l.HourlyPrice, int64(l.To.Sub(*l.From)/time.Second)) ||
@@ -336,7 +337,7 @@ func TestHalfAMicroDollarIsRoundedUp(t *testing.T) {
 	})
 }
 
-func TestANewPriceHoldsForHoursThatBeginFromNowOn(t *testing.T) {
+func TestService_RepriceAffectsLaterHoursOnly(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account, subject := r.account(money.Dollars(1000)), r.ids.New(id.Volume)
@@ -350,7 +351,7 @@ func TestANewPriceHoldsForHoursThatBeginFromNowOn(t *testing.T) {
 				return r.meter.Reprice(ctx, tx, subject, price, s.Labels, description)
 			})
 		}
-		c.AdvanceTo(begin.Add(2*time.Hour + time.Minute)) // nobody has swept: the hours 1 and 2 began at the old price
+		c.AdvanceTo(begin.Add(2*time.Hour + time.Minute)) // no sweep ran: the hours 1 and 2 began at the old price
 		reprice(200, "1000 GB volume")
 		c.AdvanceTo(begin.Add(3 * time.Hour)) // exactly on a boundary: the hour that begins now has the new one
 		reprice(300, "1500 GB volume")
@@ -386,7 +387,7 @@ func TestANewPriceHoldsForHoursThatBeginFromNowOn(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotMeteredIsLeftAlone(t *testing.T) {
+func TestUnmeteredSubjectsAreLeftUnchanged(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account := r.account(100)
@@ -421,7 +422,7 @@ func TestWhatIsNotMeteredIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestTheEventsTellOfTheMoney(t *testing.T) {
+func TestBillingAppendsEvents(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account := r.account(money.Dollars(1000))
@@ -451,19 +452,19 @@ func TestTheEventsTellOfTheMoney(t *testing.T) {
 	})
 }
 
-// TestTheRunnerSweepsAndTellsOfPastDue drives the meter by nothing but the jobs that it enqueues.
-func TestTheRunnerSweepsAndTellsOfPastDue(t *testing.T) {
+// TestRunnerSweepsAndEnqueuesPastDue drives the meter by nothing but the jobs that it enqueues.
+func TestRunnerSweepsAndEnqueuesPastDue(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		runner := job.NewRunner(job.Config{DB: d, Queue: r.jobs, Clock: c, Real: db.Time,
 			Log: slog.New(slog.DiscardHandler), Workers: 2})
 		runner.Handle(meter.KindSweep, r.meter.Sweep)
 		var mu sync.Mutex
-		arrears := map[id.ID]int{}
+		debts := map[id.ID]int{}
 		runner.Handle(meter.KindPastDue, func(_ context.Context, account id.ID) (job.Outcome, error) {
 			mu.Lock()
 			defer mu.Unlock()
-			arrears[account]++
+			debts[account]++
 			return job.Done(), nil
 		})
 		drain := func() {
@@ -479,18 +480,18 @@ func TestTheRunnerSweepsAndTellsOfPastDue(t *testing.T) {
 			r.start(b200(a, subjects[len(subjects)-1], c.Now()))
 		}
 		drain()
-		if len(arrears) != 0 {
-			t.Fatalf("arrears before any debt: %v", arrears)
+		if len(debts) != 0 {
+			t.Fatalf("debts before any debt: %v", debts)
 		}
 		c.Advance(time.Hour)
 		drain()
-		if len(arrears) != 1 || arrears[poor] != 1 || r.available(exact) != 0 {
-			t.Fatalf("arrears after an hour: %v", arrears)
+		if len(debts) != 1 || debts[poor] != 1 || r.available(exact) != 0 {
+			t.Fatalf("debts after an hour: %v", debts)
 		}
 		c.Advance(time.Hour)
 		drain()
-		if arrears[poor] != 2 || arrears[exact] != 1 || arrears[rich] != 0 {
-			t.Fatalf("arrears after two hours: %v", arrears)
+		if debts[poor] != 2 || debts[exact] != 1 || debts[rich] != 0 {
+			t.Fatalf("debts after two hours: %v", debts)
 		}
 		for _, s := range subjects {
 			if r.cost(s) != 3*rate {
@@ -509,8 +510,8 @@ func TestTheRunnerSweepsAndTellsOfPastDue(t *testing.T) {
 		// A start whose first hour leaves a debt tells so at once.
 		r.start(b200(r.account(1), r.ids.New(id.Deployment), c.Now()))
 		drain()
-		if len(arrears) != 3 {
-			t.Errorf("arrears: %v", arrears)
+		if len(debts) != 3 {
+			t.Errorf("debts: %v", debts)
 		}
 		r.audited()
 	})

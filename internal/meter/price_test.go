@@ -14,7 +14,7 @@ import (
 )
 
 // No price that is less than nothing, or more than there is, is ever charged.
-func TestAPriceOutOfBoundsIsRefused(t *testing.T) {
+func TestPriceOutOfBoundsIsRefused(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		subject := r.ids.New(id.Deployment)

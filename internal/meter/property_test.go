@@ -78,9 +78,9 @@ func (r *rig) hours(account, subject id.ID) int {
 	return of.Total
 }
 
-// TestTheBillDependsOnTheLifeAlone starts, reprices, stops and sweeps at random times, each any
+// TestBillDependsOnlyOnLifecycle starts, reprices, stops and sweeps at random times, each any
 // number of times, and compares with a bill that knows nothing of sweeps.
-func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
+func TestBillDependsOnlyOnLifecycle(t *testing.T) {
 	checks(t, "50")
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		shared := newRig(t, d, c)
@@ -197,7 +197,8 @@ func TestTheBillDependsOnTheLifeAlone(t *testing.T) {
 					}
 				},
 				"time passes": func(t *rapid.T) { c.Advance(spans.Draw(t, "span")) },
-				// exactly, or a microsecond beside it; half an hour at an odd price is half a micro-dollar
+				// exactly, or a microsecond beside it; half an hour at an odd price is half a
+				// micro-dollar
 				"a boundary comes": func(t *rapid.T) {
 					begin, step := lives[one(t)].begin, rapid.SampledFrom(
 						[]time.Duration{time.Hour, 30 * time.Minute}).Draw(t, "step")

@@ -30,7 +30,7 @@ func (r *rig) inParallel(n int, f func(i int) error) {
 	}
 }
 
-func TestASweepCatchesUpBeyondABatchAndAfterDays(t *testing.T) {
+func TestSweepCatchesUpBeyondABatchAndAfterDays(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		begin := c.Now().Truncate(time.Second)
@@ -63,7 +63,7 @@ func TestASweepCatchesUpBeyondABatchAndAfterDays(t *testing.T) {
 		r.stopAll(subjects)
 		far := r.ids.New(id.Deployment)
 		r.start(b200(accounts[0], far, c.Now()))
-		c.Advance(10 * 24 * time.Hour) // nobody was there
+		c.Advance(10 * 24 * time.Hour) // no sweep ran
 		r.sweep()
 		if got := r.cost(far); got != 241*rate {
 			t.Errorf("ten days cost %s", got)
@@ -84,7 +84,7 @@ func (r *rig) stopAll(subjects []id.ID) {
 	})
 }
 
-func TestSweepsAtOnceChargeEachHourOnce(t *testing.T) {
+func TestParallelSweepsChargeEachHourOnce(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		begin := c.Now().Truncate(time.Second)
@@ -176,7 +176,7 @@ func TestParallelStartsAndStopsHappenOnce(t *testing.T) {
 	})
 }
 
-func TestASweepEndsWithItsContext(t *testing.T) {
+func TestSweepEndsWithItsContext(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account, subject := r.account(money.Dollars(1000)), r.ids.New(id.Deployment)

@@ -9,28 +9,26 @@ import (
 	"strings"
 )
 
-// Micros is an amount of money in micro-dollars: 1 USD = 1,000,000. It may be
-// negative. On the wire it is a JSON number in US dollars with at most six
-// decimals.
+// Micros is an amount of money in micro-dollars: 1 USD = 1,000,000. It may be negative. In JSON it
+// is a number of US dollars with at most six decimals.
 type Micros int64
 
 // USD is one US dollar.
 const USD Micros = 1_000_000
 
-// HourSeconds is the number of seconds in a billed hour, whatever the calendar does.
+// HourSeconds is the number of seconds in a billed hour, regardless of the calendar.
 const HourSeconds = 3600
 
-// ErrFormat is returned for text that is not a decimal number of dollars with
-// at most six decimals, or that lies beyond an int64 of micro-dollars.
+// ErrFormat is returned for text that is not a decimal number of dollars with at most six decimals,
+// or that does not fit into an int64 of micro-dollars.
 var ErrFormat = errors.New("not an amount in US dollars with at most six decimals")
 
 // Dollars returns n whole US dollars.
 func Dollars(n int64) Micros { return Micros(n) * USD }
 
-// Parse reads a decimal number of US dollars such as "12", "-0.5" or
-// "2.490001". Exponents, spaces, signs other than a leading minus and more
-// than six decimals are refused with ErrFormat: an amount that would have to be
-// rounded is an amount that somebody mistyped.
+// Parse parses a decimal number of US dollars such as "12", "-0.5" or "2.490001". Exponents,
+// spaces, signs other than a leading minus and more than six decimals are refused with ErrFormat:
+// an amount that would have to be rounded is probably a typo.
 func Parse(s string) (Micros, error) {
 	digits, negative := strings.CutPrefix(s, "-")
 	whole, fraction, dotted := strings.Cut(digits, ".")
@@ -80,8 +78,8 @@ func (m Micros) appendDecimal(b []byte) []byte {
 	return b
 }
 
-// String returns the amount for people: a dollar sign and at least two
-// decimals, "$50.00", "-$0.000001".
+// String returns the amount for display: a dollar sign and at least two decimals, "$50.00",
+// "-$0.000001".
 func (m Micros) String() string {
 	s, negative := strings.CutPrefix(m.Decimal(), "-")
 	whole, fraction, _ := strings.Cut(s, ".")
@@ -98,8 +96,8 @@ func (m Micros) String() string {
 // MarshalJSON writes the amount as a JSON number of dollars.
 func (m Micros) MarshalJSON() ([]byte, error) { return m.appendDecimal(make([]byte, 0, 24)), nil }
 
-// UnmarshalJSON reads a JSON number of dollars; a string, an exponent or more
-// than six decimals are refused.
+// UnmarshalJSON reads a JSON number of dollars. A string, an exponent or more than six decimals are
+// refused.
 func (m *Micros) UnmarshalJSON(b []byte) error {
 	v, err := Parse(string(b))
 	if err != nil {
@@ -122,19 +120,19 @@ func (m *Micros) Scan(src any) error {
 	return nil
 }
 
-// ForSeconds returns what an hourly rate costs for that many seconds, rounded
-// half-up to the micro-dollar. Both must be at least zero; it panics otherwise and
-// when the result does not fit, since either is a fault in the caller's bounds
-// and a silent wrong amount would be worse.
+// ForSeconds returns the cost of so many seconds at an hourly rate, rounded half-up to the
+// micro-dollar. Both must be at least zero. It panics otherwise, and if the result does not fit,
+// because a wrong amount would be worse.
 func ForSeconds(hourly Micros, seconds int64) Micros {
 	return mulDivHalfUp(int64(hourly), seconds, HourSeconds)
 }
 
-// Times returns the amount n times over, n at least zero. It panics when the result does not fit.
+// Times returns the amount multiplied by n, which is at least zero. It panics if the result does
+// not fit.
 func (m Micros) Times(n int64) Micros { return mulDivHalfUp(int64(m), n, 1) }
 
-// Percent returns the amount raised by basis points of a percent: 1,000
-// basis points are ten per cent. Rounded half-up. Both must be at least zero.
+// Percent returns the amount raised by basis points: 1,000 basis points are ten percent. It rounds
+// half-up. Both must be at least zero.
 func (m Micros) Percent(basisPoints int64) Micros {
 	return m + mulDivHalfUp(int64(m), basisPoints, 10_000)
 }

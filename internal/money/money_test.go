@@ -31,14 +31,15 @@ func TestDecimalAndString(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
-	for _, s := range []string{"", "-", ".", "1.", ".5", "1.0000001", "1e3", "+1", " 1", "1 ", "0x1", "1,5", "--1", "9223372036855", "NaN", "1.-5", `"1"`} {
+	for _, s := range []string{"", "-", ".", "1.", ".5", "1.0000001", "1e3", "+1", " 1", "1 ", "0x1", "1,5", "--1",
+		"9223372036855", "NaN", "1.-5", `"1"`} {
 		if v, err := money.Parse(s); err == nil {
 			t.Errorf("Parse(%q) = %d, want an error", s, v)
 		}
 	}
 }
 
-func TestEveryAmountSurvivesTheWire(t *testing.T) {
+func TestAmountsRoundTripAsJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := money.Micros(rapid.Int64Min(-1<<63+1).Draw(t, "micros"))
 		b, err := json.Marshal(m)
@@ -52,7 +53,7 @@ func TestEveryAmountSurvivesTheWire(t *testing.T) {
 	})
 }
 
-func TestForSecondsIsHalfUpOfTheExactQuotient(t *testing.T) {
+func TestForSecondsRoundsHalfUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rate := rapid.Int64Range(0, 1<<62).Draw(t, "rate")
 		seconds := rapid.Int64Range(0, money.HourSeconds).Draw(t, "seconds")

@@ -14,7 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/spendlimit"
 )
 
-func TestTheLargestAmountIsALimitAndOneMoreIsNone(t *testing.T) {
+func TestLargestLimit(t *testing.T) {
 	most := 1_000_000_000 * money.USD
 	if f := (spendlimit.SpendingLimits{MaxSpendPerDay: &most}).Check("spendingLimits"); len(f) != 0 {
 		t.Errorf("%v", f)
@@ -27,7 +27,7 @@ func TestTheLargestAmountIsALimitAndOneMoreIsNone(t *testing.T) {
 
 // The refusal says what would help: an end where there is none, and something cheaper where there
 // is one.
-func TestARefusalSaysWhatWouldHelp(t *testing.T) {
+func TestRefusalSuggestsAFix(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(10)})
 		for length, want := range map[time.Duration]string{0: "set one", 5 * time.Hour: "Choose something cheaper"} {
@@ -41,7 +41,7 @@ func TestARefusalSaysWhatWouldHelp(t *testing.T) {
 
 // What has started shortly before midnight, and ends shortly after it, costs nothing tomorrow, also
 // when its price changes: its next hour never begins.
-func TestWhatHasStartedCountsFromItsFirstHour(t *testing.T) {
+func TestStartedUseCountsFromItsFirstHour(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(10)})
 		r.c.AdvanceTo(time.Date(2031, 1, 30, 23, 45, 0, 0, time.UTC))

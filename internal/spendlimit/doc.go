@@ -6,9 +6,9 @@
 // is charged. A key without limits may spend what its account has, and is not stored here.
 //
 // Invariants:
-//   - Committed hours count before they are paid: an hour counts toward the day and the month in which it begins, until the
-//     planned end, or indefinitely without one. A key that is within its limits when it starts something therefore cannot exceed
-//     them by letting it run.
+//   - Committed hours count before they are paid: an hour counts toward the day and the month in
+//     which it begins, until the auto-terminate time, or indefinitely without one. A key that is
+//     within its limits when it starts something therefore cannot exceed them by letting it run.
 //   - Spending with one key is serialized: the check and what it allows are one change.
 //   - What a signed-in user changes about a deployment of a key is counted, but not refused.
 package spendlimit

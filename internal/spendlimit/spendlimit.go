@@ -16,7 +16,7 @@ import (
 // SpendingLimits limit what a key may spend. Nil is no limit.
 type SpendingLimits struct {
 	MaxHourlyPrice   *money.Micros `json:"maxHourlyPrice" nullable:"true" doc:"Maximum price of one deployment in US dollars an hour; null for no limit."`
-	MaxSpendPerDay   *money.Micros `json:"maxSpendPerDay" nullable:"true" doc:"Daily limit in US dollars for hours that begin on one day (UTC). A deployment counts until its planned end. null for no limit."`
+	MaxSpendPerDay   *money.Micros `json:"maxSpendPerDay" nullable:"true" doc:"Daily limit in US dollars for hours that begin on one day (UTC). A deployment counts until its auto-terminate time. null for no limit."`
 	MaxSpendPerMonth *money.Micros `json:"maxSpendPerMonth" nullable:"true" doc:"Monthly limit in US dollars for hours that begin in one month (UTC), counted like the daily limit; null for no limit."`
 	MaxDeployments   *int64        `json:"maxDeployments" nullable:"true" doc:"Maximum number of concurrent deployments of the key; null for no limit."`
 	GPUTypes         []string      `json:"gpuTypes" doc:"GPU types that the key may deploy; empty for all."`
@@ -66,7 +66,7 @@ type Use struct {
 	Subject     id.ID
 	HourlyPrice money.Micros
 	From        time.Time
-	// Until is the planned end; nil for none.
+	// Until is the auto-terminate time; nil for none.
 	Until *time.Time
 	// Started is true if From is when the first hour began. Before, it may begin at any time from
 	// then on.
@@ -150,8 +150,8 @@ func Begin(ctx context.Context, tx *db.Tx, key id.ID, u Use, gpuTypes ...string)
 	return true, insertUse(ctx, tx, key, u)
 }
 
-// Change changes the planned end or the price of a use. key is the limited key that asks for it, or
-// "" for a change that is not subject to limits.
+// Change changes the auto-terminate time or the price of a use. key is the limited key that asks
+// for it, or "" for a change that is not subject to limits.
 func Change(ctx context.Context, tx *db.Tx, key id.ID, u Use) error {
 	if key != "" {
 		l, found, err := lockLimits(ctx, tx, key)
@@ -204,7 +204,7 @@ func End(ctx context.Context, tx *db.Tx, subject id.ID, at *time.Time) error {
 
 // Spent is how much of its limits a key has used.
 type Spent struct {
-	CommittedToday     money.Micros `json:"committedToday" doc:"US dollars for hours that begin today (UTC), including those still to come until the planned ends."`
+	CommittedToday     money.Micros `json:"committedToday" doc:"US dollars for hours that begin today (UTC), including those still to come until the auto-terminate times."`
 	CommittedThisMonth money.Micros `json:"committedThisMonth" doc:"US dollars for hours that begin in this month (UTC), counted like committedToday."`
 	Deployments        int64        `json:"deployments" doc:"Number of current deployments of the key."`
 }

@@ -82,7 +82,7 @@ func (r *rig) let(_ id.ID, err error) {
 
 func dollars(n int64) *money.Micros { m := money.Dollars(n); return &m }
 
-func TestAKeyWithoutLimitsIsNotKnown(t *testing.T) {
+func TestKeyWithoutLimitsIsNotStored(t *testing.T) {
 	each(t, func(r *rig) {
 		err := r.tx(func(ctx context.Context, tx *db.Tx) error {
 			kept, err := spendlimit.Begin(ctx, tx, r.key,
@@ -101,7 +101,7 @@ func TestAKeyWithoutLimitsIsNotKnown(t *testing.T) {
 	})
 }
 
-func TestEachLimitHolds(t *testing.T) {
+func TestEachLimitIsEnforced(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxHourlyPrice: dollars(10)})
 		_, err := r.begin(11, time.Hour)
@@ -121,7 +121,7 @@ func TestEachLimitHolds(t *testing.T) {
 	})
 }
 
-func TestWhatIsBegunCountsUntilItsEndAndWithoutOneForEver(t *testing.T) {
+func TestUseCountsUntilItsEndOrIndefinitely(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(100)})
 		_, err := r.begin(5, 0) // 24 hours tomorrow
@@ -135,7 +135,7 @@ func TestWhatIsBegunCountsUntilItsEndAndWithoutOneForEver(t *testing.T) {
 	})
 }
 
-func TestTodayIsFullToTheDollar(t *testing.T) {
+func TestDailyLimitIsExact(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(100)})
 		r.let(r.begin(60, time.Hour))
@@ -158,7 +158,7 @@ func TestTodayIsFullToTheDollar(t *testing.T) {
 	})
 }
 
-func TestAMonthIsTheLongerOfTheNextTwo(t *testing.T) {
+func TestMonthlyLimitChecksTheNextTwoMonths(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerMonth: dollars(31*24 - 1)}) // February would fit
 		_, err := r.begin(1, 0)
@@ -168,7 +168,7 @@ func TestAMonthIsTheLongerOfTheNextTwo(t *testing.T) {
 	})
 }
 
-func TestFiftyAtOnceSpendNoMoreThanTheyMay(t *testing.T) {
+func TestParallelUsesStayWithinLimit(t *testing.T) {
 	each(t, func(r *rig) {
 		most := int64(7)
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(100), MaxDeployments: &most})
@@ -190,7 +190,7 @@ func TestFiftyAtOnceSpendNoMoreThanTheyMay(t *testing.T) {
 
 // Whatever is begun, started late, ended early or left running, no day and no month of hours that
 // really begin goes above its limit.
-func TestNoDayGoesAboveItsLimit(t *testing.T) {
+func TestNoDayExceedsItsLimit(t *testing.T) {
 	each(t, func(r *rig) {
 		rapid.Check(t, func(t *rapid.T) {
 			r.key = r.ids.New(id.APIKey)
@@ -257,7 +257,7 @@ func TestNoDayGoesAboveItsLimit(t *testing.T) {
 	})
 }
 
-func TestOnlyItsOwnMayCostMore(t *testing.T) {
+func TestLimitedKeyRaisesOnlyItsOwnCost(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(100)})
 		mine, err := r.begin(1, 0)
@@ -278,7 +278,7 @@ func TestOnlyItsOwnMayCostMore(t *testing.T) {
 	})
 }
 
-func TestLimitsThatMakeNoSenseAreRefused(t *testing.T) {
+func TestInvalidLimitsAreRefused(t *testing.T) {
 	minus, none := money.Micros(-1), int64(-1)
 	faults := spendlimit.SpendingLimits{MaxHourlyPrice: &minus, MaxSpendPerDay: &minus, MaxDeployments: &none,
 		GPUTypes: []string{"", " a"}}.Check("spendingLimits")

@@ -11,7 +11,7 @@ import (
 )
 
 // What is told of a key's use is what its limits count.
-func TestWhatAKeyHasUsedIsWhatItsLimitsCount(t *testing.T) {
+func TestUsedMatchesLimits(t *testing.T) {
 	each(t, func(r *rig) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(1000)})
 		used := func() spendlimit.Spent {

@@ -11,36 +11,38 @@ import (
 	"time"
 )
 
-// unknown is the version of a build that nobody recorded.
+// unknown is the version of a build without a record.
 const unknown = "dev"
 
-// Info is what a build knows of itself.
+// Info describes a build.
 type Info struct {
-	// Version is the tag, such as v0.1.0, or for a commit without one a pseudo-version that sorts after the tag before it.
+	// Version is the tag, such as v0.1.0, or for an untagged commit a pseudo-version that sorts
+	// after the tag before it.
 	Version string `json:"version"`
-	// Commit is the revision in hexadecimal: all of it from a checkout, 12 digits where a pseudo-version was installed, "" where only a
-	// tag is known.
+	// Commit is the hexadecimal revision: all of it from a checkout, 12 digits of a pseudo-version,
+	// "" if only a tag is known.
 	Commit string `json:"commit"`
-	// Date is when that commit was made, RFC 3339 in UTC, or "" where Commit is. It is no build time: the same commit gives the same bytes.
+	// Date is the commit's time, RFC 3339 in UTC, or "" like Commit. It is no build time: the same
+	// commit gives the same bytes.
 	Date string `json:"date"`
-	// Go is the toolchain that built it; OS and Arch are what it was built for.
+	// Go is the toolchain that built it; OS and Arch are its target.
 	Go   string `json:"go"`
 	OS   string `json:"os"`
 	Arch string `json:"arch"`
-	// Modified says that the files were not those of the commit.
+	// Modified is true if the files differed from the commit.
 	Modified bool `json:"modified"`
 }
 
-// Get returns what this program knows of itself.
+// Get returns the record of this program.
 func Get() Info {
 	build, _ := debug.ReadBuildInfo()
 	return of(build)
 }
 
-// pseudo takes the time and the commit out of a version that was made up for a commit without a tag.
+// pseudo returns the time and the commit in a pseudo-version.
 var pseudo = regexp.MustCompile(`[-.](\d{14})-([0-9a-f]{12})(?:\+|$)`)
 
-// of reads the toolchain's record, which is nil in a program that has none.
+// of reads the toolchain's record, which is nil in a program without one.
 func of(build *debug.BuildInfo) Info {
 	i := Info{Version: unknown, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if build == nil {
@@ -67,7 +69,7 @@ func of(build *debug.BuildInfo) Info {
 	return i
 }
 
-// String is one line for people: v0.1.0 (commit 06f880f, 2026-11-24, go1.26.8 linux/amd64).
+// String returns one line for display: v0.1.0 (commit 06f880f, 2026-11-24, go1.26.8 linux/amd64).
 func (i Info) String() string {
 	var said []string
 	if i.Commit != "" {
@@ -83,7 +85,8 @@ func (i Info) String() string {
 	return i.Version + " (" + strings.Join(said, ", ") + ")"
 }
 
-// Write writes what `version` of the command called name answers. The format is "text" or "json"; the error for any other is for the user.
+// Write writes the output of `version` of the command called name. The format is "text" or "json";
+// the error for any other is for the user.
 func (i Info) Write(w io.Writer, name, format string) error {
 	switch format {
 	case "text":
@@ -94,5 +97,5 @@ func (i Info) Write(w io.Writer, name, format string) error {
 		e.SetIndent("", "  ")
 		return e.Encode(i)
 	}
-	return fmt.Errorf("-o %q is neither text nor json", format)
+	return fmt.Errorf("-o %q must be text or json", format)
 }

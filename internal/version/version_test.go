@@ -18,7 +18,7 @@ func record(version string, settings ...string) *debug.BuildInfo {
 	return b
 }
 
-func TestEveryWayOfBuildingSaysWhatItKnows(t *testing.T) {
+func TestVersionOfEveryKindOfBuild(t *testing.T) {
 	system := runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + ")"
 	for name, c := range map[string]struct {
 		build *debug.BuildInfo
@@ -31,8 +31,10 @@ func TestEveryWayOfBuildingSaysWhatItKnows(t *testing.T) {
 			"v0.1.0 (commit 06f880f, 2026-11-24, " + system,
 		},
 		"a checkout with changes": {
-			record("v0.1.1-0.20261124013329-06f880fc466e+dirty", "vcs.revision", commit, "vcs.time", "2026-11-24T01:33:29Z", "vcs.modified", "true"),
-			Info{Version: "v0.1.1-0.20261124013329-06f880fc466e+dirty", Commit: commit, Date: "2026-11-24T01:33:29Z", Modified: true},
+			record("v0.1.1-0.20261124013329-06f880fc466e+dirty", "vcs.revision", commit, "vcs.time",
+				"2026-11-24T01:33:29Z", "vcs.modified", "true"),
+			Info{Version: "v0.1.1-0.20261124013329-06f880fc466e+dirty", Commit: commit, Date: "2026-11-24T01:33:29Z",
+				Modified: true},
 			"v0.1.1-0.20261124013329-06f880fc466e+dirty (commit 06f880f, 2026-11-24, modified, " + system,
 		},
 		"installed at a tag": {record("v0.1.0"), Info{Version: "v0.1.0"}, "v0.1.0 (" + system},
@@ -41,9 +43,10 @@ func TestEveryWayOfBuildingSaysWhatItKnows(t *testing.T) {
 			Info{Version: "v0.0.0-20261124013329-06f880fc466e", Commit: "06f880fc466e", Date: "2026-11-24T01:33:29Z"},
 			"v0.0.0-20261124013329-06f880fc466e (commit 06f880f, 2026-11-24, " + system,
 		},
-		"a pre-release is no commit": {record("v1.0.0-rc.20261124"), Info{Version: "v1.0.0-rc.20261124"}, "v1.0.0-rc.20261124 (" + system},
-		"unpacked from an archive":   {record("(devel)"), Info{Version: "dev"}, "dev (" + system},
-		"no record":                  {nil, Info{Version: "dev"}, "dev (" + system},
+		"a pre-release is no commit": {record("v1.0.0-rc.20261124"), Info{Version: "v1.0.0-rc.20261124"},
+			"v1.0.0-rc.20261124 (" + system},
+		"unpacked from an archive": {record("(devel)"), Info{Version: "dev"}, "dev (" + system},
+		"no record":                {nil, Info{Version: "dev"}, "dev (" + system},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := of(c.build)

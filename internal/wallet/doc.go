@@ -28,15 +28,17 @@
 // # Invariants
 //
 //   - The entries of a transaction sum to zero, so all entries do.
-//   - Entries and transactions are added, never changed. The row in the table wallet is a projection, changed by the statement
-//     that also locks it: available and held are the sums of their books, seq is the number of transactions, and the newest
-//     transaction has the same amounts.
-//   - Everything happens once: a credit for its dedupe key, a hold for its subject, a charge for its subject and hour, a refund
-//     for its charge. The unique key is claimed first; a second claim changes nothing. Calling again is safe after any failure.
+//   - Entries and transactions are added, never changed. The row in the table wallet is a
+//     projection, changed by the statement that also locks it: available and held are the sums of
+//     their books, seq is the number of transactions, and the newest transaction has the same
+//     amounts.
+//   - Everything happens once: a credit for its dedupe key, a hold for its subject, a charge for
+//     its subject and hour, a refund for its charge. The unique key is claimed first; a second
+//     claim changes nothing. Calling again is safe after any failure.
 //   - A hold needs available money. A charge is always made, and may leave a debt.
 //   - The refund of an hour never exceeds its charge.
-//   - There is no running balance of revenue and funding: one row that every change updates would make all accounts wait for one
-//     another. Audit sums them.
+//   - There is no running balance of revenue and funding: one row that every change updates would
+//     make all accounts wait for one another. Audit sums them.
 //
 // Locks are taken in this order: the claimed key, the hold, then wallets by account.
 package wallet

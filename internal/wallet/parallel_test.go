@@ -15,7 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-func TestParallelHoldsSpendTheMoneyOnce(t *testing.T) {
+func TestParallelHoldsSpendMoneyOnce(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account := r.account(money.Dollars(7*3) + 2)

@@ -56,9 +56,9 @@ func (m *reference) release(subject id.ID) {
 	}
 }
 
-// TestTheLedgerAgreesWithAFewLinesOfObviousCode runs random operations, each any number of times,
+// TestLedgerMatchesSimpleModel runs random operations, each any number of times,
 // some of them rolled back and run again, against maps and additions.
-func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
+func TestLedgerMatchesSimpleModel(t *testing.T) {
 	checks(t, "60")
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		shared := newRig(t, d, c)
@@ -273,8 +273,8 @@ func TestTheLedgerAgreesWithAFewLinesOfObviousCode(t *testing.T) {
 	})
 }
 
-// TestNoOrderChangesABalance runs the same charges, credits and releases in two orders.
-func TestNoOrderChangesABalance(t *testing.T) {
+// TestOrderNeverChangesBalance runs the same charges, credits and releases in two orders.
+func TestOrderNeverChangesBalance(t *testing.T) {
 	checks(t, "40")
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		shared := newRig(t, d, c)

@@ -16,7 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-func TestTheStatementIsFilteredAndPaged(t *testing.T) {
+func TestStatementIsFilteredAndPaged(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account, other := r.account(money.Dollars(100)), r.account(money.Dollars(9))
@@ -42,7 +42,7 @@ func TestTheStatementIsFilteredAndPaged(t *testing.T) {
 			{"no such type", wallet.Filter{Types: []wallet.Type{"gift"}}, 0},
 			{"the deployment", wallet.Filter{Subject: dep}, 6},
 			{"the volume", wallet.Filter{Subject: vol}, 5},
-			{"somebody else's deployment", wallet.Filter{Subject: "dep_other"}, 0},
+			{"another account's deployment", wallet.Filter{Subject: "dep_other"}, 0},
 			{"from, inclusive", wallet.Filter{From: at(2)}, 9},
 			{"to, exclusive", wallet.Filter{To: at(2)}, 3},
 			{"from and to", wallet.Filter{From: at(2), To: at(4)}, 4},
@@ -77,7 +77,7 @@ func TestTheStatementIsFilteredAndPaged(t *testing.T) {
 	})
 }
 
-func TestExportGoesOnBeyondAChunkAndStopsWhenTold(t *testing.T) {
+func TestLedger_Export(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account := r.account(0)
@@ -115,7 +115,7 @@ func TestExportGoesOnBeyondAChunkAndStopsWhenTold(t *testing.T) {
 	})
 }
 
-func TestUsageIsNetOfRefundsAndBelongsToTheDayTheHourBegan(t *testing.T) {
+func TestLedger_UsageIsNetOfRefundsByDayOfStart(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account := r.account(money.Dollars(100))
@@ -182,7 +182,7 @@ func TestUsageIsNetOfRefundsAndBelongsToTheDayTheHourBegan(t *testing.T) {
 	})
 }
 
-func TestEveryListHasItsIndex(t *testing.T) {
+func TestStatementListsUseIndexes(t *testing.T) {
 	d := dbtest.SQLite(t, clock.System{})
 	for _, query := range []string{
 		`SELECT id FROM wallet_transaction WHERE account_id = $1 ORDER BY seq DESC LIMIT 20`,

@@ -149,7 +149,7 @@ func back(c wallet.Charge, amount money.Micros) wallet.Refund {
 	}
 }
 
-func TestTheWalletFollowsItsLines(t *testing.T) {
+func TestWalletFollowsItsTransactions(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account, dep := r.account(money.Dollars(100)), r.ids.New(id.Deployment)
@@ -268,7 +268,7 @@ func TestEverythingHappensOnce(t *testing.T) {
 	})
 }
 
-func TestAHoldNeedsTheMoney(t *testing.T) {
+func TestHoldNeedsAvailableMoney(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		for _, k := range []struct {
@@ -319,7 +319,7 @@ func TestAHoldNeedsTheMoney(t *testing.T) {
 	})
 }
 
-func TestADebtIsRecordedAndDated(t *testing.T) {
+func TestDebtIsRecordedWithItsTime(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account, dep := r.account(10), r.ids.New(id.Deployment)
@@ -355,7 +355,7 @@ func TestADebtIsRecordedAndDated(t *testing.T) {
 	})
 }
 
-func TestARefundNeverExceedsItsCharge(t *testing.T) {
+func TestRefundNeverExceedsCharge(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account, other, dep := r.account(100), r.account(100), r.ids.New(id.Deployment)
@@ -368,7 +368,7 @@ func TestARefundNeverExceedsItsCharge(t *testing.T) {
 			t.Error("an hour without a charge was refunded")
 		}
 		if _, err := r.refund(back(hour(other, dep, 3, 50), 1)); err == nil {
-			t.Error("somebody else got the refund")
+			t.Error("another account got the refund")
 		}
 		if made, err := r.refund(back(charge, 0)); made || err != nil {
 			t.Errorf("nothing to refund: %t %v", made, err)
@@ -434,7 +434,7 @@ func TestAmountsOutOfBoundsAreRefused(t *testing.T) {
 	})
 }
 
-func TestManyAreChargedAtOnce(t *testing.T) {
+func TestLedger_ChargeAll(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		var charges []wallet.Charge
@@ -478,7 +478,7 @@ func TestManyAreChargedAtOnce(t *testing.T) {
 	})
 }
 
-func TestAuditSeesWhatIsWrong(t *testing.T) {
+func TestLedger_AuditFindsDamage(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		account, dep := r.account(100), r.ids.New(id.Deployment)
@@ -527,8 +527,8 @@ func TestAuditSeesWhatIsWrong(t *testing.T) {
 	})
 }
 
-// Whoever acts on debts is told in the same change, whatever kind of line it was.
-func TestWhoTurnsIsTold(t *testing.T) {
+// CrossedZero is called in the same change, for every type of transaction.
+func TestCrossedZeroIsCalledOnEveryCrossing(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
 		var told []id.ID

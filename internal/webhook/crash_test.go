@@ -17,10 +17,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// crash ends a run of a job where it stands, as the death of its server does: nothing after it is done.
+// crash ends a run of a job where it stands, as the death of its server does: nothing after it is
+// done.
 type crash struct{}
 
-// address is a receiver without a network: it takes what it is sent, or does not, or the sender dies just before or after.
+// address is a receiver without a network: it takes what it is sent, or does not, or the sender
+// dies just before or after.
 type address struct {
 	mu    sync.Mutex
 	first []string // ids, in the order in which each was first taken or refused
@@ -57,10 +59,11 @@ func (a *address) post(_ context.Context, _ string, header map[string]string, bo
 	return outbound.Response{Status: 200}
 }
 
-// Whatever the address answers, and wherever servers die: in the end every event has been taken, first attempts came in the order of
-// the events, and the ids are those of the log.
-func TestNoEventIsLostWhateverDies(t *testing.T) {
-	for engine, open := range map[string]func(testing.TB, clock.Clock) *db.DB{"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres} {
+// Whatever the address answers, and wherever servers die: in the end every event has been taken,
+// first attempts came in the order of the events, and the ids are those of the log.
+func TestNoEventIsLostInACrash(t *testing.T) {
+	for engine, open := range map[string]func(testing.TB, clock.Clock) *db.DB{"sqlite": dbtest.SQLite,
+		"postgres": dbtest.Postgres} {
 		t.Run(engine, func(t *testing.T) {
 			c := clock.NewFrozen(dbtest.Start)
 			d := open(t, c)
@@ -68,7 +71,8 @@ func TestNoEventIsLostWhateverDies(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				n++
 				account := id.ID(fmt.Sprintf("acc_%d", n))
-				fates := rapid.SampledFrom([]string{"takes", "takes", "takes", "refuses", "is away", "dies before", "dies after"})
+				fates := rapid.SampledFrom([]string{"takes", "takes", "takes", "refuses", "is away", "dies before",
+					"dies after"})
 				to := &address{took: map[string]int{}, body: map[string]string{}, t: rt}
 				to.next = func() string { return fates.Draw(rt, "fate") }
 				w := newWorld(t, d, c)
@@ -109,7 +113,10 @@ func TestNoEventIsLostWhateverDies(t *testing.T) {
 						}
 					},
 					"sends": func(*rapid.T) { run() },
-					"time":  func(rt *rapid.T) { c.Advance(time.Duration(rapid.IntRange(1, 600).Draw(rt, "seconds")) * time.Second) },
+					"time": func(rt *rapid.T) {
+						c.Advance(time.Duration(
+							rapid.IntRange(1, 600).Draw(rt, "seconds")) * time.Second)
+					},
 				})
 				to.next = func() string { return "takes" }
 				w.pass(13 * time.Hour) // longer than the longest wait
@@ -136,8 +143,9 @@ func TestNoEventIsLostWhateverDies(t *testing.T) {
 	}
 }
 
-// Two replicas with their workers on one database, and events from both: each is delivered once, in order.
-func TestTwoReplicasDeliverOnce(t *testing.T) {
+// Two replicas with their workers on one database, and events from both: each is delivered once, in
+// order.
+func TestReplicasDeliverOnce(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		const each = 60
@@ -156,7 +164,10 @@ func TestTwoReplicasDeliverOnce(t *testing.T) {
 			working.Go(func() { r.runner.Run(ctx) })
 			writing.Go(func() {
 				for range each {
-					if err := w.tx(func(ctx context.Context, tx *db.Tx) error { return appendTo(ctx, tx, r.events, ada, "a.b") }); err != nil {
+					if err := w.tx(func(ctx context.Context,
+						tx *db.Tx) error {
+						return appendTo(ctx, tx, r.events, ada, "a.b")
+					}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -173,7 +184,8 @@ func TestTwoReplicasDeliverOnce(t *testing.T) {
 		}
 		stop()
 		working.Wait()
-		if _, n, err := w.Deliveries(t.Context(), w.d, ada, hook.ID, webhook.Delivered, db.Page{Number: 1, Limit: 1}); err != nil || n.Total != 2*each {
+		if _, n, err := w.Deliveries(t.Context(), w.d, ada, hook.ID, webhook.Delivered,
+			db.Page{Number: 1, Limit: 1}); err != nil || n.Total != 2*each {
 			t.Errorf("%d delivered, %v", n.Total, err)
 		}
 		got := to.take()
@@ -186,8 +198,8 @@ func TestTwoReplicasDeliverOnce(t *testing.T) {
 	})
 }
 
-// A run that lost its lease, and comes back late, changes nothing of what another has written.
-func TestALateRunChangesNothing(t *testing.T) {
+// A late run that lost its lease changes nothing that another has written.
+func TestLateRunChangesNothing(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		sending, answer := make(chan struct{}), make(chan outbound.Response)
 		late := w.newReplica(func(context.Context, string, map[string]string, []byte) outbound.Response {
@@ -209,14 +221,15 @@ func TestALateRunChangesNothing(t *testing.T) {
 			t.Error(err)
 		}
 		d := w.deliveries(ada, hook.ID, "")[0]
-		if e := w.get(ada, hook.ID); !e.Enabled || e.FailingSince != nil || d.Status != webhook.Delivered || len(d.Attempts) != 1 {
+		if e := w.get(ada, hook.ID); !e.Enabled || e.FailingSince != nil || d.Status != webhook.Delivered ||
+			len(d.Attempts) != 1 {
 			t.Errorf("%+v %+v", e, d)
 		}
 	})
 }
 
-// Endpoints that hang leave places to others: their runs do not wait for one another but come back later.
-func TestEndpointsThatHangLeaveRoom(t *testing.T) {
+// Endpoints that hang do not block others: their runs do not wait for one another, but retry later.
+func TestHangingEndpointsDoNotBlockOthers(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		release := make(chan struct{})
 		var hanging sync.WaitGroup
@@ -281,8 +294,9 @@ func TestEndpointsThatHangLeaveRoom(t *testing.T) {
 	})
 }
 
-// A tenant whose addresses take long for everything, and do answer, does not have all places of the process.
-func TestOneAccountLeavesRoomToOthers(t *testing.T) {
+// A tenant whose addresses take long for everything, and do answer, does not have all places of the
+// process.
+func TestOneAccountDoesNotBlockOthers(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		release, begun, waiting := make(chan struct{}), make(chan struct{}, 100), make(chan struct{}, 100)
 		w.replica = w.newReplica(func(_ context.Context, url string, _ map[string]string, _ []byte) outbound.Response {

@@ -9,7 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/webhook"
 )
 
-func TestARunThatLostItsJobSendsNothing(t *testing.T) {
+func TestRunThatLostItsJobSendsNothing(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		hook, _ := w.create(ada, webhook.Request{URL: to.URL})
@@ -20,7 +20,7 @@ func TestARunThatLostItsJobSendsNothing(t *testing.T) {
 		}
 		w.pass(time.Minute)
 		if got := to.take(); len(got) != 1 || len(w.deliveries(ada, hook.ID, webhook.Delivered)) != 1 {
-			t.Errorf("%d requests of whoever took the job", len(got))
+			t.Errorf("got %d requests of a run that lost its job", len(got))
 		}
 	})
 }

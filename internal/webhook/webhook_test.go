@@ -19,7 +19,7 @@ import (
 
 const ada, bob id.ID = "acc_ada", "acc_bob"
 
-func TestEveryEventIsSentOnceInOrderAndSigned(t *testing.T) {
+func TestEventsAreSentOnceInOrderAndSigned(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		w.happen(ada, "before.it")
@@ -53,7 +53,8 @@ func TestEveryEventIsSentOnceInOrderAndSigned(t *testing.T) {
 			same(t, "content type", q.header.Get("Content-Type"), "application/json")
 		}
 		list := w.deliveries(ada, hook.ID, "")
-		if len(list) != 3 || list[0].Event != events[2].ID || list[0].Status != webhook.Delivered || list[0].AttemptCount != 1 || *list[0].Attempts[0].Status != 200 || list[0].NextAttemptAt != nil {
+		if len(list) != 3 || list[0].Event != events[2].ID || list[0].Status != webhook.Delivered ||
+			list[0].AttemptCount != 1 || *list[0].Attempts[0].Status != 200 || list[0].NextAttemptAt != nil {
 			t.Fatalf("%+v", list)
 		}
 		if e := w.get(ada, hook.ID); e.LastDeliveredAt == nil || e.FailingSince != nil {
@@ -66,12 +67,14 @@ func TestEveryEventIsSentOnceInOrderAndSigned(t *testing.T) {
 	})
 }
 
-func TestTypesNarrowWhatIsSent(t *testing.T) {
+func TestEndpointGetsOnlyItsTypes(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
-		hook, _ := w.create(ada, webhook.Request{URL: to.URL, Types: []string{"deployment.*", "volume.created", "volume.created"}})
+		hook, _ := w.create(ada, webhook.Request{URL: to.URL,
+			Types: []string{"deployment.*", "volume.created", "volume.created"}})
 		same(t, "types", hook.Types, []string{"deployment.*", "volume.created"})
-		w.happen(ada, "deployment.running", "volume.created", "volume.deleted", "deploymentx.y", "account.past_due", "deployment.terminated")
+		w.happen(ada, "deployment.running", "volume.created", "volume.deleted", "deploymentx.y", "account.past_due",
+			"deployment.terminated")
 		w.drain()
 		same(t, "sent", to.kinds(), []string{"deployment.running", "volume.created", "deployment.terminated"})
 		none := []string{}
@@ -82,7 +85,7 @@ func TestTypesNarrowWhatIsSent(t *testing.T) {
 	})
 }
 
-func TestFailuresAreTriedAgainEverLaterForThreeDaysThenTheEndpointIsPaused(t *testing.T) {
+func TestFailuresAreRetriedForThreeDaysThenPaused(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		hook, _ := w.create(ada, webhook.Request{URL: to.URL, Description: "mine"})
@@ -95,7 +98,8 @@ func TestFailuresAreTriedAgainEverLaterForThreeDaysThenTheEndpointIsPaused(t *te
 			t.Fatalf("%+v", e)
 		}
 		d := w.deliveries(ada, hook.ID, webhook.Pending)[0]
-		if len(d.Attempts) != 1 || *d.Attempts[0].Status != 500 || !strings.HasPrefix(d.Attempts[0].Response, "no <b>luck</b>xxx") || len(d.Attempts[0].Response) != 500 {
+		if len(d.Attempts) != 1 || *d.Attempts[0].Status != 500 ||
+			!strings.HasPrefix(d.Attempts[0].Response, "no <b>luck</b>xxx") || len(d.Attempts[0].Response) != 500 {
 			t.Fatalf("%+v", d.Attempts)
 		}
 		same(t, "next", d.NextAttemptAt, began.Add(5*time.Second))
@@ -112,7 +116,8 @@ func TestFailuresAreTriedAgainEverLaterForThreeDaysThenTheEndpointIsPaused(t *te
 		}
 		h := time.Hour
 		x := 5*time.Second + 5*time.Minute + 30*time.Minute
-		same(t, "attempts", at, []time.Duration{0, 5 * time.Second, 5*time.Minute + 5*time.Second, x, x + 2*h, x + 7*h, x + 17*h, x + 29*h, x + 41*h, x + 53*h, x + 65*h, 72 * h})
+		same(t, "attempts", at, []time.Duration{0, 5 * time.Second, 5*time.Minute + 5*time.Second, x, x + 2*h, x + 7*h,
+			x + 17*h, x + 29*h, x + 41*h, x + 53*h, x + 65*h, 72 * h})
 		e := w.get(ada, hook.ID)
 		if e.Status != webhook.Paused || e.StatusReason == nil || !strings.Contains(*e.StatusReason, "503") {
 			t.Fatalf("%+v", e)
@@ -135,7 +140,8 @@ func TestFailuresAreTriedAgainEverLaterForThreeDaysThenTheEndpointIsPaused(t *te
 		w.pass(time.Hour)
 		same(t, "while it is paused", to.kinds(), []string{})
 		yes := true
-		if e := w.update(ada, hook.ID, webhook.Update{Enabled: &yes}); e.Status != webhook.Enabled || e.StatusReason != nil {
+		if e := w.update(ada, hook.ID, webhook.Update{Enabled: &yes}); e.Status != webhook.Enabled ||
+			e.StatusReason != nil {
 			t.Errorf("%+v", e)
 		}
 		w.drain()
@@ -143,7 +149,7 @@ func TestFailuresAreTriedAgainEverLaterForThreeDaysThenTheEndpointIsPaused(t *te
 	})
 }
 
-func TestASuccessInBetweenKeepsAnEndpointGoing(t *testing.T) {
+func TestSuccessKeepsAnEndpointEnabled(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		to.answer = func(rw http.ResponseWriter, q request) {
@@ -159,13 +165,14 @@ func TestASuccessInBetweenKeepsAnEndpointGoing(t *testing.T) {
 		if e := w.get(ada, hook.ID); e.Status != webhook.Enabled {
 			t.Errorf("%+v", e)
 		}
-		if failed := w.deliveries(ada, hook.ID, webhook.Failed); len(failed) != 1 || failed[0].Type != "deployment.poison" {
+		if failed := w.deliveries(ada, hook.ID, webhook.Failed); len(failed) != 1 ||
+			failed[0].Type != "deployment.poison" {
 			t.Errorf("%+v", failed)
 		}
 	})
 }
 
-func TestGoneDisables(t *testing.T) {
+func TestGoneDisablesEndpoint(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		to.answers(410, "")
@@ -186,7 +193,7 @@ func TestGoneDisables(t *testing.T) {
 	})
 }
 
-func TestADisabledEndpointGoesOnWhereItStopped(t *testing.T) {
+func TestEnabledEndpointContinuesWhereItStopped(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		no, yes := false, true
@@ -207,7 +214,7 @@ func TestADisabledEndpointGoesOnWhereItStopped(t *testing.T) {
 	})
 }
 
-func TestTheOldSecretSignsForADay(t *testing.T) {
+func TestOldSecretSignsForADay(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		hook, first := w.create(ada, webhook.Request{URL: to.URL})
@@ -256,13 +263,14 @@ func TestTheOldSecretSignsForADay(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		var kept string
-		if err := w.d.QueryRow(t.Context(), `SELECT secret || old_secret FROM webhook`).Scan(&kept); err != nil || strings.Contains(kept, strings.TrimPrefix(third, "whsec_")) {
+		if err := w.d.QueryRow(t.Context(), `SELECT secret || old_secret FROM webhook`).Scan(&kept); err != nil ||
+			strings.Contains(kept, strings.TrimPrefix(third, "whsec_")) {
 			t.Errorf("%v: %s", err, kept)
 		}
 	})
 }
 
-func TestReplayAndTest(t *testing.T) {
+func TestService_ReplayAndTest(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		hook, secret := w.create(ada, webhook.Request{URL: to.URL, Types: []string{"deployment.running"}})
@@ -288,19 +296,22 @@ func TestReplayAndTest(t *testing.T) {
 			}
 			return out
 		}
-		if again, err := replay(ada, hook.ID, d.ID); err != nil || again.Status != webhook.Pending || again.NextAttemptAt == nil {
+		if again, err := replay(ada, hook.ID, d.ID); err != nil || again.Status != webhook.Pending ||
+			again.NextAttemptAt == nil {
 			t.Fatalf("%+v %v", again, err)
 		}
 		w.drain()
 		second := to.take()
-		if len(second) != 1 || second[0].id != first.id || string(second[0].body) != string(first.body) || second[0].verify(secret) != nil {
+		if len(second) != 1 || second[0].id != first.id || string(second[0].body) != string(first.body) ||
+			second[0].verify(secret) != nil {
 			t.Fatalf("%+v", second)
 		}
 		same(t, "attempts", len(w.deliveries(ada, hook.ID, webhook.Delivered)[0].Attempts), 2)
 
 		made := test()
 		w.drain()
-		if q := to.take(); len(q) != 1 || q[0].kind != webhook.TypeTest || q[0].id != string(made.Event) || q[0].verify(secret) != nil {
+		if q := to.take(); len(q) != 1 || q[0].kind != webhook.TypeTest || q[0].id != string(made.Event) ||
+			q[0].verify(secret) != nil {
 			t.Fatalf("%+v", q)
 		}
 		same(t, "events in the log", len(w.history(ada)), 1)
@@ -342,13 +353,17 @@ func TestBounds(t *testing.T) {
 				return err
 			})
 		}
-		err := create(webhook.Request{URL: "ftp://x", Description: "a\nb", Types: []string{"deployment.running", "deployment.*", "A", "*", "deployment.*.running", "deployment.runing", "deploiment.*"}})
+		err := create(webhook.Request{URL: "ftp://x", Description: "a\nb",
+			Types: []string{"deployment.running", "deployment.*", "A", "*", "deployment.*.running",
+				"deployment.runing", "deploiment.*"}})
 		var fields []string
 		for _, f := range err.(*apierr.Error).Fields() {
 			fields = append(fields, f.Field)
 		}
-		same(t, "fields", fields, []string{"url", "description", "types[2]", "types[3]", "types[4]", "types[5]", "types[6]"})
-		same(t, "what may be meant", strings.Contains(fmt.Sprint(err.(*apierr.Error).Fields()), "Did you mean deployment.running?"), true)
+		same(t, "fields", fields, []string{"url", "description", "types[2]", "types[3]", "types[4]", "types[5]",
+			"types[6]"})
+		same(t, "what may be meant", strings.Contains(fmt.Sprint(err.(*apierr.Error).Fields()),
+			"Did you mean deployment.running?"), true)
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		made := 0
@@ -369,10 +384,18 @@ func TestBounds(t *testing.T) {
 		if err != nil || made != webhook.MaxPerAccount || n.Total != made || len(list) != made {
 			t.Fatalf("%d made, %d listed, %v", made, n.Total, err)
 		}
-		if err := w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.Delete(ctx, tx, bob, list[0].ID); return err }); apierr.CodeOf(err) != apierr.NotFound {
+		if err := w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.Delete(ctx, tx, bob,
+				list[0].ID)
+			return err
+		}); apierr.CodeOf(err) != apierr.NotFound {
 			t.Error(err)
 		}
-		if err := w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.Delete(ctx, tx, ada, list[0].ID); return err }); err != nil {
+		if err := w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.Delete(ctx, tx, ada,
+				list[0].ID)
+			return err
+		}); err != nil {
 			t.Error(err)
 		}
 		if err := create(webhook.Request{URL: "https://example.com"}); err != nil {
@@ -381,7 +404,7 @@ func TestBounds(t *testing.T) {
 	})
 }
 
-func TestDeliveriesAreForgottenAfterThirtyDaysAndWithTheirEndpoint(t *testing.T) {
+func TestDeliveriesAreDeletedAfterThirtyDaysAndWithTheirEndpoint(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		hook, _ := w.create(ada, webhook.Request{URL: to.URL})
@@ -404,17 +427,22 @@ func TestDeliveriesAreForgottenAfterThirtyDaysAndWithTheirEndpoint(t *testing.T)
 			return n
 		}
 		same(t, "deliveries and attempts", []int{count("webhook_delivery"), count("webhook_attempt")}, []int{1, 1})
-		if err := w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.Delete(ctx, tx, ada, hook.ID); return err }); err != nil {
+		if err := w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.Delete(ctx, tx, ada,
+				hook.ID)
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "after its end", []int{count("webhook"), count("webhook_delivery"), count("webhook_attempt")}, []int{0, 0, 0})
+		same(t, "after its end", []int{count("webhook"), count("webhook_delivery"), count("webhook_attempt")},
+			[]int{0, 0, 0})
 		w.happen(ada, "e.f")
 		w.drain()
 	})
 }
 
 // What is sent again late is tried for its three days, however old it is.
-func TestWhatIsStillTriedIsNotForgotten(t *testing.T) {
+func TestRetriedDeliveriesAreNotPurged(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		hook, _ := w.create(ada, webhook.Request{URL: to.URL})
@@ -444,8 +472,9 @@ func TestWhatIsStillTriedIsNotForgotten(t *testing.T) {
 	})
 }
 
-// The lock that orders an account's events orders the making of an endpoint, too: whatever is committed later is sent to it.
-func TestAnEndpointGetsWhatIsCommittedAfterIt(t *testing.T) {
+// The lock that orders an account's events orders the making of an endpoint, too: whatever is
+// committed later is sent to it.
+func TestEndpointGetsEventsCommittedAfterIt(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		const writers, each = 6, 20
@@ -453,7 +482,10 @@ func TestAnEndpointGetsWhatIsCommittedAfterIt(t *testing.T) {
 		for range writers {
 			writing.Go(func() {
 				for range each {
-					if err := w.tx(func(ctx context.Context, tx *db.Tx) error { return appendTo(ctx, tx, w.events, ada, "a.b") }); err != nil {
+					if err := w.tx(func(ctx context.Context,
+						tx *db.Tx) error {
+						return appendTo(ctx, tx, w.events, ada, "a.b")
+					}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -474,7 +506,8 @@ func TestAnEndpointGetsWhatIsCommittedAfterIt(t *testing.T) {
 		for _, h := range hooks {
 			var list []webhook.Delivery
 			for n := 1; ; n++ {
-				some, _, err := w.Deliveries(t.Context(), w.d, ada, h, webhook.Delivered, db.Page{Number: n, Limit: 100})
+				some, _, err := w.Deliveries(t.Context(), w.d, ada, h, webhook.Delivered,
+					db.Page{Number: n, Limit: 100})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -492,9 +525,10 @@ func TestAnEndpointGetsWhatIsCommittedAfterIt(t *testing.T) {
 	})
 }
 
-// A transaction that has appended looked for endpoints before it commits. One that is made meanwhile must wait for it: else that
-// event comes after the endpoint, and nobody has left a job behind for it.
-func TestAnEndpointIsMadeBehindWhatIsBeingWritten(t *testing.T) {
+// A transaction that has appended looked for endpoints before it commits. One that is made
+// meanwhile must wait for it: else that event comes after the endpoint, and no job was enqueued for
+// it.
+func TestEndpointIsCreatedAfterConcurrentEvents(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		made := make(chan error, 1)
 		err := w.tx(func(ctx context.Context, tx *db.Tx) error {

@@ -26,7 +26,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// replica is a server's worth of this room: its log, its queue, its runner.
+// replica has the services of one server: events, queue and runner.
 type replica struct {
 	*webhook.Service
 	events *event.Service
@@ -66,10 +66,12 @@ func (w *world) newReplica(p post) replica {
 	}
 	r := replica{events: event.New(w.ids), jobs: job.NewQueue(w.ids)}
 	r.Service = webhook.New(webhook.Config{
-		DB: w.d, IDs: w.ids, Clock: w.clock, Real: time.Now, Log: slog.New(slog.DiscardHandler), Events: r.events, Jobs: r.jobs, Secrets: box,
+		DB: w.d, IDs: w.ids, Clock: w.clock, Real: time.Now, Log: slog.New(slog.DiscardHandler), Events: r.events,
+		Jobs: r.jobs, Secrets: box,
 		Check: local(outbound.Config{}).Check, Post: p, Chance: func() float64 { return 0.5 },
 	})
-	r.runner = job.NewRunner(job.Config{DB: w.d, Queue: r.jobs, Clock: w.clock, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 8})
+	r.runner = job.NewRunner(job.Config{DB: w.d, Queue: r.jobs, Clock: w.clock, Real: db.Time,
+		Log: slog.New(slog.DiscardHandler), Workers: 8})
 	r.runner.Handle(webhook.KindSend, r.Send)
 	r.runner.HandlePeriodic(webhook.KindPurge, r.Purge)
 	return r
@@ -107,7 +109,10 @@ func (w *world) update(account, hook id.ID, u webhook.Update) (out webhook.Endpo
 // happen appends events of these types, in one transaction.
 func (w *world) happen(account id.ID, kinds ...string) {
 	w.t.Helper()
-	if err := w.tx(func(ctx context.Context, tx *db.Tx) error { return appendTo(ctx, tx, w.events, account, kinds...) }); err != nil {
+	if err := w.tx(func(ctx context.Context, tx *db.Tx) error {
+		return appendTo(ctx, tx, w.events, account,
+			kinds...)
+	}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -115,7 +120,8 @@ func (w *world) happen(account id.ID, kinds ...string) {
 func appendTo(ctx context.Context, tx *db.Tx, l *event.Service, account id.ID, kinds ...string) error {
 	var all []event.Event
 	for _, k := range kinds {
-		all = append(all, event.Event{Account: account, Subject: "dep_1", Type: k, Data: map[string]any{"n": "<" + k + ">"}})
+		all = append(all, event.Event{Account: account, Subject: "dep_1", Type: k,
+			Data: map[string]any{"n": "<" + k + ">"}})
 	}
 	return l.Append(ctx, tx, all...)
 }

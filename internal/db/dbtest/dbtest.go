@@ -36,7 +36,8 @@ func Engines(t *testing.T, f func(t *testing.T, d *db.DB, c *clock.Simulated)) {
 	})
 }
 
-// SQLite returns a fresh, migrated database in a temporary folder, below BILLET_TEST_MEMORY where that is set.
+// SQLite returns a fresh, migrated database in a temporary folder, below BILLET_TEST_MEMORY where
+// that is set.
 func SQLite(tb testing.TB, c clock.Clock) *db.DB {
 	tb.Helper()
 	dir, err := os.MkdirTemp(os.Getenv("BILLET_TEST_MEMORY"), "billet-db")

@@ -78,8 +78,10 @@ func Recorded(tb testing.TB, engine db.Engine, c clock.Clock) (*db.DB, *Recorder
 	if engine == db.SQLite {
 		var path string
 		d := SQLite(tb, c)
-		if err = d.QueryRow(tb.Context(), `SELECT file FROM pragma_database_list WHERE name = 'main'`).Scan(&path); err == nil {
-			r.Connector, err = sqlite3.NewConnector("file:" + path + "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
+		if err = d.QueryRow(tb.Context(), `SELECT file FROM pragma_database_list WHERE name = 'main'`).Scan(
+			&path); err == nil {
+			r.Connector, err = sqlite3.NewConnector("file:" + path +
+				"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
 		}
 	} else {
 		r.Connector, err = stdlib.GetDefaultDriver().(driver.DriverContext).OpenConnector(PostgresURL(tb))
@@ -94,8 +96,8 @@ func Recorded(tb testing.TB, engine db.Engine, c clock.Clock) (*db.DB, *Recorder
 	}), r
 }
 
-// Scans returns what of the query's plan reads a whole table, or a whole index, of those that are named; with the plan. aliases are what
-// queries call a table beside its name.
+// Scans returns what of the query's plan reads a whole table, or a whole index, of those that are
+// named; with the plan. aliases are what queries call a table beside its name.
 func Scans(tb testing.TB, d *db.DB, q Asked, tables []string, aliases map[string]string) (found []string, plan string) {
 	tb.Helper()
 	explain := `EXPLAIN `

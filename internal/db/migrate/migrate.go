@@ -17,34 +17,42 @@ import (
 //go:embed sql/*.sql
 var files embed.FS
 
-// NewerError says that a newer billetd has brought the database up to date than this one knows of.
+// NewerError is returned for a database that a newer billetd has migrated.
 type NewerError struct {
-	// Database and Known are the numbers of the last migration that the database has, and that is known here.
+	// Database and Known are the numbers of the database's last migration and of the last one known
+	// here.
 	Database, Known int64
 }
 
-// Error names both.
+// Error returns both numbers.
 func (e *NewerError) Error() string {
-	return fmt.Sprintf("the database has the migration %d of a newer billetd, and this one knows them up to %d", e.Database, e.Known)
+	return fmt.Sprintf("the database has the migration %d of a newer billetd, and this one knows them up to %d",
+		e.Database, e.Known)
 }
 
-// Up applies every migration that the database lacks. It is a *NewerError, and changes nothing, where the database has one that is not known here.
+// Up applies every migration that the database lacks. It returns a *NewerError, and changes
+// nothing, if the database has one that is not known here.
 func Up(ctx context.Context, d *db.DB) error {
-	if d.Engine() != db.Postgres {
-		return up(ctx, d, goose.DialectSQLite3)
+	dir, err := fs.Sub(files, "sql")
+	if err != nil {
+		return err
 	}
-	err := locked(ctx, d, func() error { return up(ctx, d, goose.DialectPostgres) })
+	return upTo(ctx, d, dir)
+}
+
+// upTo applies the migrations in dir.
+func upTo(ctx context.Context, d *db.DB, dir fs.FS) error {
+	if d.Engine() != db.Postgres {
+		return up(ctx, d, goose.DialectSQLite3, dir)
+	}
+	err := locked(ctx, d, func() error { return up(ctx, d, goose.DialectPostgres, dir) })
 	if err == nil || errors.As(err, new(*NewerError)) {
 		return err
 	}
 	return permission(ctx, d, err)
 }
 
-func up(ctx context.Context, d *db.DB, dialect goose.Dialect) error {
-	dir, err := fs.Sub(files, "sql")
-	if err != nil {
-		return err
-	}
+func up(ctx context.Context, d *db.DB, dialect goose.Dialect, dir fs.FS) error {
 	p, err := goose.NewProvider(dialect, d.Handle(), dir, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
@@ -62,15 +70,16 @@ func up(ctx context.Context, d *db.DB, dialect goose.Dialect) error {
 	return nil
 }
 
-// locked runs f while no other server migrates. The lock is a transaction's, which stays on one connection behind a pooler, too, and it is the one
-// that earlier versions take for a session.
+// locked runs f while no other server migrates. It uses the lock of a transaction, which also stays
+// on one connection behind a pooler.
 func locked(ctx context.Context, d *db.DB, f func() error) error {
 	tx, err := d.Handle().BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	for _, text := range []string{`SET LOCAL statement_timeout = 0`, `SET LOCAL lock_timeout = 0`, `SET LOCAL idle_in_transaction_session_timeout = 0`} {
+	for _, text := range []string{`SET LOCAL statement_timeout = 0`, `SET LOCAL lock_timeout = 0`,
+		`SET LOCAL idle_in_transaction_session_timeout = 0`} {
 		if _, err := tx.ExecContext(ctx, text); err != nil {
 			return fmt.Errorf("migrate the database: %w", err)
 		}
@@ -81,24 +90,28 @@ func locked(ctx context.Context, d *db.DB, f func() error) error {
 	return f()
 }
 
-// permission explains an error by what the role may not do, where that is its reason.
+// permission explains an error that is caused by missing privileges.
 func permission(ctx context.Context, d *db.DB, err error) error {
 	var role, base string
 	var schema sql.NullString
 	var creates sql.NullBool
-	asked := d.Handle().QueryRowContext(ctx, `SELECT current_user, current_database(), current_schema(), has_schema_privilege(current_schema(), 'CREATE')`).
+	asked := d.Handle().QueryRowContext(ctx, `SELECT current_user, current_database(), current_schema(),
+		has_schema_privilege(current_schema(), 'CREATE')`).
 		Scan(&role, &base, &schema, &creates)
 	switch {
 	case asked != nil:
 		return err
 	case !schema.Valid:
-		return fmt.Errorf("permission denied: the role %s may use no schema of the database %s. Let the owner of the schema run: GRANT USAGE, CREATE ON SCHEMA public TO %s; (%w)",
+		return fmt.Errorf("permission denied: the role %s may use no schema of the database %s. Let the owner of the "+
+			"schema run: GRANT USAGE, CREATE ON SCHEMA public TO %s; (%w)",
 			role, base, quoted(role), err)
 	case creates.Valid && !creates.Bool && !strings.Contains(err.Error(), "permission denied for table"):
-		return fmt.Errorf("permission denied: the role %s may not make tables in the schema %s of the database %s. Let the owner of the schema run: GRANT USAGE, CREATE ON SCHEMA %s TO %s; (%w)",
+		return fmt.Errorf("permission denied: the role %s may not make tables in the schema %s of the database %s. "+
+			"Let the owner of the schema run: GRANT USAGE, CREATE ON SCHEMA %s TO %s; (%w)",
 			role, schema.String, base, quoted(schema.String), quoted(role), err)
 	case strings.Contains(err.Error(), "permission denied") || strings.Contains(err.Error(), "must be owner"):
-		return fmt.Errorf("permission denied: the tables in the schema %s belong to another role than %s. Connect as the role that owns them. (%w)",
+		return fmt.Errorf("permission denied: the tables in the schema %s belong to another role than %s. Connect as "+
+			"the role that owns them. (%w)",
 			schema.String, role, err)
 	}
 	return err

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// pingTime is how long a connection that comes out of the pool may take to show that it lives; pingAfter is for how long
-	// one that was just used is trusted.
+	// pingTime is how long a connection that comes out of the pool may take to show that it lives;
+	// pingAfter is for how long one that was just used is trusted.
 	pingTime, pingAfter = 3 * time.Second, time.Second
 	// beginTime includes the wait for a server's connection behind a pooler.
 	beginTime = 10 * time.Second
@@ -30,10 +30,11 @@ const (
 // connector makes connections that know when the pool they belong to was found dead.
 type connector struct {
 	driver.Connector
-	bounded bool   // the server may not be silent for ever
+	bounded bool   // the server may not stay silent indefinitely
 	local   string // what is set in each transaction, behind a pooler, which keeps no settings of a session; ""
-	// age counts how often a connection was found dead. One that is older than the last of these is not used again: what ended one
-	// of them, a failover or a firewall, has most probably ended all.
+	// age counts how often a connection was found dead. One that is older than the last of these is
+	// not used again: what ended one of them, a failover or a firewall, has most probably ended
+	// all.
 	age *atomic.Int64
 	// dead is when the last of these was, in nanoseconds of the machine's clock.
 	dead *atomic.Int64
@@ -77,7 +78,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &conn{Conn: own, c: c, line: l, age: age}, nil
 }
 
-// conn is one connection. database/sql sees to it that nobody else uses it meanwhile.
+// conn is one connection. database/sql ensures exclusive use.
 type conn struct {
 	*stdlib.Conn
 	c    *connector
@@ -89,13 +90,13 @@ type conn struct {
 // pg is the connection as the protocol knows it.
 func (c *conn) pg() *pgconn.PgConn { return c.Conn.Conn().PgConn() }
 
-// IsValid tells whether the connection may go back into the pool.
+// IsValid reports whether the connection may return to the pool.
 func (c *conn) IsValid() bool {
 	c.used = time.Now()
 	return !c.pg().IsClosed() && c.age == c.c.age.Load()
 }
 
-// ResetSession tells whether the connection, out of the pool, still works.
+// ResetSession checks that a connection from the pool still works.
 func (c *conn) ResetSession(ctx context.Context) error {
 	if c.pg().IsClosed() || c.age != c.c.age.Load() || c.pg().TxStatus() != 'I' {
 		return driver.ErrBadConn
@@ -106,7 +107,7 @@ func (c *conn) ResetSession(ctx context.Context) error {
 	return c.Ping(ctx)
 }
 
-// Ping tells whether the server answers.
+// Ping checks that the server answers.
 func (c *conn) Ping(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
@@ -154,7 +155,7 @@ func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, erro
 	case sql.LevelRepeatableRead:
 		text += " isolation level repeatable read"
 	default:
-		return nil, fmt.Errorf("postgres: nobody needs the isolation level %s", level)
+		return nil, fmt.Errorf("postgres: the isolation level %s is not supported", level)
 	}
 	if o.ReadOnly {
 		text += " read only"
@@ -188,8 +189,9 @@ func (c *conn) simple(ctx context.Context, text string) (pgconn.CommandTag, erro
 
 type tx struct{ c *conn }
 
-// Commit commits, whatever becomes of the context that the transaction began with. A commit that takes too long is left to the server,
-// not cancelled: one that waits for a standby would be done without it.
+// Commit commits, whatever becomes of the context that the transaction began with. A commit that
+// takes too long is left to the server, not cancelled: one that waits for a standby would be done
+// without it.
 func (t tx) Commit() error {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
 	defer cancel()
@@ -223,7 +225,7 @@ func (t tx) Rollback() error {
 	return err
 }
 
-// Close says good-bye, but waits for nobody.
+// Close ends the session without waiting.
 func (c *conn) Close() error {
 	if w := c.line.wire.Load(); w != nil {
 		_ = w.SetDeadline(time.Now().Add(endTime))

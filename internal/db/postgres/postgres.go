@@ -16,23 +16,25 @@ import (
 )
 
 const (
-	// connections is the most that one replica holds open; PostgreSQL's default allows 100 in all.
+	// connections is the maximum for one replica; PostgreSQL's default allows 100 in all.
 	connections = 20
 )
 
-// limits are what the server itself ends. What a client that vanished holds is free again soon.
+// limits are enforced by the server, so that the locks of a client that vanished are released soon.
 var limits = map[string]string{
 	"statement_timeout":                   "30s",
 	"lock_timeout":                        "8s", // shorter than silence
 	"idle_in_transaction_session_timeout": "60s",
 }
 
-// serverKeepAlive has the server notice a client that vanished.
+// serverKeepAlive lets the server detect a client that vanished.
 var serverKeepAlive = map[string]string{
-	"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3", "tcp_user_timeout": "30000",
+	"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3",
+	"tcp_user_timeout": "30000",
 }
 
-// Open connects to the database at a postgres:// URL, directly or through a pooler such as PgBouncer, in any of its modes.
+// Open connects to the database at a postgres:// URL, directly or through a pooler such as
+// PgBouncer, in any of its modes.
 func Open(ctx context.Context, url string, c clock.Clock) (*db.DB, error) {
 	if err := CheckURL(url); err != nil {
 		return nil, err
@@ -50,8 +52,9 @@ func Open(ctx context.Context, url string, c clock.Clock) (*db.DB, error) {
 	}
 	unbounded, local := config.Copy(), ""
 	if pooled {
-		// Statements are not kept by name: the next one may meet another connection of the server's, which does not know it, or
-		// knows another. Nor are settings: each transaction makes its own.
+		// Statements are not kept by name: the next one may meet another connection of the
+		// server's, which does not know it, or knows another. Nor are settings: each transaction
+		// makes its own.
 		for _, each := range []*pgx.ConnConfig{config, unbounded} {
 			if each.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 				each.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
@@ -82,8 +85,8 @@ func Open(ctx context.Context, url string, c clock.Clock) (*db.DB, error) {
 	return d, nil
 }
 
-// behindPooler tells whether what we connect to hands our statements on to a server's connection that is not ours: then the process that
-// serves us is not the one that greeted us.
+// behindPooler reports whether what we connect to hands our statements on to a server's connection
+// that is not ours: then the process that serves us is not the one that greeted us.
 func behindPooler(ctx context.Context, c *pgx.ConnConfig) (bool, error) {
 	l := &line{bounded: true, dial: dialer().DialContext, gone: func() {}}
 	c.DialFunc = l.open

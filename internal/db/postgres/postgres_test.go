@@ -13,7 +13,7 @@ import (
 )
 
 // A standby takes no writes until it is the primary: a transaction that came too early runs again.
-func TestAWriteWaitsForAStandbyToBeThePrimary(t *testing.T) {
+func TestWriteWaitsForStandbyPromotion(t *testing.T) {
 	text := dbtest.PostgresURL(t)
 	u, err := url.Parse(text)
 	if err != nil {
@@ -46,10 +46,12 @@ func TestAWriteWaitsForAStandbyToBeThePrimary(t *testing.T) {
 		return err
 	})
 	n := 0
-	if e := d.QueryRow(t.Context(), `SELECT COUNT(*) FROM canary`).Scan(&n); err != nil || e != nil || n != 1 || tries < 4 {
+	if e := d.QueryRow(t.Context(), `SELECT COUNT(*) FROM canary`).Scan(&n); err != nil || e != nil || n != 1 ||
+		tries < 4 {
 		t.Errorf("%d rows after %d tries: %v %v", n, tries, err, e)
 	}
-	for setting, want := range map[string]string{"statement_timeout": "30s", "lock_timeout": "8s", "idle_in_transaction_session_timeout": "1min"} {
+	for setting, want := range map[string]string{"statement_timeout": "30s", "lock_timeout": "8s",
+		"idle_in_transaction_session_timeout": "1min"} {
 		got := ""
 		if err := d.QueryRow(t.Context(), `SELECT current_setting($1)`, setting).Scan(&got); err != nil || got != want {
 			t.Errorf("%s is %q, %v", setting, got, err)
@@ -57,8 +59,10 @@ func TestAWriteWaitsForAStandbyToBeThePrimary(t *testing.T) {
 	}
 }
 
-func TestAURLIsRefusedWithoutItsPassword(t *testing.T) {
-	for _, text := range []string{"postgres://u:QZ@XX#w@h/d", "postgres://u:QZ%ZQ@h/d", "postgres://u:QZ@h/d?sslmode=XX", "postgres://u:QZ@h:70000/d", "postgres://u:QZ@127.0.0.1:1/d?connect_timeout=1"} {
+func TestURLErrorHidesPassword(t *testing.T) {
+	for _, text := range []string{"postgres://u:QZ@XX#w@h/d", "postgres://u:QZ%ZQ@h/d",
+		"postgres://u:QZ@h/d?sslmode=XX", "postgres://u:QZ@h:70000/d",
+		"postgres://u:QZ@127.0.0.1:1/d?connect_timeout=1"} {
 		_, err := postgres.Open(t.Context(), text, clock.System{})
 		if err == nil || strings.Contains(err.Error(), "QZ") || strings.Contains(err.Error(), "XX") {
 			t.Errorf("%s: %v", text, err)

@@ -12,7 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// trouble tells what an error means. Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+// trouble classifies an error. Codes:
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
 func trouble(err error) db.Trouble {
 	var said *pgconn.PgError
 	if errors.As(err, &said) {
@@ -22,7 +23,8 @@ func trouble(err error) db.Trouble {
 		return db.Down
 	}
 	switch {
-	case errors.Is(err, errSilent), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+	case errors.Is(err, errSilent), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF),
+		errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, net.ErrClosed), pgconn.SafeToRetry(err):
 		return db.Lost
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -48,7 +50,8 @@ func saidTrouble(e *pgconn.PgError) db.Trouble {
 	case e.SeverityUnlocalized == "FATAL", e.SeverityUnlocalized == "PANIC", e.Severity == "FATAL",
 		strings.HasPrefix(e.Code, "08"), strings.HasPrefix(e.Code, "57P"): // the connection ends with it
 		return db.Lost
-	case strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "58"): // disk full, out of memory; the system's errors
+	// disk full, out of memory; the system's errors
+	case strings.HasPrefix(e.Code, "53"), strings.HasPrefix(e.Code, "58"):
 		return db.Refused
 	}
 	return db.NoTrouble

@@ -10,20 +10,24 @@ import (
 )
 
 var (
-	// errSilent is a server that owes an answer and says nothing: a firewall has forgotten the connection, or the host is gone.
+	// errSilent is a server that owes an answer and says nothing: a firewall has forgotten the
+	// connection, or the host is gone.
 	errSilent = errors.New("postgres: the server has not answered in time, and the connection was given up")
-	// errCommitting keeps the driver from having a commit cancelled. The server would stop waiting for its standby and call the commit done.
+	// errCommitting keeps the driver from having a commit cancelled. The server would stop waiting
+	// for its standby and call the commit done.
 	errCommitting = errors.New("postgres: a commit is not cancelled")
 )
 
 const (
-	// silence is how long the server may owe an answer: then it is more probable that the connection is dead than that a statement
-	// takes so long. What is repeated then has a new connection, and on one that was opened since, and is not older
-	// than fresh, the server may take freshSilence, which is longer than any statement may take.
+	// silence is how long the server may owe an answer: then it is more probable that the
+	// connection is dead than that a statement takes so long. What is repeated then has a new
+	// connection, and on one that was opened since, and is not older than fresh, the server may
+	// take freshSilence, which is longer than any statement may take.
 	silence, freshSilence, fresh = 10 * time.Second, 35 * time.Second, 3 * time.Second
 )
 
-// wire is the network below one connection. It bounds how long the server may be silent, whatever the driver waits for.
+// wire is the network below one connection. It bounds how long the server may be silent, whatever
+// the driver waits for.
 type wire struct {
 	net.Conn
 	line *line
@@ -34,12 +38,12 @@ type wire struct {
 
 // line is what a connection and its wire both know.
 type line struct {
-	bounded    bool      // the server may not be silent for ever
+	bounded    bool      // the server may not stay silent indefinitely
 	opened     time.Time // when it was opened after others were found dead; zero where none was
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	connected  atomic.Bool
 	committing atomic.Bool
-	gone       func() // somebody has waited in vain
+	gone       func() // called when the server did not answer in time
 	wire       atomic.Pointer[wire]
 }
 

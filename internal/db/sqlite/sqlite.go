@@ -18,19 +18,22 @@ import (
 // readers is how many queries may run beside each other and beside a write.
 const readers = 8
 
-// Open opens the database file, making it where there is none. It and the files beside it can be read by their owner only, whatever their mode was.
+// Open opens the database file, making it where there is none. It and the files beside it can be
+// read by their owner only, whatever their mode was.
 func Open(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open database file: %w", err)
 	}
 	_ = f.Close()
-	for _, name := range []string{path, path + "-wal", path + "-shm"} { // SQLite makes the others with the mode of the first
+	// SQLite makes the others with the mode of the first
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
 		if err := tighten(name); err != nil {
 			return nil, err
 		}
 	}
-	// A sweep writes all over its indexes: with the usual 2 MB and 1000 pages most of them would be read and written several times.
+	// A sweep writes all over its indexes: with the usual 2 MB and 1000 pages most of them would be
+	// read and written several times.
 	write, err := pool(path, "BEGIN IMMEDIATE", "_pragma=cache_size(-65536)&_pragma=wal_autocheckpoint(4000)", 1)
 	if err != nil {
 		return nil, err
@@ -74,8 +77,10 @@ func pool(path, begin, extra string, connections int) (*sql.DB, error) {
 
 func dsn(path, extra string) string {
 	u := url.URL{Scheme: "file", Opaque: url.PathEscape(path)}
-	// FULL: a commit survives a loss of power, which a wallet must. The time-out counts for other processes: within this one a write waits for the pool.
-	u.RawQuery = extra + "&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)"
+	// FULL: a commit survives a loss of power, which a wallet must. The time-out counts for other
+	// processes: within this one a write waits for the pool.
+	u.RawQuery = extra +
+		"&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)"
 	return u.String()
 }
 
@@ -88,7 +93,8 @@ func trouble(err error) db.Trouble {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return db.Conflict
 	// The disk is full or fails, or the file may only be read: what failed was rolled back.
-	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL:
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN,
+		sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL:
 		return db.Refused
 	}
 	return db.NoTrouble

@@ -32,7 +32,7 @@ func run(t *testing.T, d *db.DB, query string, args ...any) error {
 	})
 }
 
-func TestTheFilesAreTheirOwnersOnly(t *testing.T) {
+func TestFilesAreReadableByOwnerOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	files := []string{path, path + "-wal", path + "-shm"}
 	check := func(when string) {
@@ -54,15 +54,16 @@ func TestTheFilesAreTheirOwnersOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	second := open(t, path) // while the first one has them open, as a verb does beside the server
+	second := open(t, path) // while the first one has them open, as a command does beside the server
 	if err := run(t, second, `INSERT INTO a VALUES (1)`); err != nil {
 		t.Fatal(err)
 	}
 	check("tightened")
 }
 
-// A full disk refuses writes and nothing else, is known as such, and is over as soon as there is space again.
-func TestAFullDiskIsUnavailableUntilThereIsSpace(t *testing.T) {
+// A full disk refuses writes and nothing else, is known as such, and is over as soon as there is
+// space again.
+func TestFullDiskIsUnavailableUntilThereIsSpace(t *testing.T) {
 	d := open(t, filepath.Join(t.TempDir(), "a.db"))
 	if err := run(t, d, `CREATE TABLE a (text TEXT NOT NULL)`); err != nil {
 		t.Fatal(err)
@@ -88,8 +89,9 @@ func TestAFullDiskIsUnavailableUntilThereIsSpace(t *testing.T) {
 	}
 }
 
-// A write that another process holds up for too long, and a database that may only be read, are no faults of the statement.
-func TestWhatTheFileRefusesIsUnavailable(t *testing.T) {
+// A write that another process holds up for too long, and a database that may only be read, are no
+// faults of the statement.
+func TestUnwritableFileIsUnavailable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	d := open(t, path)
 	if err := run(t, d, `CREATE TABLE a (n BIGINT PRIMARY KEY)`); err != nil {

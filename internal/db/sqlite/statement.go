@@ -8,11 +8,12 @@ import (
 	"strings"
 )
 
-// keptStatements is how many statements a connection keeps prepared: more than the rooms have texts, but for lists of
-// values of every length.
+// keptStatements is how many statements a connection keeps prepared: more than there are texts,
+// except for lists of values of every length.
 const keptStatements = 300
 
-// connector opens connections that keep their statements: to parse and plan a short one takes SQLite longer than to run it.
+// connector opens connections that keep their statements: to parse and plan a short one takes
+// SQLite longer than to run it.
 type connector struct {
 	driver.Connector
 	begin string // what begins a transaction that may write
@@ -43,7 +44,7 @@ type capabilities interface {
 	driver.Validator
 }
 
-// conn is one connection. database/sql sees to it that nobody else uses it meanwhile.
+// conn is one connection. database/sql ensures exclusive use.
 type conn struct {
 	capabilities
 	begin string
@@ -54,11 +55,11 @@ type conn struct {
 // statement is a prepared one. A changed schema makes SQLite prepare it again by itself.
 type statement struct {
 	driver.Stmt
-	busy bool  // somebody reads its rows
+	busy bool  // its rows are being read
 	last int64 // call that used it
 }
 
-// take returns a statement of that text that nobody uses.
+// take returns an unused statement of that text.
 func (c *conn) take(ctx context.Context, text string) (*statement, error) {
 	c.calls++
 	if s := c.kept[text]; s != nil && !s.busy {
@@ -76,9 +77,10 @@ func (c *conn) take(ctx context.Context, text string) (*statement, error) {
 	return s, nil
 }
 
-// unnumbered writes ? for each of $1, $2, $3, … where they stand in this order, each once, as in the rows of an INSERT. It
-// means the same, but SQLite need not look each of them up by name among all, which for hundreds of them
-// takes longer than to insert the rows. Any other text is left as it is.
+// unnumbered writes ? for each of $1, $2, $3, … where they stand in this order, each once, as in
+// the rows of an INSERT. It means the same, but SQLite need not find each of them by name among
+// all, which for hundreds of them takes longer than to insert the rows. Any other text is left as
+// it is.
 func unnumbered(text string) string {
 	out := make([]byte, 0, len(text))
 	next := 1
@@ -91,7 +93,8 @@ func unnumbered(text string) string {
 			}
 			out = append(out, text[i:i+n+2]...)
 			i += n + 2
-		case c == '-' && strings.HasPrefix(text[i:], "--"), c == '/' && strings.HasPrefix(text[i:], "/*"), c == '?', c == '[', c == ':', c == '@':
+		case c == '-' && strings.HasPrefix(text[i:], "--"), c == '/' && strings.HasPrefix(text[i:], "/*"), c == '?',
+			c == '[', c == ':', c == '@':
 			return text
 		case c == '$':
 			end := i + 1
@@ -120,7 +123,7 @@ func (c *conn) give(text string, s *statement) error {
 	return s.Close()
 }
 
-// forget makes room by the statement that was not used for longest, and tells whether it could.
+// forget closes the statement that was unused for longest, and reports whether it could.
 func (c *conn) forget() bool {
 	oldest := ""
 	for text, s := range c.kept {
@@ -159,7 +162,7 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 	return &rows{found, c, text, s}, nil
 }
 
-// BeginTx begins a transaction with a kept statement. One that only reads waits for nobody.
+// BeginTx begins a transaction with a kept statement. A read-only one never waits.
 func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	text := c.begin
 	if o.ReadOnly {
@@ -172,7 +175,8 @@ func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, erro
 	return tx{c}, nil
 }
 
-// end ends the transaction, whatever became of the context that it began with: database/sql has looked at that.
+// end ends the transaction, even if the context that it began with has ended, which database/sql
+// checks.
 func (c *conn) end(text string) error {
 	_, err := c.ExecContext(context.Background(), text, nil)
 	return err

@@ -56,7 +56,7 @@ func kept(t *testing.T, p *sql.DB) (c *conn) {
 	return c
 }
 
-func TestAStatementIsPreparedOnceAndSeesWhatIsThere(t *testing.T) {
+func TestStatementIsPreparedOnceAndSeesChanges(t *testing.T) {
 	p := one(t)
 	const q = `SELECT COUNT(*) FROM a WHERE n >= $1`
 	for i, want := range []int64{3, 2, 1, 0} {
@@ -80,7 +80,7 @@ func TestAStatementIsPreparedOnceAndSeesWhatIsThere(t *testing.T) {
 	do(t, p, `INSERT INTO a (n) VALUES ($1)`, 7)
 }
 
-func TestAStatementWhoseRowsAreOpenIsNotTakenTwice(t *testing.T) {
+func TestStatementWithOpenRowsIsNotReused(t *testing.T) {
 	p := one(t)
 	tx, err := p.BeginTx(t.Context(), nil)
 	if err != nil {
@@ -111,7 +111,7 @@ func TestAStatementWhoseRowsAreOpenIsNotTakenTwice(t *testing.T) {
 	}
 }
 
-func TestNoMoreStatementsAreKeptThanMay(t *testing.T) {
+func TestPreparedStatementsAreLimited(t *testing.T) {
 	p := one(t)
 	const often = `SELECT COUNT(*) FROM a`
 	for i := range 2 * keptStatements {
@@ -123,7 +123,7 @@ func TestNoMoreStatementsAreKeptThanMay(t *testing.T) {
 	}
 }
 
-func TestNoTransactionStaysBehind(t *testing.T) {
+func TestTransactionsNeverLeak(t *testing.T) {
 	p := one(t)
 	ended, end := context.WithCancel(t.Context())
 	tx, err := p.BeginTx(ended, nil)
@@ -141,7 +141,8 @@ func TestNoTransactionStaysBehind(t *testing.T) {
 	if n := number(t, p, `SELECT COUNT(*) FROM a`); n != 3 {
 		t.Errorf("%d rows", n)
 	}
-	// A commit that fails, as for a foreign key that is looked at then, ends the transaction all the same.
+	// A commit that fails, as for a foreign key that is checked then, ends the transaction all
+	// the same.
 	do(t, p, `CREATE TABLE b (k BIGINT PRIMARY KEY)`)
 	do(t, p, `CREATE TABLE c (k BIGINT REFERENCES b (k) DEFERRABLE INITIALLY DEFERRED)`)
 	if tx, err = p.BeginTx(t.Context(), nil); err != nil {
@@ -162,7 +163,7 @@ func TestNoTransactionStaysBehind(t *testing.T) {
 	}
 }
 
-func TestOnlyPlainNumberingIsRewritten(t *testing.T) {
+func TestUnnumberedRewritesOnlyPlainNumbering(t *testing.T) {
 	for text, want := range map[string]string{
 		`INSERT INTO a VALUES ($1, $2), ($3, $4)`: `INSERT INTO a VALUES (?, ?), (?, ?)`,
 		`SELECT '$9' || "$8" || $1 || 'it''s $7'`: `SELECT '$9' || "$8" || ? || 'it''s $7'`,

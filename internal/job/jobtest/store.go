@@ -14,7 +14,8 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 )
 
-// Stolen returns the handler as a run has it whose job another replica takes right when it begins: all that h does is too late.
+// Stolen returns the handler of a run whose job another replica claims right when it begins, so
+// that everything h does is too late.
 func Stolen(d *db.DB, h job.Handler) job.Handler {
 	return func(ctx context.Context, subject id.ID) (job.Outcome, error) {
 		err := d.InTx(context.Background(), func(ctx context.Context, tx *db.Tx) error {
@@ -28,12 +29,13 @@ func Stolen(d *db.DB, h job.Handler) job.Handler {
 	}
 }
 
-// Lose runs what is due by the clock with those handlers, each run losing its job when it begins, and takes the leases away
-// afterwards: the jobs are as if nobody had begun them.
+// Lose runs what is due with those handlers. Each run loses its job when it begins. Lose then
+// removes the leases, so that the jobs are as before.
 func Lose(t testing.TB, d *db.DB, c clock.Clock, handlers map[job.Kind]job.Handler) {
 	t.Helper()
 	n := job.NewRunner(job.Config{
-		DB: d, Queue: job.NewQueue(id.NewMaker(c, rand.Reader)), Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 1,
+		DB: d, Queue: job.NewQueue(id.NewMaker(c, rand.Reader)), Clock: c, Real: db.Time,
+		Log: slog.New(slog.DiscardHandler), Workers: 1,
 	})
 	runs := atomic.Int64{}
 	for kind, h := range handlers {

@@ -22,29 +22,31 @@ import (
 )
 
 const (
-	// Timeout is how long a request may take as a whole, from the name to the end of what is read of the answer.
+	// Timeout limits a request as a whole, from resolving the name to the end of what is read of
+	// the response.
 	Timeout = 15 * time.Second
-	// MaxResponse is how many characters of an answer are kept.
+	// MaxResponse is how many characters of a response are stored.
 	MaxResponse = 500
-	// maxRead is how many bytes of an answer are read; a connection with more to come is not used again.
+	// maxRead is how many bytes of a response are read. A connection with more to read is not used
+	// again.
 	maxRead = 4 << 10
-	// maxHeader bounds the headers of an answer, in bytes.
+	// maxHeader limits the headers of a response, in bytes.
 	maxHeader = 16 << 10
-	// MaxURL is the longest URL, in bytes.
+	// MaxURL is the maximum length of a URL in bytes.
 	MaxURL = 2000
 )
 
-// Config is what a Client may do. The zero value is the strictest.
+// Config configures a Client. The zero value is the strictest.
 type Config struct {
 	// Allow are networks that may be connected to although they are not public.
 	Allow []netip.Prefix
-	// AllowHTTP lets requests go out without TLS.
+	// AllowHTTP allows requests without TLS.
 	AllowHTTP bool
-	// Resolver finds the addresses of names; nil for the machine's.
+	// Resolver resolves names. The default is the machine's.
 	Resolver *net.Resolver
-	// Roots are who may vouch for a host; nil for those whom the machine trusts.
+	// Roots are the trusted certificate authorities. The default is the machine's.
 	Roots *x509.CertPool
-	// Timeout is for a whole request; 0 for the constant of that name.
+	// Timeout limits a whole request. The default is the constant Timeout.
 	Timeout time.Duration
 }
 
@@ -64,65 +66,70 @@ func New(c Config) *Client {
 	if out.timeout == 0 {
 		out.timeout = Timeout
 	}
-	dialer := &net.Dialer{Timeout: out.timeout, Resolver: c.Resolver, Control: func(_, address string, _ syscall.RawConn) error {
-		a, err := netip.ParseAddrPort(address) // what is connected to in fact, whatever the name said before
-		if err != nil || !out.may(a.Addr()) {
+	control := func(_, address string, _ syscall.RawConn) error {
+		a, err := netip.ParseAddrPort(address) // the actual address, whatever the name resolved to before
+		if err != nil || !out.allowed(a.Addr()) {
 			return errNotPublic
 		}
 		return nil
-	}}
+	}
+	dialer := &net.Dialer{Timeout: out.timeout, Resolver: c.Resolver, Control: control}
 	out.client = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy: nil, DialContext: dialer.DialContext, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
-			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots}, TLSHandshakeTimeout: out.timeout,
-			ResponseHeaderTimeout: out.timeout, MaxIdleConns: 32, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second,
+			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.Roots},
+			TLSHandshakeTimeout:   out.timeout,
+			ResponseHeaderTimeout: out.timeout, MaxIdleConns: 32, MaxIdleConnsPerHost: 1,
+			IdleConnTimeout: 30 * time.Second,
 		},
 	}
 	return out
 }
 
-// Check returns what is wrong with an address that a tenant gives, as the end of a sentence that begins with it; "" for a good one. That a
-// name resolves to public addresses is seen only when it is used.
+// Check returns what is wrong with a tenant's URL, as the end of a sentence that begins with its
+// name, or "". Whether a name resolves to public addresses is only checked when it is used.
 func (c *Client) Check(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || len(address) > MaxURL || strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= utf8.RuneSelf || !unicode.IsPrint(r) }) {
-		return "is not a URL of at most " + strconv.Itoa(MaxURL) + " ASCII characters."
+	special := func(r rune) bool { return r <= ' ' || r >= utf8.RuneSelf || !unicode.IsPrint(r) }
+	if err != nil || len(address) > MaxURL || strings.ContainsFunc(address, special) {
+		return "must be a URL of at most " + strconv.Itoa(MaxURL) + " ASCII characters."
 	}
 	port, portErr := strconv.ParseUint(u.Port(), 10, 16)
 	switch {
 	case u.Scheme == "http" && !c.http:
-		return "must begin with https://: what is sent is the account's alone."
+		return "must begin with https://, because events are confidential."
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "must begin with https://."
 	case u.Hostname() == "" || u.Opaque != "":
-		return "names no host."
+		return "must contain a host."
 	case u.User != nil:
-		return "must not have a name or a password in it; every request is signed."
+		return "must not contain a username or password; every request is signed."
 	case u.Fragment != "" || strings.Contains(address, "#"):
-		return "must not have a fragment (#…): it would not be sent."
+		return "must not contain a fragment (#…), which would not be sent."
 	case u.Port() != "" && (portErr != nil || port == 0):
-		return "has a port that there is not."
+		return "must contain a port from 1 to 65535."
 	}
-	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !c.may(a) {
-		return "is not on a public address; nothing is sent to private networks."
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !c.allowed(a) {
+		return "must be on a public address; nothing is sent to private networks."
 	}
 	return ""
 }
 
-// Response is what came of a request.
+// Response is the result of a request.
 type Response struct {
-	// Status is that of the answer, 0 where there was none.
+	// Status is the HTTP status, 0 if there was no response.
 	Status int
-	// Body is the beginning of the answer, at most MaxResponse characters without any that cannot be printed.
+	// Body is the beginning of the response: at most MaxResponse printable characters.
 	Body string
-	// RetryAfter is how long the address wants no requests, where it answered 429 or 503 with that header; else 0.
+	// RetryAfter is how long the endpoint wants no requests, from the header of a 429 or 503; else
+	// 0.
 	RetryAfter time.Duration
-	// Problem is why there was no answer, as a sentence for the tenant; "" where there was one.
+	// Problem is why there was no response, as a sentence for the tenant; "" if there was one.
 	Problem string
 }
 
-// Post sends the body as JSON. It never fails otherwise than in its Response.
+// Post sends the body as JSON. It reports failures in its Response.
 func (c *Client) Post(ctx context.Context, address string, header map[string]string, body []byte) Response {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -130,7 +137,7 @@ func (c *Client) Post(ctx context.Context, address string, header map[string]str
 	if err != nil {
 		return Response{Problem: "The URL cannot be used."}
 	}
-	if r.URL.Scheme != "https" && !c.http { // the operator may have changed their mind
+	if r.URL.Scheme != "https" && !c.http { // the operator may have changed the setting
 		return Response{Problem: "The URL must begin with https://."}
 	}
 	r.Header.Set("Content-Type", "application/json")
@@ -143,7 +150,7 @@ func (c *Client) Post(ctx context.Context, address string, header map[string]str
 		return Response{Problem: c.problem(ctx, err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
-	read, _ := io.ReadAll(io.LimitReader(resp.Body, maxRead)) // the status has come, and is the answer
+	read, _ := io.ReadAll(io.LimitReader(resp.Body, maxRead)) // the status was received, and is the result
 	out := Response{Status: resp.StatusCode, Body: plain(read)}
 	if out.Status == http.StatusTooManyRequests || out.Status == http.StatusServiceUnavailable {
 		out.RetryAfter = retryAfter(resp.Header, time.Now())
@@ -151,33 +158,34 @@ func (c *Client) Post(ctx context.Context, address string, header map[string]str
 	return out
 }
 
-// problem says what went wrong without an address in it.
+// problem describes an error without an address.
 func (c *Client) problem(ctx context.Context, err error) string {
-	var dns *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	var timeout net.Error
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, isRecord := errors.AsType[tls.RecordHeaderError](err)
+	timeout, isTimeout := errors.AsType[net.Error](err)
 	switch {
-	case errors.Is(err, errNotPublic), errors.As(err, &dns) && dns.IsNotFound: // alike, or a tenant could list the names of a private network
+	case errors.Is(err, errNotPublic), isDNS && dns.IsNotFound:
+		// One message, or a tenant could list the names of a private network.
 		return "The host is unknown, or not on a public address; nothing is sent to private networks."
-	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
+	case ctx.Err() != nil || isTimeout && timeout.Timeout():
 		return "It took longer than " + c.timeout.String() + "."
-	case errors.As(err, &dns):
+	case isDNS:
 		return "The host's name could not be resolved."
-	case errors.As(err, &certificate):
+	case isCertificate:
 		return "The host's certificate is not valid."
-	case errors.As(err, &record):
+	case isRecord:
 		return "The host does not speak TLS."
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "The connection was refused."
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "The host cannot be reached."
 	default:
-		return "The connection broke before there was an answer."
+		return "The connection broke before there was a response."
 	}
 }
 
-// plain is text that may be shown and kept anywhere.
+// plain returns text that may be shown and stored anywhere.
 func plain(b []byte) string {
 	out := make([]rune, 0, MaxResponse)
 	for _, r := range string(b) {
@@ -193,8 +201,8 @@ func plain(b []byte) string {
 	return string(out)
 }
 
-// may tells whether the client may connect to the address.
-func (c *Client) may(a netip.Addr) bool {
+// allowed reports whether the client may connect to the address.
+func (c *Client) allowed(a netip.Addr) bool {
 	for _, p := range c.allow {
 		if p.Contains(a.Unmap()) {
 			return true
@@ -203,7 +211,8 @@ func (c *Client) may(a netip.Addr) bool {
 	return ipaddr.Public(a)
 }
 
-// retryAfter reads seconds or a date, which is compared with the answer's own where that has one: clocks differ. What is no such thing is 0.
+// retryAfter reads seconds, or a date, which is compared with the response's own date if it has
+// one, because clocks differ. It returns 0 for anything else.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
@@ -213,8 +222,8 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if err != nil {
 		return 0
 	}
-	if said, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = said
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
 	}
 	return max(0, at.Sub(now))
 }

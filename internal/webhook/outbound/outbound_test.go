@@ -26,7 +26,7 @@ func counting(t *testing.T, n *atomic.Int64) *httptest.Server {
 	return s
 }
 
-func TestNothingPrivateIsConnectedTo(t *testing.T) {
+func TestPrivateAddressesAreRefused(t *testing.T) {
 	var got atomic.Int64
 	s := counting(t, &got)
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
@@ -43,8 +43,10 @@ func TestNothingPrivateIsConnectedTo(t *testing.T) {
 		}
 		return nil
 	})})
-	for _, host := range []string{"127.0.0.1", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "0.0.0.0", "[::]", "10.0.0.1", "169.254.169.254", "192.168.0.1", "100.64.0.1",
-		"localhost", "loopback.test", "mapped.test", "two.test", "metadata.test", "2130706433", "0x7f000001", "127.1", "0177.0.0.1"} {
+	for _, host := range []string{"127.0.0.1", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
+		"[64:ff9b::7f00:1]", "0.0.0.0", "[::]", "10.0.0.1", "169.254.169.254", "192.168.0.1", "100.64.0.1",
+		"localhost", "loopback.test", "mapped.test", "two.test", "metadata.test", "2130706433", "0x7f000001", "127.1",
+		"0177.0.0.1"} {
 		r := strict.Post(t.Context(), "http://"+host+":"+port, nil, []byte("{}"))
 		if r.Status != 0 || r.Problem == "" {
 			t.Errorf("%s: %+v", host, r)
@@ -55,7 +57,8 @@ func TestNothingPrivateIsConnectedTo(t *testing.T) {
 	}
 	unknown := strict.Post(t.Context(), "http://unknown.test:"+port, nil, nil)
 	for _, host := range []string{"loopback.test", "two.test", "mapped.test"} {
-		if r := strict.Post(t.Context(), "http://"+host+":"+port, nil, nil); !strings.Contains(r.Problem, "public") || r != unknown {
+		if r := strict.Post(t.Context(), "http://"+host+":"+port, nil, nil); !strings.Contains(r.Problem, "public") ||
+			r != unknown {
 			t.Errorf("%s: %+v, and a name that there is not: %+v", host, r, unknown)
 		}
 	}
@@ -64,17 +67,19 @@ func TestNothingPrivateIsConnectedTo(t *testing.T) {
 	}
 }
 
-// A name that is public when it is looked at and private when it is used is judged by the address of the connection.
-func TestRebindingDoesNotHelp(t *testing.T) {
+// A name that is public when it is first resolved and private when it is used is checked by the
+// address of the connection.
+func TestDNSRebindingIsRefused(t *testing.T) {
 	var got, asked atomic.Int64
 	s := counting(t, &got)
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
-	c := outbound.New(outbound.Config{AllowHTTP: true, Timeout: 2 * time.Second, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}, Resolver: resolver(t, func(string) []netip.Addr {
-		if asked.Add(1) <= 2 { // A and AAAA of the first look
-			return addrs("127.0.0.9") // allowed, and nobody listens there
-		}
-		return addrs("127.0.0.1")
-	})})
+	c := outbound.New(outbound.Config{AllowHTTP: true, Timeout: 2 * time.Second,
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}, Resolver: resolver(t, func(string) []netip.Addr {
+			if asked.Add(1) <= 2 { // A and AAAA of the first resolution
+				return addrs("127.0.0.9") // allowed, without a listener
+			}
+			return addrs("127.0.0.1")
+		})})
 	for range 3 {
 		if r := c.Post(t.Context(), "http://rebinds.test:"+port, nil, nil); r.Status != 0 {
 			t.Errorf("%+v", r)
@@ -85,11 +90,12 @@ func TestRebindingDoesNotHelp(t *testing.T) {
 	}
 }
 
-func TestWhatIsOpenedIsReached(t *testing.T) {
+func TestAllowedNetworksAreReached(t *testing.T) {
 	var got atomic.Int64
 	s := counting(t, &got)
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
-	c := outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback, Resolver: resolver(t, func(string) []netip.Addr { return addrs("127.0.0.1") })})
+	c := outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback,
+		Resolver: resolver(t, func(string) []netip.Addr { return addrs("127.0.0.1") })})
 	for _, host := range []string{"127.0.0.1", "[::ffff:127.0.0.1]", "a.test"} {
 		if r := c.Post(t.Context(), "http://"+host+":"+port, nil, nil); r.Status != 200 || r.Problem != "" {
 			t.Errorf("%s: %+v", host, r)
@@ -97,22 +103,25 @@ func TestWhatIsOpenedIsReached(t *testing.T) {
 	}
 }
 
-func TestNoRedirectIsFollowedAndNoProxyUsed(t *testing.T) {
+func TestRedirectsAndProxiesAreIgnored(t *testing.T) {
 	var elsewhere atomic.Int64
 	other := counting(t, &elsewhere)
 	t.Setenv("HTTP_PROXY", other.URL)
 	t.Setenv("http_proxy", other.URL)
 	t.Setenv("NO_PROXY", "")
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.Header.Get("Webhook-Id") != "evt_1" || r.Header.Get("Content-Type") != "application/json" {
+		if r.Method != http.MethodPost || r.Header.Get("Webhook-Id") != "evt_1" ||
+			r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s %v", r.Method, r.Header)
 		}
 		http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
 	}))
 	t.Cleanup(s.Close)
-	c := outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback, Resolver: resolver(t, func(string) []netip.Addr { return addrs("127.0.0.1") })})
+	c := outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback,
+		Resolver: resolver(t, func(string) []netip.Addr { return addrs("127.0.0.1") })})
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
-	if r := c.Post(t.Context(), "http://a.test:"+port, map[string]string{"webhook-id": "evt_1"}, []byte("{}")); r.Status != 307 {
+	if r := c.Post(t.Context(), "http://a.test:"+port, map[string]string{"webhook-id": "evt_1"},
+		[]byte("{}")); r.Status != 307 {
 		t.Errorf("%+v", r)
 	}
 	if elsewhere.Load() != 0 {
@@ -120,24 +129,27 @@ func TestNoRedirectIsFollowedAndNoProxyUsed(t *testing.T) {
 	}
 }
 
-func TestOnlyAValidCertificateWillDo(t *testing.T) {
+func TestInvalidCertificateIsRefused(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
 	s.Config.ErrorLog = nil
 	t.Cleanup(s.Close)
 	pool := x509.NewCertPool()
 	pool.AddCert(s.Certificate())
-	if r := outbound.New(outbound.Config{Allow: loopback, Roots: pool}).Post(t.Context(), s.URL, nil, nil); r.Status != 200 {
+	if r := outbound.New(outbound.Config{Allow: loopback, Roots: pool}).Post(t.Context(), s.URL, nil,
+		nil); r.Status != 200 {
 		t.Errorf("%+v", r)
 	}
-	if r := outbound.New(outbound.Config{Allow: loopback}).Post(t.Context(), s.URL, nil, nil); !strings.Contains(r.Problem, "certificate") {
+	if r := outbound.New(outbound.Config{Allow: loopback}).Post(t.Context(), s.URL, nil,
+		nil); !strings.Contains(r.Problem, "certificate") {
 		t.Errorf("%+v", r)
 	}
-	if r := outbound.New(outbound.Config{Allow: loopback}).Post(t.Context(), strings.Replace(s.URL, "https", "http", 1), nil, nil); r.Status != 0 {
+	if r := outbound.New(outbound.Config{Allow: loopback}).Post(t.Context(),
+		strings.Replace(s.URL, "https", "http", 1), nil, nil); r.Status != 0 {
 		t.Errorf("%+v", r)
 	}
 }
 
-func TestNobodyKeepsItBusy(t *testing.T) {
+func TestSlowReceiversTimeOut(t *testing.T) {
 	end := make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("/hangs", func(http.ResponseWriter, *http.Request) { <-end })
@@ -153,16 +165,21 @@ func TestNobodyKeepsItBusy(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	mux.HandleFunc("/headers", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) })
+	mux.HandleFunc("/headers", func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.Header().Set("X", strings.Repeat("x", 1<<20))
+	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	t.Cleanup(func() { close(end) })
 	c := outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback, Timeout: 300 * time.Millisecond})
-	if r := c.Post(t.Context(), s.URL+"/hangs", nil, nil); r.Status != 0 || !strings.Contains(r.Problem, "longer than 300ms") {
+	if r := c.Post(t.Context(), s.URL+"/hangs", nil, nil); r.Status != 0 ||
+		!strings.Contains(r.Problem, "longer than 300ms") {
 		t.Errorf("%+v", r)
 	}
 	r := c.Post(t.Context(), s.URL+"/endless", nil, nil)
-	if r.Status != 200 || len([]rune(r.Body)) != outbound.MaxResponse || strings.ContainsAny(r.Body, "\x00\x1b\n") || !strings.HasPrefix(r.Body, "é[31m é") {
+	if r.Status != 200 || len([]rune(r.Body)) != outbound.MaxResponse || strings.ContainsAny(r.Body, "\x00\x1b\n") ||
+		!strings.HasPrefix(r.Body, "é[31m é") {
 		t.Errorf("%+v", r)
 	}
 	if r := c.Post(t.Context(), s.URL+"/drips", nil, nil); r.Status != 200 || r.Body != "drop" {
@@ -184,14 +201,20 @@ func TestNobodyKeepsItBusy(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	strict, open := outbound.New(outbound.Config{}), outbound.New(outbound.Config{AllowHTTP: true, Allow: loopback})
-	for _, good := range []string{"https://example.com", "https://example.com:8443/a?b=c", "https://[2606:4700::1111]/", "https://1.1.1.1", "HTTPS://example.com"} {
+	for _, good := range []string{"https://example.com", "https://example.com:8443/a?b=c",
+		"https://[2606:4700::1111]/", "https://1.1.1.1", "HTTPS://example.com"} {
 		if wrong := strict.Check(good); wrong != "" {
 			t.Errorf("%s: %s", good, wrong)
 		}
 	}
-	for _, bad := range []string{"", "x", "http://example.com", "ftp://example.com", "https://", "https:///a", "https://u:p@example.com", "https://u@example.com", "https://example.com#x", "https://example.com#", "https://example.com:0",
-		"https://example.com:70000", "https://127.0.0.1", "https://[::1]", "https://10.0.0.1:443", "https://169.254.169.254/latest", "https://[::ffff:10.0.0.1]", "https://exa mple.com", "https://example.com/\n",
-		"https://exämple.com", "https:example.com", "//example.com", "https://example.com/" + strings.Repeat("a", outbound.MaxURL)} {
+	for _, bad := range []string{"", "x", "http://example.com", "ftp://example.com", "https://", "https:///a",
+		"https://u:p@example.com", "https://u@example.com", "https://example.com#x", "https://example.com#",
+		"https://example.com:0",
+		"https://example.com:70000", "https://127.0.0.1", "https://[::1]", "https://10.0.0.1:443",
+		"https://169.254.169.254/latest", "https://[::ffff:10.0.0.1]", "https://exa mple.com",
+		"https://example.com/\n",
+		"https://exämple.com", "https:example.com", "//example.com",
+		"https://example.com/" + strings.Repeat("a", outbound.MaxURL)} {
 		if strict.Check(bad) == "" {
 			t.Errorf("%q is good", bad)
 		}
@@ -278,7 +301,7 @@ func replyTo(q []byte, answer func(string) []netip.Addr) ([]byte, error) {
 	return append(out, records...), nil
 }
 
-func TestRetryAfterIsReadAsSecondsAndAsADate(t *testing.T) {
+func TestRetryAfterAcceptsSecondsAndDates(t *testing.T) {
 	now := time.Now()
 	date := func(d time.Duration) string { return now.Add(d).UTC().Format(http.TimeFormat) }
 	for _, k := range []struct {
@@ -286,7 +309,8 @@ func TestRetryAfterIsReadAsSecondsAndAsADate(t *testing.T) {
 		header, answered string
 		want             time.Duration
 	}{
-		{429, "3600", "", time.Hour}, {503, "7", "", 7 * time.Second}, {500, "3600", "", 0}, {200, "3600", "", 0}, {429, "", "", 0},
+		{429, "3600", "", time.Hour}, {503, "7", "", 7 * time.Second}, {500, "3600", "", 0}, {200, "3600", "", 0},
+		{429, "", "", 0},
 		{429, "-5", "", 0}, {429, "soon", "", 0}, {429, "99999999999999", "", 0}, {429, "1.5", "", 0},
 		{429, date(2 * time.Hour), date(0), 2 * time.Hour}, {503, date(-time.Hour), date(0), 0},
 		{429, date(2 * time.Hour), date(time.Hour), time.Hour}, // its clock is ahead

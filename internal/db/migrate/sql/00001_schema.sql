@@ -113,7 +113,7 @@ CREATE TABLE wallet_hold (
     region      TEXT   NOT NULL,
     gpu_type    TEXT   NOT NULL,
     created_at  BIGINT NOT NULL,
-    settled_at  BIGINT                         -- NULL while the money is set aside
+    settled_at  BIGINT                         -- NULL while the money is held
 );
 
 CREATE TABLE wallet_charge (
@@ -160,7 +160,7 @@ CREATE TABLE job (
     generation  BIGINT NOT NULL,               -- raised by every Enqueue, so that a run which began before it does not count for it
     attempt     BIGINT NOT NULL,               -- raised by every claim; completing needs the same
     failures    BIGINT NOT NULL,               -- in a row
-    lease_until BIGINT NOT NULL,               -- microseconds of real time; 0 while nobody has it
+    lease_until BIGINT NOT NULL,               -- microseconds of real time; 0 while it is not leased
     last_error  TEXT   NOT NULL,
     owner       TEXT   NOT NULL DEFAULT '',
     UNIQUE (kind, subject)
@@ -306,7 +306,7 @@ CREATE TABLE deployment (
     name                   TEXT   NOT NULL,
     status                 TEXT   NOT NULL,
     cause                  TEXT   NOT NULL,    -- of the last change of status
-    reason                 TEXT   NOT NULL,    -- the same in words, for people
+    reason                 TEXT   NOT NULL,    -- the same as text
     provider               TEXT   NOT NULL,
     region                 TEXT   NOT NULL,
     offer_id               TEXT   NOT NULL,
@@ -431,7 +431,7 @@ CREATE INDEX invitation_account ON invitation (account_id, id);
 
 CREATE TABLE audit (
     id         TEXT   PRIMARY KEY,
-    account_id TEXT   NOT NULL,                -- '' = no account's: a sign-in with an address that nobody has
+    account_id TEXT   NOT NULL,                -- '' = no account's: a sign-in with an unknown address
     actor_kind TEXT   NOT NULL,                -- users, key, operator, system
     actor_id   TEXT   NOT NULL,
     actor_name TEXT   NOT NULL,                -- as it was then
@@ -572,7 +572,7 @@ CREATE TABLE webhook (
     description   TEXT   NOT NULL,
     types         TEXT   NOT NULL,             -- JSON list; [] for all
     state         TEXT   NOT NULL,             -- enabled, disabled, paused
-    reason        TEXT   NOT NULL,             -- why it is not enabled, where nobody asked for that
+    reason        TEXT,                        -- why it is not enabled, unless its tenant disabled it
     secret        TEXT   NOT NULL,             -- sealed
     old_secret    TEXT   NOT NULL DEFAULT '',  -- sealed; the one before
     old_until     BIGINT,                      -- until when that one signs, too
@@ -610,9 +610,9 @@ CREATE TABLE webhook_attempt (
     delivery_id TEXT   NOT NULL,
     number      BIGINT NOT NULL,               -- from 1
     at          BIGINT NOT NULL,
-    status      BIGINT NOT NULL,               -- of the answer; 0 for none
+    status      BIGINT,                        -- of the response; NULL for none
     duration_ms BIGINT NOT NULL,
-    problem     TEXT   NOT NULL,
+    problem     TEXT,
     response    TEXT   NOT NULL,
     PRIMARY KEY (delivery_id, number)
 );

@@ -18,32 +18,37 @@ import (
 	"github.com/billetcloud/billet/internal/webhook/outbound"
 )
 
-// Two accounts, and then four, have ten endpoints each that take two seconds for everything, or two that take nearly one, and then say 200. Another has 100 events, one by one and
-// then 300 at once, for one that takes 10 ms: each arrives after at most twice the time that it takes alone, and in order. The time
-// is simulated; SQLite takes none of it.
-func TestSlowReceiversHoldUpNobodyElse(t *testing.T) {
+// Two accounts, and then four, have ten endpoints each that take two seconds for everything, or two
+// that take nearly one, and then say 200. Another has 100 events, one by one and then 300 at once,
+// for one that takes 10 ms: each arrives after at most twice the time that it takes alone, and in
+// order. The time is simulated; SQLite takes none of it.
+func TestSlowReceiversDoNotDelayOthers(t *testing.T) {
 	const single, burst, each = 100, 300, 10 * time.Millisecond
 	alone := beside(t, 0, 0, single, burst, each)
 	for _, c := range []struct {
-		slow  int
-		by    time.Duration
-		moved time.Duration // by how much each may be late: workers that come and go are looked for a few times in a tenth of a second
+		slow int
+		by   time.Duration
+		// by how much each may be late: free workers are polled every few hundredths of a second
+		moved time.Duration
 	}{{2, 2 * time.Second, 0}, {4, 2 * time.Second, 0}, {2, 900 * time.Millisecond, 50 * time.Millisecond}} {
 		took := beside(t, c.slow, c.by, single, burst, each)
 		t.Logf("one by one %s and at once %s; alone %s and %s", took[0], took[1], alone[0], alone[1])
 		if took[0] > 2*alone[0]+single*c.moved || took[1] > 2*alone[1] {
-			t.Errorf("beside %d accounts with answers after %s events took %s one by one and %s at once; alone %s and %s", c.slow, c.by, took[0], took[1], alone[0], alone[1])
+			t.Errorf("beside %d accounts with answers after %s events took %s one by one and %s at once; alone %s "+
+				"and %s", c.slow, c.by, took[0], took[1], alone[0], alone[1])
 		}
 	}
 }
 
-// beside returns how long the events of one account waited and took beside so many accounts with slow receivers: one by one, in all, and at once.
+// beside returns how long the events of one account waited and took beside so many accounts with
+// slow receivers: one by one, in all, and at once.
 func beside(t *testing.T, slow int, by time.Duration, single, burst int, each time.Duration) (took [2]time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clock.NewSimulated(0)
 		w := newWorld(t, dbtest.SQLite(t, clock.System{}), c)
 		got := make(chan string, burst)
-		w.replica = w.newReplica(func(ctx context.Context, url string, header map[string]string, _ []byte) outbound.Response {
+		w.replica = w.newReplica(func(ctx context.Context, url string, header map[string]string,
+			_ []byte) outbound.Response {
 			if strings.Contains(url, "slow") {
 				_ = clock.System{}.SleepUntil(ctx, time.Now().Add(by))
 				return outbound.Response{Status: 200}
@@ -93,17 +98,18 @@ func beside(t *testing.T, slow int, by time.Duration, single, burst int, each ti
 	return took
 }
 
-// What an address says of when it wants requests again is kept to, for all that goes there and within bounds.
-func TestRetryAfterIsKeptTo(t *testing.T) {
+// What an address says of when it wants requests again is kept to, for all that goes there and
+// within bounds.
+func TestRetryAfterIsRespected(t *testing.T) {
 	for name, c := range map[string]struct {
 		status    int
 		rest, not time.Duration // what is said, and for how long nothing comes
 	}{
-		"longer than our own wait":         {429, time.Hour, time.Hour},
-		"of a server that is being mended": {503, 10 * time.Minute, 10 * time.Minute},
-		"shorter than our own wait":        {429, time.Second, 5 * time.Second},
-		"said with nothing":                {429, 0, 5 * time.Second},
-		"longer than is believed":          {429, 40 * 24 * time.Hour, 12 * time.Hour},
+		"longer than our own wait":   {429, time.Hour, time.Hour},
+		"of a server in maintenance": {503, 10 * time.Minute, 10 * time.Minute},
+		"shorter than our own wait":  {429, time.Second, 5 * time.Second},
+		"said with nothing":          {429, 0, 5 * time.Second},
+		"longer than is believed":    {429, 40 * 24 * time.Hour, 12 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			engines(t, func(t *testing.T, w *world) {
@@ -149,7 +155,7 @@ func (w *world) now(ask func(ctx context.Context, tx *db.Tx) (webhook.Delivery, 
 }
 
 // A tenant who wants something sent now need not wait for what the address once said.
-func TestATenantEndsTheRest(t *testing.T) {
+func TestTenantEndsTheRest(t *testing.T) {
 	for name, act := range map[string]func(w *world, hook id.ID, d webhook.Delivery){
 		"by a replay": func(w *world, hook id.ID, d webhook.Delivery) {
 			w.now(func(ctx context.Context, tx *db.Tx) (webhook.Delivery, error) {
