@@ -46,17 +46,9 @@ type checked struct{ verdict, what, detail string }
 func readTable(t *testing.T, out string) (rows []checked) {
 	t.Helper()
 	lines := strings.Split(strings.TrimRight(out, "\n"), "\n")
-	what, took, detail := strings.Index(
-		lines[0],
-		"WHAT",
-	), strings.Index(
-		lines[0],
-		"TOOK",
-	), strings.Index(
-		lines[0],
-		"DETAIL",
-	)
-	if !strings.HasPrefix(lines[0], "VERDICT") || what < 0 || took < what || detail < took {
+	what, took := strings.Index(lines[0], "CHECK"), strings.Index(lines[0], "DURATION")
+	detail := strings.Index(lines[0], "DETAIL")
+	if !strings.HasPrefix(lines[0], "RESULT") || what < 0 || took < what || detail < took {
 		t.Fatalf("no table:\n%s", out)
 	}
 	for _, l := range lines[1:] {
@@ -109,7 +101,7 @@ func TestProviderCheck_Differences(t *testing.T) {
 	}{
 		"a page instead of an answer": {
 			func() { cloud.InjectFault(providertest.Fault{Kind: providertest.HTMLPage, Times: 3}) }, cloud.ClearFaults,
-			checked{"failed", "offers can be listed", "a page instead of an answer"}, "machines can be listed",
+			checked{"failed", "offers can be listed", "an HTML page instead of a response"}, "machines can be listed",
 		},
 		"a key that was taken away": {
 			func() { cloud.Revoke(true) }, func() { cloud.Revoke(false) },
@@ -133,7 +125,7 @@ func TestProviderCheck_Differences(t *testing.T) {
 			well = well || r.verdict == "agrees" && r.what == c.well
 		}
 		if err == nil || err.Error() != "exit status 1" || !found || !well ||
-			!strings.Contains(out, "differ from what the adapter believes") {
+			!strings.Contains(out, "differ from what the adapter expects") {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 		if strings.Contains(out, voltageparktest.Token) {
@@ -157,7 +149,7 @@ func TestProviderCommands(t *testing.T) {
 		}
 		if out := s.RunWith(
 			"not the key", added(cloud.Account(), "--slug", "park", "--markup", "0")...,
-		); !strings.Contains(out, "0.00 %") || strings.Contains(out, "not the key") {
+		); !strings.Contains(out, "0.00%") || strings.Contains(out, "not the key") {
 			t.Errorf("add:\n%s", out)
 		}
 		s.RunWith(voltageparktest.Token+"\n", "provider", "key", "park", "--api-key-stdin")
@@ -187,7 +179,7 @@ func TestProviderCommands(t *testing.T) {
 		}
 
 		// A markup applies from the next start.
-		if out := s.Run("provider", "markup", "park", "--percent", "12.5"); !strings.Contains(out, "12.50 %") {
+		if out := s.Run("provider", "markup", "park", "--percent", "12.5"); !strings.Contains(out, "12.50%") {
 			t.Errorf("markup:\n%s", out)
 		}
 		s.Stop()
