@@ -137,7 +137,7 @@ func TestIssuesOverTheAPI(t *testing.T) {
 	foreign, ghost := at+"/"+ids["unmanaged_machine"], at+"/"+ids["orphaned_machine"]
 	if r := w.refused("CONFLICT", op, "POST", foreign+"/terminate", nil); !strings.Contains(
 		string(r.body),
-		"somebody else",
+		"another system",
 	) {
 		t.Errorf("%s", r.body)
 	}
