@@ -206,6 +206,12 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		return json.Number(strconv.Itoa(1+f.IntN(500)) + ".25")
 	case "dryRun":
 		return f.in(4)
+	case "eraseLocalDisks":
+		return true
+	case "client_id":
+		return "fuzzer"
+	case "grant_type":
+		return "urn:ietf:params:oauth:grant-type:device_code"
 	case "terminationProtection":
 		return f.in(4)
 	}
