@@ -187,12 +187,12 @@ func TestFaultCommandErrors(t *testing.T) {
 	s := servertest.Start(t, "--sim")
 	for want, command := range map[string][]string{
 		"lost-answer, unavailable": {"explode"},
-		"the kinds are":            {},
-		"never strike":             {"slow", "--percent", "0"},
+		"expected one kind":        {},
+		"must be 1 to 100":         {"slow", "--percent", "0"},
 		"takes no percent":         {"scarcity", "--value", "1", "--percent", "5"},
 		"the providers are":        {"slow", "--provider", "unknown"},
 		"is not a duration":        {"slow", "--for", "soon"},
-		"shorter than a second":    {"slow", "--for", "1ms"},
+		"at least one second":      {"slow", "--for", "1ms"},
 		"are no seconds":           {"slow", "--seconds", "a while"},
 	} {
 		if out, err := s.TryRun(append([]string{"sim", "fault", "add"}, command...)...); err == nil ||
