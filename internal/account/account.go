@@ -14,69 +14,70 @@ import (
 	"github.com/billetcloud/billet/internal/secret"
 )
 
-// Account is who owns deployments, keys and a wallet.
+// Account is an organization that owns deployments, keys and a wallet.
 type Account struct {
 	ID        id.ID     `json:"id" doc:"Id of the account, acc_…."`
-	Name      string    `json:"name" doc:"What it is called."`
-	CreatedAt time.Time `json:"createdAt" doc:"When it was made."`
-	// Markup is by how many basis points its prices are above the providers' own; nil where it has the usual ones. It is not for tenants.
+	Name      string    `json:"name" doc:"Name."`
+	CreatedAt time.Time `json:"createdAt" doc:"When it was created."`
+	// Markup is what the account pays above the providers' prices, in basis points; nil for the
+	// default. Tenants do not see it.
 	Markup *int64 `json:"-"`
 }
 
-// MaxMarkup is the greatest markup that an account may have, in basis points.
+// MaxMarkup is the highest markup of an account, in basis points.
 const MaxMarkup = 100_000
 
 // Config is what a Service needs.
 type Config struct {
 	DB  *db.DB
 	IDs *id.Maker
-	// Rand is crypto/rand.Reader outside tests: secrets come from it.
+	// Rand is the source of secrets: crypto/rand.Reader outside tests.
 	Rand  io.Reader
 	Clock clock.Clock
-	// Real is the machine's own time, by which authenticator apps go.
+	// Real returns real time, which authenticator apps use.
 	Real func() time.Time
-	// Secrets seals what must be read again.
+	// Secrets seals the secrets of authenticator apps and known browsers.
 	Secrets *secret.Box
-	// CheapPasswords makes hashing quick and worthless, for tests that are about something else; test/architecture sees to it that
-	// nothing else sets it.
+	// CheapPasswords makes hashing fast and insecure, for tests of something else.
+	// test/architecture ensures that only tests set it.
 	CheapPasswords bool
 }
 
-// Service keeps accounts, people and keys. It is safe for concurrent use.
+// Service keeps accounts, users and keys. It is safe for concurrent use.
 type Service struct {
-	c         Config
+	cfg       Config
 	passwords *passwords
 	throttle  throttle
 
 	remembered remembered
 
 	mu sync.Mutex
-	// Uses since the last flush, by key and by session's token hash.
+	// Uses since the last flush, by key and by token hash of the session.
 	keysUsed     map[id.ID]time.Time
 	sessionsSeen map[string]time.Time
 }
 
 // New returns a Service. It panics when a field is missing.
-func New(c Config) *Service {
-	if c.DB == nil || c.IDs == nil || c.Rand == nil || c.Clock == nil || c.Real == nil || c.Secrets == nil {
+func New(cfg Config) *Service {
+	if cfg.DB == nil || cfg.IDs == nil || cfg.Rand == nil || cfg.Clock == nil || cfg.Real == nil || cfg.Secrets == nil {
 		panic("account: New needs every field of its Config but CheapPasswords")
 	}
 	return &Service{
-		c: c, passwords: newPasswords(c.Rand, c.CheapPasswords), throttle: throttle{c.DB},
+		cfg: cfg, passwords: newPasswords(cfg.Rand, cfg.CheapPasswords), throttle: throttle{cfg.DB},
 		keysUsed: map[id.ID]time.Time{}, sessionsSeen: map[string]time.Time{},
 	}
 }
 
-// Create makes an account. It answers INVALID_REQUEST for a name that apierr.CheckName refuses.
+// Create creates an account. It returns INVALID_REQUEST for a name that apierr.CheckName refuses.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, name string) (Account, error) {
 	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return Account{}, err
 	}
-	a := Account{ID: s.c.IDs.New(id.Account), Name: name, CreatedAt: tx.Now}
-	return a, insertAccount(ctx, tx, a)
+	a := Account{ID: s.cfg.IDs.New(id.Account), Name: name, CreatedAt: tx.Now}
+	return a, accounts.Insert(ctx, tx, a)
 }
 
-// List returns a page of all accounts, newest first, and how many there are. It is for the operator.
+// List returns a page of all accounts, newest first. It is for operators.
 func (s *Service) List(ctx context.Context, r db.Reader, p db.Page) ([]Account, db.Listed, error) {
 	return listAccounts(ctx, r, p)
 }
@@ -90,30 +91,31 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account id.ID) (Account,
 	return a, err
 }
 
-// SetMarkup gives an account a markup of its own, in basis points from 0 to MaxMarkup, or with nil the usual ones. What runs keeps the price that was
-// agreed for it. It answers INVALID_REQUEST or NOT_FOUND.
+// SetMarkup gives an account its own markup, from 0 to MaxMarkup basis points, or the default one
+// for nil. Running deployments keep their price. It returns INVALID_REQUEST or NOT_FOUND.
 func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, account id.ID, basisPoints *int64) (Account, error) {
 	if basisPoints != nil && (*basisPoints < 0 || *basisPoints > MaxMarkup) {
-		return Account{}, apierr.Invalid([]apierr.FieldError{{Field: "percent", Message: fmt.Sprintf("must be from 0 to %d.", MaxMarkup/100)}})
+		return Account{}, apierr.Invalid([]apierr.FieldError{{Field: "percent",
+			Message: fmt.Sprintf("must be from 0 to %d.", MaxMarkup/100)}})
 	}
 	a, err := s.Get(ctx, tx, account)
 	if err != nil {
 		return Account{}, err
 	}
 	a.Markup = basisPoints
-	return a, setMarkup(ctx, tx, account, basisPoints)
+	return a, setMarkup(ctx, tx, a)
 }
 
-// Markups returns the markups, in basis points, of the accounts that have one of their own.
+// Markups returns the markups of the accounts that have their own, in basis points.
 func (s *Service) Markups(ctx context.Context, r db.Reader) (map[id.ID]int64, error) {
 	return markups(ctx, r)
 }
 
-// now is the time of the clock as the database keeps it.
-func (s *Service) now() time.Time { return s.c.Clock.Now().Truncate(time.Microsecond) }
+// now returns the clock's time with the precision of the database.
+func (s *Service) now() time.Time { return s.cfg.Clock.Now().Truncate(time.Microsecond) }
 
-// FlushLastUse writes the uses of keys and sessions that were noticed since the last call, in
-// one transaction. What could not be written is kept for the next call.
+// FlushLastUse writes the uses of keys and sessions since the last call, in one transaction. After
+// an error it keeps them for the next call.
 func (s *Service) FlushLastUse(ctx context.Context) error {
 	s.mu.Lock()
 	keys, sessions := s.keysUsed, s.sessionsSeen
@@ -122,7 +124,7 @@ func (s *Service) FlushLastUse(ctx context.Context) error {
 	if len(keys)+len(sessions) == 0 {
 		return nil
 	}
-	err := s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := touchKeys(ctx, tx, keys); err != nil {
 			return err
 		}

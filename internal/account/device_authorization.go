@@ -15,16 +15,19 @@ import (
 )
 
 const (
-	// DeviceCodeLifetime is how long a device authorization can be approved and exchanged for its key.
+	// DeviceCodeLifetime is how long a device authorization can be approved and exchanged for its
+	// key.
 	DeviceCodeLifetime = 10 * time.Minute
 	// DevicePollInterval is the least time between two token requests with the same device code.
 	DevicePollInterval = 5 * time.Second
-	// pollTolerance is how much earlier a token request may arrive, because the network delays some more than others.
+	// pollTolerance is how much earlier a token request may arrive, because the network delays some
+	// more than others.
 	pollTolerance = time.Second
-	// expiredKept is how long an expired authorization is kept, so that a late program learns that it expired.
+	// expiredKept is how long an expired authorization is kept, so that a late program learns that
+	// it expired.
 	expiredKept = time.Hour
-	// unclaimedGrace is how much longer than its authorization a key lives that no program fetched, so that a
-	// token request in the last second gets a key that lasts.
+	// unclaimedGrace is how much longer than its authorization a key lives that no program fetched,
+	// so that a token request in the last second gets a key that lasts.
 	unclaimedGrace = time.Minute
 	// At most so many authorizations may be pending at once, from one network and in total.
 	maxPendingPerNetwork, maxPending = 100, 2000
@@ -45,7 +48,8 @@ const (
 	DeviceExpired  DeviceStatus = "expired"
 )
 
-// DeviceAuthorization is the request of a program for an API key (RFC 8628), which a signed-in user approves or denies.
+// DeviceAuthorization is the request of a program for an API key (RFC 8628), which a signed-in user
+// approves or denies.
 type DeviceAuthorization struct {
 	ID id.ID
 	// ClientID is the name that the program gives itself. It is not verified.
@@ -69,8 +73,9 @@ type NewDeviceAuthorization struct {
 	UserCode string
 }
 
-// AuthorizeDevice starts a device authorization. It returns INVALID_REQUEST for an invalid client id, invalid_scope,
-// RATE_LIMIT_EXCEEDED if too many from the same network are pending, and SERVICE_UNAVAILABLE if too many are in total.
+// AuthorizeDevice starts a device authorization. It returns INVALID_REQUEST for an invalid client
+// id, invalid_scope, RATE_LIMIT_EXCEEDED if too many from the same network are pending, and
+// SERVICE_UNAVAILABLE if too many are in total.
 func (s *Service) AuthorizeDevice(
 	ctx context.Context, tx *db.Tx, clientID string, scopes []Scope, from netip.Addr,
 ) (NewDeviceAuthorization, error) {
@@ -88,23 +93,24 @@ func (s *Service) AuthorizeDevice(
 		return NewDeviceAuthorization{}, err
 	}
 	n := NewDeviceAuthorization{DeviceAuthorization: DeviceAuthorization{
-		ID: s.c.IDs.New(id.DeviceAuthorization), ClientID: clientID, Scopes: scopes,
+		ID: s.cfg.IDs.New(id.DeviceAuthorization), ClientID: clientID, Scopes: scopes,
 		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(DeviceCodeLifetime), Status: DevicePending,
 	}}
 	if from.IsValid() {
 		n.Address = from.String()
 	}
 	var err error
-	if n.DeviceCode, err = randomText(s.c.Rand); err != nil {
+	if n.DeviceCode, err = randomText(s.cfg.Rand); err != nil {
 		return NewDeviceAuthorization{}, err
 	}
 	for range 3 { // two codes are equal once in millions of authorizations
-		code, err := newUserCode(s.c.Rand)
+		code, err := newUserCode(s.cfg.Rand)
 		if err != nil {
 			return NewDeviceAuthorization{}, err
 		}
 		n.UserCode = code[:codeLength/2] + "-" + code[codeLength/2:]
-		inserted, err := insertDeviceAuthorization(ctx, tx, n.DeviceAuthorization, at, hashOf(n.DeviceCode), hashOf(code))
+		inserted, err := insertDeviceAuthorization(ctx, tx, n.DeviceAuthorization, at, hashOf(n.DeviceCode),
+			hashOf(code))
 		if err != nil || inserted {
 			return n, err
 		}
@@ -120,8 +126,10 @@ func checkPending(ctx context.Context, tx *db.Tx, network string) error {
 		return err
 	case mine >= maxPendingPerNetwork:
 		e := apierr.New(apierr.RateLimitExceeded,
-			"Too many device authorizations from your address are pending. Approve or deny one in the dashboard, or wait until they expire.")
-		e.RetryAfter, e.Details = time.Minute, map[string]any{"limit": maxPendingPerNetwork, "of": "deviceAuthorizations"}
+			"Too many device authorizations from your address are pending. Approve or deny one in the dashboard, "+
+				"or wait until they expire.")
+		e.RetryAfter, e.Details = time.Minute, map[string]any{"limit": maxPendingPerNetwork,
+			"of": "deviceAuthorizations"}
 		return e
 	case all >= maxPending:
 		e := apierr.New(apierr.ServiceUnavailable,
@@ -161,15 +169,19 @@ func normalizedCode(typed string) string {
 	return code
 }
 
-// errUserCode is the same for every reason why a user code is of no use, so that it gives nothing away.
+// errUserCode is the same for every reason why a user code is of no use, so that it gives nothing
+// away.
 var errUserCode = apierr.New(apierr.NotFound,
-	"No pending device authorization has this code. It may be mistyped, already approved or denied, or older than ten minutes. "+
+	"No pending device authorization has this code. It may be mistyped, already approved or denied, or older than "+
+		"ten minutes. "+
 		"Compare it with the code that the program shows, or start again in the program.")
 
-// LookUpDeviceAuthorization returns the pending authorization with this user code. It returns INVALID_REQUEST for
-// text that cannot be a code, and the same NOT_FOUND for every other code that is of no use. CountGuess limits how
-// often a user may call it, ApproveDeviceAuthorization and DenyDeviceAuthorization.
-func (s *Service) LookUpDeviceAuthorization(ctx context.Context, r db.Reader, code string) (DeviceAuthorization, error) {
+// LookUpDeviceAuthorization returns the pending authorization with this user code. It returns
+// INVALID_REQUEST for text that cannot be a code, and the same NOT_FOUND for every other code that
+// is of no use. CountGuess limits how often a user may call it, ApproveDeviceAuthorization and
+// DenyDeviceAuthorization.
+func (s *Service) LookUpDeviceAuthorization(ctx context.Context, r db.Reader, code string) (DeviceAuthorization,
+	error) {
 	normalized := normalizedCode(code)
 	if normalized == "" {
 		return DeviceAuthorization{}, apierr.Invalid([]apierr.FieldError{{
@@ -184,10 +196,11 @@ func (s *Service) LookUpDeviceAuthorization(ctx context.Context, r db.Reader, co
 	return d.at(now), err
 }
 
-// ApproveDeviceAuthorization creates the key for the program with this user code, in the account, by the user that
-// req.CreatedBy names. The key has no secret until the program fetches it. It returns the errors of
-// LookUpDeviceAuthorization and CreateKey.
-func (s *Service) ApproveDeviceAuthorization(ctx context.Context, tx *db.Tx, account id.ID, code string, req KeyRequest) (Key, error) {
+// ApproveDeviceAuthorization creates the key for the program with this user code, in the account,
+// by the user that req.CreatedBy names. The key has no secret until the program fetches it. It
+// returns the errors of LookUpDeviceAuthorization and CreateKey.
+func (s *Service) ApproveDeviceAuthorization(ctx context.Context, tx *db.Tx, account id.ID, code string,
+	req KeyRequest) (Key, error) {
 	d, err := s.LookUpDeviceAuthorization(ctx, tx, code)
 	if err != nil {
 		return Key{}, err
@@ -202,8 +215,10 @@ func (s *Service) ApproveDeviceAuthorization(ctx context.Context, tx *db.Tx, acc
 	return k, decide(ctx, tx, d.ID, account, req.CreatedBy.ID, &k.ID)
 }
 
-// DenyDeviceAuthorization refuses the program with this user code a key. It returns the errors of LookUpDeviceAuthorization.
-func (s *Service) DenyDeviceAuthorization(ctx context.Context, tx *db.Tx, account, user id.ID, code string) (DeviceAuthorization, error) {
+// DenyDeviceAuthorization refuses the program with this user code a key. It returns the errors of
+// LookUpDeviceAuthorization.
+func (s *Service) DenyDeviceAuthorization(ctx context.Context, tx *db.Tx, account, user id.ID,
+	code string) (DeviceAuthorization, error) {
 	d, err := s.LookUpDeviceAuthorization(ctx, tx, code)
 	if err != nil {
 		return DeviceAuthorization{}, err
@@ -223,18 +238,24 @@ func decide(ctx context.Context, tx *db.Tx, authorization, account, user id.ID, 
 
 // The errors of a token request, with the codes of RFC 8628 section 3.5 and RFC 6749 section 5.2.
 var (
-	errPending    = apierr.New(apierr.AuthorizationPending, "The user has not decided yet. Ask again after the interval.")
-	errSlowDown   = apierr.New(apierr.SlowDown, "Token requests come too fast. Wait 5 seconds longer between them.")
-	errDenied     = apierr.New(apierr.AccessDenied, "The user denied the request.")
-	errExpired    = apierr.New(apierr.ExpiredToken, "The device code expired after %d minutes. Request another.", DeviceCodeLifetime/time.Minute)
-	errDeviceCode = apierr.New(apierr.InvalidGrant, "The device code is unknown, or belongs to another client_id. Request another.")
-	errRevokedKey = apierr.New(apierr.InvalidGrant, "The API key was revoked before the program fetched it. Request another device code.")
-	errUsedKey    = apierr.New(apierr.InvalidGrant,
-		"The device code was exchanged for an API key that is already in use. If that was not you, revoke the key in the dashboard under Settings → API keys.")
+	errPending = apierr.New(apierr.AuthorizationPending,
+		"The user has not decided yet. Ask again after the interval.")
+	errSlowDown = apierr.New(apierr.SlowDown, "Token requests come too fast. Wait 5 seconds longer between them.")
+	errDenied   = apierr.New(apierr.AccessDenied, "The user denied the request.")
+	errExpired  = apierr.New(apierr.ExpiredToken, "The device code expired after %d minutes. Request another.",
+		DeviceCodeLifetime/time.Minute)
+	errDeviceCode = apierr.New(apierr.InvalidGrant,
+		"The device code is unknown, or belongs to another client_id. Request another.")
+	errRevokedKey = apierr.New(apierr.InvalidGrant,
+		"The API key was revoked before the program fetched it. Request another device code.")
+	errUsedKey = apierr.New(apierr.InvalidGrant,
+		"The device code was exchanged for an API key that is already in use. If that was not you, revoke the key "+
+			"in the dashboard under Settings → API keys.")
 )
 
 // deviceByCode returns the authorization with that device code, if the same client requested it.
-func (s *Service) deviceByCode(ctx context.Context, r db.Reader, deviceCode, clientID string) (DeviceAuthorization, error) {
+func (s *Service) deviceByCode(ctx context.Context, r db.Reader, deviceCode,
+	clientID string) (DeviceAuthorization, error) {
 	if !isToken(deviceCode) {
 		return DeviceAuthorization{}, errDeviceCode
 	}
@@ -256,15 +277,15 @@ func (d DeviceAuthorization) at(now time.Time) DeviceAuthorization {
 type DeviceToken struct {
 	Key    Key
 	Secret string
-	// NotYet is authorization_pending or slow_down, and nil with a key. It is no error of the call, because the
-	// transaction must commit: it records the time of the request.
+	// NotYet is authorization_pending or slow_down, and nil with a key. It is no error of the call,
+	// because the transaction must commit: it records the time of the request.
 	NotYet error
 }
 
-// ExchangeDeviceCode gives the key of an approved authorization a fresh secret and returns both. It may be repeated
-// until the authorization expires or the key is used, by a program that lost the answer: each call replaces the
-// secret. It returns access_denied, expired_token, or invalid_grant for an unknown code and for a key that was revoked
-// or used.
+// ExchangeDeviceCode gives the key of an approved authorization a fresh secret and returns both. It
+// may be repeated until the authorization expires or the key is used, by a program that lost the
+// answer: each call replaces the secret. It returns access_denied, expired_token, or invalid_grant
+// for an unknown code and for a key that was revoked or used.
 func (s *Service) ExchangeDeviceCode(ctx context.Context, tx *db.Tx, deviceCode, clientID string) (DeviceToken, error) {
 	d, err := s.deviceByCode(ctx, tx, deviceCode, clientID)
 	if err != nil {
@@ -298,7 +319,7 @@ func (s *Service) ExchangeDeviceCode(ctx context.Context, tx *db.Tx, deviceCode,
 	case used || k.LastUsedAt != nil:
 		return DeviceToken{}, errUsedKey
 	}
-	secret, err := newSecret(s.c.Rand)
+	secret, err := newSecret(s.cfg.Rand)
 	if err != nil {
 		return DeviceToken{}, err
 	}
@@ -307,10 +328,10 @@ func (s *Service) ExchangeDeviceCode(ctx context.Context, tx *db.Tx, deviceCode,
 	return DeviceToken{Key: k, Secret: secret}, setSecret(ctx, tx, k.ID, hashOf(secret), k.Prefix)
 }
 
-// ForgetDeviceAuthorizations revokes the keys that no program fetched in time. It deletes the authorizations that
-// expired long ago, and the failed-attempt counts whose window has passed.
+// ForgetDeviceAuthorizations revokes the keys that no program fetched in time. It deletes the
+// authorizations that expired long ago, and the failed-attempt counts whose window has passed.
 func (s *Service) ForgetDeviceAuthorizations(ctx context.Context) error {
-	return s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := deleteTries(ctx, tx); err != nil {
 			return err
 		}

@@ -2,28 +2,22 @@ package account
 
 import (
 	"context"
-	"database/sql"
-	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
 
-const deviceColumns = `id, client_id, scopes, address, created_at, expires_at, decided_at, COALESCE(account_id, ''), COALESCE(key_id, '')`
+const deviceColumns = `id, client_id, scopes, address, created_at, expires_at, decided_at, COALESCE(account_id,
+	''), COALESCE(key_id, '')`
 
-func scanDeviceAuthorization(row scanner) (DeviceAuthorization, error) {
-	var d DeviceAuthorization
+func scanDeviceAuthorization(row db.Row) (d DeviceAuthorization, err error) {
 	var scopes string
-	var created, expires int64
-	var decided sql.NullInt64
-	err := row.Scan(&d.ID, &d.ClientID, &scopes, &d.Address, &created, &expires, &decided, &d.account, &d.key)
-	for _, s := range strings.Fields(scopes) {
-		d.Scopes = append(d.Scopes, Scope(s))
-	}
-	d.CreatedAt, d.ExpiresAt = db.At(created), db.At(expires)
+	var decided *time.Time
+	err = row.Scan(&d.ID, &d.ClientID, &scopes, &d.Address, &d.CreatedAt, &d.ExpiresAt, &decided, &d.account, &d.key)
+	d.Scopes = scopesOf(scopes)
 	switch {
-	case !decided.Valid:
+	case decided == nil:
 		d.Status = DevicePending
 	case d.key == "":
 		d.Status = DeviceDenied
@@ -33,48 +27,55 @@ func scanDeviceAuthorization(row scanner) (DeviceAuthorization, error) {
 	return d, err
 }
 
-// insertDeviceAuthorization reports whether it inserted the row; false means that one of the codes is taken.
+// insertDeviceAuthorization reports whether it inserted the row; false means that one of the codes
+// is taken.
 func insertDeviceAuthorization(
 	ctx context.Context, tx *db.Tx, d DeviceAuthorization, network, deviceHash, userHash string,
 ) (bool, error) {
 	n, err := tx.Exec(ctx, `INSERT INTO device_authorization
 		(id, device_hash, user_hash, client_id, scopes, address, network, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		d.ID, deviceHash, userHash, d.ClientID, join(d.Scopes, " "), d.Address, network, db.Micros(d.CreatedAt), db.Micros(d.ExpiresAt))
+		d.ID, deviceHash, userHash, d.ClientID, join(d.Scopes, " "), d.Address, network, d.CreatedAt, d.ExpiresAt)
 	return n == 1, err
 }
 
 // countPending counts the pending authorizations of that network and in total.
 func countPending(ctx context.Context, tx *db.Tx, network string) (mine, all int, err error) {
 	err = tx.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(CASE WHEN network = $1 THEN 1 ELSE 0 END), 0) AS BIGINT), COUNT(*)
-		FROM device_authorization WHERE expires_at > $2 AND decided_at IS NULL`, network, db.Micros(tx.Now)).Scan(&mine, &all)
+		FROM device_authorization WHERE expires_at > $2 AND decided_at IS NULL`, network, tx.Now).Scan(&mine, &all)
 	return mine, all, err
 }
 
 func deviceByUserHash(ctx context.Context, r db.Reader, hash string) (DeviceAuthorization, bool, error) {
-	return one(scanDeviceAuthorization(r.QueryRow(ctx, `SELECT `+deviceColumns+` FROM device_authorization WHERE user_hash = $1`, hash)))
+	return db.Find(ctx, r, scanDeviceAuthorization,
+		`SELECT `+deviceColumns+` FROM device_authorization WHERE user_hash = $1`, hash)
 }
 
 func deviceByDeviceHash(ctx context.Context, r db.Reader, hash string) (DeviceAuthorization, bool, error) {
-	return one(scanDeviceAuthorization(r.QueryRow(ctx, `SELECT `+deviceColumns+` FROM device_authorization WHERE device_hash = $1`, hash)))
+	return db.Find(ctx, r, scanDeviceAuthorization,
+		`SELECT `+deviceColumns+` FROM device_authorization WHERE device_hash = $1`, hash)
 }
 
-// decideDeviceAuthorization reports whether this call decided: of concurrent calls one does. Without a key it denies.
-func decideDeviceAuthorization(ctx context.Context, tx *db.Tx, authorization, account, user id.ID, key *id.ID) (bool, error) {
-	n, err := tx.Exec(ctx, `UPDATE device_authorization SET decided_at = $1, account_id = $2, decided_by = $3, key_id = $4
-		WHERE id = $5 AND decided_at IS NULL AND expires_at > $1`, db.Micros(tx.Now), account, user, key, authorization)
+// decideDeviceAuthorization reports whether this call decided: of concurrent calls one does.
+// Without a key it denies.
+func decideDeviceAuthorization(ctx context.Context, tx *db.Tx, authorization, account, user id.ID,
+	key *id.ID) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE device_authorization SET decided_at = $1, account_id = $2, decided_by = $3,
+		key_id = $4
+		WHERE id = $5 AND decided_at IS NULL AND expires_at > $1`, tx.Now, account, user, key, authorization)
 	return n == 1, err
 }
 
 // recordPoll records a token request, and reports whether there was none after that time.
 func recordPoll(ctx context.Context, tx *db.Tx, authorization id.ID, after time.Time) (bool, error) {
 	n, err := tx.Exec(ctx, `UPDATE device_authorization SET polled_at = $1
-		WHERE id = $2 AND (polled_at IS NULL OR polled_at <= $3)`, db.Micros(tx.Now), authorization, db.Micros(after))
+		WHERE id = $2 AND (polled_at IS NULL OR polled_at <= $3)`, tx.Now, authorization, after)
 	return n == 1, err
 }
 
 func recordIssue(ctx context.Context, tx *db.Tx, authorization id.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE device_authorization SET issued_at = COALESCE(issued_at, $1) WHERE id = $2`, db.Micros(tx.Now), authorization)
+	_, err := tx.Exec(ctx, `UPDATE device_authorization SET issued_at = COALESCE(issued_at, $1) WHERE id = $2`,
+		tx.Now, authorization)
 	return err
 }
 
@@ -90,15 +91,16 @@ func setSecret(ctx context.Context, tx *db.Tx, key id.ID, hash, prefix string) e
 	return err
 }
 
-// revokeUnclaimed revokes the keys that no program fetched, of authorizations that had expired by that time.
+// revokeUnclaimed revokes the keys that no program fetched, of authorizations that had expired by
+// that time.
 func revokeUnclaimed(ctx context.Context, tx *db.Tx, by time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE api_key SET revoked_at = $1 WHERE revoked_at IS NULL AND id IN
 		(SELECT key_id FROM device_authorization WHERE expires_at <= $2 AND key_id IS NOT NULL AND issued_at IS NULL)`,
-		db.Micros(tx.Now), db.Micros(by))
+		tx.Now, by)
 	return err
 }
 
 func deleteDeviceAuthorizations(ctx context.Context, tx *db.Tx, by time.Time) error {
-	_, err := tx.Exec(ctx, `DELETE FROM device_authorization WHERE expires_at <= $1`, db.Micros(by))
+	_, err := tx.Exec(ctx, `DELETE FROM device_authorization WHERE expires_at <= $1`, by)
 	return err
 }

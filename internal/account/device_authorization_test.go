@@ -10,7 +10,8 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 )
 
-// A used key gets no other secret, whichever replica it was used at and however recently: a device code that leaks later is worthless.
+// A used key gets no other secret, whichever replica it was used at and however recently: a device
+// code that leaks later is worthless.
 func TestService_ExchangeDeviceCode_UsedAtAnotherReplica(t *testing.T) {
 	engines(t, func(w world) {
 		ada := w.user("ada@billet.example", "correct horse battery staple")
@@ -21,7 +22,8 @@ func TestService_ExchangeDeviceCode_UsedAtAnotherReplica(t *testing.T) {
 			return err
 		}))
 		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
-			_, err := w.s.ApproveDeviceAuthorization(ctx, tx, w.mine, n.UserCode, account.KeyRequest{Name: "laptop", CreatedBy: &account.Creator{ID: ada.ID, Email: ada.Email}})
+			_, err := w.s.ApproveDeviceAuthorization(ctx, tx, w.mine, n.UserCode,
+				account.KeyRequest{Name: "laptop", CreatedBy: &account.Creator{ID: ada.ID, Email: ada.Email}})
 			return err
 		}))
 		var secret string

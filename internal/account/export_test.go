@@ -24,5 +24,5 @@ var (
 
 // The bounds of the throttle.
 const (
-	TriesPerEmail, TriesPerAddress, TriesPerDevice = triesPerEmail, triesPerAddress, triesPerDevice
+	TriesPerEmail, TriesPerAddress, TriesPerBrowser = triesPerEmail, triesPerAddress, triesPerBrowser
 )

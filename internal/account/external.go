@@ -14,33 +14,35 @@ import (
 )
 
 const (
-	// ExternalTime is how long a sign-in with an identity provider may take.
+	// ExternalTime is the most time for a sign-in with an identity provider.
 	ExternalTime = 10 * time.Minute
 
 	kindExternal = "external"
 )
 
-// External is who an identity provider says has signed in.
+// External is the user whom an identity provider names.
 type External struct {
 	Issuer, Subject string
 	Email           string
-	// EmailVerified is what the provider says of the address.
+	// EmailVerified is true if the provider says so of the address.
 	EmailVerified bool
 }
 
-// ExternalStart is what a sign-in with an identity provider begins with. State and Nonce go to the provider; Verifier is
-// kept for the exchange; Cookie goes to the browser, which alone can finish what it began.
+// ExternalStart has the secrets of a sign-in with an identity provider. State and Nonce go to the
+// provider, Verifier is for the exchange, and Cookie goes to the browser, so that no other browser
+// can finish the sign-in.
 type ExternalStart struct{ State, Nonce, Verifier, Cookie string }
 
-// externalData is what is kept of an ExternalStart.
+// externalData is the stored part of an ExternalStart.
 type externalData struct{ Nonce, Verifier, CookieHash, ReturnTo string }
 
-// StartExternal begins a sign-in with an identity provider, at whose end the browser is sent to returnTo.
+// StartExternal starts a sign-in with an identity provider. At its end the browser is redirected to
+// returnTo.
 func (s *Service) StartExternal(ctx context.Context, tx *db.Tx, returnTo string) (ExternalStart, error) {
 	var start ExternalStart
 	for _, into := range []*string{&start.State, &start.Nonce, &start.Verifier, &start.Cookie} {
 		var err error
-		if *into, err = randomText(s.c.Rand); err != nil {
+		if *into, err = randomText(s.cfg.Rand); err != nil {
 			return ExternalStart{}, err
 		}
 	}
@@ -48,15 +50,17 @@ func (s *Service) StartExternal(ctx context.Context, tx *db.Tx, returnTo string)
 	if err != nil {
 		return ExternalStart{}, err
 	}
-	return start, insertChallenge(ctx, tx, hashOf(start.State), kindExternal, "", string(data), tx.Now.Add(ExternalTime))
+	return start, insertChallenge(ctx, tx, hashOf(start.State), kindExternal, "", string(data),
+		tx.Now.Add(ExternalTime))
 }
 
-// AnswerExternal returns what StartExternal kept for this state, once, to the browser that has the cookie. It answers SIGN_IN_FAILED.
-// It must not be called inside a transaction.
-func (s *Service) AnswerExternal(ctx context.Context, state, cookie string) (nonce, verifier, returnTo string, err error) {
+// AnswerExternal returns what StartExternal stored for this state, once, if the browser has the
+// cookie. It returns SIGN_IN_FAILED. It must not be called inside a transaction.
+func (s *Service) AnswerExternal(ctx context.Context, state, cookie string) (nonce, verifier, returnTo string,
+	err error) {
 	var text string
 	var found bool
-	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		text, found, err = takeChallenge(ctx, tx, hashOf(state), kindExternal, "")
 		return err
 	})
@@ -70,43 +74,49 @@ func (s *Service) AnswerExternal(ctx context.Context, state, cookie string) (non
 		}
 	}
 	if !found || !isToken(cookie) || subtle.ConstantTimeCompare([]byte(hashOf(cookie)), []byte(d.CookieHash)) != 1 {
-		return "", "", "", RefuseExternal(errors.New("the state is unknown, was used, or was begun by another browser"))
+		return "", "", "", RefuseExternal(errors.New("the state is unknown or used, or belongs to another browser"))
 	}
 	return d.Nonce, d.Verifier, d.ReturnTo, nil
 }
 
-// RefuseExternal is SIGN_IN_FAILED for all that can be wrong with a sign-in at an identity provider.
+// RefuseExternal returns the same SIGN_IN_FAILED for every failure of a sign-in with an identity
+// provider.
 func RefuseExternal(cause error) error {
-	return &apierr.Error{Code: apierr.SignInFailed, Message: "Signing in with your identity provider did not work. Try again, or sign in another way.", Cause: cause}
+	return &apierr.Error{
+		Code:    apierr.SignInFailed,
+		Message: "The sign-in with your identity provider failed. Try again, or sign in another way.", Cause: cause,
+	}
 }
 
-// VerifyExternal proves the user whom an identity provider names. Whoever has signed in with it before is known by the provider's
-// subject, whatever e-mail address it tells now. Otherwise a verified address of a user whom the provider has not
-// named before links the two. It answers SIGN_IN_FAILED: nobody signs up in this way, and an address that the provider gave to
-// somebody else does not take a user over.
+// VerifyExternal proves the user whom an identity provider names. A user who has signed in with it
+// before is known by the provider's subject, whatever their email address is now. Otherwise a
+// verified address links the subject with the user who has it, unless the provider has named that
+// user before. It returns SIGN_IN_FAILED: this is no way to sign up, and an address that the
+// provider gave to another subject takes no user over.
 func (s *Service) VerifyExternal(ctx context.Context, e External) (Proof, error) {
-	if e.Issuer == "" || e.Subject == "" || len(e.Subject) > 255 || strings.ContainsRune(e.Subject, 0) { // 255 is what OpenID Connect allows
-		return Proof{}, RefuseExternal(errors.New("the provider names nobody"))
+	// OpenID Connect allows 255 characters.
+	if e.Issuer == "" || e.Subject == "" || len(e.Subject) > 255 || strings.ContainsRune(e.Subject, 0) {
+		return Proof{}, RefuseExternal(errors.New("the provider names no user"))
 	}
-	p, found, err := userBySubject(ctx, s.c.DB, e.Issuer, e.Subject)
+	p, found, err := userBySubject(ctx, s.cfg.DB, e.Issuer, e.Subject)
 	if err != nil {
 		return Proof{}, err
 	}
 	if !found {
 		normal, wrong := normalEmail(e.Email)
 		if wrong != "" || !e.EmailVerified {
-			return Proof{}, RefuseExternal(errors.New("the provider names no verified e-mail address"))
+			return Proof{}, RefuseExternal(errors.New("the provider names no verified email address"))
 		}
 		known := false
-		if p, _, known, err = userByEmail(ctx, s.c.DB, normal); err != nil {
+		if p, _, known, err = userByEmail(ctx, s.cfg.DB, normal); err != nil {
 			return Proof{}, err
 		}
 		if !known {
-			return Proof{}, RefuseExternal(errors.New("nobody here has this e-mail address"))
+			return Proof{}, RefuseExternal(errors.New("no user has this email address"))
 		}
 	}
 	return Proof{User: p, hold: func(ctx context.Context, tx *db.Tx) error {
-		if err := holdUser(ctx, tx, p.ID); err != nil {
+		if err := lockUser(ctx, tx, p.ID); err != nil {
 			return err
 		}
 		if !found {
@@ -116,20 +126,22 @@ func (s *Service) VerifyExternal(ctx context.Context, e External) (Proof, error)
 		}
 		linked, err := linkSubject(ctx, tx, e.Issuer, e.Subject, p.ID)
 		if err == nil && !linked {
-			err = RefuseExternal(errors.New("the user is linked with another subject of this provider, or the subject with another user"))
+			err = RefuseExternal(errors.New("the user is linked with another subject of this provider, or the " +
+				"subject with another user"))
 		}
 		return err
 	}}, nil
 }
 
-// claim is for the first time that a provider proves somebody's address. Who made this user from an invitation only said that the
-// address is theirs: it may have been anybody, who waits for the owner to come. So what they sign in with ceases to work.
+// claim is called when a provider proves a user's address for the first time. If an invitation
+// created the user, anyone may have entered the address to wait for its owner. So the user's
+// sign-in methods, keys and sessions stop working.
 func (s *Service) claim(ctx context.Context, tx *db.Tx, user id.ID) error {
-	unproved, err := onlySaidSo(ctx, tx, user)
+	unproved, err := isUnproved(ctx, tx, user)
 	if err != nil || !unproved {
 		return err
 	}
-	if _, err := setPassword(ctx, tx, user, ""); err != nil { // which no password matches
+	if _, err := setPassword(ctx, tx, user, ""); err != nil { // no password matches it
 		return err
 	}
 	if err := s.RemoveFactors(ctx, tx, user); err != nil {

@@ -18,11 +18,12 @@ func (w world) external(e account.External) (account.User, error) {
 	return n.User, err
 }
 
-func TestWhomAnIdentityProviderNames(t *testing.T) {
+func TestService_VerifyExternal(t *testing.T) {
 	engines(t, func(w world) {
 		ada, bob := w.as(w.mine, account.Owner, email), w.as(w.mine, account.Owner, "bob@example.com")
 		says := func(subject, email string, verified bool) (account.User, error) {
-			return w.external(account.External{Issuer: "https://id.example", Subject: subject, Email: email, EmailVerified: verified})
+			return w.external(account.External{Issuer: "https://id.example", Subject: subject, Email: email,
+				EmailVerified: verified})
 		}
 		refused := func(name, subject, email string, verified bool) {
 			t.Helper()
@@ -31,7 +32,7 @@ func TestWhomAnIdentityProviderNames(t *testing.T) {
 			}
 		}
 		refused("an address that was not verified", "s1", email, false)
-		refused("nobody here", "s1", "eve@example.com", true)
+		refused("no user with the address", "s1", "eve@example.com", true)
 		refused("no address", "s1", "", true)
 		refused("no subject", "", email, true)
 		refused("a strange subject", "s\x00", email, true)
@@ -41,23 +42,27 @@ func TestWhomAnIdentityProviderNames(t *testing.T) {
 		for name, c := range map[string]struct {
 			email    string
 			verified bool
-		}{"again": {email, true}, "another address": {"countess@example.com", true}, "none": {"", false}, "another user's": {bob.Email, true}} {
+		}{"again": {email, true}, "another address": {"countess@example.com", true}, "none": {"",
+			false}, "another user's": {bob.Email, true}} {
 			if p, err := says("s1", c.email, c.verified); err != nil || p.ID != ada.ID {
 				t.Errorf("%s: %+v %v", name, p, err)
 			}
 		}
-		refused("the provider gave her address to somebody else", "s2", email, true)
+		refused("the provider gave the address to another subject", "s2", email, true)
 		if p, err := says("s3", bob.Email, true); err != nil || p.ID != bob.ID {
 			t.Errorf("%+v %v", p, err)
 		}
-		if p, err := w.external(account.External{Issuer: "https://other.example", Subject: "s9", Email: email, EmailVerified: true}); err != nil || p.ID != ada.ID {
+		if p, err := w.external(account.External{Issuer: "https://other.example", Subject: "s9", Email: email,
+			EmailVerified: true}); err != nil || p.ID != ada.ID {
 			t.Errorf("another provider: %+v %v", p, err)
 		}
 		// Two who come at once with one address: the first is linked, the second refused.
 		carol := w.as(w.mine, account.Owner, "carol@example.com")
-		first, err := w.s.VerifyExternal(w.Context(), account.External{Issuer: "https://id.example", Subject: "s4", Email: carol.Email, EmailVerified: true})
+		first, err := w.s.VerifyExternal(w.Context(), account.External{Issuer: "https://id.example",
+			Subject: "s4", Email: carol.Email, EmailVerified: true})
 		w.ok(err)
-		second, err := w.s.VerifyExternal(w.Context(), account.External{Issuer: "https://id.example", Subject: "s5", Email: carol.Email, EmailVerified: true})
+		second, err := w.s.VerifyExternal(w.Context(), account.External{Issuer: "https://id.example",
+			Subject: "s5", Email: carol.Email, EmailVerified: true})
 		w.ok(err)
 		_, err = w.begin(first)
 		w.ok(err)
@@ -66,7 +71,7 @@ func TestWhomAnIdentityProviderNames(t *testing.T) {
 	})
 }
 
-func TestAStateIsAnsweredOnceByTheBrowserThatBegan(t *testing.T) {
+func TestService_AnswerExternal(t *testing.T) {
 	engines(t, func(w world) {
 		start := func() (e account.ExternalStart) {
 			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
@@ -84,9 +89,11 @@ func TestAStateIsAnsweredOnceByTheBrowserThatBegan(t *testing.T) {
 		w.c.Advance(account.ExternalTime)
 		d, e := start(), start()
 		for name, try := range map[string][2]string{
-			"again": {a.State, a.Cookie}, "another browser": {d.State, e.Cookie}, "no browser": {e.State, ""}, "too late": {b.State, b.Cookie}, "unknown": {"x", c.Cookie}, "nothing": {"", ""},
+			"again": {a.State, a.Cookie}, "another browser": {d.State, e.Cookie}, "no browser": {e.State, ""},
+			"too late": {b.State, b.Cookie}, "unknown": {"x", c.Cookie}, "nothing": {"", ""},
 		} {
-			if _, _, _, err := w.s.AnswerExternal(w.Context(), try[0], try[1]); apierr.CodeOf(err) != apierr.SignInFailed {
+			if _, _, _, err := w.s.AnswerExternal(w.Context(), try[0],
+				try[1]); apierr.CodeOf(err) != apierr.SignInFailed {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -95,15 +102,17 @@ func TestAStateIsAnsweredOnceByTheBrowserThatBegan(t *testing.T) {
 	})
 }
 
-// Whoever makes a user with somebody else's address does not get in any more once its owner has come.
-func TestWhoOnlySaidThatAnAddressIsTheirsGoesWhenItsOwnerComes(t *testing.T) {
+// A user who registered with the address of another user loses access once a provider proves its
+// owner.
+func TestService_VerifyExternal_ClaimsUnprovedUser(t *testing.T) {
 	engines(t, func(w world) {
 		mallory := w.as(w.theirs, account.Owner, "mallory@example.com")
 		proof, _, err := w.acceptAsNew(w.invite(w.theirs, mallory, account.Member, ""), email)
 		w.ok(err)
 		planted, err := w.begin(proof)
 		w.ok(err)
-		_, secret, err := w.makeKey(w.theirs, account.KeyRequest{Name: "planted", CreatedBy: &account.Creator{ID: proof.User.ID, Email: email}})
+		_, secret, err := w.makeKey(w.theirs, account.KeyRequest{Name: "planted",
+			CreatedBy: &account.Creator{ID: proof.User.ID, Email: email}})
 		w.ok(err)
 		says := account.External{Issuer: "https://id.example", Subject: "ada", Email: email, EmailVerified: true}
 		p, err := w.external(says)

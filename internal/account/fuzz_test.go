@@ -10,13 +10,15 @@ import (
 
 var secretForm = regexp.MustCompile(`\Apk_live_[0-9A-Za-z]{49}\z`)
 
-// Every key that is made has the right form, and no other text has it: not one with a letter changed, moved, added or lost.
+// Every key that is made has the right form, and no other text has it: not one with a letter
+// changed, moved, added or lost.
 func FuzzSecret(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{1, 200, 37}, 64), "pk_live_your_api_key_here", uint(9), byte('x'))
 	f.Add(bytes.Repeat([]byte{0}, 128), "", uint(0), byte('P'))
 	f.Add(bytes.Repeat([]byte{247, 9}, 128), "pk_live_"+strings.Repeat("0", 49), uint(57), byte(0))
 	f.Fuzz(func(t *testing.T, random []byte, text string, at uint, letter byte) {
-		if wellFormed(text) && (!secretForm.MatchString(text) || checksum(text[:len(text)-checksumLength]) != text[len(text)-checksumLength:]) {
+		if wellFormed(text) && (!secretForm.MatchString(text) ||
+			checksum(text[:len(text)-checksumLength]) != text[len(text)-checksumLength:]) {
 			t.Errorf("%q is taken for a key", text)
 		}
 		secret, err := newSecret(bytes.NewReader(random))
@@ -44,9 +46,12 @@ func FuzzSecret(f *testing.F) {
 	})
 }
 
-// A network is written as it is compared: without bits that mean nothing, without a zone, and an IPv4 one as IPv4.
+// A network is written as it is compared: without bits that mean nothing, without a zone, and an
+// IPv4 one as IPv4.
 func FuzzNetwork(f *testing.F) {
-	for _, s := range []string{"203.0.113.7", "203.0.113.7/24", "2001:db8::/48", "::ffff:203.0.113.7", "::ffff:203.0.113.0/120", "::ffff:0.0.0.0/95", "fe80::1%eth0", "fe80::%eth0/64", "0.0.0.0/0", "", "x", "1.2.3.4/33", " 1.2.3.4", "01.2.3.4"} {
+	for _, s := range []string{"203.0.113.7", "203.0.113.7/24", "2001:db8::/48", "::ffff:203.0.113.7",
+		"::ffff:203.0.113.0/120", "::ffff:0.0.0.0/95", "fe80::1%eth0",
+		"fe80::%eth0/64", "0.0.0.0/0", "", "x", "1.2.3.4/33", " 1.2.3.4", "01.2.3.4"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

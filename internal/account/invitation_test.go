@@ -15,7 +15,8 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func (w world) tryInvite(of id.ID, by account.User, role account.Role, email string) (i account.Invitation, token string, err error) {
+func (w world) tryInvite(of id.ID, by account.User, role account.Role, email string) (i account.Invitation,
+	token string, err error) {
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
 		i, token, err = w.s.Invite(ctx, tx, of, by, role, email)
 		return err
@@ -50,12 +51,13 @@ func (w world) acceptAsNew(token, email string) (p account.Proof, joined id.ID, 
 	return p, joined, err
 }
 
-func TestAnInvitationBringsANewUserOnce(t *testing.T) {
+func TestService_AcceptAsNew(t *testing.T) {
 	engines(t, func(w world) {
 		owner := w.as(w.mine, account.Owner, "owner@example.com")
 		token := w.invite(w.mine, owner, account.Member, "")
-		view, err := w.s.LookAtInvitation(w.Context(), w.d, token, here)
-		if err != nil || view.AccountName != "mine" || view.Role != account.Member || view.InvitedBy != owner.Email || view.Email != "" {
+		view, err := w.s.ViewInvitation(w.Context(), w.d, token, here)
+		if err != nil || view.AccountName != "mine" || view.Role != account.Member ||
+			view.InvitedBy != owner.Email || view.Email != "" {
 			t.Fatalf("%+v %v", view, err)
 		}
 		_, _, err = w.acceptAsNew(token, owner.Email)
@@ -70,23 +72,26 @@ func TestAnInvitationBringsANewUserOnce(t *testing.T) {
 		}
 		_, _, err = w.acceptAsNew(token, "eve@example.com")
 		w.fails(err, apierr.NotFound)
-		_, err = w.s.LookAtInvitation(w.Context(), w.d, token, here)
+		_, err = w.s.ViewInvitation(w.Context(), w.d, token, here)
 		w.fails(err, apierr.NotFound)
 		var row string
 		w.ok(w.d.QueryRow(w.Context(), `SELECT token_hash FROM invitation`).Scan(&row))
 		if row == token {
 			t.Error("the token is in the database")
 		}
-		if list, total, err := w.s.ListInvitations(w.Context(), w.d, w.mine, db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 1 || list[0].Status != account.InvitationAccepted {
+		if list, total, err := w.s.ListInvitations(w.Context(), w.d, w.mine,
+			db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 1 ||
+			list[0].Status != account.InvitationAccepted {
 			t.Errorf("%+v %v", list, err)
 		}
-		if _, total, err := w.s.ListInvitations(w.Context(), w.d, w.theirs, db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 0 {
+		if _, total, err := w.s.ListInvitations(w.Context(), w.d, w.theirs,
+			db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 0 {
 			t.Errorf("%d, %v", total.Total, err)
 		}
 	})
 }
 
-func TestManyWhoAcceptAtOnceAreOne(t *testing.T) {
+func TestService_AcceptAsNew_Concurrent(t *testing.T) {
 	engines(t, func(w world) {
 		token := w.invite(w.mine, w.as(w.mine, account.Owner, "owner@example.com"), account.Member, "")
 		var in atomic.Int32
@@ -102,13 +107,14 @@ func TestManyWhoAcceptAtOnceAreOne(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if _, total, err := w.s.ListMembers(w.Context(), w.d, w.mine, db.Page{Number: 1, Limit: 10}); err != nil || in.Load() != 1 || total.Total != 2 {
+		if _, total, err := w.s.ListMembers(w.Context(), w.d, w.mine,
+			db.Page{Number: 1, Limit: 10}); err != nil || in.Load() != 1 || total.Total != 2 {
 			t.Errorf("%d came in, %d belong to the account, %v", in.Load(), total.Total, err)
 		}
 	})
 }
 
-func TestAnInvitationForSomebodyIsTheirs(t *testing.T) {
+func TestService_Accept_OtherEmail(t *testing.T) {
 	engines(t, func(w world) {
 		owner, ada := w.as(w.mine, account.Owner, "owner@example.com"), w.as(w.theirs, account.Owner, email)
 		token := w.invite(w.mine, owner, account.Billing, " ADA@example.com")
@@ -125,22 +131,24 @@ func TestAnInvitationForSomebodyIsTheirs(t *testing.T) {
 			t.Fatal(joined, err)
 		}
 		_, _, err = w.tryInvite(w.mine, owner, account.Member, email)
-		w.fails(err, apierr.Conflict) // she belongs here already
+		w.fails(err, apierr.Conflict) // a member already
 		again := w.invite(w.mine, owner, account.Admin, "")
 		_, err = w.accept(again, ada)
 		w.fails(err, apierr.Conflict)
-		if _, err = w.s.LookAtInvitation(w.Context(), w.d, again, here); err != nil {
+		if _, err = w.s.ViewInvitation(w.Context(), w.d, again, here); err != nil {
 			t.Errorf("it was used up: %v", err)
 		}
-		if all, err := w.s.Memberships(w.Context(), w.d, ada.ID); err != nil || len(all) != 2 || !slices.Contains(all, account.Membership{ID: w.mine, Name: "mine", Role: account.Billing}) {
+		if all, err := w.s.Memberships(w.Context(), w.d, ada.ID); err != nil || len(all) != 2 ||
+			!slices.Contains(all, account.Membership{ID: w.mine, Name: "mine", Role: account.Billing}) {
 			t.Errorf("%+v %v", all, err)
 		}
 	})
 }
 
-func TestInvitationsThatDoNotWork(t *testing.T) {
+func TestService_ViewInvitation_Invalid(t *testing.T) {
 	engines(t, func(w world) {
-		owner, admin := w.as(w.mine, account.Owner, "owner@example.com"), w.as(w.mine, account.Admin, "admin@example.com")
+		owner, admin := w.as(w.mine, account.Owner, "owner@example.com"), w.as(w.mine, account.Admin,
+			"admin@example.com")
 		member := w.as(w.mine, account.Member, "member@example.com")
 		_, _, err := w.tryInvite(w.mine, admin, account.Owner, "")
 		w.fails(err, apierr.InsufficientScope)
@@ -148,13 +156,17 @@ func TestInvitationsThatDoNotWork(t *testing.T) {
 		w.fails(err, apierr.InsufficientScope)
 		_, _, err = w.tryInvite(w.theirs, owner, account.Viewer, "")
 		w.fails(err, apierr.InsufficientScope)
-		_, _, err = w.tryInvite(w.mine, owner, "root", "nobody")
+		_, _, err = w.tryInvite(w.mine, owner, "root", "no address")
 		if f := w.fails(err, apierr.InvalidRequest).Fields(); len(f) != 2 {
 			t.Errorf("%v", f)
 		}
 
 		revoke := func(of, i id.ID) error {
-			return w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.s.RevokeInvitation(ctx, tx, of, i); return err })
+			return w.tx(func(ctx context.Context, tx *db.Tx) error {
+				_,
+					err := w.s.RevokeInvitation(ctx, tx, of, i)
+				return err
+			})
 		}
 		i, revoked, err := w.tryInvite(w.mine, owner, account.Member, "")
 		w.ok(err)
@@ -172,14 +184,16 @@ func TestInvitationsThatDoNotWork(t *testing.T) {
 		_, err = w.setRole(w.mine, owner.ID, admin.ID, account.Member)
 		w.ok(err)
 		expired := w.invite(w.mine, owner, account.Member, "")
-		w.c.Advance(account.InvitationLength - 1000)
-		if _, err := w.s.LookAtInvitation(w.Context(), w.d, expired, here); err != nil {
+		w.c.Advance(account.InvitationLifetime - 1000)
+		if _, err := w.s.ViewInvitation(w.Context(), w.d, expired, here); err != nil {
 			t.Fatalf("it expired too early: %v", err)
 		}
 		w.c.Advance(1000)
 		var first string
-		for name, token := range map[string]string{"revoked": revoked, "accepted": accepted, "whoever wrote it may no longer": demoted, "expired": expired, "unknown": revoked[1:] + "0", "empty": "", "NUL": "\x00"} {
-			_, err := w.s.LookAtInvitation(w.Context(), w.d, token, here)
+		for name, token := range map[string]string{"revoked": revoked, "accepted": accepted,
+			"inviter without the right": demoted, "expired": expired, "unknown": revoked[1:] +
+				"0", "empty": "", "NUL": "\x00"} {
+			_, err := w.s.ViewInvitation(w.Context(), w.d, token, here)
 			if e := w.fails(err, apierr.NotFound); first != "" && e.Message != first {
 				t.Errorf("%s is told apart: %s", name, e.Message)
 			} else {
@@ -193,13 +207,14 @@ func TestInvitationsThatDoNotWork(t *testing.T) {
 	})
 }
 
-func TestTokensOfInvitationsCannotBeTriedForEver(t *testing.T) {
+func TestService_ViewInvitation_Throttled(t *testing.T) {
 	engines(t, func(w world) {
 		token := w.invite(w.mine, w.as(w.mine, account.Owner, "owner@example.com"), account.Member, "")
 		stranger := netip.MustParseAddr("192.0.2.7")
 		refused := 0
 		for range account.TriesPerAddress + 10 {
-			if _, err := w.s.LookAtInvitation(w.Context(), w.d, "wrong", stranger); apierr.CodeOf(err) == apierr.RateLimitExceeded {
+			if _, err := w.s.ViewInvitation(w.Context(), w.d, "wrong",
+				stranger); apierr.CodeOf(err) == apierr.RateLimitExceeded {
 				refused++
 			}
 		}
@@ -207,7 +222,7 @@ func TestTokensOfInvitationsCannotBeTriedForEver(t *testing.T) {
 			t.Errorf("%d refused, want the last 10", refused)
 		}
 		for range 100 { // who has the right one is not counted, and not kept out by others at the same address
-			_, err := w.s.LookAtInvitation(w.Context(), w.d, token, stranger)
+			_, err := w.s.ViewInvitation(w.Context(), w.d, token, stranger)
 			w.ok(err)
 		}
 	})

@@ -13,17 +13,17 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// Limits are how many calls of each class a key may make in a minute.
+// Limits are the requests of each class that a key may make per minute.
 type Limits struct {
-	Read   int `json:"read" doc:"Reads a minute."`
-	Write  int `json:"write" doc:"Writes a minute."`
-	Deploy int `json:"deploy" doc:"Deploys a minute."`
+	Read   int `json:"read" doc:"Reads per minute."`
+	Write  int `json:"write" doc:"Writes per minute."`
+	Deploy int `json:"deploy" doc:"Deploys per minute."`
 }
 
-// DefaultLimits hold for every key to which the operator gave no others.
+// DefaultLimits are the limits of a key without overrides.
 var DefaultLimits = Limits{Read: 60, Write: 20, Deploy: 5}
 
-// Scope is one thing that a key may do.
+// Scope is one permission of a key or role.
 type Scope string
 
 // The scopes.
@@ -40,7 +40,7 @@ const (
 	WriteWebhooks    Scope = "webhooks:write"
 )
 
-// The operator's scopes: they reach across accounts, and only the operator gives them, never a tenant.
+// The operator scopes reach across accounts. Only an operator can grant them.
 const (
 	ReadOperator  Scope = "operator:read"
 	WriteOperator Scope = "operator:write"
@@ -49,21 +49,25 @@ const (
 // OperatorScopes returns the scopes that AllScopes leaves out.
 func OperatorScopes() []Scope { return []Scope{ReadOperator, WriteOperator} }
 
-// AllScopes returns every scope, in the order in which keys list theirs.
+// AllScopes returns every scope that a tenant's key can have, in the order in which keys list them.
 func AllScopes() []Scope {
-	return []Scope{ReadOffers, ReadDeployments, WriteDeployments, ReadSSHKeys, WriteSSHKeys, ReadVolumes, WriteVolumes, ReadWallet, ReadWebhooks, WriteWebhooks}
+	return []Scope{
+		ReadOffers, ReadDeployments, WriteDeployments, ReadSSHKeys, WriteSSHKeys, ReadVolumes, WriteVolumes,
+		ReadWallet, ReadWebhooks,
+		WriteWebhooks,
+	}
 }
 
-// Enum lists every scope, those of roles and of the operator included.
+// Enum lists every scope, those of roles and of operators included.
 func (Scope) Enum() []Scope { return append(Owner.Scopes(), OperatorScopes()...) }
 
-// Bounds of a key's settings.
+// Limits of a key's settings.
 const (
-	// MaxNetworks is the most allowed networks of one key.
+	// MaxNetworks is the most allowed networks of a key.
 	MaxNetworks = 32
-	// MaxKeys is how many API keys that can still be used its users may make in an account.
+	// MaxKeys is the most usable API keys of an account.
 	MaxKeys = 100
-	// MaxLimit is the most calls per minute that a key can be given.
+	// MaxLimit is the highest number of requests per minute.
 	MaxLimit = 1_000_000
 )
 
@@ -71,63 +75,77 @@ const (
 type Key struct {
 	ID      id.ID   `json:"id" doc:"Id of the key, key_…; not the secret."`
 	Account id.ID   `json:"-"`
-	Name    string  `json:"name" doc:"What it is called."`
-	Scopes  []Scope `json:"scopes" doc:"What it may do."`
-	// Prefix is the secret's beginning and an ellipsis, "pk_live_ab12…", to recognise it by.
-	Prefix string `json:"prefix" doc:"The beginning of the secret, to recognise it by."`
-	Limits Limits `json:"limits" doc:"How many calls of each kind it may make in a minute."`
-	// AllowedNetworks are addresses and CIDR networks; where there are none the key works from anywhere.
-	AllowedNetworks []string   `json:"allowedNetworks" doc:"Addresses and CIDR networks from which it works; anywhere where there are none."`
-	ExpiresAt       *time.Time `json:"expiresAt" doc:"When it ceases to work; null for never."`
-	RevokedAt       *time.Time `json:"revokedAt" doc:"When it was revoked; null while it is not."`
-	// LastUsedAt may lag behind by as long as FlushLastUse is not called.
-	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When it was last used, up to a minute behind; null for never."`
-	CreatedAt  time.Time  `json:"createdAt" doc:"When it was made."`
-	// CreatedBy is nil for a key that the operator made.
-	CreatedBy *Creator `json:"createdBy" doc:"Who made it; null for the operator. When that user leaves the account, or may make no keys there any more, the key is revoked."`
+	Name    string  `json:"name" doc:"Name."`
+	Scopes  []Scope `json:"scopes" doc:"Scopes of the key."`
+	// Prefix is the beginning of the secret, such as "pk_live_ab12…".
+	Prefix string `json:"prefix" doc:"Beginning of the secret."`
+	Limits Limits `json:"limits" doc:"Requests of each class per minute."`
+	// AllowedNetworks are IP addresses and CIDR networks. With none the key works from any address.
+	AllowedNetworks []string   `json:"allowedNetworks" doc:"IP addresses and CIDR networks from which it works; empty for any address."`
+	ExpiresAt       *time.Time `json:"expiresAt" doc:"When it expires; null for never."`
+	RevokedAt       *time.Time `json:"revokedAt" doc:"When it was revoked; null if it was not."`
+	// LastUsedAt is that of the last FlushLastUse.
+	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When it was last used, with a delay of up to a minute; null for never."`
+	CreatedAt  time.Time  `json:"createdAt" doc:"When it was created."`
+	// CreatedBy is nil for a key that an operator created.
+	CreatedBy *Creator `json:"createdBy" doc:"User who created it; null for an operator. If that user leaves the account or loses the right to create keys there, the key is revoked."`
 }
 
-// Creator is the user who made something.
+// Creator is the user who created something.
 type Creator struct {
 	ID    id.ID  `json:"id" doc:"Id of the user, usr_…"`
-	Email string `json:"email" doc:"Their e-mail address."`
+	Email string `json:"email" doc:"Email address."`
 }
 
-// Allows tells whether the key has the scope.
+// Allows reports whether the key has the scope.
 func (k Key) Allows(s Scope) bool { return slices.Contains(k.Scopes, s) }
 
-// LimitOverrides are limits of 1 to 1,000,000 per minute; nil leaves the default. They
-// are the operator's to give, never the tenant's.
+// LimitOverrides are limits of 1 to 1,000,000 requests per minute; nil is the default. Only an
+// operator can set them.
 type LimitOverrides struct{ Read, Write, Deploy *int }
 
-// KeyRequest says what a new key shall be.
+func (o LimitOverrides) limits() Limits {
+	l := DefaultLimits
+	for _, one := range []struct {
+		limit    *int
+		override *int
+	}{{&l.Read, o.Read}, {&l.Write, o.Write}, {&l.Deploy, o.Deploy}} {
+		if one.override != nil {
+			*one.limit = *one.override
+		}
+	}
+	return l
+}
+
+// KeyRequest describes a new key.
 type KeyRequest struct {
 	Name string
-	// Scopes is nil for all of them.
+	// Scopes is nil for AllScopes.
 	Scopes []Scope
 	// ExpiresAt must be in the future; nil is never.
 	ExpiresAt *time.Time
-	// AllowedNetworks are at most 32 addresses or CIDR networks; none is from anywhere.
+	// AllowedNetworks are at most MaxNetworks IP addresses or CIDR networks; none for any address.
 	AllowedNetworks []string
 	Limits          LimitOverrides
-	// ByOperator tells that the operator makes the key, who may give it OperatorScopes.
+	// ByOperator allows OperatorScopes.
 	ByOperator bool
-	// CreatedBy is nil where the operator makes the key.
+	// CreatedBy is nil if an operator creates the key.
 	CreatedBy *Creator
 }
 
-// KeyUpdate says what of a key shall change; nil leaves as it is.
+// KeyUpdate describes a change of a key; nil keeps a setting.
 type KeyUpdate struct {
 	Name            *string
 	Scopes          *[]Scope
 	AllowedNetworks *[]string
-	// SetExpiry tells that ExpiresAt counts: a time in the future, or nil for never.
+	// SetExpiry sets ExpiresAt: a time in the future, or nil for never.
 	SetExpiry bool
 	ExpiresAt *time.Time
 }
 
-// CreateKey makes a key and returns its secret, which nobody can learn again. It answers INVALID_REQUEST with all faults at
-// once, INSUFFICIENT_SCOPE where CreatedBy may make none in the account, or not any more, and LIMIT_REACHED where CreatedBy would make more than MaxKeys.
+// CreateKey creates a key and returns its secret, which is not stored. It returns INVALID_REQUEST
+// with every invalid field, INSUFFICIENT_SCOPE if CreatedBy may not create keys in the account, and
+// LIMIT_REACHED if the account has MaxKeys. An operator's key counts like any other.
 func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req KeyRequest) (Key, string, error) {
 	var c checker
 	c.add(apierr.CheckName("name", req.Name))
@@ -135,26 +153,18 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 		req.Scopes = AllScopes()
 	}
 	k := Key{
-		ID: s.c.IDs.New(id.APIKey), Account: account, Name: req.Name, Scopes: c.scopes(req.Scopes, req.ByOperator), AllowedNetworks: c.networks(req.AllowedNetworks),
+		ID: s.cfg.IDs.New(id.APIKey), Account: account, Name: req.Name,
+		Scopes: c.scopes(req.Scopes, req.ByOperator), AllowedNetworks: c.networks(req.AllowedNetworks),
 		ExpiresAt: c.expiry(req.ExpiresAt, tx.Now), Limits: c.limits(req.Limits), CreatedAt: tx.Now,
 		CreatedBy: req.CreatedBy,
 	}
 	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, "", err
 	}
-	if req.CreatedBy != nil {
-		if err := mayMakeKeys(ctx, tx, account, req.CreatedBy.ID); err != nil { // which holds the account, so that of two at once both are counted
-			return Key{}, "", err
-		}
-		n, err := countKeys(ctx, tx, account)
-		if err == nil && n >= MaxKeys {
-			err = apierr.Full("apiKeys", MaxKeys, "This account has %d API keys, and %d is the most. Revoke one that is not needed first.", n, MaxKeys)
-		}
-		if err != nil {
-			return Key{}, "", err
-		}
+	if err := checkMayCreateKey(ctx, tx, account, req.CreatedBy); err != nil {
+		return Key{}, "", err
 	}
-	secret, err := newSecret(s.c.Rand)
+	secret, err := newSecret(s.cfg.Rand)
 	if err != nil {
 		return Key{}, "", err
 	}
@@ -165,30 +175,43 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 	return k, secret, nil
 }
 
-// mayMakeKeys holds the account, as every change of its people does: a key comes either before its maker has to go, and is
-// revoked with the others, or not at all.
-func mayMakeKeys(ctx context.Context, tx *db.Tx, account, user id.ID) error {
-	if err := holdAccount(ctx, tx, account); err != nil {
+// checkMayCreateKey locks the account, as every change of its members does. So concurrent keys do
+// not exceed the maximum, and a key is created either before its creator is removed, and revoked
+// then, or not at all.
+func checkMayCreateKey(ctx context.Context, tx *db.Tx, account id.ID, by *Creator) error {
+	if err := lockAccount(ctx, tx, account); err != nil {
 		return err
 	}
-	role, _, err := roleIn(ctx, tx, account, user)
-	if err == nil && !role.Allows(WriteAPIKeys) {
-		err = apierr.New(apierr.InsufficientScope, "You may not make API keys in this account. Ask an owner or admin of the account.")
+	if by != nil {
+		role, _, err := roleIn(ctx, tx, account, by.ID)
+		if err == nil && !role.Allows(WriteAPIKeys) {
+			err = apierr.New(apierr.InsufficientScope,
+				"You may not create API keys in this account. Ask an owner or admin of the account.")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	n, err := countKeys(ctx, tx, account)
+	if err == nil && n >= MaxKeys {
+		err = apierr.Full("apiKeys", MaxKeys,
+			"This account has %d API keys; the maximum is %d. Revoke one first.", n, MaxKeys)
 	}
 	return err
 }
 
-// ListKeys returns a page of the account's keys, revoked ones too, in that order, and how many there are.
-func (s *Service) ListKeys(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed, error) {
+// ListKeys returns a page of the account's keys, including revoked ones, in that order.
+func (s *Service) ListKeys(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key,
+	db.Listed, error) {
 	return listKeys(ctx, r, account, o, p)
 }
 
-// GetKey returns one key, or NOT_FOUND, also where it is another account's.
+// GetKey returns one key. It returns NOT_FOUND for an unknown key, and for one of another account.
 func (s *Service) GetKey(ctx context.Context, r db.Reader, account, key id.ID) (Key, error) {
 	return foundKey(keyByID(ctx, r, account, key))
 }
 
-// UpdateKey changes a key. It answers INVALID_REQUEST with all faults at once, NOT_FOUND, and
+// UpdateKey changes a key. It returns INVALID_REQUEST with every invalid field, NOT_FOUND, and
 // CONFLICT for a revoked key.
 func (s *Service) UpdateKey(ctx context.Context, tx *db.Tx, account, key id.ID, u KeyUpdate) (Key, error) {
 	var c checker
@@ -215,18 +238,18 @@ func (s *Service) UpdateKey(ctx context.Context, tx *db.Tx, account, key id.ID, 
 	if _, err := s.GetKey(ctx, tx, account, key); err != nil {
 		return Key{}, err
 	}
-	return Key{}, apierr.New(apierr.Conflict, "This API key is revoked for good and cannot be changed. Make a new one.")
+	return Key{}, apierr.New(apierr.Conflict, "This API key is revoked and cannot be changed. Create a new one.")
 }
 
-// RevokeKey ends a key for good and returns it. To revoke it again succeeds and keeps the first
-// time. It answers NOT_FOUND for a key that is not the account's.
+// RevokeKey revokes a key permanently and returns it. To revoke it again succeeds and keeps the
+// first time. It returns NOT_FOUND for a key that is not the account's.
 func (s *Service) RevokeKey(ctx context.Context, tx *db.Tx, account, key id.ID) (Key, error) {
 	tx.AfterCommit(s.remembered.forget)
 	return foundKey(revokeKey(ctx, tx, account, key))
 }
 
-// SetLimits gives a key other limits, nil meaning the default. It is for the operator. It
-// answers INVALID_REQUEST with all faults at once, or NOT_FOUND.
+// SetLimits replaces a key's limits. It is for operators. It returns INVALID_REQUEST with every
+// invalid field, or NOT_FOUND.
 func (s *Service) SetLimits(ctx context.Context, tx *db.Tx, account, key id.ID, o LimitOverrides) (Key, error) {
 	var c checker
 	c.limits(o)
@@ -244,7 +267,7 @@ func foundKey(k Key, found bool, err error) (Key, error) {
 	return k, err
 }
 
-// checker collects every fault of a request while it makes the values canonical.
+// checker collects every invalid field of a request while it normalizes the values.
 type checker struct{ faults []apierr.FieldError }
 
 func (c *checker) add(f []apierr.FieldError) { c.faults = append(c.faults, f...) }
@@ -261,10 +284,10 @@ func (c *checker) scopes(given []Scope, byOperator bool) []Scope {
 	}
 	switch {
 	case len(given) == 0:
-		c.fault("scopes", "is empty, so that the key could do nothing. Give at least one of: %s.", join(all, ", "))
+		c.fault("scopes", "is empty; give at least one of: %s.", join(all, ", "))
 		return nil
 	case len(given) > 4*len(all):
-		c.fault("scopes", "has %d entries, and there are only %d scopes.", len(given), len(all))
+		c.fault("scopes", "has %d entries, but there are only %d scopes.", len(given), len(all))
 		return nil
 	}
 	for i, s := range given {
@@ -293,7 +316,8 @@ func (c *checker) networks(given []string) []string {
 	for i, text := range given {
 		p, ok := ParseNetwork(text)
 		if !ok {
-			c.fault(fmt.Sprintf("allowedNetworks[%d]", i), "is neither an IP address nor a network such as 203.0.113.0/24 or 2001:db8::/48.")
+			c.fault(fmt.Sprintf("allowedNetworks[%d]", i),
+				"must be an IP address or a network such as 203.0.113.0/24 or 2001:db8::/48.")
 			continue
 		}
 		canonical := p.String()
@@ -307,9 +331,10 @@ func (c *checker) networks(given []string) []string {
 	return out
 }
 
-// ParseNetwork reads an address or a network, such as 203.0.113.7 or 2001:db8::/48, and is false for anything else. Bits beyond
-// the network's are dropped, and an IPv4 one in the clothes of IPv6 becomes IPv4, as callers' addresses do. A zone is refused: callers'
-// addresses have none, so it would promise what is not kept.
+// ParseNetwork parses an IP address or network, such as 203.0.113.7 or 2001:db8::/48, and returns
+// false for anything else. It clears the bits beyond the network's, and turns an IPv4-mapped IPv6
+// address into IPv4, as for callers' addresses. It refuses a zone, because callers' addresses have
+// none.
 func ParseNetwork(text string) (netip.Prefix, bool) {
 	if a, err := netip.ParseAddr(text); err == nil {
 		if a.Zone() != "" {
@@ -337,26 +362,23 @@ func (c *checker) expiry(at *time.Time, now time.Time) *time.Time {
 	}
 	t := at.UTC().Truncate(time.Microsecond)
 	if !t.After(now) {
-		c.fault("expiresAt", "is not in the future.")
+		c.fault("expiresAt", "must be in the future.")
 	}
 	if t.Year() > 9999 {
-		c.fault("expiresAt", "is beyond the year 9999. Leave it out for a key that does not expire.")
+		c.fault("expiresAt", "is after the year 9999; omit it for a key that does not expire.")
 	}
 	return &t
 }
 
 func (c *checker) limits(o LimitOverrides) Limits {
-	one := func(field string, given *int, standard int) int {
-		if given == nil {
-			return standard
+	check := func(field string, limit int) {
+		if limit < 1 || limit > MaxLimit {
+			c.fault("limits."+field, "must be from 1 to 1,000,000 requests per minute.")
 		}
-		if *given < 1 || *given > MaxLimit {
-			c.fault("limits."+field, "must be from 1 to 1,000,000 calls per minute.")
-		}
-		return *given
 	}
-	return Limits{
-		Read: one("read", o.Read, DefaultLimits.Read), Write: one("write", o.Write, DefaultLimits.Write),
-		Deploy: one("deploy", o.Deploy, DefaultLimits.Deploy),
-	}
+	l := o.limits()
+	check("read", l.Read)
+	check("write", l.Write)
+	check("deploy", l.Deploy)
+	return l
 }

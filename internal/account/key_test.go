@@ -17,28 +17,35 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func TestAccounts(t *testing.T) {
+func TestService_CreateAndListAccounts(t *testing.T) {
 	engines(t, func(w world) {
 		all, total, err := w.s.List(w.Context(), w.d, db.Page{Number: 1, Limit: 1})
 		if err != nil || total.Total != 2 || len(all) != 1 || all[0].ID != w.theirs {
 			w.Fatalf("%+v of %d, %v", all, total.Total, err)
 		}
-		if a, err := w.s.Get(w.Context(), w.d, w.mine); err != nil || a.Name != "mine" || !a.CreatedAt.Equal(w.c.Now()) {
+		if a, err := w.s.Get(w.Context(), w.d, w.mine); err != nil || a.Name != "mine" ||
+			!a.CreatedAt.Equal(w.c.Now()) {
 			w.Fatalf("%+v %v", a, err)
 		}
 		for _, none := range []id.ID{"acc_none", "", "acc_\x00"} {
 			_, err := w.s.Get(w.Context(), w.d, none)
 			w.fails(err, apierr.NotFound)
 		}
-		w.fails(w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.s.Create(ctx, tx, " "); return err }), apierr.InvalidRequest)
+		w.fails(w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_,
+				err := w.s.Create(ctx, tx, " ")
+			return err
+		}), apierr.InvalidRequest)
 	})
 }
 
-func TestAKeyWithoutWishesMayDoEverything(t *testing.T) {
+func TestService_CreateKey_Defaults(t *testing.T) {
 	engines(t, func(w world) {
 		k, secret := w.key(w.mine)
-		if len(secret) != 57 || !strings.HasPrefix(secret, "pk_live_") || k.Prefix != secret[:12]+"…" || !reflect.DeepEqual(k.Scopes, account.AllScopes()) ||
-			k.Limits != (account.Limits{Read: 60, Write: 20, Deploy: 5}) || len(k.AllowedNetworks) != 0 || k.ExpiresAt != nil {
+		if len(secret) != 57 || !strings.HasPrefix(secret, "pk_live_") || k.Prefix != secret[:12]+"…" ||
+			!reflect.DeepEqual(k.Scopes, account.AllScopes()) ||
+			k.Limits != (account.Limits{Read: 60, Write: 20, Deploy: 5}) || len(k.AllowedNetworks) != 0 ||
+			k.ExpiresAt != nil {
 			w.Fatalf("%+v", k)
 		}
 		got, err := w.s.Authenticate(w.Context(), w.d, secret, here)
@@ -47,7 +54,8 @@ func TestAKeyWithoutWishesMayDoEverything(t *testing.T) {
 		}
 		b, err := json.Marshal(got)
 		w.ok(err)
-		for _, part := range []string{`"allowedNetworks":[]`, `"expiresAt":null`, `"lastUsedAt":null`, `"limits":{"read":60,"write":20,"deploy":5}`} {
+		for _, part := range []string{`"allowedNetworks":[]`, `"expiresAt":null`, `"lastUsedAt":null`,
+			`"limits":{"read":60,"write":20,"deploy":5}`} {
 			if !strings.Contains(string(b), part) {
 				w.Errorf("%s lacks %s", b, part)
 			}
@@ -58,18 +66,19 @@ func TestAKeyWithoutWishesMayDoEverything(t *testing.T) {
 	})
 }
 
-func TestTheSecretIsNotInTheDatabase(t *testing.T) {
+func TestService_CreateKey_StoresNoSecret(t *testing.T) {
 	engines(t, func(w world) {
 		_, secret := w.key(w.mine)
 		var row string
-		w.ok(w.d.QueryRow(w.Context(), `SELECT id || account_id || name || secret_hash || prefix || scopes || networks FROM api_key`).Scan(&row))
+		w.ok(w.d.QueryRow(w.Context(),
+			`SELECT id || account_id || name || secret_hash || prefix || scopes || networks FROM api_key`).Scan(&row))
 		if strings.Contains(row, secret[12:]) || strings.Contains(row, secret[12:20]) {
 			w.Fatalf("%s holds %s", row, secret)
 		}
 	})
 }
 
-func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
+func TestService_CreateKey_InvalidFields(t *testing.T) {
 	engines(t, func(w world) {
 		past, zero, much := w.c.Now(), 0, 1_000_001
 		_, _, err := w.makeKey(w.mine, account.KeyRequest{
@@ -81,7 +90,8 @@ func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
 		for _, f := range w.fails(err, apierr.InvalidRequest).Fields() {
 			got = append(got, f.Field)
 		}
-		want := "name scopes[1] scopes[2] allowedNetworks[1] allowedNetworks[2] allowedNetworks[3] allowedNetworks[4] allowedNetworks[5] expiresAt limits.read limits.deploy"
+		want := "name scopes[1] scopes[2] allowedNetworks[1] allowedNetworks[2] allowedNetworks[3] " +
+			"allowedNetworks[4] allowedNetworks[5] expiresAt limits.read limits.deploy"
 		if strings.Join(got, " ") != want {
 			w.Fatalf("faults %q\nwant   %q", strings.Join(got, " "), want)
 		}
@@ -95,19 +105,22 @@ func TestAllFaultsOfAKeyAtOnce(t *testing.T) {
 				w.Errorf("%v", f)
 			}
 		}
-		if _, total, err := w.s.ListKeys(w.Context(), w.d, w.mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil || total.Total != 0 {
+		if _, total, err := w.s.ListKeys(w.Context(), w.d, w.mine, db.NewestFirst,
+			db.Page{Number: 1, Limit: 20}); err != nil || total.Total != 0 {
 			w.Fatalf("%d keys, %v", total.Total, err)
 		}
 	})
 }
 
-func TestWhatIsGivenBecomesCanonical(t *testing.T) {
+func TestService_CreateKey_Normalizes(t *testing.T) {
 	engines(t, func(w world) {
 		until, seven := w.c.Now().Add(time.Hour).In(time.FixedZone("", 3600)), 7
 		k, _, err := w.makeKey(w.mine, account.KeyRequest{
-			Name: "ci", Scopes: []account.Scope{account.ReadWallet, account.ReadOffers, account.ReadWallet}, ExpiresAt: &until,
-			AllowedNetworks: []string{"203.0.113.9/24", "203.0.113.0/24", "::ffff:198.51.100.7", "::ffff:192.0.2.1/120", "2001:DB8:0:0::1", "10.1.2.3/32"},
-			Limits:          account.LimitOverrides{Write: &seven},
+			Name: "ci", Scopes: []account.Scope{account.ReadWallet, account.ReadOffers, account.ReadWallet},
+			ExpiresAt: &until,
+			AllowedNetworks: []string{"203.0.113.9/24", "203.0.113.0/24", "::ffff:198.51.100.7",
+				"::ffff:192.0.2.1/120", "2001:DB8:0:0::1", "10.1.2.3/32"},
+			Limits: account.LimitOverrides{Write: &seven},
 		})
 		w.ok(err)
 		got, err := w.s.GetKey(w.Context(), w.d, w.mine, k.ID)
@@ -115,19 +128,22 @@ func TestWhatIsGivenBecomesCanonical(t *testing.T) {
 		if !reflect.DeepEqual(got, k) {
 			w.Fatalf("stored %+v, answered %+v", got, k)
 		}
-		if want := "[203.0.113.0/24 198.51.100.7 192.0.2.0/24 2001:db8::1 10.1.2.3]"; fmt.Sprint(k.AllowedNetworks) != want {
+		if want := "[203.0.113.0/24 198.51.100.7 192.0.2.0/24 2001:db8::1 " +
+			"10.1.2.3]"; fmt.Sprint(k.AllowedNetworks) != want {
 			w.Errorf("networks %v, want %s", k.AllowedNetworks, want)
 		}
-		if fmt.Sprint(k.Scopes) != "[offers:read wallet:read]" || !k.Allows(account.ReadOffers) || k.Allows(account.WriteDeployments) {
+		if fmt.Sprint(k.Scopes) != "[offers:read wallet:read]" || !k.Allows(account.ReadOffers) ||
+			k.Allows(account.WriteDeployments) {
 			w.Errorf("scopes %v", k.Scopes)
 		}
-		if k.Limits != (account.Limits{Read: 60, Write: 7, Deploy: 5}) || k.ExpiresAt.Location() != time.UTC || !k.ExpiresAt.Equal(until) {
+		if k.Limits != (account.Limits{Read: 60, Write: 7, Deploy: 5}) || k.ExpiresAt.Location() != time.UTC ||
+			!k.ExpiresAt.Equal(until) {
 			w.Errorf("%+v", k)
 		}
 	})
 }
 
-func TestKeysAreListedByAccountNewestFirst(t *testing.T) {
+func TestService_ListKeys(t *testing.T) {
 	engines(t, func(w world) {
 		var made []id.ID
 		for range 5 {
@@ -152,7 +168,7 @@ func TestKeysAreListedByAccountNewestFirst(t *testing.T) {
 	})
 }
 
-func TestAnothersKeyIsNotThere(t *testing.T) {
+func TestService_Keys_OtherAccount(t *testing.T) {
 	engines(t, func(w world) {
 		k, secret := w.key(w.theirs)
 		name, seven := "new", 7
@@ -165,24 +181,28 @@ func TestAnothersKeyIsNotThere(t *testing.T) {
 				return err
 			})
 			for _, err := range []error{get, update, revoke, limits} {
-				if e := w.fails(err, apierr.NotFound); e.Message != "There is no API key with this id." || e.Details != nil {
+				if e := w.fails(err, apierr.NotFound); e.Message != "There is no API key with this id." ||
+					e.Details != nil {
 					w.Errorf("%q: %+v", i, e)
 				}
 			}
 		}
-		if got, err := w.s.Authenticate(w.Context(), w.d, secret, here); err != nil || got.Name != "ci" || got.RevokedAt != nil || got.Limits.Read != 60 {
+		if got, err := w.s.Authenticate(w.Context(), w.d, secret, here); err != nil || got.Name != "ci" ||
+			got.RevokedAt != nil || got.Limits.Read != 60 {
 			w.Fatalf("%+v %v", got, err)
 		}
 	})
 }
 
-func TestUpdateChangesWhatIsGiven(t *testing.T) {
+func TestService_UpdateKey(t *testing.T) {
 	engines(t, func(w world) {
 		k, _ := w.key(w.mine)
-		name, scopes, networks, until := "new", []account.Scope{account.ReadWallet}, []string{"10.0.0.1/8"}, w.c.Now().Add(time.Hour)
+		name, scopes := "new", []account.Scope{account.ReadWallet}
+		networks, until := []string{"10.0.0.1/8"}, w.c.Now().Add(time.Hour)
 		// Each alone, at once: none may undo another.
 		var wg sync.WaitGroup
-		for _, u := range []account.KeyUpdate{{Name: &name}, {Scopes: &scopes}, {AllowedNetworks: &networks}, {SetExpiry: true, ExpiresAt: &until}} {
+		for _, u := range []account.KeyUpdate{{Name: &name}, {Scopes: &scopes}, {AllowedNetworks: &networks},
+			{SetExpiry: true, ExpiresAt: &until}} {
 			wg.Go(func() {
 				if _, err := w.update(w.mine, k.ID, u); err != nil {
 					w.Error(err)
@@ -191,16 +211,20 @@ func TestUpdateChangesWhatIsGiven(t *testing.T) {
 		}
 		wg.Wait()
 		got, err := w.s.GetKey(w.Context(), w.d, w.mine, k.ID)
-		if err != nil || got.Name != "new" || fmt.Sprint(got.Scopes, got.AllowedNetworks) != "[wallet:read] [10.0.0.0/8]" || got.ExpiresAt == nil || !got.ExpiresAt.Equal(until) {
+		if err != nil || got.Name != "new" || fmt.Sprint(got.Scopes,
+			got.AllowedNetworks) != "[wallet:read] [10.0.0.0/8]" || got.ExpiresAt == nil ||
+			!got.ExpiresAt.Equal(until) {
 			w.Fatalf("%+v %v", got, err)
 		}
 		none := []string{}
 		got, err = w.update(w.mine, k.ID, account.KeyUpdate{AllowedNetworks: &none, SetExpiry: true})
-		if err != nil || got.AllowedNetworks == nil || len(got.AllowedNetworks) != 0 || got.ExpiresAt != nil || got.Name != "new" {
+		if err != nil || got.AllowedNetworks == nil || len(got.AllowedNetworks) != 0 || got.ExpiresAt != nil ||
+			got.Name != "new" {
 			w.Fatalf("%+v %v", got, err)
 		}
 		bad, empty, past := "", []account.Scope{}, w.c.Now()
-		_, err = w.update(w.mine, k.ID, account.KeyUpdate{Name: &bad, Scopes: &empty, SetExpiry: true, ExpiresAt: &past})
+		_, err = w.update(w.mine, k.ID, account.KeyUpdate{Name: &bad, Scopes: &empty, SetExpiry: true,
+			ExpiresAt: &past})
 		if f := w.fails(err, apierr.InvalidRequest).Fields(); len(f) != 3 {
 			w.Fatalf("%v", f)
 		}
@@ -211,7 +235,7 @@ func TestUpdateChangesWhatIsGiven(t *testing.T) {
 	})
 }
 
-func TestTheOperatorSetsLimitsAndTakesThemBack(t *testing.T) {
+func TestService_SetLimits(t *testing.T) {
 	engines(t, func(w world) {
 		k, _ := w.key(w.mine)
 		set := func(o account.LimitOverrides) (got account.Key, err error) {
@@ -222,7 +246,8 @@ func TestTheOperatorSetsLimitsAndTakesThemBack(t *testing.T) {
 			return got, err
 		}
 		million, zero := account.MaxLimit, 0
-		if got, err := set(account.LimitOverrides{Deploy: &million}); err != nil || got.Limits != (account.Limits{Read: 60, Write: 20, Deploy: million}) {
+		if got, err := set(account.LimitOverrides{Deploy: &million}); err != nil ||
+			got.Limits != (account.Limits{Read: 60, Write: 20, Deploy: million}) {
 			w.Fatalf("%+v %v", got, err)
 		}
 		_, err := set(account.LimitOverrides{Read: &zero})
@@ -233,7 +258,7 @@ func TestTheOperatorSetsLimitsAndTakesThemBack(t *testing.T) {
 	})
 }
 
-func TestRevokingIsForGoodAndKeepsTheFirstTime(t *testing.T) {
+func TestService_RevokeKey(t *testing.T) {
 	engines(t, func(w world) {
 		k, secret := w.key(w.mine)
 		first, err := w.revoke(w.mine, k.ID)
@@ -250,7 +275,7 @@ func TestRevokingIsForGoodAndKeepsTheFirstTime(t *testing.T) {
 	})
 }
 
-func TestAChangeOfAKeyCountsFromTheNextCall(t *testing.T) {
+func TestService_Authenticate_SeesChanges(t *testing.T) {
 	engines(t, func(w world) {
 		k, secret := w.key(w.mine)
 		use := func() (account.Key, error) { return w.s.Authenticate(w.Context(), w.d, secret, here) }
@@ -280,11 +305,11 @@ func TestAChangeOfAKeyCountsFromTheNextCall(t *testing.T) {
 // A database that must not be asked.
 type noReads struct{ db.Reader }
 
-func TestWhatIsNoKeyCostsNoRead(t *testing.T) {
+func TestService_Authenticate_Malformed(t *testing.T) {
 	engines(t, func(w world) {
 		_, secret := w.key(w.mine)
 		swapped := []byte(secret)
-		for i := 8; i < len(swapped)-1; i++ { // two neighbours that differ, as fingers swap them
+		for i := 8; i < len(swapped)-1; i++ { // two adjacent characters that differ, swapped by a typing error
 			if swapped[i] != swapped[i+1] {
 				swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
 				break
@@ -293,22 +318,23 @@ func TestWhatIsNoKeyCostsNoRead(t *testing.T) {
 		for text, says := range map[string]string{
 			"":                                 "begins with pk_live_",
 			"pk_test_" + secret[8:]:            "begins with pk_live_",
-			"pk_live_your_api_key_here":        "documentation's example",
-			"pk_live_your_key":                 "documentation's example",
+			"pk_live_your_api_key_here":        "example of the documentation",
+			"pk_live_your_key":                 "example of the documentation",
 			`"` + secret + `"`:                 "quotation marks",
 			secret + " ":                       "quotation marks",
-			secret[:56]:                        "typing error",
-			secret + "0":                       "typing error",
-			string(swapped):                    "typing error",
-			secret[:20] + "-" + secret[21:]:    "typing error",
-			secret[:20] + "\x00" + secret[21:]: "typing error",
-			strings.ToLower(secret):            "typing error",
+			secret[:56]:                        "mistyped",
+			secret + "0":                       "mistyped",
+			string(swapped):                    "mistyped",
+			secret[:20] + "-" + secret[21:]:    "mistyped",
+			secret[:20] + "\x00" + secret[21:]: "mistyped",
+			strings.ToLower(secret):            "mistyped",
 		} {
 			if text == secret {
 				continue
 			}
 			_, err := w.s.Authenticate(w.Context(), noReads{}, text, here)
-			if e := w.fails(err, apierr.InvalidAPIKey); !strings.Contains(e.Message, says) || strings.Contains(e.Error(), secret[12:20]) {
+			if e := w.fails(err, apierr.InvalidAPIKey); !strings.Contains(e.Message, says) ||
+				strings.Contains(e.Error(), secret[12:20]) {
 				w.Errorf("%q: %q, want %q", text, e, says)
 			}
 		}
@@ -320,7 +346,7 @@ func TestWhatIsNoKeyCostsNoRead(t *testing.T) {
 	})
 }
 
-func TestExpiryIsAtItsInstant(t *testing.T) {
+func TestService_Authenticate_Expiry(t *testing.T) {
 	engines(t, func(w world) {
 		until := w.c.Now().Add(time.Minute)
 		_, secret, err := w.makeKey(w.mine, account.KeyRequest{Name: "ci", ExpiresAt: &until})
@@ -335,12 +361,14 @@ func TestExpiryIsAtItsInstant(t *testing.T) {
 	})
 }
 
-func TestNetworks(t *testing.T) {
+func TestService_Authenticate_Networks(t *testing.T) {
 	engines(t, func(w world) {
-		k, secret, err := w.makeKey(w.mine, account.KeyRequest{Name: "ci", AllowedNetworks: []string{"203.0.113.0/24", "2001:db8::/48", "198.51.100.7"}})
+		k, secret, err := w.makeKey(w.mine, account.KeyRequest{Name: "ci",
+			AllowedNetworks: []string{"203.0.113.0/24", "2001:db8::/48", "198.51.100.7"}})
 		w.ok(err)
 		for from, allowed := range map[string]bool{
-			"203.0.113.255": true, "203.0.114.0": false, "::ffff:203.0.113.1": true, "2001:db8::1": true, "2001:db8:1::": false,
+			"203.0.113.255": true, "203.0.114.0": false, "::ffff:203.0.113.1": true, "2001:db8::1": true,
+			"2001:db8:1::": false,
 			"198.51.100.7": true, "198.51.100.8": false, "2001:db8::1%eth0": true, "": false,
 		} {
 			var a netip.Addr
@@ -364,7 +392,7 @@ func TestNetworks(t *testing.T) {
 	})
 }
 
-func TestLastUseIsWrittenByTheFlush(t *testing.T) {
+func TestService_FlushLastUse(t *testing.T) {
 	engines(t, func(w world) {
 		a, secretA := w.key(w.mine)
 		b, secretB := w.key(w.mine)

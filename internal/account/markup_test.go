@@ -13,10 +13,14 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-func TestAMarkupIsSetAndTakenBackAndNotForTenants(t *testing.T) {
+func TestService_SetMarkup(t *testing.T) {
 	engines(t, func(w world) {
 		set := func(of id.ID, markup *int64) error {
-			return w.tx(func(ctx context.Context, tx *db.Tx) error { _, err := w.s.SetMarkup(ctx, tx, of, markup); return err })
+			return w.tx(func(ctx context.Context, tx *db.Tx) error {
+				_,
+					err := w.s.SetMarkup(ctx, tx, of, markup)
+				return err
+			})
 		}
 		all := func(want map[id.ID]int64) {
 			got, err := w.s.Markups(w.Context(), w.d)

@@ -40,8 +40,8 @@ func (w world) join(account_, user id.ID, role account.Role) {
 	w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.AddMember(ctx, tx, account_, user, role) }))
 }
 
-// Nobody gets by an API key what their role denies, and no key has what is for people only.
-func TestWhatRolesAllow(t *testing.T) {
+// No API key does what its creator's role denies, and none has a scope that is for roles only.
+func TestRole_Scopes(t *testing.T) {
 	for _, r := range account.Roles {
 		for _, s := range account.AllScopes() {
 			if r.Allows(account.WriteAPIKeys) && !r.Allows(s) {
@@ -49,11 +49,13 @@ func TestWhatRolesAllow(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range []account.Scope{account.ReadAPIKeys, account.WriteAPIKeys, account.ReadPeople, account.WritePeople, account.ReadAudit} {
+	for _, s := range []account.Scope{account.ReadAPIKeys, account.WriteAPIKeys, account.ReadMembers,
+		account.WriteMembers, account.ReadAudit} {
 		if slices.Contains(account.AllScopes(), s) {
 			t.Errorf("an API key may have %s", s)
 		}
-		if account.Viewer.Allows(s) || account.Billing.Allows(s) || !account.Owner.Allows(s) || !account.Admin.Allows(s) {
+		if account.Viewer.Allows(s) || account.Billing.Allows(s) || !account.Owner.Allows(s) ||
+			!account.Admin.Allows(s) {
 			t.Errorf("%s", s)
 		}
 	}
@@ -62,14 +64,28 @@ func TestWhatRolesAllow(t *testing.T) {
 	}
 }
 
-func TestOnlyOwnersMakeAndUnmakeOwners(t *testing.T) {
+func TestService_SetRole_OwnersOnly(t *testing.T) {
 	engines(t, func(w world) {
-		owner, admin := w.as(w.mine, account.Owner, "owner@example.com"), w.as(w.mine, account.Admin, "admin@example.com")
-		member, stranger := w.as(w.mine, account.Member, "member@example.com"), w.as(w.theirs, account.Owner, "stranger@example.com")
+		owner, admin := w.as(w.mine, account.Owner, "owner@example.com"), w.as(w.mine, account.Admin,
+			"admin@example.com")
+		member, stranger := w.as(w.mine, account.Member, "member@example.com"), w.as(w.theirs, account.Owner,
+			"stranger@example.com")
 		for name, err := range map[string]error{
-			"an admin makes an owner":   func() error { _, err := w.setRole(w.mine, admin.ID, member.ID, account.Owner); return err }(),
-			"an admin makes himself":    func() error { _, err := w.setRole(w.mine, admin.ID, admin.ID, account.Owner); return err }(),
-			"an admin unmakes an owner": func() error { _, err := w.setRole(w.mine, admin.ID, owner.ID, account.Member); return err }(),
+			"an admin makes an owner": func() error {
+				_, err := w.setRole(w.mine, admin.ID, member.ID,
+					account.Owner)
+				return err
+			}(),
+			"an admin promotes themselves": func() error {
+				_, err := w.setRole(w.mine, admin.ID, admin.ID,
+					account.Owner)
+				return err
+			}(),
+			"an admin unmakes an owner": func() error {
+				_, err := w.setRole(w.mine, admin.ID, owner.ID,
+					account.Member)
+				return err
+			}(),
 			"an admin removes an owner": w.remove(w.mine, admin.ID, owner.ID),
 			"a member removes a member": w.remove(w.mine, member.ID, admin.ID),
 			"a stranger":                w.remove(w.mine, stranger.ID, member.ID),
@@ -78,7 +94,8 @@ func TestOnlyOwnersMakeAndUnmakeOwners(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		for _, err := range []error{w.remove(w.mine, owner.ID, stranger.ID), w.remove(w.mine, owner.ID, "usr_none"), w.remove(w.mine, owner.ID, "usr_\x00")} {
+		for _, err := range []error{w.remove(w.mine, owner.ID, stranger.ID),
+			w.remove(w.mine, owner.ID, "usr_none"), w.remove(w.mine, owner.ID, "usr_\x00")} {
 			w.fails(err, apierr.NotFound)
 		}
 		_, err := w.setRole(w.mine, owner.ID, member.ID, "root")
@@ -97,11 +114,12 @@ func TestOnlyOwnersMakeAndUnmakeOwners(t *testing.T) {
 	})
 }
 
-func TestTwoOwnersCannotBothGo(t *testing.T) {
+func TestService_RemoveMember_LastOwners(t *testing.T) {
 	engines(t, func(w world) {
 		for range 5 {
 			of := w.account("contested")
-			a, b := w.as(of, account.Owner, string(of)+"a@example.com"), w.as(of, account.Owner, string(of)+"b@example.com")
+			a, b := w.as(of, account.Owner, string(of)+"a@example.com"), w.as(of, account.Owner,
+				string(of)+"b@example.com")
 			var gone atomic.Int32
 			var wg sync.WaitGroup
 			for _, p := range []account.User{a, b} {
@@ -121,7 +139,7 @@ func TestTwoOwnersCannotBothGo(t *testing.T) {
 	})
 }
 
-func TestWhoLeavesLosesSessionsKeysAndInvitationsThere(t *testing.T) {
+func TestService_RemoveMember(t *testing.T) {
 	engines(t, func(w world) {
 		owner, p := w.as(w.mine, account.Owner, "owner@example.com"), w.as(w.mine, account.Admin, email)
 		w.join(w.theirs, p.ID, account.Owner)
@@ -156,13 +174,13 @@ func TestWhoLeavesLosesSessionsKeysAndInvitationsThere(t *testing.T) {
 			_, err = w.s.Authenticate(w.Context(), w.d, k, here)
 			w.ok(err)
 		}
-		_, err = w.s.LookAtInvitation(w.Context(), w.d, token, here)
+		_, err = w.s.ViewInvitation(w.Context(), w.d, token, here)
 		w.fails(err, apierr.NotFound)
 		if home, found, err := w.s.HomeOf(w.Context(), w.d, p.ID); err != nil || !found || home != w.theirs {
 			t.Errorf("%s %t %v", home, found, err)
 		}
 
-		// Whoever belongs nowhere cannot sign in, and is told why only with the right password.
+		// A user without an account cannot sign in, and learns why only with the right password.
 		w.join(w.theirs, owner.ID, account.Owner)
 		w.ok(w.remove(w.theirs, owner.ID, p.ID))
 		_, err = w.signIn(email, password, here)
@@ -172,10 +190,10 @@ func TestWhoLeavesLosesSessionsKeysAndInvitationsThere(t *testing.T) {
 	})
 }
 
-func TestAccountsOfAPerson(t *testing.T) {
+func TestService_Memberships(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.as(w.mine, account.Viewer, email)
-		other := w.account("no business of hers")
+		other := w.account("unrelated")
 		w.join(w.theirs, p.ID, account.Admin)
 		w.fails(w.tx(func(ctx context.Context, tx *db.Tx) error {
 			return w.s.AddMember(ctx, tx, w.theirs, p.ID, account.Owner)
@@ -187,7 +205,8 @@ func TestAccountsOfAPerson(t *testing.T) {
 			t.Fatalf("%+v %v", n, err)
 		}
 		all, err := w.s.Memberships(w.Context(), w.d, p.ID)
-		if err != nil || !slices.Equal(all, []account.Membership{{ID: w.mine, Name: "mine", Role: account.Viewer}, {ID: w.theirs, Name: "theirs", Role: account.Admin}}) {
+		if err != nil || !slices.Equal(all, []account.Membership{{ID: w.mine, Name: "mine", Role: account.Viewer},
+			{ID: w.theirs, Name: "theirs", Role: account.Admin}}) {
 			t.Errorf("%+v %v", all, err)
 		}
 		move := func(to id.ID) error {
@@ -200,19 +219,26 @@ func TestAccountsOfAPerson(t *testing.T) {
 			w.fails(move(no), apierr.NotFound)
 		}
 		w.ok(move(w.theirs))
-		for _, s := range []string{token, func() string { s, err := w.signIn(email, password, here); w.ok(err); return s }()} { // the next one begins there, too
-			if n, err := w.s.SessionOf(w.Context(), w.d, s); err != nil || n.Account != w.theirs || n.Role != account.Admin {
+		for _, s := range []string{token, func() string {
+			s, err := w.signIn(email, password,
+				here)
+			w.ok(err)
+			return s
+		}()} { // the next one begins there, too
+			if n, err := w.s.SessionOf(w.Context(), w.d, s); err != nil || n.Account != w.theirs ||
+				n.Role != account.Admin {
 				t.Errorf("%+v %v", n, err)
 			}
 		}
 		list, total, err := w.s.ListMembers(w.Context(), w.d, w.theirs, db.Page{Number: 1, Limit: 10})
-		if err != nil || total.Total != 1 || list[0].LastSeenAt == nil || list[0].Role != account.Admin || list[0].Email != email {
+		if err != nil || total.Total != 1 || list[0].LastSeenAt == nil || list[0].Role != account.Admin ||
+			list[0].Email != email {
 			t.Errorf("%+v %v", list, err)
 		}
 	})
 }
 
-func TestSessionsAreThePersonsOwn(t *testing.T) {
+func TestService_Sessions_OtherUser(t *testing.T) {
 	engines(t, func(w world) {
 		p, stranger := w.as(w.mine, account.Owner, email), w.as(w.mine, account.Owner, "eve@example.com")
 		var tokens []string
@@ -233,7 +259,9 @@ func TestSessionsAreThePersonsOwn(t *testing.T) {
 		w.fails(end(p.ID, ids[0]), apierr.NotFound)
 		_, err := w.s.SessionOf(w.Context(), w.d, tokens[0])
 		w.fails(err, apierr.SignInRequired)
-		if list, total, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 1}); err != nil || total.Total != 2 || len(list) != 1 || list[0].Address != here.String() {
+		if list, total, err := w.s.ListSessions(w.Context(), w.d, p.ID,
+			db.Page{Number: 1, Limit: 1}); err != nil || total.Total != 2 || len(list) != 1 ||
+			list[0].Address != here.String() {
 			t.Errorf("%+v of %d, %v", list, total.Total, err)
 		}
 		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.EndOtherSessions(ctx, tx, p.ID, ids[2]) }))
@@ -242,13 +270,14 @@ func TestSessionsAreThePersonsOwn(t *testing.T) {
 		_, err = w.s.SessionOf(w.Context(), w.d, tokens[2])
 		w.ok(err)
 		w.c.Advance(account.SessionIdle)
-		if _, total, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 10}); err != nil || total.Total != 0 {
+		if _, total, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 10}); err != nil ||
+			total.Total != 0 {
 			t.Errorf("%d sessions that have ended are listed, %v", total.Total, err)
 		}
 	})
 }
 
-func TestANewSessionEndsTheOneThatTheBrowserHad(t *testing.T) {
+func TestService_Begin_EndsPreviousSession(t *testing.T) {
 	engines(t, func(w world) {
 		w.as(w.mine, account.Owner, email)
 		before, err := w.signIn(email, password, here)
@@ -257,12 +286,14 @@ func TestANewSessionEndsTheOneThatTheBrowserHad(t *testing.T) {
 		w.ok(err)
 		var after account.SignedIn
 		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
-			after, err = w.s.Begin(ctx, tx, proof, account.Origin{UserAgent: "a\x00b\u202e\xff" + string(make([]byte, 5000))}, before)
+			after, err = w.s.Begin(ctx, tx, proof, account.Origin{UserAgent: "a\x00b\u202e\xff" +
+				string(make([]byte, 5000))}, before)
 			return err
 		}))
 		_, err = w.s.SessionOf(w.Context(), w.d, before)
 		w.fails(err, apierr.SignInRequired)
-		if n, err := w.s.SessionOf(w.Context(), w.d, after.Token); err != nil || n.UserAgent != "ab" || after.Token == before {
+		if n, err := w.s.SessionOf(w.Context(), w.d, after.Token); err != nil || n.UserAgent != "ab" ||
+			after.Token == before {
 			t.Errorf("%q %v", n.UserAgent, err)
 		}
 		if _, err := w.begin(account.Proof{}); apierr.CodeOf(err) != apierr.SignInFailed {
@@ -271,8 +302,9 @@ func TestANewSessionEndsTheOneThatTheBrowserHad(t *testing.T) {
 	})
 }
 
-// Nobody goes on by a key with what their role denies, and makes none: not even in the moment in which they have to go.
-func TestARoleWithoutKeysHasNone(t *testing.T) {
+// A member whose role denies API keys keeps none and creates none, also at the moment of the
+// change.
+func TestService_SetRole_RevokesKeys(t *testing.T) {
 	engines(t, func(w world) {
 		owner, p := w.as(w.mine, account.Owner, "owner@example.com"), w.as(w.mine, account.Admin, email)
 		w.join(w.theirs, p.ID, account.Owner)
@@ -283,7 +315,8 @@ func TestARoleWithoutKeysHasNone(t *testing.T) {
 		w.ok(err)
 		_, err = w.setRole(w.mine, owner.ID, p.ID, account.Member)
 		w.ok(err)
-		_, err = w.s.Authenticate(w.Context(), w.d, secret, here) // a member makes keys, too; and it is remembered from here on
+		_, err = w.s.Authenticate(w.Context(), w.d, secret,
+			here) // a member makes keys, too; and it is remembered from here on
 		w.ok(err)
 		_, err = w.setRole(w.mine, owner.ID, p.ID, account.Viewer)
 		w.ok(err)
@@ -300,7 +333,8 @@ func TestARoleWithoutKeysHasNone(t *testing.T) {
 			var refused error
 			var wg sync.WaitGroup
 			wg.Go(func() {
-				_, late, refused = w.makeKey(w.mine, account.KeyRequest{Name: "late", CreatedBy: &account.Creator{ID: p.ID, Email: p.Email}})
+				_, late, refused = w.makeKey(w.mine, account.KeyRequest{Name: "late",
+					CreatedBy: &account.Creator{ID: p.ID, Email: p.Email}})
 			})
 			wg.Go(func() {
 				if err := w.remove(w.mine, owner.ID, p.ID); err != nil {

@@ -16,39 +16,41 @@ import (
 )
 
 const (
-	// PasskeyTime is how long a challenge can be answered.
+	// PasskeyTime is the lifetime of a challenge.
 	PasskeyTime = 5 * time.Minute
-	// maxPasskeys of one user.
+	// maxPasskeys is the most passkeys of a user.
 	maxPasskeys = 20
 
 	kindRegister = "passkey.register"
 	kindSignIn   = "passkey.signIn"
 )
 
-// RelyingParty is the site that passkeys are made for and work with.
+// RelyingParty is the site that passkeys belong to.
 type RelyingParty struct {
 	// ID is the host without scheme and port, never an IP address.
 	ID string
-	// Origin is what the browser says that it is at: scheme, host and, unless it is the usual one, port.
+	// Origin is the origin that the browser reports: scheme, host and, unless it is the default,
+	// port.
 	Origin string
 }
 
-// Passkey is a key pair of a user, whose private half their device never gives away.
+// Passkey is a key pair of a user. The private half never leaves their device.
 type Passkey struct {
 	ID         id.ID      `json:"id" doc:"Id of the passkey, psk_…"`
-	Name       string     `json:"name" doc:"What it is called."`
+	Name       string     `json:"name" doc:"Name."`
 	CreatedAt  time.Time  `json:"createdAt" doc:"When it was added."`
-	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When somebody last signed in with it; null for never."`
+	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When it was last used to sign in; null for never."`
 }
 
-// PasskeyOptions are what the browser is given to make or use a passkey.
+// PasskeyOptions tell the browser to create or use a passkey.
 type PasskeyOptions struct {
-	ChallengeID id.ID `json:"challengeId" doc:"Names the challenge in the answer. It can be answered once, within five minutes."`
-	// Options are PublicKeyCredentialCreationOptionsJSON or PublicKeyCredentialRequestOptionsJSON of WebAuthn Level 3.
+	ChallengeID id.ID `json:"challengeId" doc:"Id of the challenge, for the answer. It can be answered once, within five minutes."`
+	// Options are PublicKeyCredentialCreationOptionsJSON or PublicKeyCredentialRequestOptionsJSON
+	// of WebAuthn Level 3.
 	Options any `json:"options" doc:"For PublicKeyCredential.parseCreationOptionsFromJSON or parseRequestOptionsFromJSON."`
 }
 
-// passkeyUser is a user as the library wants to see one.
+// passkeyUser is a user for the library.
 type passkeyUser struct {
 	User
 	credentials []webauthn.Credential
@@ -61,13 +63,17 @@ func (u passkeyUser) WebAuthnCredentials() []webauthn.Credential { return u.cred
 
 func (r RelyingParty) library() (*webauthn.WebAuthn, error) {
 	return webauthn.New(&webauthn.Config{
-		RPID: r.ID, RPDisplayName: "Billet", RPOrigins: []string{r.Origin}, AttestationPreference: protocol.PreferNoAttestation,
-		AuthenticatorSelection: protocol.AuthenticatorSelection{ResidentKey: protocol.ResidentKeyRequirementRequired, UserVerification: protocol.VerificationRequired},
+		RPID: r.ID, RPDisplayName: "Billet", RPOrigins: []string{r.Origin},
+		AttestationPreference: protocol.PreferNoAttestation,
+		AuthenticatorSelection: protocol.AuthenticatorSelection{
+			ResidentKey: protocol.ResidentKeyRequirementRequired, UserVerification: protocol.VerificationRequired,
+		},
 	})
 }
 
-// OfferPasskey begins to make a passkey for the user. It answers LIMIT_REACHED where they have too many.
-func (s *Service) OfferPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p User) (PasskeyOptions, error) {
+// StartPasskey starts to create a passkey for the user. It returns LIMIT_REACHED if they have too
+// many.
+func (s *Service) StartPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p User) (PasskeyOptions, error) {
 	w, err := r.library()
 	if err != nil {
 		return PasskeyOptions{}, err
@@ -77,29 +83,34 @@ func (s *Service) OfferPasskey(ctx context.Context, tx *db.Tx, r RelyingParty, p
 		return PasskeyOptions{}, err
 	}
 	if len(u.credentials) >= maxPasskeys {
-		return PasskeyOptions{}, apierr.Full("passkeys", maxPasskeys, "You have %d passkeys, which is the most. Remove one first.", len(u.credentials))
+		return PasskeyOptions{}, apierr.Full("passkeys", maxPasskeys,
+			"You have %d passkeys, which is the maximum. Remove one first.", len(u.credentials))
 	}
-	options, session, err := w.BeginRegistration(u, webauthn.WithExclusions(webauthn.Credentials(u.credentials).CredentialDescriptors()))
+	known := webauthn.Credentials(u.credentials).CredentialDescriptors()
+	options, session, err := w.BeginRegistration(u, webauthn.WithExclusions(known))
 	if err != nil {
 		return PasskeyOptions{}, err
 	}
 	return s.challenge(ctx, tx, kindRegister, p.ID, session, options.Response)
 }
 
-// challenge keeps what the answer will be compared with.
-func (s *Service) challenge(ctx context.Context, tx *db.Tx, kind string, user id.ID, session *webauthn.SessionData, options any) (PasskeyOptions, error) {
+// challenge stores the challenge, for its answer.
+func (s *Service) challenge(
+	ctx context.Context, tx *db.Tx, kind string, user id.ID, session *webauthn.SessionData, options any,
+) (PasskeyOptions, error) {
 	data, err := json.Marshal(session)
 	if err != nil {
 		return PasskeyOptions{}, err
 	}
-	o := PasskeyOptions{s.c.IDs.New(id.Challenge), options}
+	o := PasskeyOptions{s.cfg.IDs.New(id.Challenge), options}
 	return o, insertChallenge(ctx, tx, string(o.ChallengeID), kind, user, string(data), tx.Now.Add(PasskeyTime))
 }
 
-// answered uses a challenge up, whatever becomes of the answer.
-func (s *Service) answered(ctx context.Context, challenge, kind string, user id.ID) (session webauthn.SessionData, found bool, err error) {
+// useChallenge deletes a challenge, even if its answer is wrong, and returns its data.
+func (s *Service) useChallenge(ctx context.Context, challenge, kind string,
+	user id.ID) (session webauthn.SessionData, found bool, err error) {
 	var data string
-	err = s.c.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		data, found, err = takeChallenge(ctx, tx, challenge, kind, user)
 		return err
 	})
@@ -109,30 +120,37 @@ func (s *Service) answered(ctx context.Context, challenge, kind string, user id.
 	return session, true, json.Unmarshal([]byte(data), &session)
 }
 
-// NewPasskey is a passkey that has been checked and is not kept yet.
+// NewPasskey is a verified passkey that is not stored yet.
 type NewPasskey struct {
 	user       id.ID
 	name       string
 	credential webauthn.Credential
 }
 
-// VerifyPasskey checks what the browser answers to OfferPasskey, RegistrationResponseJSON of WebAuthn Level 3. It answers
-// INVALID_REQUEST with all faults at once. It must not be called inside a transaction.
-func (s *Service) VerifyPasskey(ctx context.Context, r RelyingParty, p User, challenge, name string, credential []byte) (NewPasskey, error) {
+// VerifyPasskey verifies the browser's answer to StartPasskey, a RegistrationResponseJSON of
+// WebAuthn Level 3. It returns INVALID_REQUEST with every invalid field. It must not be called
+// inside a transaction.
+func (s *Service) VerifyPasskey(
+	ctx context.Context, r RelyingParty, p User, challenge, name string, credential []byte,
+) (NewPasskey, error) {
 	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return NewPasskey{}, err
 	}
 	refused := func(cause error) (NewPasskey, error) {
-		e := apierr.Invalid([]apierr.FieldError{{Field: "credential", Message: "is not a good answer to this challenge. Begin again."}})
+		e := apierr.Invalid([]apierr.FieldError{{Field: "credential",
+			Message: "is no valid answer to this challenge. Start again."}})
 		e.Cause = reason(cause)
 		return NewPasskey{}, e
 	}
-	session, found, err := s.answered(ctx, challenge, kindRegister, p.ID)
+	session, found, err := s.useChallenge(ctx, challenge, kindRegister, p.ID)
 	if err != nil {
 		return NewPasskey{}, err
 	}
 	if !found {
-		return NewPasskey{}, apierr.Invalid([]apierr.FieldError{{Field: "challengeId", Message: "names no challenge: it was answered, or its five minutes have passed. Begin again."}})
+		return NewPasskey{}, apierr.Invalid([]apierr.FieldError{{
+			Field:   "challengeId",
+			Message: "is unknown: the challenge was answered or has expired after five minutes. Start again.",
+		}})
 	}
 	w, err := r.library()
 	if err != nil {
@@ -142,7 +160,7 @@ func (s *Service) VerifyPasskey(ctx context.Context, r RelyingParty, p User, cha
 	if err != nil {
 		return refused(err)
 	}
-	u, err := s.passkeyUser(ctx, s.c.DB, p)
+	u, err := s.passkeyUser(ctx, s.cfg.DB, p)
 	if err != nil {
 		return NewPasskey{}, err
 	}
@@ -150,11 +168,11 @@ func (s *Service) VerifyPasskey(ctx context.Context, r RelyingParty, p User, cha
 	if err != nil {
 		return refused(err)
 	}
-	c.Attestation = webauthn.CredentialAttestation{} // none was asked for
+	c.Attestation = webauthn.CredentialAttestation{} // none was requested
 	return NewPasskey{p.ID, name, *c}, nil
 }
 
-// reason is what the library found, with what it says for developers.
+// reason returns the library's error with its text for developers.
 func reason(err error) error {
 	var e *protocol.Error
 	if errors.As(err, &e) && e.DevInfo != "" {
@@ -163,28 +181,28 @@ func reason(err error) error {
 	return err
 }
 
-// AddPasskey keeps a passkey. It answers CONFLICT for one that is known already.
+// AddPasskey stores a passkey. It returns CONFLICT for a known one.
 func (s *Service) AddPasskey(ctx context.Context, tx *db.Tx, n NewPasskey) (Passkey, error) {
 	data, err := json.Marshal(n.credential)
 	if err != nil {
 		return Passkey{}, err
 	}
-	p := Passkey{ID: s.c.IDs.New(id.Passkey), Name: n.name, CreatedAt: tx.Now}
+	p := Passkey{ID: s.cfg.IDs.New(id.Passkey), Name: n.name, CreatedAt: tx.Now}
 	made, err := insertPasskey(ctx, tx, p, n.user, credentialID(n.credential.ID), string(data))
 	if err == nil && !made {
-		err = apierr.New(apierr.Conflict, "This passkey is known already.")
+		err = apierr.New(apierr.Conflict, "This passkey is already registered.")
 	}
 	return p, err
 }
 
 func credentialID(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
 
-// ListPasskeys returns a page of the user's passkeys, newest first, and how many there are.
+// ListPasskeys returns a page of the user's passkeys, newest first.
 func (s *Service) ListPasskeys(ctx context.Context, r db.Reader, user id.ID, p db.Page) ([]Passkey, db.Listed, error) {
 	return listPasskeys(ctx, r, user, p)
 }
 
-// RenamePasskey gives one of the user's passkeys another name. It answers INVALID_REQUEST and NOT_FOUND.
+// RenamePasskey renames one of the user's passkeys. It returns INVALID_REQUEST and NOT_FOUND.
 func (s *Service) RenamePasskey(ctx context.Context, tx *db.Tx, user, passkey id.ID, name string) (Passkey, error) {
 	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return Passkey{}, err
@@ -192,13 +210,13 @@ func (s *Service) RenamePasskey(ctx context.Context, tx *db.Tx, user, passkey id
 	return foundPasskey(renamePasskey(ctx, tx, user, passkey, name))
 }
 
-// RemovePasskey removes one of the user's passkeys for good and returns it. It answers NOT_FOUND.
+// RemovePasskey deletes one of the user's passkeys and returns it. It returns NOT_FOUND.
 func (s *Service) RemovePasskey(ctx context.Context, tx *db.Tx, user, passkey id.ID) (Passkey, error) {
 	return foundPasskey(deletePasskey(ctx, tx, user, passkey))
 }
 
-// RemoveFactors takes away all of a user's passkeys and their authenticator app. It is for the operator, for somebody who has
-// lost them.
+// RemoveFactors deletes all of a user's passkeys and their authenticator app. It is for operators,
+// for a user who has lost them.
 func (s *Service) RemoveFactors(ctx context.Context, tx *db.Tx, user id.ID) error {
 	if err := removeTOTP(ctx, tx, user); err != nil {
 		return err
@@ -213,7 +231,7 @@ func foundPasskey(p Passkey, found bool, err error) (Passkey, error) {
 	return p, err
 }
 
-// passkeyUser reads a user's passkeys.
+// passkeyUser returns a user with their passkeys.
 func (s *Service) passkeyUser(ctx context.Context, r db.Reader, p User) (passkeyUser, error) {
 	rows, err := passkeysOf(ctx, r, p.ID)
 	u := passkeyUser{User: p}
@@ -227,8 +245,8 @@ func (s *Service) passkeyUser(ctx context.Context, r db.Reader, p User) (passkey
 	return u, err
 }
 
-// AskForPasskey begins a sign-in with whatever passkey the browser has for this site.
-func (s *Service) AskForPasskey(ctx context.Context, tx *db.Tx, r RelyingParty) (PasskeyOptions, error) {
+// StartPasskeySignIn starts a sign-in with any passkey that the browser has for this site.
+func (s *Service) StartPasskeySignIn(ctx context.Context, tx *db.Tx, r RelyingParty) (PasskeyOptions, error) {
 	w, err := r.library()
 	if err != nil {
 		return PasskeyOptions{}, err
@@ -240,15 +258,20 @@ func (s *Service) AskForPasskey(ctx context.Context, tx *db.Tx, r RelyingParty) 
 	return s.challenge(ctx, tx, kindSignIn, "", session, options.Response)
 }
 
-// VerifyWithPasskey checks what the browser answers to AskForPasskey, AuthenticationResponseJSON of WebAuthn Level 3. The device
-// has verified its user, so this counts as both factors. It answers SIGN_IN_FAILED, alike for all that can be wrong. It
-// must not be called inside a transaction.
-func (s *Service) VerifyWithPasskey(ctx context.Context, r RelyingParty, challenge string, credential []byte) (Proof, error) {
-	known := User{} // who has the passkey, if somebody has
+// VerifyWithPasskey verifies the browser's answer to StartPasskeySignIn, an
+// AuthenticationResponseJSON of WebAuthn Level 3. The device has verified its user, so this counts
+// as both factors. It returns the same SIGN_IN_FAILED for every failure. It must not be called
+// inside a transaction.
+func (s *Service) VerifyWithPasskey(ctx context.Context, r RelyingParty, challenge string,
+	credential []byte) (Proof, error) {
+	known := User{} // the user with the passkey, if there is one
 	refused := func(cause error) (Proof, error) {
-		return Proof{User: known}, &apierr.Error{Code: apierr.SignInFailed, Message: "This passkey was not accepted, or the sign-in took too long. Try again, or sign in another way.", Cause: reason(cause)}
+		return Proof{User: known}, &apierr.Error{
+			Code: apierr.SignInFailed, Cause: reason(cause),
+			Message: "This passkey was not accepted, or the sign-in took too long. Try again, or sign in another way.",
+		}
 	}
-	session, found, err := s.answered(ctx, challenge, kindSignIn, "")
+	session, found, err := s.useChallenge(ctx, challenge, kindSignIn, "")
 	if err != nil {
 		return Proof{}, err
 	}
@@ -263,17 +286,17 @@ func (s *Service) VerifyWithPasskey(ctx context.Context, r RelyingParty, challen
 	if err != nil {
 		return refused(err)
 	}
-	var broken error // what is our fault, which the library would wrap as the caller's
+	var broken error // an internal error, which the library would wrap as the caller's
 	_, c, err := w.ValidatePasskeyLogin(func(raw, handle []byte) (webauthn.User, error) {
 		if !id.ID(handle).Valid(id.User) {
-			return nil, errors.New("the user handle is none of ours")
+			return nil, errors.New("the user handle is unknown")
 		}
-		p, found, err := userByID(ctx, s.c.DB, id.ID(handle))
+		p, found, err := userByID(ctx, s.cfg.DB, id.ID(handle))
 		if err != nil || !found {
 			broken = err
 			return nil, errors.New("no such user")
 		}
-		u, err := s.passkeyUser(ctx, s.c.DB, p)
+		u, err := s.passkeyUser(ctx, s.cfg.DB, p)
 		broken, known = err, p
 		return u, err
 	}, session, parsed)
@@ -291,7 +314,7 @@ func (s *Service) VerifyWithPasskey(ctx context.Context, r RelyingParty, challen
 	}
 	return Proof{User: known, hold: func(ctx context.Context, tx *db.Tx) error {
 		there, err := usePasskey(ctx, tx, known.ID, credentialID(c.ID), string(data))
-		if err == nil && !there { // removed since it was read
+		if err == nil && !there { // it was removed meanwhile
 			_, err = refused(errors.New("the passkey was removed"))
 		}
 		return err

@@ -21,7 +21,7 @@ func (w world) device() *webauthntest.Device {
 func (w world) offer(p account.User) (o account.PasskeyOptions) {
 	w.Helper()
 	w.ok(w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		o, err = w.s.OfferPasskey(ctx, tx, site, p)
+		o, err = w.s.StartPasskey(ctx, tx, site, p)
 		return err
 	}))
 	return o
@@ -41,7 +41,7 @@ func (w world) register(p account.User, challenge id.ID, answer map[string]any) 
 func (w world) ask() (o account.PasskeyOptions) {
 	w.Helper()
 	w.ok(w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		o, err = w.s.AskForPasskey(ctx, tx, site)
+		o, err = w.s.StartPasskeySignIn(ctx, tx, site)
 		return err
 	}))
 	return o
@@ -53,7 +53,7 @@ func (w world) answer(challenge id.ID, answer map[string]any) (account.Proof, er
 	return w.s.VerifyWithPasskey(w.Context(), site, string(challenge), text)
 }
 
-func TestSigningInWithAPasskey(t *testing.T) {
+func TestService_VerifyWithPasskey(t *testing.T) {
 	engines(t, func(w world) {
 		p, _, _ := w.withTOTP() // which a passkey makes unnecessary
 		d := w.device()
@@ -85,7 +85,7 @@ func TestSigningInWithAPasskey(t *testing.T) {
 	})
 }
 
-func TestPasskeysThatAreRefused(t *testing.T) {
+func TestService_VerifyWithPasskey_Refuses(t *testing.T) {
 	engines(t, func(w world) {
 		p, eve := w.as(w.mine, account.Owner, email), w.as(w.mine, account.Owner, "eve@example.com")
 		d := w.device()
@@ -105,16 +105,18 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 		}
 		refused("another site", func(d *webauthntest.Device) { d.Origin = "https://evil.example" })
 		refused("another site's passkey", func(d *webauthntest.Device) { d.RPID = "evil.example" })
-		refused("nobody's consent", func(d *webauthntest.Device) { d.Unverified = true })
+		refused("no consent", func(d *webauthntest.Device) { d.Unverified = true })
 		refused("another key", func(d *webauthntest.Device) { d.Forge = true })
-		refused("another challenge", func(d *webauthntest.Device) { d.Challenge = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" })
+		refused("another challenge",
+			func(d *webauthntest.Device) { d.Challenge = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" })
 		refused("a copy", func(d *webauthntest.Device) { d.Counter = 0 })
 		o = w.ask()
-		for name, answer := range map[string]map[string]any{"empty": {}, "unknown": w.unknownDevice(eve).SignIn(o.Options), "stranger's handle": func() map[string]any {
-			a := d.SignIn(o.Options)
-			a["response"].(map[string]any)["userHandle"] = "AA"
-			return a
-		}()} {
+		for name, answer := range map[string]map[string]any{"empty": {},
+			"unknown": w.unknownDevice(eve).SignIn(o.Options), "stranger's handle": func() map[string]any {
+				a := d.SignIn(o.Options)
+				a["response"].(map[string]any)["userHandle"] = "AA"
+				return a
+			}()} {
 			if _, err := w.answer(w.ask().ChallengeID, answer); apierr.CodeOf(err) != apierr.SignInFailed {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -148,7 +150,7 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 		_, err = w.register(p, o.ChallengeID, unverified.Register(o.Options))
 		w.fails(err, apierr.InvalidRequest)
 
-		// One that was removed while somebody signed in with it does not let them in any more.
+		// A passkey that is removed during a sign-in does not admit its user.
 		o = w.ask()
 		proof, err := w.answer(o.ChallengeID, d.SignIn(o.Options))
 		w.ok(err)

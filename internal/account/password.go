@@ -16,23 +16,24 @@ import (
 )
 
 const (
-	// MinPassword and MaxPassword bound the characters of a password.
+	// MinPassword and MaxPassword are the fewest and the most characters of a password.
 	MinPassword, MaxPassword = 10, 256
 
 	hashesAtOnce = 2
-	// hashesWaiting may wait for their turn; whoever comes later is sent away at once.
+	// hashesWaiting may wait for their turn; more are refused at once.
 	hashesWaiting = 32
 	saltLength    = 16
 	digestLength  = 32
 )
 
-// cost is what one hash takes: RFC 9106 calls these time, memory (KiB) and parallelism.
+// cost has the parameters of RFC 9106: time, memory (KiB) and parallelism.
 type cost struct {
 	time, memory uint32
 	threads      uint8
 }
 
-// passwords hashes and checks passwords with argon2id, few at once: each takes 64 MiB while it runs.
+// passwords hashes and checks passwords with argon2id, few at once: each needs 64 MiB while it
+// runs.
 type passwords struct {
 	rand    io.Reader
 	cost    cost
@@ -53,12 +54,14 @@ func newPasswords(r io.Reader, cheap bool) *passwords {
 	}
 }
 
-// turn waits until a hash may run and returns what ends it; SERVICE_UNAVAILABLE when too many wait.
+// turn waits until a hash may run, and returns a function that ends it. It returns
+// SERVICE_UNAVAILABLE if too many wait.
 func (p *passwords) turn(ctx context.Context) (done func(), err error) {
 	select {
 	case p.waiting <- struct{}{}:
 	default:
-		e := apierr.New(apierr.ServiceUnavailable, "Too many people are signing in at this moment. Try again in a few seconds.")
+		e := apierr.New(apierr.ServiceUnavailable,
+			"Too many users are signing in right now. Try again in a few seconds.")
 		e.RetryAfter = 5 * time.Second
 		return nil, e
 	}
@@ -71,7 +74,7 @@ func (p *passwords) turn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// hash returns the password's hash with its parameters and a fresh salt, in the usual text form.
+// hash returns the password's hash with its parameters and a new salt, in the usual text format.
 func (p *passwords) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, saltLength)
 	if _, err := io.ReadFull(p.rand, salt); err != nil {
@@ -82,11 +85,12 @@ func (p *passwords) hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer done()
-	return encode(p.cost, salt, argon2.IDKey([]byte(password), salt, p.cost.time, p.cost.memory, p.cost.threads, digestLength)), nil
+	digest := argon2.IDKey([]byte(password), salt, p.cost.time, p.cost.memory, p.cost.threads, digestLength)
+	return encode(p.cost, salt, digest), nil
 }
 
-// matches tells whether the password has the hash. An empty hash stands for a user who does not
-// exist: it takes as long and matches nothing.
+// matches reports whether the password has the hash. An empty hash stands for an unknown user: it
+// takes as long and matches no password.
 func (p *passwords) matches(ctx context.Context, hash, password string) (bool, error) {
 	c, salt, digest := p.cost, make([]byte, saltLength), make([]byte, digestLength)
 	if hash != "" {
@@ -100,22 +104,24 @@ func (p *passwords) matches(ctx context.Context, hash, password string) (bool, e
 		return false, err
 	}
 	defer done()
-	same := subtle.ConstantTimeCompare(argon2.IDKey([]byte(password), salt, c.time, c.memory, c.threads, uint32(len(digest))), digest)
-	return same == 1 && hash != "", nil
+	got := argon2.IDKey([]byte(password), salt, c.time, c.memory, c.threads, uint32(len(digest)))
+	return subtle.ConstantTimeCompare(got, digest) == 1 && hash != "", nil
 }
 
 func encode(c cost, salt, digest []byte) string {
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, c.memory, c.time, c.threads, b64.EncodeToString(salt), b64.EncodeToString(digest))
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
+		argon2.Version, c.memory, c.time, c.threads, b64.EncodeToString(salt), b64.EncodeToString(digest))
 }
 
 var errHash = errors.New("account: a stored password hash cannot be read")
 
-// decode reads a stored hash. Its bounds keep a damaged row from asking for all memory.
+// decode parses a stored hash. Its limits keep a damaged row from using all memory.
 func decode(hash string) (c cost, salt, digest []byte, err error) {
 	var version int
 	var rest string
-	if _, err := fmt.Sscanf(hash, "$argon2id$v=%d$m=%d,t=%d,p=%d$%s", &version, &c.memory, &c.time, &c.threads, &rest); err != nil || version != argon2.Version {
+	_, err = fmt.Sscanf(hash, "$argon2id$v=%d$m=%d,t=%d,p=%d$%s", &version, &c.memory, &c.time, &c.threads, &rest)
+	if err != nil || version != argon2.Version {
 		return c, nil, nil, errHash
 	}
 	if c.memory < 8 || c.memory > 1<<20 || c.time < 1 || c.time > 100 || c.threads < 1 {
@@ -135,7 +141,7 @@ func decode(hash string) (c cost, salt, digest []byte, err error) {
 	return c, nil, nil, errHash
 }
 
-// checkPassword returns what is wrong with a password that somebody chooses.
+// checkPassword returns what is wrong with a new password.
 func checkPassword(field, password string) []apierr.FieldError {
 	one := func(format string, args ...any) []apierr.FieldError {
 		return []apierr.FieldError{{Field: field, Message: fmt.Sprintf(format, args...)}}
@@ -144,7 +150,7 @@ func checkPassword(field, password string) []apierr.FieldError {
 	case !utf8.ValidString(password):
 		return one("is not valid UTF-8 text.")
 	case n < MinPassword:
-		return one("has %d characters; give at least %d. A few random words are good.", n, MinPassword)
+		return one("has %d characters; at least %d are required. Use a few random words.", n, MinPassword)
 	case n > MaxPassword:
 		return one("has %d characters; at most %d are allowed.", n, MaxPassword)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // Once at the real cost: the tests above hash cheaply.
-func TestTheRealCost(t *testing.T) {
+func TestPasswords_RealCost(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	d := dbtest.SQLite(t, c)
 	w := world{T: t, d: d, c: c, s: service(t, d, c, rand.Reader)}
@@ -26,7 +26,7 @@ func TestTheRealCost(t *testing.T) {
 	}
 	_, err := w.signIn(email, password, here)
 	w.ok(err)
-	// The parameters are the hash's own: raising or lowering the cost later locks nobody out.
+	// The parameters are the hash's own: raising or lowering the cost later locks no user out.
 	w.s.CheapPasswords()
 	_, err = w.signIn(email, password, here)
 	w.ok(err)
@@ -34,7 +34,7 @@ func TestTheRealCost(t *testing.T) {
 	w.fails(err, apierr.SignInFailed)
 }
 
-func TestSignInInsideATransactionIsRefused(t *testing.T) {
+func TestService_Verify_InsideTransaction(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		err := w.tx(func(ctx context.Context, _ *db.Tx) error {

@@ -6,17 +6,20 @@ import (
 )
 
 const (
-	// KeyFresh is how long a key that was read is taken for what the database holds, in real time: whoever revokes a key in
-	// another process waits for it before saying that the key is dead. It is long enough for a busy key to cost no reads.
+	// KeyFresh is how long a key that was read is used without another query, in real time. A
+	// process that revokes a key waits that long before it reports that the key is revoked. It is
+	// long enough for a busy key to cost few queries.
 	KeyFresh = 100 * time.Millisecond
-	// maxRemembered bounds the memory: some 10 MB.
+	// maxRemembered limits the memory to about 10 MB.
 	maxRemembered = 20_000
 )
 
-// remembered are keys that were read a moment ago, by the hash of their secret. What is not a key is never remembered.
+// remembered caches keys that were read a moment ago, by the hash of their secret. Unknown secrets
+// are not cached.
 type remembered struct {
 	mu sync.Mutex
-	// changes counts what was forgotten, so that a read that began before a change is not remembered after it.
+	// changes counts calls of forget, so that a read which began before a change is not cached
+	// after it.
 	changes int64
 	keys    map[string]rememberedKey
 }
@@ -26,16 +29,16 @@ type rememberedKey struct {
 	read time.Time
 }
 
-// get returns the key; found is false where it is not known to be fresh. seen is for put.
+// get returns the key; found is false if it is not cached or not fresh. seen is for put.
 func (r *remembered) get(hash string, now time.Time) (k Key, found bool, seen int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m, known := r.keys[hash]
 	age := now.Sub(m.read)
-	return m.Key, known && age >= 0 && age < KeyFresh, r.changes // a clock that was set back proves nothing
+	return m.Key, known && age >= 0 && age < KeyFresh, r.changes // a clock that was set back gives a negative age
 }
 
-// put remembers a key that was read at now or later, after get had returned seen.
+// put caches a key that was read at now or later, after get returned seen.
 func (r *remembered) put(hash string, k Key, now time.Time, seen int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -48,7 +51,7 @@ func (r *remembered) put(hash string, k Key, now time.Time, seen int64) {
 	r.keys[hash] = rememberedKey{k, now}
 }
 
-// forget has every key read anew: one has changed. Keys change seldom, and a read costs little.
+// forget clears the cache because a key has changed. Keys change rarely, and a query is cheap.
 func (r *remembered) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestAKeyIsRememberedForAMomentAndNotBeyondAChange(t *testing.T) {
+func TestRemembered(t *testing.T) {
 	var r remembered
 	at := time.Date(2028, 2, 29, 23, 59, 59, 0, time.UTC)
 	known := func(want bool, now time.Time) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
 )
 
 var errAsked = errors.New("the database was asked")
@@ -19,18 +20,19 @@ func (noRow) Scan(...any) error { return errAsked }
 
 func (silent) QueryRow(context.Context, string, ...any) db.Row { return noRow{} }
 
-func TestKeysThatAreReadTogetherAreNotReadOneByOne(t *testing.T) {
+func TestService_Reread(t *testing.T) {
 	engines(t, func(w world) {
 		secrets := make([]string, 130)
+		other := w.account("other") // more keys than one account may have
 		for i := range secrets {
-			_, secrets[i] = w.key(w.mine)
+			_, secrets[i] = w.key([]id.ID{w.mine, other}[i%2])
 		}
 		revoked, secret := w.key(w.theirs)
 		if _, err := w.revoke(w.theirs, revoked.ID); err != nil {
 			w.Fatal(err)
 		}
-		for try := 0; ; try++ { // what was read is fresh for a tenth of a second, which a busy machine may miss
-			w.ok(w.s.Reread(w.Context(), w.d, append(secrets, secret, "pk_live_nobody")))
+		for try := 0; ; try++ { // a key is fresh for a tenth of a second, which a busy machine may miss
+			w.ok(w.s.Reread(w.Context(), w.d, append(secrets, secret, "pk_live_unknown")))
 			_, first := w.s.Authenticate(w.Context(), silent{w.d}, secrets[0], here)
 			_, last := w.s.Authenticate(w.Context(), silent{w.d}, secrets[len(secrets)-1], here)
 			_, gone := w.s.Authenticate(w.Context(), silent{w.d}, secret, here)

@@ -7,7 +7,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 )
 
-// Role is what a user may do in one account.
+// Role is the role of a user in an account.
 type Role string
 
 // The roles.
@@ -19,28 +19,28 @@ const (
 	Billing Role = "billing"
 )
 
-// Roles are all of them, from the one that may do most.
+// Roles lists every role, the most powerful first.
 var Roles = []Role{Owner, Admin, Member, Viewer, Billing}
 
 // Enum lists every role.
 func (Role) Enum() []Role { return Roles }
 
-// The scopes that no API key has: what they allow is for people.
+// The scopes that roles have and API keys cannot have.
 const (
 	WriteWallet  Scope = "wallet:write"
 	ReadAPIKeys  Scope = "api-keys:read"
 	WriteAPIKeys Scope = "api-keys:write"
-	ReadPeople   Scope = "people:read"
-	WritePeople  Scope = "people:write"
+	ReadMembers  Scope = "members:read"
+	WriteMembers Scope = "members:write"
 	ReadAudit    Scope = "audit:read"
 )
 
-// Scopes returns what the role allows, none for a word that is no role. No role that may make API keys has less than
-// a key can have, so nobody gets by a key what their role denies.
+// Scopes returns the scopes of the role, none for an unknown role. A role that may create API keys
+// has every scope that a key can have, so no key does what its creator's role denies.
 func (r Role) Scopes() []Scope {
 	switch r {
 	case Owner, Admin:
-		return append(AllScopes(), WriteWallet, ReadAPIKeys, WriteAPIKeys, ReadPeople, WritePeople, ReadAudit)
+		return append(AllScopes(), WriteWallet, ReadAPIKeys, WriteAPIKeys, ReadMembers, WriteMembers, ReadAudit)
 	case Member:
 		return append(AllScopes(), ReadAPIKeys, WriteAPIKeys)
 	case Viewer:
@@ -52,7 +52,7 @@ func (r Role) Scopes() []Scope {
 	}
 }
 
-// Allows tells whether the role has the scope.
+// Allows reports whether the role has the scope.
 func (r Role) Allows(s Scope) bool { return slices.Contains(r.Scopes(), s) }
 
 // RolesWith returns the roles that have the scope.
@@ -68,15 +68,16 @@ func checkRole(r Role) []apierr.FieldError {
 	for _, known := range Roles {
 		words = append(words, string(known))
 	}
-	return []apierr.FieldError{{Field: "role", Message: "is not a role. The roles are: " + strings.Join(words, ", ") + "."}}
+	return []apierr.FieldError{{Field: "role", Message: "must be one of: " + strings.Join(words, ", ") + "."}}
 }
 
-// mayGive tells whether a user with the role may make somebody, or somebody who was, the other role.
+// mayGive reports whether a member with the role may change another member's role from and to the
+// other roles.
 func (r Role) mayGive(roles ...Role) bool {
-	return r == Owner || (r.Allows(WritePeople) && !slices.Contains(roles, Owner))
+	return r == Owner || (r.Allows(WriteMembers) && !slices.Contains(roles, Owner))
 }
 
 var errOwnersOnly = &apierr.Error{
-	Code: apierr.InsufficientScope, Message: "Only an owner can make or remove owners. Ask an owner of this account.",
+	Code: apierr.InsufficientScope, Message: "Only an owner can add or remove owners. Ask an owner of this account.",
 	Details: map[string]any{"roles": []Role{Owner}},
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// SecretPrefix begins every API key, so that people and scanners of leaked secrets recognise one.
+// SecretPrefix begins every API key, so that users and scanners for leaked secrets recognize one.
 const SecretPrefix = "pk_live_"
 
 const (
@@ -21,7 +21,7 @@ const (
 	shownLength    = len(SecretPrefix) + 4
 )
 
-// newSecret returns a fresh API key: the prefix, 256 random bits and a checksum.
+// newSecret returns a new API key: the prefix, 256 random bits and a checksum.
 func newSecret(r io.Reader) (string, error) {
 	random, err := randomText(r)
 	if err != nil {
@@ -30,7 +30,7 @@ func newSecret(r io.Reader) (string, error) {
 	return SecretPrefix + random + checksum(SecretPrefix+random), nil
 }
 
-// wellFormed tells whether the text has the form of an API key and its checksum is right.
+// wellFormed reports whether the text has the format of an API key and a valid checksum.
 func wellFormed(secret string) bool {
 	if len(secret) != secretLength || !strings.HasPrefix(secret, SecretPrefix) {
 		return false
@@ -49,7 +49,7 @@ func isBase62(s string) bool {
 }
 
 // checksum is the CRC-32 (IEEE) of s in six characters of base62, most significant first.
-// It finds typing errors; it keeps nobody from inventing keys of the right form.
+// It detects typing errors. It does not prevent invented keys of the right format.
 func checksum(s string) string {
 	n := crc32.ChecksumIEEE([]byte(s))
 	var b [checksumLength]byte
@@ -60,7 +60,7 @@ func checksum(s string) string {
 	return string(b[:])
 }
 
-// randomText returns 43 characters of base62, each as likely as any other.
+// randomText returns 43 characters of base62, all equally likely.
 func randomText(r io.Reader) (string, error) {
 	out := make([]byte, 0, randomLength)
 	var buf [64]byte
@@ -69,7 +69,8 @@ func randomText(r io.Reader) (string, error) {
 			return "", fmt.Errorf("no randomness: %w", err)
 		}
 		for _, b := range buf {
-			// 248 is the greatest multiple of 62 in a byte: beyond it the first letters would come more often.
+			// 248 is the greatest multiple of 62 in a byte. Above it the first letters would be
+			// more likely.
 			if b < 248 && len(out) < randomLength {
 				out = append(out, base62[b%62])
 			}
@@ -79,7 +80,7 @@ func randomText(r io.Reader) (string, error) {
 }
 
 // hashOf returns the SHA-256 of a secret in hex, as it is stored. A slow hash would add nothing to
-// 256 random bits, and would cost every call.
+// 256 random bits, and would slow down every request.
 func hashOf(secret string) string {
 	h := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(h[:])

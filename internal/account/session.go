@@ -11,35 +11,37 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// How long a session lasts.
+// Limits of sessions.
 const (
-	// SessionIdle is how long a session may go unused.
+	// SessionIdle is how long a session may be unused.
 	SessionIdle = 12 * time.Hour
-	// SessionLength is how long a session lasts at the most, however much it is used.
-	SessionLength = 7 * 24 * time.Hour
-	// seenEvery is how exactly a session's last use is kept: finer would be a write at every call.
+	// SessionLifetime is the longest duration of a session, however much it is used.
+	SessionLifetime = 7 * 24 * time.Hour
+	// seenEvery is the precision of a session's last use. A finer one would be a write for every
+	// request.
 	seenEvery = time.Minute
-	// MaxSessions is how many sessions a user may have: the oldest end when another begins. To refuse the new one would let whoever
-	// has the password keep its owner out.
+	// MaxSessions is the most sessions of a user. A new session ends the oldest one: if the new one
+	// were refused, a thief of the password could lock its owner out.
 	MaxSessions = 50
-	// maxUserAgent is how many characters of what a browser calls itself are kept.
+	// maxUserAgent is the most characters of a User-Agent that are stored.
 	maxUserAgent = 200
 )
 
-// Session is a user who is signed in, in one account at a time.
+// Session is the session of a signed-in user, in one account at a time.
 type Session struct {
 	ID      id.ID
 	User    User
 	Account id.ID
-	// Role is the user's in that account.
+	// Role is the user's role in that account.
 	Role                         Role
 	CreatedAt, SeenAt, ExpiresAt time.Time
-	// Address and UserAgent are those that it began with.
+	// Address and UserAgent are those of the sign-in.
 	Address, UserAgent string
 }
 
-// SessionOf returns the session of this token, and remembers its use for FlushLastUse. It answers SIGN_IN_REQUIRED where there is
-// none, it has ended, or the user no longer belongs to its account.
+// SessionOf returns the session with this token, and records its use for FlushLastUse. It returns
+// SIGN_IN_REQUIRED if there is none, it has ended, or the user is no longer a member of its
+// account.
 func (s *Service) SessionOf(ctx context.Context, r db.Reader, token string) (Session, error) {
 	required := apierr.New(apierr.SignInRequired, "You are not signed in, or your session has ended. Sign in again.")
 	if !isToken(token) {
@@ -63,12 +65,12 @@ func (s *Service) SessionOf(ctx context.Context, r db.Reader, token string) (Ses
 	return n, nil
 }
 
-// ListSessions returns a page of the user's sessions that have not ended, newest first, and how many there are.
+// ListSessions returns a page of the user's active sessions, newest first.
 func (s *Service) ListSessions(ctx context.Context, r db.Reader, user id.ID, p db.Page) ([]Session, db.Listed, error) {
 	return listSessions(ctx, r, user, s.now(), p)
 }
 
-// SignOut ends the session of the token. To end one that has ended succeeds.
+// SignOut ends the session with that token. It succeeds if the session has ended.
 func (s *Service) SignOut(ctx context.Context, tx *db.Tx, token string) error {
 	if !isToken(token) {
 		return nil
@@ -76,7 +78,8 @@ func (s *Service) SignOut(ctx context.Context, tx *db.Tx, token string) error {
 	return deleteSession(ctx, tx, hashOf(token))
 }
 
-// EndSession ends one of the user's sessions. It answers NOT_FOUND, also for another user's.
+// EndSession ends one of the user's sessions. It returns NOT_FOUND, also for a session of another
+// user.
 func (s *Service) EndSession(ctx context.Context, tx *db.Tx, user, session id.ID) error {
 	found, err := deleteSessionByID(ctx, tx, user, session)
 	if err == nil && !found {
@@ -85,17 +88,17 @@ func (s *Service) EndSession(ctx context.Context, tx *db.Tx, user, session id.ID
 	return err
 }
 
-// EndOtherSessions ends all of the user's sessions but that one.
+// EndOtherSessions ends all of the user's sessions except one.
 func (s *Service) EndOtherSessions(ctx context.Context, tx *db.Tx, user, spare id.ID) error {
 	return deleteSessions(ctx, tx, user, spare)
 }
 
-// SwitchAccount moves a session to another of the user's accounts, in which their next one will begin, too. It answers
-// NOT_FOUND for an account that they do not belong to.
+// SwitchAccount moves a session to another of the user's accounts, in which their next session
+// starts, too. It returns NOT_FOUND if the user is no member of the account.
 func (s *Service) SwitchAccount(ctx context.Context, tx *db.Tx, n Session, to id.ID) (Session, error) {
 	role, found, err := roleIn(ctx, tx, to, n.User.ID)
 	if err == nil && !found {
-		err = apierr.New(apierr.NotFound, "You belong to no account with this id.")
+		err = apierr.New(apierr.NotFound, "You are not a member of an account with this id.")
 	}
 	if err != nil {
 		return Session{}, err
@@ -109,7 +112,7 @@ func (s *Service) SwitchAccount(ctx context.Context, tx *db.Tx, n Session, to id
 
 func isToken(token string) bool { return len(token) == randomLength && isBase62(token) }
 
-// shortened makes what a browser says of itself fit to be kept and shown.
+// shortened returns a User-Agent without hidden characters, shortened to be stored and shown.
 func shortened(agent string) string {
 	clean := strings.ReplaceAll(apierr.Visible(agent), string(unicode.ReplacementChar), "")
 	if r := []rune(clean); len(r) > maxUserAgent {

@@ -12,23 +12,26 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// Proof is that somebody is a user. Only this package makes one, and it begins one session at the most.
+// Proof is the proof that a caller is a user. Only this package creates one. It starts at most one
+// session.
 type Proof struct {
-	// User is who it is about. It is set beside an error, too, where the user who could not be proved is known.
+	// User is that user. After a failure it is set if the user is known.
 	User User
-	// hold makes sure, in the transaction that begins the session, that the proof still holds, and uses up what works once.
+	// hold checks, in the transaction that starts the session, that the proof still holds, and uses
+	// up one-time codes.
 	hold func(ctx context.Context, tx *db.Tx) error
-	// limits are those that the try was counted against, which a session that begins takes back.
+	// limits are the limits that the attempt counts against. A session that starts uncounts it.
 	limits []limit
 }
 
-var errSignIn = apierr.New(apierr.SignInFailed, "The e-mail address or the password is wrong.")
+var errSignIn = apierr.New(apierr.SignInFailed, "The email address or password is wrong.")
 
-// Verify checks what somebody signs in with. Where the user has an authenticator app, code is one of its codes or a recovery
-// code. It answers SIGN_IN_FAILED, alike and after the same time for a wrong password and an unknown e-mail address;
-// SECOND_FACTOR_REQUIRED, which only whoever has the password sees, for a code that is missing, wrong or used; RATE_LIMIT_EXCEEDED
-// after too many failures of the device, or for the email address, or last of the network address, or too many wrong codes;
-// SERVICE_UNAVAILABLE when too many sign in at once. It must not be called inside a transaction.
+// Verify checks an email address and a password. If the user has an authenticator app, code is one
+// of its codes or a recovery code. It returns SIGN_IN_FAILED, after the same time for a wrong
+// password and an unknown email address; SECOND_FACTOR_REQUIRED, if the password is right, for a
+// missing, wrong or used code; RATE_LIMIT_EXCEEDED after too many failures in the browser, for the
+// email address or from the network address, or too many wrong codes; and SERVICE_UNAVAILABLE if
+// too many users sign in at once. It must not be called inside a transaction.
 func (s *Service) Verify(ctx context.Context, email, password, code string, from Source) (Proof, error) {
 	limits, p, hash, err := s.tryPassword(ctx, email, password, from)
 	if err != nil {
@@ -42,8 +45,8 @@ func (s *Service) Verify(ctx context.Context, email, password, code string, from
 		return Proof{User: p}, err
 	}
 	return Proof{User: p, limits: limits, hold: func(ctx context.Context, tx *db.Tx) error {
-		same, err := holdPassword(ctx, tx, p.ID, hash)
-		if err == nil && !same { // changed since it was read
+		same, err := lockPassword(ctx, tx, p.ID, hash)
+		if err == nil && !same { // it was changed meanwhile
 			err = errSignIn
 		}
 		if err != nil {
@@ -53,32 +56,34 @@ func (s *Service) Verify(ctx context.Context, email, password, code string, from
 	}}, nil
 }
 
-// tryPassword returns the user whose password it is, and its hash, and what the try was counted against. It
-// counts as failed unless that is given back. The user is set beside SIGN_IN_FAILED where one has the address.
+// tryPassword returns the user with that password, its hash, and the limits that the attempt counts
+// against. It counts as failed unless it is uncounted. With SIGN_IN_FAILED the user is set if one
+// has the address.
 func (s *Service) tryPassword(ctx context.Context, email, password string, from Source) ([]limit, User, string, error) {
 	normal, wrong := normalEmail(email)
 	if wrong != "" {
-		normal = "" // counts with all that is no address, and is looked for like any other
+		normal = "" // counts together with every invalid address, and costs the same query
 	}
 	limits := s.passwordLimits(from, normal)
 	wait, err := s.throttle.take(ctx, limits)
 	if err == nil && wait > 0 {
-		err = tooMany("There were too many failed sign-ins. Wait %s, then try again; or sign in with a passkey or your identity provider, "+
-			"or in a browser in which you have signed in here before.", wait)
+		err = tooMany("Too many failed sign-ins. Wait %s, then try again, or sign in with a passkey, with your "+
+			"identity provider, "+
+			"or in a browser in which you have signed in before.", wait)
 	}
 	if err != nil {
 		return nil, User{}, "", err
 	}
 	p, hash, err := s.passwordOf(ctx, normal, password)
-	if err != nil && apierr.CodeOf(err) != apierr.SignInFailed { // not a try: nothing was compared
+	if err != nil && apierr.CodeOf(err) != apierr.SignInFailed { // no attempt: nothing was compared
 		err = errors.Join(err, s.throttle.giveBack(ctx, limits))
 	}
 	return limits, p, hash, err
 }
 
-// passwordOf compares a password, and answers SIGN_IN_FAILED.
+// passwordOf compares a password. It returns SIGN_IN_FAILED.
 func (s *Service) passwordOf(ctx context.Context, email, password string) (User, string, error) {
-	p, hash, _, err := userByEmail(ctx, s.c.DB, email)
+	p, hash, _, err := userByEmail(ctx, s.cfg.DB, email)
 	if err != nil {
 		return User{}, "", err
 	}
@@ -92,13 +97,13 @@ func (s *Service) passwordOf(ctx context.Context, email, password string) (User,
 	return p, hash, nil
 }
 
-// known tells whether the device is one on which the user with that email address has signed in.
-func (s *Service) known(device, email string) bool {
-	name, of := s.device(device)
+// knows reports whether the user with that email address has signed in on the browser.
+func (s *Service) knows(browser, email string) bool {
+	name, of := s.browser(browser)
 	return name != "" && of == email
 }
 
-// tooMany is RATE_LIMIT_EXCEEDED. The format has one verb, for how long to wait.
+// tooMany is RATE_LIMIT_EXCEEDED. The format has one %s, for the time to wait.
 func tooMany(format string, wait time.Duration) error {
 	text := fmt.Sprintf("%d seconds", int(math.Ceil(wait.Seconds())))
 	if wait > 2*time.Minute {
@@ -109,45 +114,47 @@ func tooMany(format string, wait time.Duration) error {
 	return e
 }
 
-// Origin is where a session is used from, for the user to recognize it by.
+// Origin describes where a session starts, so that the user recognizes it.
 type Origin struct {
 	Source
 	UserAgent string
 }
 
-// SignedIn is a session that has just begun.
+// SignedIn is a new session.
 type SignedIn struct {
 	Session
-	// Token is 43 characters, of which only a hash is kept.
+	// Token has 43 characters. Only its hash is stored.
 	Token string
-	// Device is what the browser is known by at later sign-ins of the same user: see Source.
-	Device string
+	// Browser is the token for later sign-ins of the same user in this browser: see Source.
+	Browser string
 }
 
-// Begin begins a session in the account where the user worked last, or else in the first that they joined. previous is the token
-// of the session that the browser had until now, which ends; "" for none. It answers SIGN_IN_FAILED or
-// SECOND_FACTOR_REQUIRED where the proof no longer holds, and INSUFFICIENT_SCOPE for a user who belongs to no account.
+// Begin starts a session in the account in which the user worked last, or in the first one that
+// they joined. It ends the session with the token previous, which the browser had until now; "" for
+// none. It returns SIGN_IN_FAILED or SECOND_FACTOR_REQUIRED if the proof no longer holds, and
+// INSUFFICIENT_SCOPE for a user without an account.
 func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previous string) (SignedIn, error) {
 	if p.hold == nil {
-		return SignedIn{}, errSignIn // a proof that failed
+		return SignedIn{}, errSignIn // a failed proof
 	}
 	if err := p.hold(ctx, tx); err != nil {
 		return SignedIn{}, err
 	}
 	account, role, found, err := homeOf(ctx, tx, p.User.ID)
 	if err == nil && !found {
-		err = apierr.New(apierr.InsufficientScope, "You belong to no account any more. Ask somebody to invite you, and open the link.")
+		err = apierr.New(apierr.InsufficientScope,
+			"You are no longer a member of any account. Ask for an invitation, and open its link.")
 	}
 	if err != nil {
 		return SignedIn{}, err
 	}
-	token, err := randomText(s.c.Rand)
+	token, err := randomText(s.cfg.Rand)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	n := SignedIn{Token: token, Session: Session{
-		ID: s.c.IDs.New(id.Session), User: p.User, Account: account, Role: role, CreatedAt: tx.Now, SeenAt: tx.Now, ExpiresAt: tx.Now.Add(SessionLength),
-		UserAgent: shortened(o.UserAgent),
+		ID: s.cfg.IDs.New(id.Session), User: p.User, Account: account, Role: role,
+		CreatedAt: tx.Now, SeenAt: tx.Now, ExpiresAt: tx.Now.Add(SessionLifetime), UserAgent: shortened(o.UserAgent),
 	}}
 	if o.Address.IsValid() {
 		n.Address = o.Address.String()
@@ -164,8 +171,8 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previ
 	if err := s.SignOut(ctx, tx, previous); err != nil {
 		return SignedIn{}, err
 	}
-	if n.Device = o.Device; !s.known(o.Device, p.User.Email) {
-		if n.Device, err = s.newDevice(p.User.Email); err != nil {
+	if n.Browser = o.Browser; !s.knows(o.Browser, p.User.Email) {
+		if n.Browser, err = s.newBrowser(p.User.Email); err != nil {
 			return SignedIn{}, err
 		}
 	}
@@ -175,7 +182,8 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, p Proof, o Origin, previ
 	return n, deleteEndedSessions(ctx, tx) // after the user's row, as SetPassword does
 }
 
-// HomeOf returns the account in which the user's next session would begin; found is false for a user who belongs to none.
+// HomeOf returns the account in which the user's next session starts; found is false for a user
+// without an account.
 func (s *Service) HomeOf(ctx context.Context, r db.Reader, user id.ID) (account id.ID, found bool, err error) {
 	account, _, found, err = homeOf(ctx, r, user)
 	return account, found, err

@@ -12,63 +12,67 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// How many tries may fail within a window. What is nearest to one user is counted first, and what
-// many people share is counted last, so that one of them cannot close sign-in for the others.
+// The most attempts that may fail within a window. Limits of one user are checked first, and limits
+// that many users share are checked last, so that one user cannot block the sign-in of the others.
 const (
 	throttleWindow = 15 * time.Minute
-	// triesPerDevice may fail on a device on which the user has signed in before, whatever happens elsewhere.
-	triesPerDevice = 10
-	// triesPerPair may fail from one address for one email address, on other devices.
+	// triesPerBrowser is for a browser in which the user has signed in before, whatever happens
+	// elsewhere.
+	triesPerBrowser = 10
+	// triesPerPair is for one address and one email address, in other browsers.
 	triesPerPair = 5
-	// triesPerEmail may fail for one email address on other devices, wherever they are: it bounds
+	// triesPerEmail is for one email address in other browsers, from any address: it limits
 	// guessing from many addresses. NIST SP 800-63B asks for at most 100 in a row.
 	triesPerEmail = 100
-	// triesPerAddress may fail from one address for all email addresses together. An office or
-	// everybody behind a proxy can be one address.
+	// triesPerAddress is for one address and all email addresses together. All users of an office
+	// or a proxy may share one address.
 	triesPerAddress = 300
-	// confirmsPerUser may fail for one signed-in user who confirms their password.
+	// confirmsPerUser is for a signed-in user who confirms their password.
 	confirmsPerUser = 5
-	// codesPerUser may be wrong for one user: codes of authenticator apps, and user codes of device authorizations.
+	// codesPerUser is for the codes of a user's authenticator app, and for user codes of device
+	// authorizations.
 	codesPerUser = 10
 )
 
-// Source is where a sign-in comes from.
+// Source is the source of a sign-in.
 type Source struct {
 	Address netip.Addr
-	// Device is what SignedIn.Device gave the browser at an earlier sign-in; "" for none.
-	Device string
+	// Browser is the SignedIn.Browser of an earlier sign-in; "" for none.
+	Browser string
 }
 
-// limit is a bound on the tries of one source.
+// limit is the most failed attempts of one source.
 type limit struct {
 	source string
 	most   int
 }
 
-// throttle counts tries in the database, so that replicas count together.
+// throttle counts attempts in the database, so that replicas count together.
 type throttle struct{ db *db.DB }
 
-// network returns what counts as one address: IPv4 as it is, IPv6 by /64, the least that anybody is given.
+// network returns what counts as one address: an IPv4 address, or an IPv6 /64, the smallest network
+// that a customer gets.
 func network(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := min(a.BitLen(), 64)
-	p, _ := a.Prefix(bits) // fails for no address only: all of those count as one
+	p, _ := a.Prefix(bits) // fails only without an address; all of those count as one
 	return p
 }
 
-// passwordLimits returns what a try of a password counts against, the nearest to the user first.
-// email is as it was typed, whether or not a user has it, so that nothing tells the two apart.
+// passwordLimits returns the limits for an attempt of a password, the user's own first. The email
+// address counts whether or not a user has it, so that a caller cannot distinguish the two.
 func (s *Service) passwordLimits(from Source, email string) []limit {
-	if device, of := s.device(from.Device); device != "" && of == email && email != "" {
-		return []limit{{"device/" + device, triesPerDevice}}
+	if browser, of := s.browser(from.Browser); browser != "" && of == email && email != "" {
+		return []limit{{"browser/" + browser, triesPerBrowser}}
 	}
 	at := network(from.Address).String()
-	return []limit{{"pair/" + at + "/" + email, triesPerPair}, {"email/" + email, triesPerEmail}, {"address/" + at, triesPerAddress}}
+	return []limit{{"pair/" + at + "/" + email, triesPerPair}, {"email/" + email, triesPerEmail},
+		{"address/" + at, triesPerAddress}}
 }
 
-// codeLimits count a six-digit code by user, whatever its address: such codes are few enough to be guessed from many
-// addresses. Whoever gets here has given the right password, so no stranger can lock anybody out, and a recovery
-// code or a passkey still works.
+// codeLimits count six-digit codes by user, from any address: they are few enough to be guessed
+// from many addresses. Only a caller with the right password gets this far, so strangers cannot
+// lock a user out, and a recovery code or a passkey still works.
 func codeLimits(user id.ID) []limit { return []limit{{"code/" + string(user), codesPerUser}} }
 
 // guessLimits count the user codes of device authorizations by the user who types them.
@@ -82,11 +86,11 @@ func invitationLimits(from netip.Addr) []limit {
 	return []limit{{"invitation/" + network(from).String(), triesPerAddress}}
 }
 
-// errFull rolls back a try that is one too many.
-var errFull = errors.New("account: too many tries")
+// errFull rolls back an attempt that is one too many.
+var errFull = errors.New("account: too many attempts")
 
-// take counts a try before it is made, so that no number of parallel tries exceeds the limits,
-// whichever replicas they reach. It returns 0, or how long to wait, having counted nothing.
+// take counts an attempt before it is made, so that concurrent attempts at any replicas do not
+// exceed the limits. It returns 0, or the time to wait if it did not count the attempt.
 func (t throttle) take(ctx context.Context, limits []limit) (time.Duration, error) {
 	var wait time.Duration
 	err := t.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -109,7 +113,8 @@ func (t throttle) take(ctx context.Context, limits []limit) (time.Duration, erro
 	return wait, err
 }
 
-// giveBack takes back a try that did not fail, or that was not made. The caller's context may have ended.
+// giveBack uncounts an attempt that did not fail or was not made. The caller's context may have
+// ended.
 func (t throttle) giveBack(ctx context.Context, limits []limit) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBackTime)
 	defer cancel()
@@ -123,11 +128,12 @@ func (t throttle) giveBack(ctx context.Context, limits []limit) error {
 	})
 }
 
-// giveBackTime is how long giveBack may take.
+// giveBackTime is the time limit of giveBack.
 const giveBackTime = 5 * time.Second
 
-// succeeded takes back, at the end of the transaction, what a try that succeeded has counted: all
-// tries of the nearest source, and its own try of the others, where other people's failures count, too.
+// succeeded uncounts a successful attempt at the end of the transaction: all attempts of the first
+// limit, which is the user's own, and this attempt of the others, where failures of other users
+// count, too.
 func succeeded(tx *db.Tx, limits []limit) {
 	tx.BeforeCommit(func(ctx context.Context) error {
 		for _, l := range inOrder(limits) {
@@ -143,14 +149,15 @@ func succeeded(tx *db.Tx, limits []limit) {
 	})
 }
 
-// inOrder returns the limits in the one order in which their rows are locked.
+// inOrder returns the limits in the order in which their rows are locked.
 func inOrder(limits []limit) []limit {
-	return slices.SortedFunc(slices.Values(limits), func(a, b limit) int { return cmp.Compare(hashOf(a.source), hashOf(b.source)) })
+	byHash := func(a, b limit) int { return cmp.Compare(hashOf(a.source), hashOf(b.source)) }
+	return slices.SortedFunc(slices.Values(limits), byHash)
 }
 
-// CountGuess counts an attempt of a user to enter a user code, before it is made. It returns RATE_LIMIT_EXCEEDED after
-// ten wrong codes within 15 minutes. The caller then calls done with whether the code was wrong. It must not be called
-// inside a transaction.
+// CountGuess counts an attempt of a user to enter a user code, before it is made. It returns
+// RATE_LIMIT_EXCEEDED after ten wrong codes within 15 minutes. The caller then calls done with
+// whether the code was wrong. It must not be called inside a transaction.
 func (s *Service) CountGuess(ctx context.Context, user id.ID) (done func(wrong bool) error, err error) {
 	limits := guessLimits(user)
 	wait, err := s.throttle.take(ctx, limits)

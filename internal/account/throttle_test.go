@@ -15,18 +15,19 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 )
 
-// signInOn signs in from an address in a browser that is known by device, and returns what it is known by from now on.
+// signInOn signs in from an address in a browser that is known by device, and returns what it is
+// known by from now on.
 func (w world) signInOn(s *account.Service, email, password, device string, from netip.Addr) (string, error) {
-	p, err := s.Verify(w.Context(), email, password, "", account.Source{Address: from, Device: device})
+	p, err := s.Verify(w.Context(), email, password, "", account.Source{Address: from, Browser: device})
 	if err != nil {
 		return "", err
 	}
 	var n account.SignedIn
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
-		n, err = s.Begin(ctx, tx, p, account.Origin{Source: account.Source{Address: from, Device: device}}, "")
+		n, err = s.Begin(ctx, tx, p, account.Origin{Source: account.Source{Address: from, Browser: device}}, "")
 		return err
 	})
-	return n.Device, err
+	return n.Browser, err
 }
 
 // failAll lets sign-ins fail until the address has no tries left.
@@ -38,7 +39,7 @@ func (w world) failAll(from netip.Addr) {
 	}
 }
 
-func TestOnePersonsFailuresDoNotCloseSignInForAnOffice(t *testing.T) {
+func TestThrottle_OneUserDoesNotBlockAnOffice(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		for i := range 100 { // one tries passwords of one address, and another all addresses that come to mind
@@ -51,24 +52,26 @@ func TestOnePersonsFailuresDoNotCloseSignInForAnOffice(t *testing.T) {
 	})
 }
 
-func TestOneAddressCannotTryEverybody(t *testing.T) {
+func TestThrottle_OneAddressManyUsers(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		w.failAll(here)
 		_, err := w.signIn("one.more@example.com", "wrong password", here)
 		unknown := w.fails(err, apierr.RateLimitExceeded)
 		_, err = w.signIn(email, password, here)
-		if known := w.fails(err, apierr.RateLimitExceeded); known.Message != unknown.Message || known.RetryAfter != unknown.RetryAfter {
-			t.Errorf("%v, and for an address that nobody has %v", known, unknown)
+		if known := w.fails(err, apierr.RateLimitExceeded); known.Message != unknown.Message ||
+			known.RetryAfter != unknown.RetryAfter {
+			t.Errorf("%v, and for an unknown address %v", known, unknown)
 		}
 	})
 }
 
-func TestManyAddressesCannotGuessOnePassword(t *testing.T) {
+func TestThrottle_ManyAddressesOneUser(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		tried := map[string]int{}
-		for _, whose := range []string{email, "nobody@example.com"} { // both alike, or it would tell who has an account
+		for _, whose := range []string{email,
+			"unknown@example.com"} { // both alike
 			for i := range account.TriesPerEmail + 10 {
 				_, err := w.signIn(whose, "wrong password", netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
 				if apierr.CodeOf(err) == apierr.SignInFailed {
@@ -76,13 +79,13 @@ func TestManyAddressesCannotGuessOnePassword(t *testing.T) {
 				}
 			}
 		}
-		if tried[email] != account.TriesPerEmail || tried["nobody@example.com"] != account.TriesPerEmail {
+		if tried[email] != account.TriesPerEmail || tried["unknown@example.com"] != account.TriesPerEmail {
 			t.Errorf("%v were compared", tried)
 		}
 	})
 }
 
-func TestABrowserThatSignedInBeforeIsNotKeptOutByOthers(t *testing.T) {
+func TestThrottle_KnownBrowserIsNotBlocked(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		w.user("bob@example.com", password)
@@ -102,7 +105,7 @@ func TestABrowserThatSignedInBeforeIsNotKeptOutByOthers(t *testing.T) {
 		// It is known for one user only, and has a bound of its own.
 		_, err = w.signInOn(w.s, "bob@example.com", password, device, here)
 		w.fails(err, apierr.RateLimitExceeded)
-		for range account.TriesPerDevice {
+		for range account.TriesPerBrowser {
 			_, err = w.signInOn(w.s, email, "wrong password", device, here)
 			w.fails(err, apierr.SignInFailed)
 		}
@@ -114,23 +117,23 @@ func TestABrowserThatSignedInBeforeIsNotKeptOutByOthers(t *testing.T) {
 	})
 }
 
-func TestNobodyMakesADeviceUp(t *testing.T) {
+func TestService_BrowserUser_InventedTokens(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		device, err := w.signInOn(w.s, email, password, "", here)
 		w.ok(err)
 		for _, forged := range []string{"x", device[:len(device)-2] + "AA", device + device, email} {
-			if name := w.s.DeviceUser(forged); name != "" {
+			if name := w.s.BrowserUser(forged); name != "" {
 				t.Errorf("%q stands for the device %q", forged, name)
 			}
 		}
-		if w.s.DeviceUser(device) == "" {
+		if w.s.BrowserUser(device) == "" {
 			t.Error("the true one stands for none")
 		}
 	})
 }
 
-func TestReplicasCountTriesTogether(t *testing.T) {
+func TestThrottle_ReplicasCountTogether(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		other := service(w.T, w.d, w.c, rand.Reader)
@@ -159,7 +162,7 @@ func TestReplicasCountTriesTogether(t *testing.T) {
 	})
 }
 
-func TestUserCodesAreCountedByUserAtAllReplicas(t *testing.T) {
+func TestService_CountGuess_Replicas(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.user(email, password)
 		other := service(w.T, w.d, w.c, rand.Reader)
@@ -181,7 +184,7 @@ func TestUserCodesAreCountedByUserAtAllReplicas(t *testing.T) {
 	})
 }
 
-func TestNothingOfATryIsKeptBeyondItsWindow(t *testing.T) {
+func TestThrottle_DeletesExpiredWindows(t *testing.T) {
 	engines(t, func(w world) {
 		count := func() (n int) {
 			w.ok(w.d.QueryRow(w.Context(), `SELECT COUNT(*) FROM throttle WHERE source <> ''`).Scan(&n))
@@ -194,7 +197,8 @@ func TestNothingOfATryIsKeptBeyondItsWindow(t *testing.T) {
 			t.Errorf("%d rows, want those of the pair, the email address and the address", n)
 		}
 		var shown int
-		w.ok(w.d.QueryRow(w.Context(), `SELECT COUNT(*) FROM throttle WHERE source LIKE '%ada%' OR source LIKE '%203%.%'`).Scan(&shown))
+		w.ok(w.d.QueryRow(w.Context(),
+			`SELECT COUNT(*) FROM throttle WHERE source LIKE '%ada%' OR source LIKE '%203%.%'`).Scan(&shown))
 		if shown != 0 {
 			t.Error("an address or email address is readable")
 		}

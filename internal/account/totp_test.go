@@ -53,7 +53,7 @@ func (w world) withTOTP() (p account.User, secret string, recovery []string) {
 	return p, secret, recovery
 }
 
-func TestAnAuthenticatorAppCountsOnceConfirmed(t *testing.T) {
+func TestService_ConfirmTOTP(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.as(w.mine, account.Owner, email)
 		_, err := w.confirmTOTP(p, "123456")
@@ -63,7 +63,8 @@ func TestAnAuthenticatorAppCountsOnceConfirmed(t *testing.T) {
 		secret, link, err := w.startTOTP(p) // another secret takes the place of one that was not confirmed
 		w.ok(err)
 		u, err := url.Parse(link)
-		if err != nil || u.Scheme != "otpauth" || u.Query().Get("secret") != secret || !strings.Contains(u.Path, email) || first == secret {
+		if err != nil || u.Scheme != "otpauth" || u.Query().Get("secret") != secret ||
+			!strings.Contains(u.Path, email) || first == secret {
 			t.Fatalf("%s %v", link, err)
 		}
 		_, err = w.signIn(email, password, here) // not yet needed
@@ -79,7 +80,9 @@ func TestAnAuthenticatorAppCountsOnceConfirmed(t *testing.T) {
 		_, _, err = w.startTOTP(p)
 		w.fails(err, apierr.Conflict)
 		var row string
-		w.ok(w.d.QueryRow(w.Context(), `SELECT t.secret || r.code_hash FROM totp t JOIN recovery_code r ON r.user_id = t.user_id LIMIT 1`).Scan(&row))
+		w.ok(w.d.QueryRow(w.Context(),
+			`SELECT t.secret || r.code_hash FROM totp t
+				JOIN recovery_code r ON r.user_id = t.user_id LIMIT 1`).Scan(&row))
 		for _, hidden := range append(codes, secret) {
 			if strings.Contains(row, hidden) || strings.Contains(row, strings.ReplaceAll(hidden, "-", "")) {
 				t.Errorf("%s is in the database", hidden)
@@ -99,7 +102,7 @@ func TestAnAuthenticatorAppCountsOnceConfirmed(t *testing.T) {
 	})
 }
 
-func TestACodeWorksOnce(t *testing.T) {
+func TestService_Verify_CodeWorksOnce(t *testing.T) {
 	engines(t, func(w world) {
 		_, secret, _ := w.withTOTP()
 		code := w.code(secret)
@@ -115,7 +118,8 @@ func TestACodeWorksOnce(t *testing.T) {
 		next := w.code(secret)
 		_, err = w.signInWith(email, password, next, here)
 		w.ok(err)
-		_, err = w.signInWith(email, password, before, here) // an earlier one is used up with it, though its time is not over
+		_, err = w.signInWith(email, password, before,
+			here) // an earlier one is used up with it, though its time is not over
 		w.fails(err, apierr.SecondFactorRequired)
 		w.c.Advance(30 * time.Second)
 		late := w.code(secret)
@@ -125,7 +129,7 @@ func TestACodeWorksOnce(t *testing.T) {
 	})
 }
 
-func TestOneCodeInManySignInsLetsOneIn(t *testing.T) {
+func TestService_Begin_ConcurrentCode(t *testing.T) {
 	engines(t, func(w world) {
 		_, secret, recovery := w.withTOTP()
 		for _, code := range []string{w.code(secret), recovery[0]} {
@@ -149,7 +153,7 @@ func TestOneCodeInManySignInsLetsOneIn(t *testing.T) {
 	})
 }
 
-func TestRecoveryCodes(t *testing.T) {
+func TestService_Verify_RecoveryCodes(t *testing.T) {
 	engines(t, func(w world) {
 		_, secret, recovery := w.withTOTP()
 		other := w.as(w.mine, account.Owner, "other@example.com")
@@ -170,8 +174,9 @@ func TestRecoveryCodes(t *testing.T) {
 	})
 }
 
-// Six digits can be guessed from many addresses by whoever has the password; nobody else can keep the user out.
-func TestCodesAreCountedByUser(t *testing.T) {
+// Codes count by user, because a thief of the password could guess six digits from many addresses.
+// No one without the password can lock the user out.
+func TestThrottle_CodesByUser(t *testing.T) {
 	engines(t, func(w world) {
 		_, secret, recovery := w.withTOTP()
 		limited := 0
@@ -199,7 +204,7 @@ func TestCodesAreCountedByUser(t *testing.T) {
 	})
 }
 
-func TestAskingForTheCodeIsNoFailure(t *testing.T) {
+func TestService_Verify_MissingCodeIsNoFailure(t *testing.T) {
 	engines(t, func(w world) {
 		_, secret, _ := w.withTOTP()
 		for range 20 {
@@ -211,7 +216,7 @@ func TestAskingForTheCodeIsNoFailure(t *testing.T) {
 	})
 }
 
-func TestTurningItOnEndsAHalfDoneSignIn(t *testing.T) {
+func TestService_Begin_TOTPTurnedOnMeanwhile(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.as(w.mine, account.Owner, email)
 		proof, err := w.s.Verify(w.Context(), email, password, "", account.Source{Address: here})
@@ -225,7 +230,7 @@ func TestTurningItOnEndsAHalfDoneSignIn(t *testing.T) {
 	})
 }
 
-func TestConfirmingThePasswordIsThrottled(t *testing.T) {
+func TestService_ConfirmPassword_Throttled(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.as(w.mine, account.Owner, email)
 		w.ok(w.s.ConfirmPassword(w.Context(), p, "currentPassword", password))

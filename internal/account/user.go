@@ -13,19 +13,19 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// User is somebody who signs in. Where they belong, and what they may do there, are their memberships.
+// User is a user who can sign in. Their memberships have their accounts and roles.
 type User struct {
 	ID    id.ID  `json:"id" doc:"Id of the user, usr_…"`
-	Email string `json:"email" doc:"E-mail address to sign in with, in small letters."`
-	Name  string `json:"name" doc:"What they are called; empty while they have not said."`
-	// Operator tells that the user runs this server. It comes from the operator's shell only.
-	Operator  bool      `json:"operator" doc:"Whether they run this server and may call the operator's API."`
-	TOTP      bool      `json:"totp" doc:"Whether signing in with the password needs a code of an authenticator app, too."`
-	Passkeys  int       `json:"passkeys" doc:"How many passkeys they have."`
-	CreatedAt time.Time `json:"createdAt" doc:"When they were added."`
+	Email string `json:"email" doc:"Email address to sign in with, in lower case."`
+	Name  string `json:"name" doc:"Name; empty if not set."`
+	// Operator is true for a user who runs this server. Only billetd's commands set it.
+	Operator  bool      `json:"operator" doc:"Whether the user is an operator and may call the operator API."`
+	TOTP      bool      `json:"totp" doc:"Whether signing in with the password requires a code of an authenticator app, too."`
+	Passkeys  int       `json:"passkeys" doc:"Number of passkeys."`
+	CreatedAt time.Time `json:"createdAt" doc:"When the user was created."`
 }
 
-// Called returns the name, or the e-mail address where there is none.
+// Called returns the name, or the email address if there is none.
 func (p User) Called() string {
 	if p.Name != "" {
 		return p.Name
@@ -33,24 +33,24 @@ func (p User) Called() string {
 	return p.Email
 }
 
-// UserRequest says who a new user shall be.
+// UserRequest describes a new user.
 type UserRequest struct {
 	Email, Password string
 	// Name may be empty.
 	Name string
-	// Operator is for the operator's shell only.
+	// Operator is for billetd's commands only.
 	Operator bool
 }
 
-// NewUser is a checked UserRequest, whose password is hashed.
+// NewUser is a valid UserRequest with a hashed password.
 type NewUser struct {
 	email, name, hash string
 	operator          bool
 }
 
-// Prepare checks a request and hashes its password, which takes about a tenth of a second: it must not be called inside a
-// transaction. It answers INVALID_REQUEST with all faults at once (fields "email", "name" and "password"), and
-// SERVICE_UNAVAILABLE when too many passwords are being hashed.
+// Prepare checks a request and hashes its password. That takes about a tenth of a second, so it
+// must not be called inside a transaction. It returns INVALID_REQUEST with every invalid field
+// ("email", "name" and "password"), and SERVICE_UNAVAILABLE if too many passwords are being hashed.
 func (s *Service) Prepare(ctx context.Context, r UserRequest) (NewUser, error) {
 	normal, wrong := normalEmail(r.Email)
 	var faults []apierr.FieldError
@@ -68,16 +68,16 @@ func (s *Service) Prepare(ctx context.Context, r UserRequest) (NewUser, error) {
 	return NewUser{normal, r.Name, hash, r.Operator}, err
 }
 
-// CreateUser makes a user with that role in the account. It answers INVALID_REQUEST for what is no role, and CONFLICT
-// where the e-mail address is taken.
+// CreateUser creates a user with that role in the account. It returns INVALID_REQUEST for an
+// unknown role, and CONFLICT if the email address is taken.
 func (s *Service) CreateUser(ctx context.Context, tx *db.Tx, n NewUser, account id.ID, role Role) (User, error) {
 	if err := apierr.Invalid(checkRole(role)).OrNil(); err != nil {
 		return User{}, err
 	}
-	p := User{ID: s.c.IDs.New(id.User), Email: n.email, Name: n.name, Operator: n.operator, CreatedAt: tx.Now}
+	p := User{ID: s.cfg.IDs.New(id.User), Email: n.email, Name: n.name, Operator: n.operator, CreatedAt: tx.Now}
 	made, err := insertUser(ctx, tx, p, account, n.hash)
 	if err == nil && !made {
-		err = apierr.New(apierr.Conflict, "Somebody with this e-mail address is known here already. Sign in, or use another address.")
+		err = apierr.New(apierr.Conflict, "A user with this email address exists. Sign in, or use another address.")
 	}
 	if err != nil {
 		return User{}, err
@@ -86,22 +86,22 @@ func (s *Service) CreateUser(ctx context.Context, tx *db.Tx, n NewUser, account 
 	return p, err
 }
 
-// UserByEmail returns the user with that address, or NOT_FOUND. It is for the operator.
+// UserByEmail returns the user with that address, or NOT_FOUND. It is for operators.
 func (s *Service) UserByEmail(ctx context.Context, r db.Reader, email string) (User, error) {
 	normal, _ := normalEmail(email)
 	p, _, found, err := userByEmail(ctx, r, normal)
 	if err == nil && !found {
-		err = apierr.New(apierr.NotFound, "There is no user with this e-mail address.")
+		err = apierr.New(apierr.NotFound, "There is no user with this email address.")
 	}
 	return p, err
 }
 
-// ListUsers returns a page of all persons, newest first, and how many there are. It is for the operator.
+// ListUsers returns a page of all users, newest first. It is for operators.
 func (s *Service) ListUsers(ctx context.Context, r db.Reader, p db.Page) ([]User, db.Listed, error) {
-	return listPersons(ctx, r, p)
+	return listUsers(ctx, r, p)
 }
 
-// Rename gives a user another name. It answers INVALID_REQUEST.
+// Rename changes a user's name. It returns INVALID_REQUEST.
 func (s *Service) Rename(ctx context.Context, tx *db.Tx, user id.ID, name string) error {
 	if err := apierr.Invalid(apierr.CheckName("name", name)).OrNil(); err != nil {
 		return err
@@ -109,16 +109,16 @@ func (s *Service) Rename(ctx context.Context, tx *db.Tx, user id.ID, name string
 	return renameUser(ctx, tx, user, name)
 }
 
-// SetOperator makes a user one who runs the server, or no longer. It is for the operator's shell only.
+// SetOperator makes a user an operator, or revokes that. It is for billetd's commands only.
 func (s *Service) SetOperator(ctx context.Context, tx *db.Tx, user id.ID, operator bool) error {
 	return setOperator(ctx, tx, user, operator)
 }
 
-// Password is a checked and hashed password.
+// Password is a valid and hashed password.
 type Password struct{ hash string }
 
-// HashPassword checks and hashes a password that somebody chose, told in that field of a request. It must not be
-// called inside a transaction. It answers INVALID_REQUEST and SERVICE_UNAVAILABLE as Prepare does.
+// HashPassword checks and hashes a new password from that field of a request. It must not be called
+// inside a transaction. It returns INVALID_REQUEST and SERVICE_UNAVAILABLE as Prepare does.
 func (s *Service) HashPassword(ctx context.Context, field, password string) (Password, error) {
 	if err := apierr.Invalid(checkPassword(field, password)).OrNil(); err != nil {
 		return Password{}, err
@@ -127,8 +127,8 @@ func (s *Service) HashPassword(ctx context.Context, field, password string) (Pas
 	return Password{hash}, err
 }
 
-// SetPassword gives a user another password and ends all their sessions but the one that is named; "" spares none. It
-// answers NOT_FOUND.
+// SetPassword changes a user's password and ends all their sessions except spare; "" for none. It
+// returns NOT_FOUND.
 func (s *Service) SetPassword(ctx context.Context, tx *db.Tx, user id.ID, p Password, spare id.ID) error {
 	found, err := setPassword(ctx, tx, user, p.hash)
 	if err == nil && !found {
@@ -140,14 +140,14 @@ func (s *Service) SetPassword(ctx context.Context, tx *db.Tx, user id.ID, p Pass
 	return deleteSessions(ctx, tx, user, spare)
 }
 
-// ConfirmPassword tells whether a signed-in user, who does something that a stolen session must not, knows their
-// password: nil, or INVALID_REQUEST for that field, RATE_LIMIT_EXCEEDED after too many failures of this user, or
-// SERVICE_UNAVAILABLE. It must not be called inside a transaction.
+// ConfirmPassword checks the password of a signed-in user before an action that a stolen session
+// must not allow. It returns INVALID_REQUEST for that field, RATE_LIMIT_EXCEEDED after too many
+// failures of the user, or SERVICE_UNAVAILABLE. It must not be called inside a transaction.
 func (s *Service) ConfirmPassword(ctx context.Context, p User, field, password string) error {
-	limits := confirmLimits(p.ID) // by user alone: only a signed-in user gets here
+	limits := confirmLimits(p.ID) // by user only, because the user is signed in
 	wait, err := s.throttle.take(ctx, limits)
 	if err == nil && wait > 0 {
-		err = tooMany("There were too many wrong passwords. Wait %s, then try again.", wait)
+		err = tooMany("Too many wrong passwords. Wait %s, then try again.", wait)
 	}
 	if err != nil {
 		return err
@@ -158,14 +158,14 @@ func (s *Service) ConfirmPassword(ctx context.Context, p User, field, password s
 	if err != nil {
 		return errors.Join(err, s.throttle.giveBack(ctx, limits))
 	}
-	return s.c.DB.InTx(ctx, func(_ context.Context, tx *db.Tx) error {
+	return s.cfg.DB.InTx(ctx, func(_ context.Context, tx *db.Tx) error {
 		succeeded(tx, limits)
 		return nil
 	})
 }
 
-// normalEmail returns the address in small letters without space around it, or what is wrong with
-// it. Whether mail arrives there is not asked: only a mail can tell.
+// normalEmail returns the address in lower case without spaces around it, or what is wrong with it.
+// It does not check whether the address receives mail.
 func normalEmail(email string) (normal, wrong string) {
 	valid := utf8.ValidString(email) // before ToLower, which would replace what is not
 	email = strings.ToLower(strings.TrimSpace(email))
@@ -177,12 +177,12 @@ func normalEmail(email string) (normal, wrong string) {
 	case email == "":
 		return "", "is missing."
 	case len(email) > 254 || len(name) > 64:
-		return "", "is longer than an e-mail address can be."
+		return "", "is longer than an email address can be."
 	case valid && apierr.Hidden(email) != "":
 		return "", apierr.Hidden(email)
 	case !valid, name == "", strings.ContainsFunc(name, bad),
 		strings.ContainsFunc(domain, bad), strings.Contains("."+domain+".", ".."):
-		return "", "is not an e-mail address such as name@example.com."
+		return "", "is not an email address such as name@example.com."
 	}
 	return email, ""
 }

@@ -9,55 +9,44 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// userColumns are those of a User in a query that calls the table p.
+// userColumns are the columns of a User in a query with the table users AS p.
 const userColumns = `p.id, p.email, p.name, p.operator, p.created_at,
-	(SELECT COUNT(*) FROM totp t WHERE t.user_id = p.id AND t.confirmed_at IS NOT NULL),
+	EXISTS (SELECT 1 FROM totp t WHERE t.user_id = p.id AND t.confirmed_at IS NOT NULL),
 	(SELECT COUNT(*) FROM passkey k WHERE k.user_id = p.id)`
 
-// userRow is where a row of userColumns is scanned to.
-type userRow struct {
-	User
-	created, totp int64
+// fields are the destinations of userColumns.
+func (u *User) fields() []any {
+	return []any{&u.ID, &u.Email, &u.Name, &u.Operator, &u.CreatedAt, &u.TOTP, &u.Passkeys}
 }
 
-func (p *userRow) to() []any {
-	return []any{&p.ID, &p.Email, &p.Name, &p.Operator, &p.created, &p.totp, &p.Passkeys}
+func scanUser(row db.Row) (u User, err error) {
+	err = row.Scan(u.fields()...)
+	return u, err
 }
 
-func (p *userRow) user() User {
-	p.CreatedAt, p.TOTP = db.At(p.created), p.totp > 0
-	return p.User
-}
-
-// insertUser tells whether it made the row; false means that the e-mail address is taken.
-func insertUser(ctx context.Context, tx *db.Tx, p User, account id.ID, hash string) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO users (id, account_id, email, name, operator, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (email) DO NOTHING`, p.ID, account, p.Email, p.Name, p.Operator, hash, db.Micros(p.CreatedAt))
+// insertUser reports whether it inserted the row; false means that the email address is taken.
+func insertUser(ctx context.Context, tx *db.Tx, u User, account id.ID, hash string) (bool, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO users (id, account_id, email, name, operator, password_hash, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (email) DO NOTHING`,
+		u.ID, account, u.Email, u.Name, u.Operator, hash, u.CreatedAt)
 	return n == 1, err
 }
 
-// userByEmail returns no user and an empty hash where there is none.
-func userByEmail(ctx context.Context, r db.Reader, email string) (User, string, bool, error) {
-	var p userRow
-	var hash string
-	err := r.QueryRow(ctx, `SELECT `+userColumns+`, p.password_hash FROM users p WHERE p.email = $1`, email).Scan(append(p.to(), &hash)...)
+// userByEmail returns the user with their password hash. If there is none, both are empty.
+func userByEmail(ctx context.Context, r db.Reader, email string) (u User, hash string, found bool, err error) {
+	row := r.QueryRow(ctx, `SELECT `+userColumns+`, p.password_hash FROM users p WHERE p.email = $1`, email)
+	err = row.Scan(append(u.fields(), &hash)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return User{}, "", false, nil
 	}
-	return p.user(), hash, err == nil, err
+	return u, hash, err == nil, err
 }
 
 func userByID(ctx context.Context, r db.Reader, user id.ID) (User, bool, error) {
-	return one(scanUser(r.QueryRow(ctx, `SELECT `+userColumns+` FROM users p WHERE p.id = $1`, user)))
+	return db.Find(ctx, r, scanUser, `SELECT `+userColumns+` FROM users p WHERE p.id = $1`, user)
 }
 
-func scanUser(row scanner) (User, error) {
-	var p userRow
-	err := row.Scan(p.to()...)
-	return p.user(), err
-}
-
-func listPersons(ctx context.Context, r db.Reader, p db.Page) ([]User, db.Listed, error) {
+func listUsers(ctx context.Context, r db.Reader, p db.Page) ([]User, db.Listed, error) {
 	return db.List[User]{
 		Columns: userColumns, Table: `users p`, Order: []db.Key{{Column: `p.id`}}, Down: true, Scan: scanUser,
 	}.Page(ctx, r, p)
@@ -81,15 +70,17 @@ func setPassword(ctx context.Context, tx *db.Tx, user id.ID, hash string) (bool,
 	return n == 1, err
 }
 
-// holdPassword tells whether the user's password is still the one with that hash, and holds the user's row, so that a
-// change of it either came before and is seen here, or comes after and ends the session that is about to begin.
-func holdPassword(ctx context.Context, tx *db.Tx, user id.ID, hash string) (bool, error) {
-	n, err := tx.Exec(ctx, `UPDATE users SET password_hash = password_hash WHERE id = $1 AND password_hash = $2`, user, hash)
+// lockPassword reports whether the user's password still has that hash, and locks the user. A
+// change of the password either committed before and is seen here, or commits later and ends the
+// session that is about to start.
+func lockPassword(ctx context.Context, tx *db.Tx, user id.ID, hash string) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE users SET password_hash = password_hash WHERE id = $1 AND password_hash = $2`,
+		user, hash)
 	return n == 1, err
 }
 
-// holdUser has changes of what the user signs in with come one after the other.
-func holdUser(ctx context.Context, tx *db.Tx, user id.ID) error {
+// lockUser makes changes of a user's sign-in methods follow each other.
+func lockUser(ctx context.Context, tx *db.Tx, user id.ID) error {
 	_, err := tx.Exec(ctx, `UPDATE users SET name = name WHERE id = $1`, user)
 	return err
 }

@@ -34,7 +34,7 @@ func (w world) signInWith(email, password, code string, from netip.Addr) (string
 	return n.Token, err
 }
 
-func TestSigningInAndOut(t *testing.T) {
+func TestService_BeginAndSignOut(t *testing.T) {
 	engines(t, func(w world) {
 		made := w.user("  Ada@Example.COM ", password)
 		if made.Email != email || !made.ID.Valid(id.User) {
@@ -43,11 +43,14 @@ func TestSigningInAndOut(t *testing.T) {
 		proof, err := w.s.Verify(w.Context(), "ADA@example.com", password, "", account.Source{Address: here})
 		w.ok(err)
 		n, err := w.begin(proof)
-		if err != nil || n.User != made || len(n.Token) != 43 || !n.ExpiresAt.Equal(w.c.Now().Add(account.SessionLength)) || n.Account != w.mine || n.Role != account.Owner {
+		if err != nil || n.User != made || len(n.Token) != 43 ||
+			!n.ExpiresAt.Equal(w.c.Now().Add(account.SessionLifetime)) || n.Account != w.mine ||
+			n.Role != account.Owner {
 			w.Fatalf("%+v %v", n, err)
 		}
 		token := n.Token
-		if got, err := w.s.SessionOf(w.Context(), w.d, token); err != nil || got.User != made || got.Account != w.mine || got.ID != n.ID || got.Address != here.String() || got.UserAgent != "Test/1" {
+		if got, err := w.s.SessionOf(w.Context(), w.d, token); err != nil || got.User != made ||
+			got.Account != w.mine || got.ID != n.ID || got.Address != here.String() || got.UserAgent != "Test/1" {
 			w.Fatalf("%+v %v", got, err)
 		}
 		other, err := w.signIn(email, password, here)
@@ -60,7 +63,8 @@ func TestSigningInAndOut(t *testing.T) {
 		if _, err := w.s.SessionOf(w.Context(), w.d, other); err != nil {
 			w.Errorf("the other session ended too: %v", err)
 		}
-		for _, no := range []string{"", "x", strings.Repeat("A", 43), strings.Repeat("-", 43), token + "A", strings.Repeat("\x00", 43)} {
+		for _, no := range []string{"", "x", strings.Repeat("A", 43), strings.Repeat("-", 43), token + "A",
+			strings.Repeat("\x00", 43)} {
 			_, err := w.s.SessionOf(w.Context(), w.d, no)
 			w.fails(err, apierr.SignInRequired)
 			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SignOut(ctx, tx, no) }))
@@ -68,23 +72,26 @@ func TestSigningInAndOut(t *testing.T) {
 	})
 }
 
-func TestNoPasswordOrTokenIsInTheDatabase(t *testing.T) {
+func TestService_Begin_StoresNoSecret(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		token, err := w.signIn(email, password, here)
 		w.ok(err)
 		var row string
-		w.ok(w.d.QueryRow(w.Context(), `SELECT p.password_hash || s.token_hash FROM users p JOIN session s ON s.user_id = p.id`).Scan(&row))
-		if strings.Contains(row, password) || strings.Contains(row, token) || !strings.HasPrefix(row, "$argon2id$v=19$m=") {
+		w.ok(w.d.QueryRow(w.Context(),
+			`SELECT p.password_hash || s.token_hash FROM users p JOIN session s ON s.user_id = p.id`).Scan(&row))
+		if strings.Contains(row, password) || strings.Contains(row, token) ||
+			!strings.HasPrefix(row, "$argon2id$v=19$m=") {
 			w.Fatal(row)
 		}
 	})
 }
 
-func TestFaultsOfAPerson(t *testing.T) {
+func TestService_Prepare_InvalidFields(t *testing.T) {
 	engines(t, func(w world) {
 		_, err := w.newUser(w.mine, "ada", "short")
-		if f := w.fails(err, apierr.InvalidRequest).Fields(); len(f) != 2 || f[0].Field != "email" || f[1].Field != "password" {
+		if f := w.fails(err, apierr.InvalidRequest).Fields(); len(f) != 2 || f[0].Field != "email" ||
+			f[1].Field != "password" {
 			w.Fatalf("%v", f)
 		}
 		for _, bad := range []string{strings.Repeat("x", 257), "longenough\xff"} {
@@ -97,7 +104,7 @@ func TestFaultsOfAPerson(t *testing.T) {
 	})
 }
 
-func TestParallelCreatesOfOneUserMakeOne(t *testing.T) {
+func TestService_CreateUser_Concurrent(t *testing.T) {
 	engines(t, func(w world) {
 		var made atomic.Int32
 		var wg sync.WaitGroup
@@ -118,14 +125,15 @@ func TestParallelCreatesOfOneUserMakeOne(t *testing.T) {
 	})
 }
 
-func TestAnUnknownUserAndAWrongPasswordAreAlike(t *testing.T) {
+func TestService_Verify_UnknownUserLikeWrongPassword(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		_, wrong := w.signIn(email, password+"x", here)
 		_, unknown := w.signIn("eve@example.com", password, here)
 		_, malformed := w.signIn("\x00", password, here)
 		for _, err := range []error{wrong, unknown, malformed} {
-			if e := w.fails(err, apierr.SignInFailed); e.Error() != wrong.Error() || e.RetryAfter != 0 || e.Details != nil {
+			if e := w.fails(err, apierr.SignInFailed); e.Error() != wrong.Error() || e.RetryAfter != 0 ||
+				e.Details != nil {
 				w.Errorf("%+v", e)
 			}
 		}
@@ -134,7 +142,7 @@ func TestAnUnknownUserAndAWrongPasswordAreAlike(t *testing.T) {
 
 // The work is what makes the times equal, so the work is what is checked: an unknown user's
 // sign-in needs a turn for a hash just as a known one's does.
-func TestAnUnknownUserCostsAHashToo(t *testing.T) {
+func TestService_Verify_UnknownUserCostsAHash(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		release := w.s.FillPasswordQueue()
@@ -152,7 +160,7 @@ func TestAnUnknownUserCostsAHashToo(t *testing.T) {
 	})
 }
 
-func TestASessionEndsWhenUnusedAndAtItsEnd(t *testing.T) {
+func TestService_SessionOf_Expiry(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		signedIn := func(token string) bool {
@@ -180,14 +188,14 @@ func TestASessionEndsWhenUnusedAndAtItsEnd(t *testing.T) {
 		}
 		w.ok(w.s.FlushLastUse(w.Context()))
 		begun := w.c.Now().Add(-account.SessionIdle)
-		for w.c.Now().Before(begun.Add(account.SessionLength - 11*time.Hour)) {
+		for w.c.Now().Before(begun.Add(account.SessionLifetime - 11*time.Hour)) {
 			w.c.Advance(11 * time.Hour)
 			if !signedIn(used) {
 				w.Fatalf("ended after %s", w.c.Now().Sub(begun))
 			}
 			w.ok(w.s.FlushLastUse(w.Context()))
 		}
-		w.c.AdvanceTo(begun.Add(account.SessionLength))
+		w.c.AdvanceTo(begun.Add(account.SessionLifetime))
 		if signedIn(used) {
 			w.Error("a session outlives its end")
 		}
@@ -201,7 +209,7 @@ func TestASessionEndsWhenUnusedAndAtItsEnd(t *testing.T) {
 	})
 }
 
-func TestANewPasswordEndsEverySession(t *testing.T) {
+func TestService_SetPassword_EndsSessions(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.user(email, password)
 		token, err := w.signIn(email, password, here)
@@ -211,7 +219,10 @@ func TestANewPasswordEndsEverySession(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return w.tx(func(ctx context.Context, tx *db.Tx) error { return w.s.SetPassword(ctx, tx, user, hash, spare) })
+			return w.tx(func(ctx context.Context, tx *db.Tx) error {
+				return w.s.SetPassword(ctx, tx, user, hash,
+					spare)
+			})
 		}
 		w.fails(set("usr_\x00", "another password", ""), apierr.NotFound)
 		if f := w.fails(set(p.ID, "short", ""), apierr.InvalidRequest).Fields(); f[0].Field != "newPassword" {
@@ -244,7 +255,7 @@ func TestANewPasswordEndsEverySession(t *testing.T) {
 	})
 }
 
-func TestAStrangersFailuresDoNotLockTheOwnerOut(t *testing.T) {
+func TestThrottle_StrangersDoNotBlockTheUser(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		stranger := netip.MustParseAddr("2001:db8::1")
@@ -273,7 +284,7 @@ func TestAStrangersFailuresDoNotLockTheOwnerOut(t *testing.T) {
 	})
 }
 
-func TestSuccessesDoNotCount(t *testing.T) {
+func TestThrottle_SuccessesDoNotCount(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		for range 7 { // 28 failures from the address, and never five in a row for the pair
@@ -287,7 +298,7 @@ func TestSuccessesDoNotCount(t *testing.T) {
 	})
 }
 
-func TestParallelTriesDoNotPassTheLimit(t *testing.T) {
+func TestThrottle_ConcurrentAttempts(t *testing.T) {
 	engines(t, func(w world) {
 		w.user(email, password)
 		var tried atomic.Int32
@@ -313,9 +324,12 @@ func TestParallelTriesDoNotPassTheLimit(t *testing.T) {
 
 func TestNormalEmail(t *testing.T) {
 	for in, want := range map[string]string{
-		" Ada@Example.com\n": "ada@example.com", "a+b.c@sub.example.com": "a+b.c@sub.example.com", "root@localhost": "root@localhost", "jörg@müller.de": "jörg@müller.de",
-		"": "", "a": "", "@": "", "a@": "", "@b": "", "a@b@c": "", "a b@c": "", "a@b..c": "", "a@.b": "", "a@b.": "", "<a@b>": "", "a@b\x00": "",
-		"a@b\u200b": "", "a\xff@b": "", "a@b,c@d": "", strings.Repeat("a", 65) + "@b": "", "a@" + strings.Repeat("b", 253): "",
+		" Ada@Example.com\n": "ada@example.com", "a+b.c@sub.example.com": "a+b.c@sub.example.com",
+		"root@localhost": "root@localhost", "jörg@müller.de": "jörg@müller.de",
+		"": "", "a": "", "@": "", "a@": "", "@b": "", "a@b@c": "", "a b@c": "", "a@b..c": "", "a@.b": "",
+		"a@b.": "", "<a@b>": "", "a@b\x00": "",
+		"a@b\u200b": "", "a\xff@b": "", "a@b,c@d": "", strings.Repeat("a", 65) + "@b": "", "a@" +
+			strings.Repeat("b", 253): "",
 	} {
 		if got, wrong := account.NormalEmail(in); got != want || (wrong == "") != (want != "") {
 			t.Errorf("%q: %q, %q", in, got, wrong)
@@ -323,15 +337,18 @@ func TestNormalEmail(t *testing.T) {
 	}
 }
 
-func TestADamagedHashIsAnErrorAndNoMatch(t *testing.T) {
+func TestDecode_DamagedHash(t *testing.T) {
 	salt, digest := strings.Repeat("A", 22), strings.Repeat("A", 43)
 	if err := account.DecodeHash("$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$" + digest); err != nil {
 		t.Fatal(err)
 	}
 	for _, hash := range []string{
-		"", "x", "$2b$10$abcdefghijklmnopqrstuv", "$argon2i$v=19$m=65536,t=2,p=1$" + salt + "$" + digest, "$argon2id$v=16$m=65536,t=2,p=1$" + salt + "$" + digest,
-		"$argon2id$v=19$m=4294967295,t=2,p=1$" + salt + "$" + digest, "$argon2id$v=19$m=65536,t=0,p=1$" + salt + "$" + digest, "$argon2id$v=19$m=65536,t=2,p=0$" + salt + "$" + digest,
-		"$argon2id$v=19$m=65536,t=2,p=1$" + salt, "$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$", "$argon2id$v=19$m=65536,t=2,p=1$$" + digest,
+		"", "x", "$2b$10$abcdefghijklmnopqrstuv", "$argon2i$v=19$m=65536,t=2,p=1$" + salt + "$" + digest,
+		"$argon2id$v=16$m=65536,t=2,p=1$" + salt + "$" + digest,
+		"$argon2id$v=19$m=4294967295,t=2,p=1$" + salt + "$" + digest, "$argon2id$v=19$m=65536,t=0,p=1$" + salt +
+			"$" + digest, "$argon2id$v=19$m=65536,t=2,p=0$" + salt + "$" + digest,
+		"$argon2id$v=19$m=65536,t=2,p=1$" + salt, "$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$",
+		"$argon2id$v=19$m=65536,t=2,p=1$$" + digest,
 		"$argon2id$v=19$m=65536,t=2,p=1$" + salt + "$" + digest + "$x",
 	} {
 		if err := account.DecodeHash(hash); err == nil {
@@ -352,7 +369,7 @@ func TestADamagedHashIsAnErrorAndNoMatch(t *testing.T) {
 	})
 }
 
-func TestUsersOldestSessionsEnd(t *testing.T) {
+func TestService_Begin_EndsOldestSessions(t *testing.T) {
 	engines(t, func(w world) {
 		p := w.user(email, password)
 		var tokens []string
@@ -368,7 +385,8 @@ func TestUsersOldestSessionsEnd(t *testing.T) {
 				t.Errorf("session %d: %v", i, err)
 			}
 		}
-		if _, n, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 10}); err != nil || n.Total != account.MaxSessions {
+		if _, n, err := w.s.ListSessions(w.Context(), w.d, p.ID, db.Page{Number: 1, Limit: 10}); err != nil ||
+			n.Total != account.MaxSessions {
 			t.Errorf("%d sessions, %v", n.Total, err)
 		}
 	})

@@ -138,7 +138,7 @@ func (a authenticator) knownBrowser(c *rest.Call) string {
 	if device == "" {
 		return ""
 	}
-	return a.accounts.DeviceUser(device)
+	return a.accounts.BrowserUser(device)
 }
 
 // rolesWith are the roles that have the scope.

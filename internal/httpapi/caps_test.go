@@ -61,7 +61,13 @@ func TestCaps(t *testing.T) {
 		if r := add(1000); r.status != 201 { // the refusal was not kept for its Idempotency-Key
 			t.Errorf("%d %s", r.status, r.body)
 		}
-		w.another(w.ada) // the operator may
+		err := w.d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			_, _, err := w.c.Accounts.CreateKey(ctx, tx, w.ada.account, account.KeyRequest{Name: "by the operator", ByOperator: true})
+			return err
+		})
+		if apierr.CodeOf(err) != apierr.LimitReached {
+			t.Errorf("a key by the operator: got %v, want %s", err, apierr.LimitReached)
+		}
 
 		quote := func() reply {
 			return w.do(w.ada, "POST", Base+"/quotes", map[string]string{"offerId": "off_abc123"})

@@ -21,10 +21,10 @@ var (
 	oidcCookie = rest.Cookie{Name: "billet_oidc", Path: oidcBase, Site: http.SameSiteLaxMode}
 )
 
-const deviceCookieAge = int(account.DeviceLength / time.Second)
+const deviceCookieAge = int(account.BrowserLifetime / time.Second)
 
 // source is where a sign-in comes from.
 func source(c *rest.Call) account.Source {
 	device, _ := c.Cookie(deviceCookie)
-	return account.Source{Address: c.Address(), Device: device}
+	return account.Source{Address: c.Address(), Browser: device}
 }

@@ -145,7 +145,7 @@ func (h factors) passkeyOptions(
 		return o, err
 	}
 	err = h.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		o, err = h.accounts.OfferPasskey(ctx, tx, rp, *callerOf(c).user)
+		o, err = h.accounts.StartPasskey(ctx, tx, rp, *callerOf(c).user)
 		return err
 	})
 	return o, err

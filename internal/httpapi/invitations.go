@@ -26,19 +26,19 @@ func (h invitations) routes(r *rest.Router) {
 	rest.List(r, rest.Operation{
 		Method: http.MethodGet, Path: all, ID: "listInvitations", Tag: tagAccount, Auth: rest.SessionOnly,
 		Scope: string(
-			account.ReadPeople,
+			account.ReadMembers,
 		), Summary: "List invitations", Description: "Newest first, including closed ones.",
 	}, h.list)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createInvitation", Tag: tagAccount, Auth: rest.SessionOnly,
-		Scope: string(account.WritePeople), Status: http.StatusCreated, Summary: "Invite a member",
+		Scope: string(account.WriteMembers), Status: http.StatusCreated, Summary: "Invite a member",
 		Description: "Send the link yourself; no email is sent. It works once, for seven days, and only while you " +
 			"may invite to that role.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: all + "/{id}", ID: "revokeInvitation", Tag: tagAccount, Auth: rest.SessionOnly,
-		Scope: string(account.WritePeople), Summary: "Revoke an invitation", Errors: []apierr.Code{apierr.Conflict},
+		Scope: string(account.WriteMembers), Summary: "Revoke an invitation", Errors: []apierr.Code{apierr.Conflict},
 	}, h.revoke)
 	rest.Unmanaged(r, rest.Operation{
 		Method: http.MethodPost, Path: all + "/preview", ID: "previewInvitation", Tag: tagAccount, Auth: rest.Public,
@@ -116,12 +116,12 @@ func (h invitations) revoke(
 func (h invitations) preview(
 	ctx context.Context, c *rest.Call, in *invitationToken,
 ) (account.InvitationView, error) {
-	return h.accounts.LookAtInvitation(ctx, h.db, in.Body.Token, c.Address())
+	return h.accounts.ViewInvitation(ctx, h.db, in.Body.Token, c.Address())
 }
 
 func (h invitations) accept(ctx context.Context, c *rest.Call, in *acceptInvitation) (session, error) {
 	b := &in.Body
-	view, err := h.accounts.LookAtInvitation(ctx, h.db, b.Token, c.Address()) // before anything that costs more
+	view, err := h.accounts.ViewInvitation(ctx, h.db, b.Token, c.Address()) // before anything that costs more
 	if err != nil {
 		return session{}, err
 	}

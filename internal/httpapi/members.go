@@ -21,11 +21,11 @@ func (h members) routes(r *rest.Router) {
 	const all, one = AccountBase + "/members", AccountBase + "/members/{id}"
 	rest.List(r, rest.Operation{
 		Method: http.MethodGet, Path: all, ID: "listMembers", Tag: tagAccount, Auth: rest.SessionOnly,
-		Scope: string(account.ReadPeople), Summary: "List members", Description: "In the order in which they joined.",
+		Scope: string(account.ReadMembers), Summary: "List members", Description: "In the order in which they joined.",
 	}, h.list)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateMember", Tag: tagAccount, Auth: rest.SessionOnly,
-		Scope: string(account.WritePeople), Summary: "Change a member's role",
+		Scope: string(account.WriteMembers), Summary: "Change a member's role",
 		Description: "Only an owner can add or remove the owner role, and the last owner keeps it. The role applies " +
 			"from the member's next " +
 			"call on. If the new role cannot create API keys, the keys that the member created in the account are " +
@@ -34,7 +34,7 @@ func (h members) routes(r *rest.Router) {
 	}, h.update)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: one, ID: "removeMember", Tag: tagAccount, Auth: rest.SessionOnly,
-		Scope: string(account.WritePeople), Summary: "Remove a member",
+		Scope: string(account.WriteMembers), Summary: "Remove a member",
 		Description: "Ends the member's sessions in this account at once, and revokes API keys and invitations that " +
 			"the member created in " +
 			"it. Only an owner can remove an owner, and the last owner stays.",

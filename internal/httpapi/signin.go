@@ -60,7 +60,7 @@ func (h sessionStarter) start(
 	}
 	// The cookie's life is measured by the browser's clock, so it is sent as a duration.
 	c.SetCookie(sessionCookie, n.Token, int(n.ExpiresAt.Sub(h.clock.Now())/time.Second))
-	c.SetCookie(deviceCookie, n.Device, deviceCookieAge)
+	c.SetCookie(deviceCookie, n.Browser, deviceCookieAge)
 	return session{n.User, a, n.Role, n.ExpiresAt}, nil
 }
 
@@ -187,7 +187,7 @@ func (h signIn) passkeyOptions(
 		return o, err
 	}
 	err = h.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		o, err = h.accounts.AskForPasskey(ctx, tx, rp)
+		o, err = h.accounts.StartPasskeySignIn(ctx, tx, rp)
 		return err
 	})
 	return o, err

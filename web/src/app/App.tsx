@@ -50,7 +50,7 @@ export function App() {
         <Route element={<Needs scope="api-keys:write" />}>
           <Route path="/device" element={<pages.device.Page />} />
         </Route>
-        <Route element={<Needs scope="people:read" />}>
+        <Route element={<Needs scope="members:read" />}>
           <Route path="/settings/members" element={<pages.team.Page />} />
         </Route>
         <Route element={<Needs scope="audit:read" />}>

@@ -36,7 +36,7 @@ const main: Item[] = [
 const settings: Item[] = [
   { to: '/settings/api-keys', text: 'API keys', icon: CodeIcon, page: 'apiKeys', scope: 'api-keys:read' },
   { to: '/settings/webhooks', text: 'Webhooks', icon: WebhookIcon, page: 'webhooks', scope: 'webhooks:read' },
-  { to: '/settings/members', text: 'Team', icon: TeamIcon, page: 'team', scope: 'people:read' },
+  { to: '/settings/members', text: 'Team', icon: TeamIcon, page: 'team', scope: 'members:read' },
   { to: '/settings/profile', text: 'Profile & security', icon: ShieldIcon, page: 'profile' },
   { to: '/settings/audit', text: 'Audit log', icon: LogIcon, page: 'audit', scope: 'audit:read' },
 ];

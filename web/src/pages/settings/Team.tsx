@@ -19,7 +19,7 @@ type Invitation = Schema['Invitation'];
 
 export default function Team() {
   const me = useMe().data;
-  const write = useCan()('people:write');
+  const write = useCan()('members:write');
   const members = useAll('/api/v1/account/members');
   const remove = useSend('delete', '/api/v1/account/members/{id}');
   const confirm = useConfirm();
