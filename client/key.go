@@ -32,8 +32,8 @@ const (
 	// ScopeReadAPIKeys and ScopeWriteAPIKeys are a user's, as are those of people and of the audit.
 	ScopeReadAPIKeys  Scope = "api-keys:read"
 	ScopeWriteAPIKeys Scope = "api-keys:write"
-	ScopeReadMembers   Scope = "members:read"
-	ScopeWriteMembers  Scope = "members:write"
+	ScopeReadMembers  Scope = "members:read"
+	ScopeWriteMembers Scope = "members:write"
 	ScopeReadAudit    Scope = "audit:read"
 	// ScopeReadOperator and ScopeWriteOperator are who runs the cloud.
 	ScopeReadOperator  Scope = "operator:read"
