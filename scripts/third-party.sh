@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 licenses() { # name, directory, the license's name if only that is known
   local found=() f
-  for f in "$2"/{LICENSE,LICENCE,License,license,COPYING,COPYRIGHT,NOTICE,PATENTS}{,.*,-*}; do
+  for f in "$2"/{LICEN[SC]E,License,license,COPYING,COPYRIGHT,NOTICE,PATENTS}{,.*,-*}; do
     case $f in *.go | *.html) ;; *) [ ! -f "$f" ] || found+=("$f") ;; esac
   done
   printf '\n%s\n%s\n\n' "$(printf '=%.0s' {1..78})" "$1"

@@ -80,7 +80,7 @@ func skipped(rel, name string) bool {
 		rel == "web/src/api/generated"
 }
 
-// isText reports whether the file is written by hand: sources, documents, scripts and configuration,
+// isText reports whether the file is written by hand: sources, documents, scripts, configuration,
 // and nothing that a tool generates.
 func isText(rel string) bool {
 	generated := []string{"docs/openapi.json", "web/src/api/schema.d.ts"}
