@@ -221,7 +221,8 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 func (s *Server) Log() string { return s.log.String() }
 
 func (s *Server) endMachines() {
-	dirs, _ := filepath.Glob(filepath.Join(s.Dir, "sim", "machines", "*", "*", "node"))
+	// A cluster has node-1, node-2, …
+	dirs, _ := filepath.Glob(filepath.Join(s.Dir, "sim", "machines", "*", "*", "node*"))
 	for _, d := range dirs {
 		if err := node.Stop(context.Background(), d); err != nil {
 			s.t.Errorf("end the machine in %s: %v", d, err)
