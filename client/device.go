@@ -137,9 +137,9 @@ func AuthorizeDevice(
 }
 
 // Wait waits until the user approves the request and returns the key. It returns ErrAccessDenied if
-// the user denied it, ErrExpiredToken if it was not approved in time, and ErrInvalidGrant if the key was
-// used or revoked. After another error it may be called again: if an answer was lost, the key gets
-// another secret until it is used.
+// the user denied it, ErrExpiredToken if it was not approved in time, and ErrInvalidGrant if the
+// key was used or revoked. After another error it may be called again: if an answer was lost, the
+// key gets another secret until it is used.
 func (d *DeviceAuthorization) Wait(ctx context.Context, options ...CallOption) (*DeviceToken, error) {
 	for {
 		if err := d.c.sleep(ctx, d.interval); err != nil {
@@ -161,7 +161,13 @@ func (d *DeviceAuthorization) tokenOf(t *deviceToken) (*DeviceToken, error) {
 	if t.AccessToken == "" || !strings.EqualFold(t.TokenType, "Bearer") {
 		return nil, errors.New("client: the server's token is no API key")
 	}
-	out := &DeviceToken{Key: t.AccessToken, KeyID: t.KeyID, KeyName: t.KeyName, AccountID: t.AccountID, AccountName: t.AccountName}
+	out := &DeviceToken{
+		Key:         t.AccessToken,
+		KeyID:       t.KeyID,
+		KeyName:     t.KeyName,
+		AccountID:   t.AccountID,
+		AccountName: t.AccountName,
+	}
 	for _, s := range strings.Fields(t.Scope) {
 		out.Scopes = append(out.Scopes, Scope(s))
 	}
@@ -172,12 +178,20 @@ func (d *DeviceAuthorization) tokenOf(t *deviceToken) (*DeviceToken, error) {
 	return out, nil
 }
 
-func (c *Client) authorizeDevice(ctx context.Context, r DeviceAuthorizationRequest, options []CallOption) (*deviceCodes, error) {
+func (c *Client) authorizeDevice(
+	ctx context.Context,
+	r DeviceAuthorizationRequest,
+	options []CallOption,
+) (*deviceCodes, error) {
 	body := createDeviceAuthorization{ClientID: r.ClientID, Scope: joinScopes(r.Scopes)}
 	return oauth[deviceCodes](ctx, c, "/device/authorize", body, options)
 }
 
-func (c *Client) deviceToken(ctx context.Context, deviceCode, clientID string, options []CallOption) (*deviceToken, error) {
+func (c *Client) deviceToken(
+	ctx context.Context,
+	deviceCode, clientID string,
+	options []CallOption,
+) (*deviceToken, error) {
 	return oauth[deviceToken](ctx, c, "/device/token", createDeviceToken{deviceGrant, deviceCode, clientID}, options)
 }
 

@@ -55,12 +55,17 @@ func TestDeviceAuthorization_Wait(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	r := client.DeviceAuthorizationRequest{ClientID: "billet on laptop", Scopes: []client.Scope{client.ScopeReadOffers, client.ScopeReadWallet}}
+	r := client.DeviceAuthorizationRequest{
+		ClientID: "billet on laptop",
+		Scopes:   []client.Scope{client.ScopeReadOffers, client.ScopeReadWallet},
+	}
 	d, err := client.AuthorizeDevice(ctx, config, r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasSuffix(d.VerificationURI, "/device") || d.VerificationURIComplete != d.VerificationURI+"#"+d.UserCode || len(d.UserCode) != 9 {
+	if !strings.HasSuffix(d.VerificationURI, "/device") ||
+		d.VerificationURIComplete != d.VerificationURI+"#"+d.UserCode ||
+		len(d.UserCode) != 9 {
 		t.Fatalf("AuthorizeDevice: got %+v", d)
 	}
 	approval := map[string]any{"userCode": d.UserCode, "name": "laptop", "scopes": []string{"offers:read"}}
@@ -118,14 +123,23 @@ func TestDeviceAuthorization_Wait(t *testing.T) {
 func TestDeviceAuthorization_Interval(t *testing.T) {
 	t.Parallel()
 	page := "https://billet.example/device"
-	answers := []string{`{"error":"authorization_pending"}`, `{"error":"slow_down","error_description":"Too fast."}`, `{"error":"authorization_pending"}`}
+	answers := []string{
+		`{"error":"authorization_pending"}`,
+		`{"error":"slow_down","error_description":"Too fast."}`,
+		`{"error":"authorization_pending"}`,
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {
 			t.Error("a key was sent")
 		}
 		switch {
 		case r.URL.Path == "/api/v1/account/device/authorize":
-			_, _ = fmt.Fprintf(w, `{"device_code":"d","user_code":"u","verification_uri":%q,"verification_uri_complete":%q,"expires_in":600,"interval":7}`, page, page)
+			_, _ = fmt.Fprintf(
+				w,
+				`{"device_code":"d","user_code":"u","verification_uri":%q,"verification_uri_complete":%q,"expires_in":600,"interval":7}`,
+				page,
+				page,
+			)
 		case r.URL.Path != "/api/v1/account/device/token":
 			t.Errorf("got a request to %s", r.URL.Path)
 		case len(answers) > 0:
@@ -133,22 +147,31 @@ func TestDeviceAuthorization_Interval(t *testing.T) {
 			_, _ = fmt.Fprint(w, answers[0])
 			answers = answers[1:]
 		default:
-			_, _ = fmt.Fprint(w, `{"access_token":"pk_live_x","token_type":"Bearer","scope":"","key_id":"key_1","key_name":"n","account_id":"acc_1","account_name":"a"}`)
+			_, _ = fmt.Fprint(
+				w,
+				`{"access_token":"pk_live_x","token_type":"Bearer","scope":"","key_id":"key_1","key_name":"n","account_id":"acc_1","account_name":"a"}`,
+			)
 		}
 	}))
 	defer server.Close()
 	var slept []time.Duration
-	config := client.Config{BaseURL: server.URL, Sleep: func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }}
+	config := client.Config{
+		BaseURL: server.URL,
+		Sleep:   func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil },
+	}
 	d, err := client.AuthorizeDevice(t.Context(), config, client.DeviceAuthorizationRequest{ClientID: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	k, err := d.Wait(t.Context())
-	if want := []time.Duration{7 * time.Second, 7 * time.Second, 12 * time.Second, 12 * time.Second}; err != nil || k.Key != "pk_live_x" || !slices.Equal(slept, want) {
+	if want := []time.Duration{7 * time.Second, 7 * time.Second, 12 * time.Second, 12 * time.Second}; err != nil ||
+		k.Key != "pk_live_x" ||
+		!slices.Equal(slept, want) {
 		t.Errorf("Wait: got %v, %v after pauses of %v, want %v", k, err, slept, want)
 	}
 	page = "file:///etc/passwd"
-	if _, err := client.AuthorizeDevice(t.Context(), config, client.DeviceAuthorizationRequest{ClientID: "x"}); err == nil || strings.Contains(err.Error(), "passwd") {
+	if _, err := client.AuthorizeDevice(t.Context(), config, client.DeviceAuthorizationRequest{ClientID: "x"}); err == nil ||
+		strings.Contains(err.Error(), "passwd") {
 		t.Errorf("AuthorizeDevice with a file as page: got %v, want an error that does not show it", err)
 	}
 	if _, err := client.AuthorizeDevice(t.Context(), client.Config{}, client.DeviceAuthorizationRequest{ClientID: "x"}); err == nil {

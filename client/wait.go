@@ -120,9 +120,9 @@ func (e *VolumeSettledError) Error() string {
 	return text
 }
 
-// Wait waits until the volume has the status, or the context ends. It uses long polls of five seconds.
-// progress is called with each response and can be nil. The error is a *VolumeSettledError if the
-// volume stays in another status, so call Create, Attach, Detach or Delete first.
+// Wait waits until the volume has the status, or the context ends. It uses long polls of five
+// seconds. progress is called with each response and can be nil. The error is a *VolumeSettledError
+// if the volume stays in another status, so call Create, Attach, Detach or Delete first.
 func (s *VolumeService) Wait(
 	ctx context.Context, id string, status VolumeStatus, progress func(*Volume), options ...CallOption,
 ) (*Volume, error) {

@@ -95,7 +95,7 @@ var commandFor = map[string]string{
 }
 
 // apiCall matches a method with a path or a query.
-var apiCall = regexp.MustCompile("\\b(?:GET|POST|PUT|PATCH|DELETE) (?:/[a-z]|\\?)[A-Za-z0-9/{}?=&_-]*")
+var apiCall = regexp.MustCompile(`\b(?:GET|POST|PUT|PATCH|DELETE) (?:/[a-z]|\?)[A-Za-z0-9/{}?=&_-]*`)
 
 // apiName matches a field name of the API, as opposed to an English word.
 var apiName = regexp.MustCompile(`\b[a-z]+(?:[A-Z][a-z]+)+\b|\bssh_public_key\b`)

@@ -16,8 +16,12 @@ import (
 func FuzzCloudInit(f *testing.F) {
 	for _, s := range []string{
 		"#cloud-config\npackages: [git]\n", "#cloud-config", "#cloud-config\n", "#cloud-config\r\na: 1\r\n", "#cloud-config-archive\n- a", "#cloud-configa: 1", "#!/bin/sh\n", "", "\ufeff#cloud-config\n",
-		"#cloud-config\n- a", "#cloud-config\na", "#cloud-config\na: 1\na: 2", "#cloud-config\n1: a", "#cloud-config\n? [a]\n: b", "#cloud-config\na: b: c", "#cloud-config\n\ta: 1", "#cloud-config\na: \x01",
-		"#cloud-config\na: \xff", "#cloud-config\na: *b", "#cloud-config\na: &a [*a]", "#cloud-config\n<<: 1", "#cloud-config\n<<: [a]", "#cloud-config\na: !!int x", "#cloud-config\na: !!binary x", "#cloud-config\n---\n---\n",
+		"#cloud-config\n- a", "#cloud-config\na", "#cloud-config\na: " +
+			"1\na: 2", "#cloud-config\n1: a", "#cloud-config\n? " +
+			"[a]\n: b", "#cloud-config\na: b: c", "#cloud-config\n\ta: 1", "#cloud-config\na: \x01",
+		"#cloud-config\na: \xff", "#cloud-config\na: *b", "#cloud-config\na: " +
+			"&a [*a]", "#cloud-config\n<<: 1", "#cloud-config\n<<: [a]", "#cloud-config\na: " +
+			"!!int x", "#cloud-config\na: !!binary x", "#cloud-config\n---\n---\n",
 		"#cloud-config\n" + strings.Repeat("[", 11_000), "#cloud-config\n" + strings.Repeat("a: &a [*a,*a]\n", 20), "#cloud-config\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n",
 	} {
 		f.Add(s)
@@ -61,7 +65,8 @@ func FuzzCloudInit(f *testing.F) {
 // Each problem is named with its place in the text as it was given, and all of them at once.
 func TestCheck(t *testing.T) {
 	for text, want := range map[string][]string{
-		"#cloud-config\npackages: [git]\nruncmd:\n- ls\n- [ls, -l]\nwrite_files:\n- {path: /a, permissions: 0600}\n": nil,
+		"#cloud-config\npackages: [git]\nruncmd:\n- ls\n- [ls, -l]\nwrite_files:\n- {path: /a, permissions: " +
+			"0600}\n": nil,
 		"\n \n#cloud-config\nhostname: a\n":                                                                       nil,
 		"#cloud-config\nssh_pwauth: no\npackage_update: yes":                                                      nil,
 		"#cloud-config\nusers:\n- default\n- {name: ada, sudo: false, groups: [wheel], lock_passwd: yes}\n":       nil,
@@ -79,13 +84,19 @@ func TestCheck(t *testing.T) {
 		"I2Nsb3VkLWNvbmZpZwo=":            {`is encoded in base64; only a cloud-config is taken, which begins with the line "#cloud-config". Give the text itself.`},
 		"packages: [git]":                 {`must be a cloud-config, which begins with the line "#cloud-config".`},
 
-		"#cloud-config\npackages:\n  - git\n bad\n":      {"line 4, column 2: is not valid YAML: did not find expected key."},
-		"#cloud-config\na: b: c\n":                       {"line 2, column 5: is not valid YAML: mapping values are not allowed in this context."},
-		"#cloud-config\npackages: [a]\n---\nruncmd: [b]": {"line 3, column 1: a second YAML document begins here; only one is taken."},
-		"#cloud-config\n- a":                             {"line 2, column 1: must be a mapping of keys such as packages and runcmd to values."},
-		"#cloud-config\nhostname: a\x01b":                {"line 2, column 12: has the control character U+0001; remove it."},
-		"#cloud-config\nhostname: a\nhostname: b":        {"line 3, column 1: hostname is given twice."},
-		"#cloud-config\n<<: {a: b}":                      {"line 2, column 1: merge keys (<<) are not taken; write the keys out."},
+		"#cloud-config\npackages:\n  - git\n bad\n": {"line 4, column 2: is not valid YAML: did not find " +
+			"expected key."},
+		"#cloud-config\na: b: c\n": {"line 2, column 5: is not valid YAML: mapping values are " +
+			"not allowed in this context."},
+		"#cloud-config\npackages: [a]\n---\nruncmd: [b]": {"line 3, column 1: a second YAML document begins here; " +
+			"only one is taken."},
+		"#cloud-config\n- a": {"line 2, column 1: must be a mapping of keys such as " +
+			"packages and runcmd to values."},
+		"#cloud-config\nhostname: a\x01b": {"line 2, column 12: has the control character U+0001; " +
+			"remove it."},
+		"#cloud-config\nhostname: a\nhostname: b": {"line 3, column 1: hostname is given twice."},
+		"#cloud-config\n<<: {a: b}": {"line 2, column 1: merge keys (<<) are not taken; write " +
+			"the keys out."},
 
 		"#cloud-config\npackagez: [git]\nruncmd: 5\nhostname: 12\n": {
 			"line 2, column 1: packagez is not a key of a cloud-config. Did you mean packages?",
@@ -104,10 +115,12 @@ func TestCheck(t *testing.T) {
 		"#cloud-config\nwrite_files:\n- {path: /b, encoding: zip}": {
 			`line 3, column 24: write_files[0].encoding must be one of gz, gzip, gz+base64, gzip+base64, gz+b64, gzip+b64, b64, base64, text/plain, not "zip".`,
 		},
-		"#cloud-config\nruncmd:\n- {a: b}\n- []\n": {"line 3, column 3: runcmd[0] must be a string or a list, not a mapping."},
-		"#cloud-config\nruncmd:\n- []\n":           {"line 3, column 3: runcmd has an empty list here; give the words of a command."},
-		"#cloud-config\npackage_update: \"yes\"":   {`line 2, column 17: package_update must be true or false, not "yes".`},
-		"#cloud-config\npackages:\n":               {"line 2, column 10: packages must be a list, not empty."},
+		"#cloud-config\nruncmd:\n- {a: b}\n- []\n": {"line 3, column 3: runcmd[0] must be a string or a list, not a " +
+			"mapping."},
+		"#cloud-config\nruncmd:\n- []\n": {"line 3, column 3: runcmd has an empty list here; give the " +
+			"words of a command."},
+		"#cloud-config\npackage_update: \"yes\"": {`line 2, column 17: package_update must be true or false, not "yes".`},
+		"#cloud-config\npackages:\n":             {"line 2, column 10: packages must be a list, not empty."},
 	} {
 		var got []string
 		for _, p := range cloudinit.Check(text) {

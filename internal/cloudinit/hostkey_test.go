@@ -9,13 +9,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const private, public = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\nBBBB\n-----END OPENSSH PRIVATE KEY-----\n", "ssh-ed25519 AAAAC3"
+const private, public = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\nBBBB\n-----END OPENSSH PRIVATE " +
+	"KEY-----\n", "ssh-ed25519 AAAAC3"
 
 func TestWithHostKey(t *testing.T) {
 	for _, text := range []string{
-		"", "#cloud-config", "#cloud-config\n", "#cloud-config\npackages: [git]", "#cloud-config\r\npackages: [git]\r\n", "#cloud-config\nruncmd:\n- echo hi\n\n\n",
-		"#cloud-config\n{packages: [git], runcmd: [a]}\n", "#cloud-config\nwrite_files:\n- path: /a\n  content: |+\n    x\n\n\n", "#cloud-config\n# only a comment",
-		"#cloud-config\nwrite_files:\n- path: /a\n  content: |\n    x\n", "#cloud-config\npackages: [git]\n...\n", "#cloud-config\nhostname: ssh_keys\npackages: [ssh_keys]\n",
+		"", "#cloud-config", "#cloud-config\n", "#cloud-config\npackages: [git]", "#cloud-config\r\npackages: " +
+			"[git]\r\n", "#cloud-config\nruncmd:\n- echo hi\n\n\n",
+		"#cloud-config\n{packages: [git], runcmd: [a]}\n", "#cloud-config\nwrite_files:\n- path: /a\n  content: |+\n " +
+			"   x\n\n\n", "#cloud-config\n# only a comment",
+		"#cloud-config\nwrite_files:\n- path: /a\n  content: |\n    x\n", "#cloud-config\npackages: " +
+			"[git]\n...\n", "#cloud-config\nhostname: ssh_keys\npackages: [ssh_keys]\n",
 	} {
 		got := cloudinit.WithHostKey(text, private, public)
 		var before, after map[string]any

@@ -15,7 +15,8 @@ func TestSplit(t *testing.T) {
 		"#cloud-config\nruncmd:\n- echo hi\n- |\n  a\n  b\n":   {Commands: []string{"echo hi", "a\nb\n"}},
 		"#cloud-config\nruncmd: [[ls, -l, it's]]":              {Commands: []string{`'ls' '-l' 'it'\''s'`}},
 		"#cloud-config\nwrite_files: [{path: /a, content: x}]": {Files: []cloudinit.PartFile{{Path: "/a", Content: "x"}}},
-		"#cloud-config\nwrite_files:\n- {path: /a, content: eA==, permissions: 0600, owner: 'root:root', encoding: b64}\npackages: [a]": {
+		"#cloud-config\nwrite_files:\n- {path: /a, content: eA==, permissions: 0600, owner: 'root:root', encoding: " +
+			"b64}\npackages: [a]": {
 			Packages: []string{"a"}, Files: []cloudinit.PartFile{{Path: "/a", Content: "eA==", Permissions: "0600", Owner: "root:root", Encoding: "b64"}},
 		},
 	} {
@@ -25,8 +26,10 @@ func TestSplit(t *testing.T) {
 	}
 	for _, text := range []string{
 		"#!/bin/sh\necho hi", "packages: [git]", "#cloud-config-archive\n- a", "#cloud-config\nusers: [x]", "#cloud-config\nwriteFiles: []", "#cloud-config\npackages: [[git, 1.0]]",
-		"#cloud-config\npackages: {a: b}", "#cloud-config\nwrite_files: [{path: /a, append: true}]", "#cloud-config\nwrite_files: [{content: x}]",
-		"#cloud-config\n- a", "#cloud-config\n\t{", "#cloud-config\npackages: [a]\n---\nruncmd: [b]", "#cloud-config\npackages: [a]\npackages: [b]",
+		"#cloud-config\npackages: {a: b}", "#cloud-config\nwrite_files: [{path: /a, append: " +
+			"true}]", "#cloud-config\nwrite_files: [{content: x}]",
+		"#cloud-config\n- a", "#cloud-config\n\t{", "#cloud-config\npackages: " +
+			"[a]\n---\nruncmd: [b]", "#cloud-config\npackages: [a]\npackages: [b]",
 	} {
 		if parts, wrong := cloudinit.Split(text); parts != nil || len(wrong) == 0 ||
 			!strings.ContainsAny(wrong[0].String(), ".?") {

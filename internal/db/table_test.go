@@ -55,10 +55,14 @@ var items = db.NewTable("item", (*item).columns)
 // withItems runs f on each engine, in a transaction of a database that has the table.
 func withItems(t *testing.T, f func(t *testing.T, ctx context.Context, d *db.DB, tx *db.Tx)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
-		exec(t, d, `CREATE TABLE item (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, count BIGINT NOT NULL,
+		exec(
+			t,
+			d,
+			`CREATE TABLE item (id TEXT PRIMARY KEY, name TEXT NOT NULL, name_key TEXT NOT NULL, count BIGINT NOT NULL,
 			price BIGINT NOT NULL, max_price BIGINT, reason TEXT, parent TEXT, enabled BIGINT NOT NULL,
 				runtime BIGINT NOT NULL,
-			scopes TEXT NOT NULL, labels TEXT NOT NULL, made_at BIGINT NOT NULL, ended_at BIGINT)`)
+			scopes TEXT NOT NULL, labels TEXT NOT NULL, made_at BIGINT NOT NULL, ended_at BIGINT)`,
+		)
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			f(t, ctx, d, tx)
 			return nil

@@ -19,8 +19,11 @@ func TestInvalidAddressIsNotShown(t *testing.T) {
 		"an address that is an option": func(m *provider.Machine) {
 			m.Address = "-oProxyCommand=sh"
 		},
-		"a port out of range":  func(m *provider.Machine) { m.SSHPort = 70000 },
-		"a key with two lines": func(m *provider.Machine) { m.SSHHostKeys = []string{"ssh-ed25519 AAAA\n* ssh-ed25519 BBBB"} },
+		"a port out of range": func(m *provider.Machine) { m.SSHPort = 70000 },
+		"a key with two lines": func(m *provider.Machine) {
+			m.SSHHostKeys = []string{"ssh-ed25519 AAAA\n* " +
+				"ssh-ed25519 BBBB"}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r *testKit) {

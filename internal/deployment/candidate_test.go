@@ -11,8 +11,8 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// otherOffers returns offers of other providers than Voltage Park that are available, each of another
-// provider.
+// otherOffers returns offers of other providers than Voltage Park that are available, each of
+// another provider.
 func (r *testKit) otherOffers(n int) []catalog.Offer {
 	r.t.Helper()
 	yes, seen := true, map[string]bool{slug: true}

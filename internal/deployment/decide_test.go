@@ -257,7 +257,12 @@ func TestDecide_running(t *testing.T) {
 			decision{kind: doNothing}},
 		{"stopped and on", func(r *row) { r.status = StatusStopped }, seen(ready()),
 			decision{kind: doPower, cause: CauseSwitchedOn}},
-		{"the auto-terminate time passed", func(r *row) { r.autoTerminateAt = in(0) }, observation{}, decision{kind: doEnd}},
+		{
+			"the auto-terminate time passed",
+			func(r *row) { r.autoTerminateAt = in(0) },
+			observation{},
+			decision{kind: doEnd},
+		},
 		{"an auto-terminate time before the minimum runtime", func(r *row) {
 			same(r)
 			r.autoTerminateAt, r.minimumRuntime = in(0), 2*time.Hour

@@ -161,7 +161,12 @@ func TestRunThatLostItsJobDoesNothing(t *testing.T) {
 				r.pass(2 * time.Minute)
 				if after := r.get(a, d); after.Status != c.after || r.fake.calls[c.call] == calls[c.call] ||
 					r.fake.calls["launch"] != 1 {
-					t.Errorf("after the run that has the job: status %s, want %s; calls %v", after.Status, c.after, r.fake.calls)
+					t.Errorf(
+						"after the run that has the job: status %s, want %s; calls %v",
+						after.Status,
+						c.after,
+						r.fake.calls,
+					)
 				}
 				r.checkLedger()
 			})

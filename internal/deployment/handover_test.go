@@ -17,7 +17,8 @@ import (
 // key: the next candidate is not launched, since it is unknown what the first one has.
 func TestNextCandidateWaitsForTheEndOfTheMachine(t *testing.T) {
 	refused := &provider.Error{Kind: provider.KindCredentials}
-	for name, settle := range map[string]time.Duration{"a cloud that needs time to settle": time.Minute, "one that makes nothing twice": 0} {
+	for name, settle := range map[string]time.Duration{"a cloud that needs time to settle": time.Minute, "one that " +
+		"makes nothing twice": 0} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r *testKit) {
 				a, next := r.account(money.Dollars(1000)), r.otherOffers(1)[0]
@@ -172,7 +173,8 @@ func TestLateWorkerDoesNotRestoreTheFormerCandidate(t *testing.T) {
 // A worker that lost its job still waits for an answer when another one learns that the offer is
 // sold out.
 func TestNextCandidateWaitsForALateLaunch(t *testing.T) {
-	for name, settle := range map[string]time.Duration{"a cloud that needs time to settle": 90 * time.Second, "one that makes nothing twice": 0} {
+	for name, settle := range map[string]time.Duration{"a cloud that needs time to " +
+		"settle": 90 * time.Second, "one that makes nothing twice": 0} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r *testKit) {
 				a, next := r.account(money.Dollars(1000)), r.otherOffers(1)[0]

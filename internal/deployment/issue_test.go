@@ -129,7 +129,8 @@ func TestWatch_StuckTermination(t *testing.T) {
 			t.Fatalf("%+v", all)
 		}
 		r.pass(5 * time.Minute)
-		if all := r.allIssues(); len(all) != 1 || all[0].Kind != issue.StuckTermination || *all[0].DeploymentID != d.ID ||
+		if all := r.allIssues(); len(all) != 1 || all[0].Kind != issue.StuckTermination ||
+			*all[0].DeploymentID != d.ID ||
 			all[0].State != issue.StateOpen {
 			t.Fatalf("%+v", all)
 		}
@@ -157,7 +158,9 @@ func TestWatch_UndeadMachine(t *testing.T) {
 		_, _, err := r.terminate(a, d.ID, false)
 		r.must(err)
 		r.await(a, d.ID, deployment.StatusTerminated)
-		r.fake.set(func() { r.fake.changeMachine, r.fake.terminateErr = nil, &provider.Error{Kind: provider.KindRejected} })
+		r.fake.set(
+			func() { r.fake.changeMachine, r.fake.terminateErr = nil, &provider.Error{Kind: provider.KindRejected} },
+		)
 		for range 4 { // the provider refuses: the issue stays
 			r.pass(3 * time.Minute)
 			if all := r.allIssues(); len(all) != 1 || all[0].Kind != issue.UndeadMachine ||

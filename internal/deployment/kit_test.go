@@ -142,9 +142,11 @@ func (r *testKit) build(fake provider.Provider) {
 	r.issues = issue.New(issue.Config{
 		IDs: r.ids, Jobs: jobs, Log: log, Policy: issue.Policy{EndOrphans: true, Grace: time.Hour},
 	})
-	r.wallet = wallet.New(wallet.Config{DB: d, IDs: r.ids, CrossedZero: func(ctx context.Context, tx *db.Tx, account id.ID) error {
-		return jobs.Enqueue(ctx, tx, account, meter.KindPastDue, account, tx.Now)
-	}})
+	r.wallet = wallet.New(
+		wallet.Config{DB: d, IDs: r.ids, CrossedZero: func(ctx context.Context, tx *db.Tx, account id.ID) error {
+			return jobs.Enqueue(ctx, tx, account, meter.KindPastDue, account, tx.Now)
+		}},
+	)
 	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})
 	r.catalog = catalog.New(catalog.Config{
 		DB: d, IDs: r.ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 },
@@ -335,17 +337,6 @@ func (r *testKit) upstream() []id.ID {
 		out = append(out, m.Reference)
 	}
 	return out
-}
-
-// checkUpstream fails unless exactly these machines exist.
-func (r *testKit) checkUpstream(want ...id.ID) {
-	r.t.Helper()
-	got := r.upstream()
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		r.t.Fatalf("machines upstream: got %v, want %v", got, want)
-	}
 }
 
 // code returns the code of an error; "" for none.

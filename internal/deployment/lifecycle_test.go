@@ -154,8 +154,11 @@ func TestFailedDeploymentCostsNothing(t *testing.T) {
 		"rejected":    {func(r *testKit) { r.fake.launchErr = &provider.Error{Kind: provider.KindRejected, Message: "Not you."} }, time.Second, deployment.CauseRejected},
 		"offer gone":  {func(r *testKit) { r.fake.launchErr = &provider.Error{Kind: provider.KindNotFound} }, time.Second, deployment.CauseNoCapacity},
 		"never ready": {func(r *testKit) { r.fake.changeMachine = ready }, 16 * time.Minute, deployment.CauseTimedOut},
-		"no SSH":      {func(r *testKit) { r.sshErr = errors.New("connection refused") }, 16 * time.Minute, deployment.CauseTimedOut},
-		"no answer":   {func(r *testKit) { r.fake.launchErr = errors.New("i/o timeout") }, 25 * time.Minute, deployment.CauseTimedOut},
+		"no SSH": {func(r *testKit) {
+			r.sshErr = errors.New("connection " +
+				"refused")
+		}, 16 * time.Minute, deployment.CauseTimedOut},
+		"no answer": {func(r *testKit) { r.fake.launchErr = errors.New("i/o timeout") }, 25 * time.Minute, deployment.CauseTimedOut},
 		"broken": {func(r *testKit) {
 			r.fake.changeMachine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineFailed; return m, nil }
 		}, 10 * time.Second, deployment.CauseRejected},

@@ -312,7 +312,9 @@ func (m *model) seen(l *life, now time.Time) {
 	m.Helper()
 	x := m.r.get(m.account, l.id)
 	same := func(a, b *time.Time) bool { return a == nil && b == nil || a != nil && b != nil && a.Equal(*b) }
-	if x.Status != l.status || x.HourlyPrice != l.price || !x.CreatedAt.Equal(l.created) || !same(x.StartedAt, l.started) || !same(x.BilledUntil, l.ended) ||
+	if x.Status != l.status || x.HourlyPrice != l.price || !x.CreatedAt.Equal(l.created) ||
+		!same(x.StartedAt, l.started) ||
+		!same(x.BilledUntil, l.ended) ||
 		!same(x.AutoTerminateAt, l.planned) ||
 		x.TerminationProtection != l.protected ||
 		!x.TerminableAt.Equal(l.terminable()) ||

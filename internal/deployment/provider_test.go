@@ -132,16 +132,6 @@ func (p *fakeProvider) changeReady(change func(m *provider.Machine)) {
 	})
 }
 
-// keepState has all machines, or those that are ready, in that state.
-func keepState(state provider.MachineState, onlyReady bool) func(provider.Machine) (provider.Machine, error) {
-	return func(m provider.Machine) (provider.Machine, error) {
-		if !onlyReady || m.State == provider.MachineReady {
-			m.State = state
-		}
-		return m, nil
-	}
-}
-
 func (p *fakeProvider) count(ctx context.Context, call string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -68,7 +68,9 @@ func TestLaunchesAreReportedToTheCatalog(t *testing.T) {
 			r.running(a)
 		}
 		r.pass(3 * time.Minute)
-		if o, _ = r.catalog.Default().Get(pageOffer); o.Reliability.Basis != "offer" || o.Reliability.Deployments != 6 || *o.Reliability.ReachedSSH != 0.667 {
+		if o, _ = r.catalog.Default().Get(pageOffer); o.Reliability.Basis != "offer" ||
+			o.Reliability.Deployments != 6 ||
+			*o.Reliability.ReachedSSH != 0.667 {
 			t.Errorf("with six of its own: %+v", o.Reliability)
 		}
 	})

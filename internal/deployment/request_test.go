@@ -25,7 +25,8 @@ func TestCreate_ReportsEveryProblem(t *testing.T) {
 			OfferID: pageOffer, Provider: of("northgrid"), GPUType: of("NVIDIA A100"), GPUCount: of(4), Region: of("oslo-nor-2"), InstanceType: of("VM"),
 			OperatingSystem: of(
 				"Plan 9",
-			), Name: strings.Repeat("x", 65), SSHPublicKey: of("ssh-ed25519 AAAA... user@machine"), CloudInit: of("#!/bin/sh"),
+			), Name: strings.Repeat("x", 65), SSHPublicKey: of("ssh-ed25519 AAAA... " +
+				"user@machine"), CloudInit: of("#!/bin/sh"),
 			Tags: []string{
 				"a",
 				"a",
@@ -69,20 +70,26 @@ func TestCreate_InvalidField(t *testing.T) {
 			code   apierr.Code
 			field  string
 		}{
-			"no offer":               {func(q *deployment.CreateRequest) { q.OfferID = "" }, apierr.InvalidRequest, "offerId"},
-			"unknown offer":          {func(q *deployment.CreateRequest) { q.OfferID = "off_nosuch" }, apierr.NotFound, "offerId"},
-			"no name":                {func(q *deployment.CreateRequest) { q.Name = "" }, apierr.InvalidRequest, "name"},
-			"no key":                 {func(q *deployment.CreateRequest) { q.SSHPublicKey = nil }, apierr.InvalidRequest, "ssh_public_key"},
-			"two keys":               {func(q *deployment.CreateRequest) { q.SSHKeyID = of(foreign) }, apierr.InvalidRequest, "ssh_public_key"},
-			"unknown key":            {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyID = nil, of(id.ID("ssh_nosuch")) }, apierr.NotFound, "sshKeyId"},
-			"another account's key":  {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign} }, apierr.NotFound, "sshKeyIds"},
-			"a key twice":            {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign, foreign} }, apierr.InvalidRequest, "sshKeyIds[1]"},
-			"unknown volume":         {func(q *deployment.CreateRequest) { q.VolumeIDs = []id.ID{"vol_nosuch"} }, apierr.NotFound, "volumeIds"},
-			"too many volumes":       {func(q *deployment.CreateRequest) { q.VolumeIDs = make([]id.ID, 9) }, apierr.InvalidRequest, "volumeIds"},
-			"too many tags":          {func(q *deployment.CreateRequest) { q.Tags = make([]string, 21) }, apierr.InvalidRequest, "tags"},
-			"too long a cloud-init":  {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\n" + strings.Repeat("#", 64<<10)) }, apierr.InvalidRequest, "cloudInit"},
-			"no YAML in cloud-init":  {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\n- a\n- b") }, apierr.InvalidRequest, "cloudInit"},
-			"NUL in cloud-init":      {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\na: \"\x00\"") }, apierr.InvalidRequest, "cloudInit"},
+			"no offer":              {func(q *deployment.CreateRequest) { q.OfferID = "" }, apierr.InvalidRequest, "offerId"},
+			"unknown offer":         {func(q *deployment.CreateRequest) { q.OfferID = "off_nosuch" }, apierr.NotFound, "offerId"},
+			"no name":               {func(q *deployment.CreateRequest) { q.Name = "" }, apierr.InvalidRequest, "name"},
+			"no key":                {func(q *deployment.CreateRequest) { q.SSHPublicKey = nil }, apierr.InvalidRequest, "ssh_public_key"},
+			"two keys":              {func(q *deployment.CreateRequest) { q.SSHKeyID = of(foreign) }, apierr.InvalidRequest, "ssh_public_key"},
+			"unknown key":           {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyID = nil, of(id.ID("ssh_nosuch")) }, apierr.NotFound, "sshKeyId"},
+			"another account's key": {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign} }, apierr.NotFound, "sshKeyIds"},
+			"a key twice":           {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign, foreign} }, apierr.InvalidRequest, "sshKeyIds[1]"},
+			"unknown volume":        {func(q *deployment.CreateRequest) { q.VolumeIDs = []id.ID{"vol_nosuch"} }, apierr.NotFound, "volumeIds"},
+			"too many volumes":      {func(q *deployment.CreateRequest) { q.VolumeIDs = make([]id.ID, 9) }, apierr.InvalidRequest, "volumeIds"},
+			"too many tags":         {func(q *deployment.CreateRequest) { q.Tags = make([]string, 21) }, apierr.InvalidRequest, "tags"},
+			"too long a cloud-init": {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\n" + strings.Repeat("#", 64<<10)) }, apierr.InvalidRequest, "cloudInit"},
+			"no YAML in cloud-init": {func(q *deployment.CreateRequest) {
+				q.CloudInit = of("#cloud-config\n- " +
+					"a\n- b")
+			}, apierr.InvalidRequest, "cloudInit"},
+			"NUL in cloud-init": {func(q *deployment.CreateRequest) {
+				q.CloudInit = of("#cloud-config\na: " +
+					"\"\x00\"")
+			}, apierr.InvalidRequest, "cloudInit"},
 			"ends before it may":     {func(q *deployment.CreateRequest) { q.AutoTerminateAt = of(r.clock.Now().Add(24 * time.Minute)) }, apierr.InvalidRequest, "autoTerminateAt"},
 			"ends in the far future": {func(q *deployment.CreateRequest) { q.AutoTerminateAt = of(r.clock.Now().AddDate(6, 0, 0)) }, apierr.InvalidRequest, "autoTerminateAt"},
 			"the price has risen":    {func(q *deployment.CreateRequest) { q.MaxHourlyPrice = of(money.Dollars(1)) }, apierr.Conflict, ""},

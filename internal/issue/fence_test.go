@@ -17,7 +17,9 @@ func TestRunThatLostItsJobEndsNothing(t *testing.T) {
 		r.report(s)
 		_, err := r.end(r.only().ID)
 		r.must(err)
-		end := issue.NewRemover(issue.RemoverConfig{DB: r.db, Clock: r.clock, Issues: r.Service, Providers: provider.NewRegistry(r.cloud)}).End
+		end := issue.NewRemover(
+			issue.RemoverConfig{DB: r.db, Clock: r.clock, Issues: r.Service, Providers: provider.NewRegistry(r.cloud)},
+		).End
 		jobtest.Lose(t, r.db, r.clock, map[job.Kind]job.Handler{issue.KindEnd: end})
 		if r.cloud.asked != 0 || r.only().State != issue.StateOpen {
 			t.Fatalf("asked %d times by a run that lost its job, want 0: %+v", r.cloud.asked, r.only())

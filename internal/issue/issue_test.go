@@ -113,8 +113,15 @@ func newKit(t *testing.T, d *db.DB, c *clock.Simulated, policy issue.Policy) *te
 	ids, log := id.NewMaker(c, rand.Reader), slog.New(slog.NewTextHandler(r.log, nil))
 	jobs := job.NewQueue(ids)
 	r.Service = issue.New(issue.Config{IDs: ids, Jobs: jobs, Log: log, Policy: policy})
-	r.runner = job.NewRunner(job.Config{DB: d, Queue: jobs, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2})
-	r.runner.Handle(issue.KindEnd, issue.NewRemover(issue.RemoverConfig{DB: d, Clock: c, Issues: r.Service, Providers: provider.NewRegistry(r.cloud)}).End)
+	r.runner = job.NewRunner(
+		job.Config{DB: d, Queue: jobs, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 2},
+	)
+	r.runner.Handle(
+		issue.KindEnd,
+		issue.NewRemover(
+			issue.RemoverConfig{DB: d, Clock: c, Issues: r.Service, Providers: provider.NewRegistry(r.cloud)},
+		).End,
+	)
 	return r
 }
 

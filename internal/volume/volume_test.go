@@ -72,7 +72,17 @@ func (r *rig) serve() {
 	d, c, ids, log := r.db, r.clock, r.ids, slog.New(slog.DiscardHandler)
 	r.wallet, r.events = wallet.New(wallet.Config{DB: d, IDs: ids}), event.New(ids)
 	queue, set := job.NewQueue(ids), provider.NewRegistry(r.cloud, plainCloud{r.cloud})
-	r.catalog = catalog.New(catalog.Config{DB: d, IDs: ids, Clock: c, Providers: set, Jobs: queue, Log: log, Markup: func(string) int64 { return 1_000 }})
+	r.catalog = catalog.New(
+		catalog.Config{
+			DB:        d,
+			IDs:       ids,
+			Clock:     c,
+			Providers: set,
+			Jobs:      queue,
+			Log:       log,
+			Markup:    func(string) int64 { return 1_000 },
+		},
+	)
 	m := meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: queue})
 	r.issues = issue.New(issue.Config{IDs: ids, Jobs: queue, Log: log, Policy: issue.Policy{EndOrphans: true}})
 	r.volumes = volume.New(
@@ -408,12 +418,13 @@ func TestCreate_ReportsEveryProblem(t *testing.T) {
 			"no volumes":     {func(q *volume.CreateRequest) { q.Provider = "plain" }, map[string]string{"provider": "has no volumes"}},
 			"region":         {func(q *volume.CreateRequest) { q.Region = "mars" }, map[string]string{"region": "dallas-usa-5, oslo-1"}},
 			"too large here": {func(q *volume.CreateRequest) { q.Region, q.SizeGB = "oslo-1", 101 }, map[string]string{"sizeGb": "between 10 and 100"}},
-			"too small":      {func(q *volume.CreateRequest) { q.SizeGB = 9 }, map[string]string{"sizeGb": "between 10 and 10000"}},
-			"negative":       {func(q *volume.CreateRequest) { q.SizeGB = -1 }, map[string]string{"sizeGb": "whole number"}},
-			"hidden":         {func(q *volume.CreateRequest) { q.Name = ".ssh" }, map[string]string{"name": "letter or digit"}},
-			"space":          {func(q *volume.CreateRequest) { q.Name = "my data" }, map[string]string{"name": "path"}},
-			"umlaut":         {func(q *volume.CreateRequest) { q.Name = "größe" }, map[string]string{"name": "path"}},
-			"long":           {func(q *volume.CreateRequest) { q.Name = strings.Repeat("n", 65) }, map[string]string{"name": "64"}},
+			"too small": {func(q *volume.CreateRequest) { q.SizeGB = 9 }, map[string]string{"sizeGb": "between " +
+				"10 and 10000"}},
+			"negative": {func(q *volume.CreateRequest) { q.SizeGB = -1 }, map[string]string{"sizeGb": "whole number"}},
+			"hidden":   {func(q *volume.CreateRequest) { q.Name = ".ssh" }, map[string]string{"name": "letter or digit"}},
+			"space":    {func(q *volume.CreateRequest) { q.Name = "my data" }, map[string]string{"name": "path"}},
+			"umlaut":   {func(q *volume.CreateRequest) { q.Name = "größe" }, map[string]string{"name": "path"}},
+			"long":     {func(q *volume.CreateRequest) { q.Name = strings.Repeat("n", 65) }, map[string]string{"name": "64"}},
 		} {
 			req := good
 			c.spoil(&req)

@@ -159,7 +159,8 @@ func TestCatalog(t *testing.T) {
 	if quick == nil {
 		t.Fatal("the quick start's offer is missing")
 	}
-	if quick.GPUType != "NVIDIA B200" || quick.GPUCount != 8 || quick.Region != "dallas-usa-5" || quick.InstanceType != provider.BareMetal ||
+	if quick.GPUType != "NVIDIA B200" || quick.GPUCount != 8 || quick.Region != "dallas-usa-5" ||
+		quick.InstanceType != provider.BareMetal ||
 		!slices.Contains(quick.OperatingSystems, "Ubuntu 22.04") ||
 		*quick.Stock != 64 ||
 		quick.Capabilities != (provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}) {
