@@ -60,15 +60,19 @@ type prepared struct {
 	target  string
 	payload []byte
 	key     string
+	ifMatch string
 }
 
 func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
+	if strings.ContainsFunc(o.ifMatch, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return nil, invalid("header.If-Match", "must be the ETag of a response.")
+	}
 	if r.field != "" {
 		if err := checkID(r.field, r.id); err != nil {
 			return nil, err
 		}
 	}
-	p := &prepared{request: r, target: c.base + r.path, payload: r.rawBody}
+	p := &prepared{request: r, target: c.base + r.path, payload: r.rawBody, ifMatch: o.ifMatch}
 	if r.url != "" {
 		p.target = r.url
 	}
@@ -84,7 +88,8 @@ func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
 	if p.key = o.key; r.method == http.MethodGet || r.method == http.MethodHead {
 		p.key = ""
 	} else {
-		if p.key == "" && r.method == http.MethodPost { // repeating other methods has the same effect
+		// Repeating other methods has the same effect, unless the first effect changed the ETag.
+		if p.key == "" && (r.method == http.MethodPost || o.ifMatch != "") {
 			p.key = rand.Text()
 		} else if len(p.key) > 255 || strings.ContainsFunc(p.key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return nil, invalid("header.Idempotency-Key", "must have 1 to 255 visible ASCII characters.")
@@ -259,6 +264,9 @@ func (c *Client) httpRequest(ctx context.Context, p *prepared) (*http.Request, e
 	req.Header.Set("Accept", cmp.Or(p.accept, "application/json"))
 	if p.payload != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if p.ifMatch != "" {
+		req.Header.Set("If-Match", p.ifMatch)
 	}
 	if p.key != "" {
 		req.Header.Set("Idempotency-Key", p.key)

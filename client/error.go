@@ -65,6 +65,8 @@ const (
 	// ErrIdempotencyKeyReused is an idempotency key that was used for another request within 24
 	// hours.
 	ErrIdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
+	// ErrPreconditionFailed is a change with WithIfMatch of what was changed since it was read.
+	ErrPreconditionFailed Code = "PRECONDITION_FAILED"
 	// ErrRequestTooLarge is a request body larger than 1 MiB.
 	ErrRequestTooLarge Code = "REQUEST_TOO_LARGE"
 	// ErrUnsupportedMediaType is a request body that is not JSON.

@@ -25,6 +25,8 @@ type Response struct {
 	// Replayed reports whether the response is that of an earlier request with the same
 	// Idempotency-Key.
 	Replayed bool
+	// ETag is the version of the resource in the response, for WithIfMatch; "" if it has none.
+	ETag string
 	// IdempotencyKey is the key that was sent with a POST. With it, a failed call can be repeated
 	// within 24 hours without taking effect twice.
 	IdempotencyKey string
@@ -34,7 +36,7 @@ type Response struct {
 
 func (r *Response) read(h http.Header, status int) {
 	r.StatusCode, r.RequestID, r.Replayed = status, h.Get("X-Request-Id"), h.Get("Idempotent-Replayed") == "true"
-	r.Rate = Rate{}
+	r.ETag, r.Rate = h.Get("ETag"), Rate{}
 	r.Rate.Limit, _ = strconv.Atoi(h.Get("X-RateLimit-Limit"))
 	r.Rate.Remaining, _ = strconv.Atoi(h.Get("X-RateLimit-Remaining"))
 	if at, err := strconv.ParseInt(h.Get("X-RateLimit-Reset"), 10, 64); err == nil {
@@ -48,6 +50,7 @@ type CallOption func(*callOptions)
 type callOptions struct {
 	response *Response
 	key      string
+	ifMatch  string
 }
 
 // WithResponse stores the metadata of the response in r, even if the call fails. With several
@@ -56,5 +59,9 @@ func WithResponse(r *Response) CallOption { return func(o *callOptions) { o.resp
 
 // WithIdempotencyKey sets the Idempotency-Key: 1 to 255 visible ASCII characters. For 24 hours, the
 // server returns the same response to the same key and request, even from another process. By
-// default, each POST has a random key.
+// default, each POST has a random key, and each call with WithIfMatch.
 func WithIdempotencyKey(key string) CallOption { return func(o *callOptions) { o.key = key } }
+
+// WithIfMatch makes a change only if the resource still has the ETag of an earlier Response. The
+// error is ErrPreconditionFailed if it was changed since. Updates and deletions support it.
+func WithIfMatch(etag string) CallOption { return func(o *callOptions) { o.ifMatch = etag } }

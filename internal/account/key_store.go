@@ -75,8 +75,8 @@ func keyByID(ctx context.Context, r db.Reader, account, key id.ID) (Key, bool, e
 	if !key.Valid(id.APIKey) {
 		return Key{}, false, nil
 	}
-	return db.Find(ctx, r, scanKey, `SELECT `+keyColumns+` FROM api_key WHERE account_id = $1 AND id = $2`,
-		account, key)
+	return db.Find(ctx, r, scanKey, `SELECT `+keyColumns+` FROM api_key WHERE account_id = $1 AND id = $2`+
+		db.ForUpdate(r), account, key)
 }
 
 // keyByHash is the only query for a key without an account: the secret identifies the account.

@@ -99,7 +99,7 @@ var exitOf = func() map[client.Code]int {
 		exitMoney:    {client.ErrInsufficientBalance, client.ErrKeyLimitReached},
 		exitConflict: {
 			client.ErrConflict, client.ErrOfferUnavailable, client.ErrIdempotencyKeyReused,
-			client.ErrUnsupportedByProvider, client.ErrMinimumRuntimeNotMet,
+			client.ErrUnsupportedByProvider, client.ErrMinimumRuntimeNotMet, client.ErrPreconditionFailed,
 		},
 		exitRate:        {client.ErrRateLimitExceeded},
 		exitUnavailable: {client.ErrRequestTimeout, client.ErrInternal, client.ErrServiceUnavailable},

@@ -12,6 +12,15 @@ type Reader interface {
 	QueryRow(ctx context.Context, query string, args ...any) Row
 }
 
+// ForUpdate is the end of a SELECT whose row stays as it was read until the transaction ends. It is
+// empty outside a writing transaction, and on SQLite, which has one writer at a time.
+func ForUpdate(r Reader) string {
+	if tx, is := r.(*Tx); is && tx.engine == Postgres && tx.writes {
+		return ` FOR UPDATE`
+	}
+	return ""
+}
+
 // Row is the single row of a query.
 type Row interface{ Scan(dest ...any) error }
 

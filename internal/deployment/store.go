@@ -240,10 +240,7 @@ func findAny(ctx context.Context, r db.Reader, deployment id.ID) (row, bool, err
 }
 
 func one(ctx context.Context, r db.Reader, where string, args ...any) (row, bool, error) {
-	if tx, is := r.(*db.Tx); is && tx.Engine() == db.Postgres && tx.Writes() {
-		where += ` FOR UPDATE` // what is decided from the row stays true until the commit; SQLite has one writer
-	}
-	x, found, err := deployments.Find(ctx, r, where, args...)
+	x, found, err := deployments.Find(ctx, r, where+db.ForUpdate(r), args...)
 	if err != nil || !found {
 		return row{}, false, err
 	}

@@ -44,7 +44,7 @@ func (h apiKeys) routes(r *rest.Router) {
 			"shows it again within 24 hours; in another session it is a CONFLICT.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
-	rest.Read(r, rest.Operation{
+	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getApiKey", Tag: tagAccount, Auth: rest.SessionOnly,
 		Scope: string(account.ReadAPIKeys), Summary: "Get an API key",
 	}, h.get)
@@ -202,9 +202,9 @@ func (h apiKeys) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *create
 	return newAPIKey{shown.Key, shown.Spending, secret}, err
 }
 
-func (h apiKeys) get(ctx context.Context, c *rest.Call, in *apiKeyPath) (APIKey, error) {
-	k, err := h.accounts.GetKey(ctx, h.db, c.Caller.Account, in.ID)
-	return h.spendingOf(ctx, h.db, k, err)
+func (h apiKeys) get(ctx context.Context, r db.Reader, c *rest.Call, in *apiKeyPath) (APIKey, error) {
+	k, err := h.accounts.GetKey(ctx, r, c.Caller.Account, in.ID)
+	return h.spendingOf(ctx, r, k, err)
 }
 
 func (h apiKeys) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updateAPIKey) (APIKey, error) {

@@ -47,7 +47,7 @@ func (h deployments) routes(r *rest.Router) {
 		Scope:   string(account.ReadDeployments),
 		Summary: "List deployments", Description: "Newest first, including ended ones.",
 	}, h.list)
-	rest.Read(r, rest.Operation{
+	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getDeployment", Tag: tagDeployments,
 		Scope:     string(account.ReadDeployments),
 		ExtraTime: longestWait, Summary: "Get a deployment",
@@ -209,9 +209,9 @@ func waitTime(seconds *int) time.Duration {
 	return min(time.Duration(*seconds)*time.Second, longestWait)
 }
 
-func (h deployments) get(ctx context.Context, c *rest.Call, in *getDeployment) (deployment.Deployment, error) {
+func (h deployments) get(ctx context.Context, r db.Reader, c *rest.Call, in *getDeployment) (deployment.Deployment, error) {
 	if in.WaitFor == "" {
-		return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+		return h.svc.Get(ctx, r, c.Caller.Account, in.ID)
 	}
 	return h.svc.Wait(ctx, c.Caller.Account, in.ID, in.WaitFor, waitTime(in.TimeoutSeconds))
 }

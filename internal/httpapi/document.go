@@ -144,6 +144,10 @@ An account can have 100 active API keys, 200 SSH keys, 10 webhooks, 100 open quo
 Send an ` + "`Idempotency-Key`" + ` of your own (1–255 visible ASCII characters) with any POST, PATCH, PUT or DELETE. The same key and body within 24 hours return the first response again, byte for byte, with ` + "`Idempotent-Replayed: true`" + `, and have no second effect, even while the first request is in progress and after a crash.
 Responses 2xx, 402, 404 and 409 are kept. After any other response the key is free, so you can fix and retry the request. Another body under the same key is IDEMPOTENCY_KEY_REUSED.
 
+## Concurrent changes
+
+A GET of one resource that can be changed returns its version in ` + "`ETag`" + `. Send it as ` + "`If-Match`" + ` with the PATCH or DELETE: if anything in the response has changed since, the request is refused with 412 PRECONDITION_FAILED and has no effect; get the resource again and decide again. ` + "`If-Match: *`" + ` requires only that it exists. Other changes refuse ` + "`If-Match`" + `. With ` + "`If-None-Match`" + `, a GET of what you have already is answered 304 without a body.
+
 ## Error codes
 
 | status | code | retryable | meaning |

@@ -29,7 +29,7 @@ func (h sshKeys) routes(r *rest.Router) {
 		Status: http.StatusCreated, Summary: "Add an SSH key",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
-	rest.Read(r, rest.Operation{
+	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getSshKey", Tag: tagSSHKeys, Scope: string(account.ReadSSHKeys),
 		Summary: "Get an SSH key",
 	}, h.get)
@@ -73,8 +73,8 @@ func (h sshKeys) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *create
 	return k, err
 }
 
-func (h sshKeys) get(ctx context.Context, c *rest.Call, in *sshKeyPath) (sshkey.Key, error) {
-	return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+func (h sshKeys) get(ctx context.Context, r db.Reader, c *rest.Call, in *sshKeyPath) (sshkey.Key, error) {
+	return h.svc.Get(ctx, r, c.Caller.Account, in.ID)
 }
 
 func (h sshKeys) rename(ctx context.Context, tx *db.Tx, c *rest.Call, in *renameSSHKey) (sshkey.Key, error) {

@@ -41,7 +41,7 @@ func (h volumes) routes(r *rest.Router) {
 			"nothing.",
 		Errors: []apierr.Code{apierr.InsufficientBalance, apierr.Conflict},
 	}, h.create)
-	rest.Read(r, rest.Operation{
+	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getVolume", Tag: tagVolumes, Scope: string(account.ReadVolumes),
 		ExtraTime: longestWait, Summary: "Get a volume",
 		Description: "With waitFor it is a long poll, and counts as one read.",
@@ -149,9 +149,9 @@ func (in getVolume) Check() []apierr.FieldError {
 	return checkWait(in.TimeoutSeconds, in.WaitFor != "")
 }
 
-func (h volumes) get(ctx context.Context, c *rest.Call, in *getVolume) (volume.Volume, error) {
+func (h volumes) get(ctx context.Context, r db.Reader, c *rest.Call, in *getVolume) (volume.Volume, error) {
 	if in.WaitFor == "" {
-		return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+		return h.svc.Get(ctx, r, c.Caller.Account, in.ID)
 	}
 	return h.svc.Wait(ctx, c.Caller.Account, in.ID, in.WaitFor, waitTime(in.TimeoutSeconds))
 }

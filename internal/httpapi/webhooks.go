@@ -34,7 +34,7 @@ func (h webhooks) routes(r *rest.Router) {
 			"secret, which is shown once. An account can have 10 webhooks.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
-	rest.Read(r, rest.Operation{
+	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getWebhook", Tag: tagWebhooks, Scope: string(account.ReadWebhooks),
 		Summary: "Get a webhook",
 	}, h.get)
@@ -138,8 +138,8 @@ func (h webhooks) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *creat
 	return newWebhook{w, secret}, err
 }
 
-func (h webhooks) get(ctx context.Context, c *rest.Call, in *webhookPath) (webhook.Endpoint, error) {
-	return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+func (h webhooks) get(ctx context.Context, r db.Reader, c *rest.Call, in *webhookPath) (webhook.Endpoint, error) {
+	return h.svc.Get(ctx, r, c.Caller.Account, in.ID)
 }
 
 func (h webhooks) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updateWebhook) (webhook.Endpoint, error) {

@@ -61,6 +61,7 @@ func newDocument(cfg Config) *huma.OpenAPI {
 			),
 			"Retry-After": header("Seconds to wait before trying again.", huma.TypeInteger),
 			"Location":    header("Path of the created resource.", huma.TypeString),
+			"ETag":        header("Version of the thing in the response, for If-Match and If-None-Match.", huma.TypeString),
 			"Idempotent-Replayed": header(
 				"`true` if this is the response to an earlier request with the same Idempotency-Key.",
 				huma.TypeString,
@@ -172,6 +173,15 @@ func (rt *Route) Parameters() []*huma.Param {
 			&huma.Schema{Type: huma.TypeString, MinLength: &one, MaxLength: &most},
 		)
 	}
+	if rt.current != nil {
+		header("If-None-Match", "An ETag that you have: 304 without a body if it is the current one.",
+			&huma.Schema{Type: huma.TypeString})
+	}
+	if rt.get != nil {
+		header("If-Match",
+			"The ETag that you have read: if it is no longer the current one, PRECONDITION_FAILED and no change.",
+			&huma.Schema{Type: huma.TypeString})
+	}
 	if rt.Stream {
 		header("Last-Event-ID", "Resume after this event. Browsers send it by themselves when they reconnect.",
 			&huma.Schema{Type: huma.TypeString})
@@ -204,6 +214,9 @@ func (rr *Router) responses(rt *Route) map[string]*huma.Response {
 		if rt.Replayed() {
 			more = append(more, "Idempotent-Replayed")
 		}
+		if rt.tagged() {
+			more = append(more, "ETag")
+		}
 		if status == http.StatusCreated && rt.Auth != Public {
 			more = append(more, "Location")
 		}
@@ -211,6 +224,9 @@ func (rr *Router) responses(rt *Route) map[string]*huma.Response {
 			Description: http.StatusText(status), Headers: headers(more...),
 			Content: map[string]*huma.MediaType{"application/json": {Schema: rr.successSchema(rt)}},
 		}
+	}
+	if rt.current != nil {
+		all["304"] = &huma.Response{Description: http.StatusText(http.StatusNotModified), Headers: headers("ETag")}
 	}
 	if rt.CSV {
 		all["200"].Content["text/csv"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
@@ -317,6 +333,9 @@ func (rt *Route) Codes() []apierr.Code {
 	}
 	if rt.Replayed() {
 		all = append(all, apierr.IdempotencyKeyReused)
+	}
+	if rt.get != nil {
+		all = append(all, apierr.PreconditionFailed)
 	}
 	if strings.Contains(rt.Path, "{") {
 		all = append(all, apierr.NotFound)

@@ -96,6 +96,12 @@ var Codes = []struct {
 	{apierr.OfferUnavailable, http.StatusConflict, false, "The offer is sold out or was withdrawn."},
 	{apierr.IdempotencyKeyReused, http.StatusConflict, false, "The Idempotency-Key was used for a different request."},
 	{
+		apierr.PreconditionFailed,
+		http.StatusPreconditionFailed,
+		false,
+		"The resource was changed since the ETag in `If-Match` was returned.",
+	},
+	{
 		apierr.RequestTooLarge,
 		http.StatusRequestEntityTooLarge,
 		false,

@@ -226,6 +226,10 @@ func (rr *Router) send(w *recorder, c *Call, a Answer) {
 	}
 	values := []string{"application/json", strconv.Itoa(len(a.Body))}
 	h["Content-Type"], h["Content-Length"] = values[:1:1], values[1:]
+	if a.Status == http.StatusNotModified { // which describes a body that is not sent
+		delete(h, "Content-Type")
+		delete(h, "Content-Length")
+	}
 	for name, value := range a.Header {
 		h.Set(name, value)
 	}

@@ -86,6 +86,12 @@ type Route struct {
 	list      bool
 	unmanaged bool
 	serve     ServeFunc
+	// version is the type of a response with an ETag, and current returns the ETag that it would have
+	// now; nil for operations without one.
+	version reflect.Type
+	current func(ctx context.Context, r db.Reader, c *Call) (string, error)
+	// get is the GET whose ETag is compared with If-Match; nil for operations without If-Match.
+	get *Route
 }
 
 // ServeFunc serves a call that was admitted. Where it writes a response by itself, its Answer does
@@ -150,8 +156,15 @@ func Write[In, Out any](
 		if err != nil {
 			return Answer{}, err
 		}
+		unchanged, invalid := c.precondition()
+		d.invalid = append(d.invalid, invalid...)
 		return rr.change(ctx, c, d, func(ctx context.Context, tx *db.Tx) (Answer, error) {
 			c.Status, c.header, c.cookies, c.Change = 0, nil, nil, Change{} // of an earlier run
+			if len(invalid) == 0 {
+				if err := unchanged(ctx, tx); err != nil {
+					return Answer{}, err
+				}
+			}
 			out, err := h(ctx, tx, c, in)
 			if err == nil {
 				err = c.Record(ctx, tx)
@@ -159,10 +172,13 @@ func Write[In, Out any](
 			if err != nil {
 				return Answer{}, err
 			}
+			if c.Route.tagged() {
+				c.tag(out)
+			}
 			return c.success(envelope{true, out}), nil
 		})
 	}
-	return rr.add(&Route{Operation: o, serve: serve}, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	return rr.add(&Route{Operation: o, serve: serve, version: reflect.TypeFor[Out]()}, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 }
 
 // List registers an operation that answers a page of items and how many there are.
@@ -238,6 +254,7 @@ func (rr *Router) add(rt *Route, in, out reflect.Type) *Route {
 		panic("rest: two routes for " + rt.Method + " " + rt.Path)
 	}
 	m.routes[rt.Method] = rt
+	rt.get = rr.conditional(rt)
 	allow := slices.Sorted(mapKeys(m.routes))
 	if m.routes[http.MethodGet] != nil {
 		allow = append(allow, http.MethodHead)
@@ -245,6 +262,12 @@ func (rr *Router) add(rt *Route, in, out reflect.Type) *Route {
 	m.allow = strings.Join(allow, ", ")
 	rr.doc.AddOperation(rr.operation(rt))
 	return rt
+}
+
+// tagged reports whether responses have an ETag: those of a GET of one thing, and of a PATCH that
+// returns the same.
+func (rt *Route) tagged() bool {
+	return rt.current != nil || rt.Method == http.MethodPatch && rt.get != nil && rt.get.version == rt.version
 }
 
 // IsList reports whether the route answers pages.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/crashpoint"
@@ -133,6 +134,9 @@ func requestHash(c *Call, d decoded) string {
 		c.Request.URL.Query().Encode(),
 		d.canonical,
 	)
+	if match := c.Request.Header.Values("If-Match"); len(match) > 0 {
+		_, _ = fmt.Fprintf(h, "\nIf-Match: %s", strings.Join(match, ","))
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

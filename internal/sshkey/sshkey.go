@@ -95,15 +95,11 @@ func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Ord
 
 // Get returns one key. It returns NOT_FOUND for an unknown key, and for one of another account.
 func (s *Service) Get(ctx context.Context, r db.Reader, account, key id.ID) (Key, error) {
-	found, err := byIDs(ctx, r, account, []id.ID{key})
-	if err != nil {
-		return Key{}, err
+	k, found, err := byID(ctx, r, account, key)
+	if err == nil && !found {
+		err = notFound()
 	}
-	k, ok := found[key]
-	if !ok {
-		return Key{}, notFound()
-	}
-	return k, nil
+	return k, err
 }
 
 // Rename changes the name of a key. It returns INVALID_REQUEST, NOT_FOUND or CONFLICT as Create and

@@ -61,6 +61,15 @@ func byIDs(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) (map[id
 	return found, err
 }
 
+// byID returns a key. In a transaction that writes, its row is locked.
+func byID(ctx context.Context, r db.Reader, account, key id.ID) (Key, bool, error) {
+	if !key.Valid(id.SSHKey) {
+		return Key{}, false, nil
+	}
+	v, found, err := keys.Find(ctx, r, `WHERE account_id = $1 AND id = $2`+db.ForUpdate(r), account, key)
+	return v.Key, found, err
+}
+
 func byFingerprints(ctx context.Context, r db.Reader, account id.ID, fingerprints []string) (map[string]Key, error) {
 	valid := slices.DeleteFunc(slices.Clone(fingerprints), func(f string) bool { return !isFingerprint(f) })
 	found := map[string]Key{}

@@ -27,14 +27,14 @@ func (s *Service) List(
 
 // Get returns one of the account's volumes, deleted or not, or NOT_FOUND.
 func (s *Service) Get(ctx context.Context, r db.Reader, account, volume id.ID) (Volume, error) {
-	found, missing, err := s.Find(ctx, r, account, []id.ID{volume})
+	found, is, err := findOne(ctx, r, account, volume)
+	if err == nil && !is {
+		err = notFound(volume)
+	}
 	if err != nil {
 		return Volume{}, err
 	}
-	if len(missing) > 0 {
-		return Volume{}, notFound(volume)
-	}
-	return found[0], nil
+	return s.one(ctx, r, found)
 }
 
 // Find returns the account's volumes with those ids, in their order, and the ids that it has no

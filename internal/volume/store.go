@@ -128,6 +128,11 @@ func find(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) ([]recor
 		append([]any{account}, db.Args(ids)...)...)
 }
 
+// findOne is find for one volume. In a transaction that writes, its row is locked.
+func findOne(ctx context.Context, r db.Reader, account, volume id.ID) (record, bool, error) {
+	return volumes.Find(ctx, r, `WHERE account_id = $1 AND id = $2`+db.ForUpdate(r), account, volume)
+}
+
 // live returns the account's volumes that exist or are being created, by id.
 func live(ctx context.Context, r db.Reader, account id.ID) ([]record, error) {
 	return volumes.Select(

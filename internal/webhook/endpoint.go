@@ -75,11 +75,11 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Requ
 
 // Get returns one of the account's endpoints, or NOT_FOUND.
 func (s *Service) Get(ctx context.Context, r db.Reader, account, webhook id.ID) (Endpoint, error) {
-	row, found, err := find(ctx, r, webhook)
+	row, found, err := findOwn(ctx, r, account, webhook)
 	switch {
 	case err != nil:
 		return Endpoint{}, err
-	case !found || row.Account != account:
+	case !found:
 		return Endpoint{}, missing("webhook")
 	}
 	return row.shown(s.cfg.Clock.Now()), nil

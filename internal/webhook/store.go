@@ -45,6 +45,11 @@ func find(ctx context.Context, r db.Reader, webhook id.ID) (row, bool, error) {
 	return endpoints.Find(ctx, r, `WHERE id = $1`, webhook)
 }
 
+// findOwn is find for a webhook of the account only. In a transaction that writes, the row is locked.
+func findOwn(ctx context.Context, r db.Reader, account, webhook id.ID) (row, bool, error) {
+	return endpoints.Find(ctx, r, `WHERE id = $1 AND account_id = $2`+db.ForUpdate(r), webhook, account)
+}
+
 func listEndpoints(ctx context.Context, r db.Reader, account id.ID, p db.Page) ([]row, db.Listed, error) {
 	l := endpoints.List(db.Is(`account_id`, account))
 	l.Order, l.Down = []db.Key{{Column: `id`}}, true

@@ -102,7 +102,7 @@ func do[T entry](ctx context.Context, b *Adapter, r upstream.Request) (T, error)
 // kinds are the codes of refusals. The status decides about others.
 var kinds = map[apierr.Code]provider.Kind{
 	apierr.InvalidRequest: provider.KindRejected, apierr.MinimumRuntimeNotMet: provider.KindRejected,
-	apierr.Conflict:        provider.KindRejected,
+	apierr.Conflict: provider.KindRejected, apierr.PreconditionFailed: provider.KindRejected,
 	apierr.RequestTooLarge: provider.KindRejected, apierr.Unsupported: provider.KindUnsupported,
 	apierr.OfferUnavailable:    provider.KindNoCapacity,
 	apierr.InsufficientBalance: provider.KindQuota, apierr.NotFound: provider.KindNotFound,
