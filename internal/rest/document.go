@@ -61,7 +61,10 @@ func newDocument(cfg Config) *huma.OpenAPI {
 			),
 			"Retry-After": header("Seconds to wait before trying again.", huma.TypeInteger),
 			"Location":    header("Path of the created resource.", huma.TypeString),
-			"ETag":        header("Version of the thing in the response, for If-Match and If-None-Match.", huma.TypeString),
+			"ETag": header(
+				"Version of the thing in the response, for If-Match and If-None-Match.",
+				huma.TypeString,
+			),
 			"Idempotent-Replayed": header(
 				"`true` if this is the response to an earlier request with the same Idempotency-Key.",
 				huma.TypeString,

@@ -16,8 +16,8 @@ import (
 // ReadVersioned registers a GET of one thing that PATCH or DELETE of the same path changes. Its
 // responses have an ETag, and those operations, which are registered after it, accept If-Match.
 //
-// The handler reads from r. In the transaction of a change it locks the row it reads (db.ForUpdate),
-// so that what If-Match found stays true until the commit.
+// The handler reads from r. In the transaction of a change it locks the row it reads
+// (db.ForUpdate), so that what If-Match found stays true until the commit.
 func ReadVersioned[In, Out any](
 	rr *Router, o Operation, h func(ctx context.Context, r db.Reader, c *Call, in *In) (Out, error),
 ) *Route {
@@ -110,7 +110,9 @@ func (c *Call) precondition() (check func(ctx context.Context, tx *db.Tx) error,
 	wanted, valid := tags(values)
 	switch {
 	case c.Route.get == nil:
-		return nil, []apierr.FieldError{{Field: "header.If-Match", Message: "is not supported by this operation; omit it."}}
+		return nil, []apierr.FieldError{
+			{Field: "header.If-Match", Message: "is not supported by this operation; omit it."},
+		}
 	case !valid:
 		return nil, []apierr.FieldError{{
 			Field: "header.If-Match", Message: "must be an ETag as GET returned it, in its quotes, or *.",

@@ -86,8 +86,8 @@ type Route struct {
 	list      bool
 	unmanaged bool
 	serve     ServeFunc
-	// version is the type of a response with an ETag, and current returns the ETag that it would have
-	// now; nil for operations without one.
+	// version is the type of a response with an ETag, and current returns the ETag that it would
+	// have now; nil for operations without one.
 	version reflect.Type
 	current func(ctx context.Context, r db.Reader, c *Call) (string, error)
 	// get is the GET whose ETag is compared with If-Match; nil for operations without If-Match.
@@ -178,7 +178,11 @@ func Write[In, Out any](
 			return c.success(envelope{true, out}), nil
 		})
 	}
-	return rr.add(&Route{Operation: o, serve: serve, version: reflect.TypeFor[Out]()}, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	return rr.add(
+		&Route{Operation: o, serve: serve, version: reflect.TypeFor[Out]()},
+		reflect.TypeFor[In](),
+		reflect.TypeFor[Out](),
+	)
 }
 
 // List registers an operation that answers a page of items and how many there are.

@@ -45,7 +45,8 @@ func find(ctx context.Context, r db.Reader, webhook id.ID) (row, bool, error) {
 	return endpoints.Find(ctx, r, `WHERE id = $1`, webhook)
 }
 
-// findOwn is find for a webhook of the account only. In a transaction that writes, the row is locked.
+// findOwn is find for a webhook of the account only. In a transaction that writes, the row is
+// locked.
 func findOwn(ctx context.Context, r db.Reader, account, webhook id.ID) (row, bool, error) {
 	return endpoints.Find(ctx, r, `WHERE id = $1 AND account_id = $2`+db.ForUpdate(r), webhook, account)
 }
