@@ -276,6 +276,8 @@ type CanTerminate struct {
 // DeploymentQuery filters and sorts a list of deployments. Zero values filter nothing.
 type DeploymentQuery struct {
 	Paging
+	// Name is the whole name, case-insensitive.
+	Name string `query:"name"`
 	// Statuses are the accepted statuses.
 	Statuses []DeploymentStatus `query:"status"`
 	// Provider and Region are slugs.

@@ -35,9 +35,11 @@ type renameSSHKey struct {
 	Name string `json:"name"`
 }
 
-// SSHKeyQuery sorts a list of keys.
+// SSHKeyQuery filters and sorts a list of keys.
 type SSHKeyQuery struct {
 	Paging
+	// Name is the whole name, case-insensitive.
+	Name string `query:"name"`
 	// Sort is createdAt or name, prefixed with a hyphen for descending; "" means -createdAt.
 	Sort string `query:"sort"`
 }

@@ -109,9 +109,11 @@ type VolumePrice struct {
 	MaxSizeGB int `json:"maxSizeGb"`
 }
 
-// VolumeQuery sorts a list of volumes.
+// VolumeQuery filters and sorts a list of volumes.
 type VolumeQuery struct {
 	Paging
+	// Name is the whole name, case-insensitive.
+	Name string `query:"name"`
 	// Sort is createdAt or name, prefixed with a hyphen for descending; "" means -createdAt.
 	Sort string `query:"sort"`
 }

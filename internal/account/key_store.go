@@ -64,9 +64,11 @@ func insertKey(ctx context.Context, tx *db.Tx, k Key, hash string, o LimitOverri
 	return err
 }
 
-func listKeys(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed, error) {
-	l := db.List[Key]{Columns: keyColumns, Table: `api_key`, Where: []db.Cond{db.Is(`account_id`, account)},
-		Scan: scanKey}
+func listKeys(
+	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+) ([]Key, db.Listed, error) {
+	l := db.List[Key]{Columns: keyColumns, Table: `api_key`, Scan: scanKey,
+		Where: append([]db.Cond{db.Is(`account_id`, account)}, db.NameIs(name)...)}
 	l.Order, l.Down = o.Sorting()
 	return l.Page(ctx, r, p)
 }

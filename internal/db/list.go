@@ -118,6 +118,15 @@ type Cond struct {
 // Is is the condition that the column has the value.
 func Is(column string, value any) Cond { return Cond{column + " = ?", []any{value}} }
 
+// NameIs are the conditions that the name is that one, in any case, for a table with the column
+// name_key; none for "".
+func NameIs(name string) []Cond {
+	if name == "" {
+		return nil
+	}
+	return []Cond{Is(`name_key`, strings.ToLower(name))}
+}
+
 // IsOneOf is the condition that the column has one of the values, of which there is at least one.
 func IsOneOf[T any](column string, values []T) Cond {
 	c := Cond{Text: column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")"}

@@ -205,6 +205,7 @@ type Filter struct {
 	Provider string
 	Region   string
 	Tag      string
+	Name     string // the whole name, in any case
 	Search   string // part of the name, in any case
 	Order    db.Order
 }

@@ -291,14 +291,19 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 	}
 	byID := len(l.Order) == 1
 	switch {
+	case f.Name != "": // few deployments have the same name
+		l.Where = append(l.Where, db.NameIs(f.Name)...)
+		l.Rest = append(l.Rest, filters...)
+		if f.Tag != "" {
+			l.Rest = append(l.Rest, tagged(f.Tag))
+		}
 	case f.Tag != "" && byID:
 		l.Source, l.SourceID = `deployment_tag`, `deployment_tag.deployment_id`
 		l.Order = []db.Key{{Column: `deployment_tag.deployment_id`}}
 		l.Where = []db.Cond{db.Is(`deployment_tag.account_id`, account), db.Is(`tag`, f.Tag)}
 		l.Rest = append(l.Rest, filters...)
 	case f.Tag != "":
-		const tagged = `EXISTS (SELECT 1 FROM deployment_tag WHERE deployment_id = deployment.id AND tag = ?)`
-		l.Rest = append(l.Rest, append(filters, db.Cond{Text: tagged, Args: []any{f.Tag}})...)
+		l.Rest = append(l.Rest, append(filters, tagged(f.Tag))...)
 	case len(filters) > 0 && byID:
 		l.Each, l.Rest = &filters[0], append(l.Rest, filters[1:]...)
 	default:
@@ -312,6 +317,14 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 		return nil, db.Listed{}, err
 	}
 	return out, of, readTags(ctx, r, out)
+}
+
+// tagged is the condition that a deployment has the tag.
+func tagged(tag string) db.Cond {
+	return db.Cond{
+		Text: `EXISTS (SELECT 1 FROM deployment_tag WHERE deployment_id = deployment.id AND tag = ?)`,
+		Args: []any{tag},
+	}
 }
 
 // readTags reads the tags of all rows with one query.

@@ -156,6 +156,7 @@ func (h deployments) create(
 type deploymentsQuery struct {
 	rest.Paging
 	rest.Sorting
+	rest.Named
 	Status   []deployment.Status `query:"status" doc:"One or more statuses."`
 	Provider string              `query:"provider" maxLength:"100" doc:"Slug of the provider."`
 	Region   string              `query:"region" maxLength:"100" doc:"Slug of the region."`
@@ -172,7 +173,7 @@ func (h deployments) list(
 	ctx context.Context, c *rest.Call, in *deploymentsQuery, p db.Page,
 ) ([]deployment.Deployment, db.Listed, error) {
 	return h.svc.List(ctx, h.db, c.Caller.Account, deployment.Filter{
-		Statuses: in.Status, Provider: in.Provider, Region: in.Region, Tag: in.Tag, Search: in.Search,
+		Statuses: in.Status, Provider: in.Provider, Region: in.Region, Tag: in.Tag, Name: in.Name, Search: in.Search,
 		Order: in.Order(),
 	}, p)
 }

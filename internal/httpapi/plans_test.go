@@ -159,7 +159,7 @@ var filterValues = map[string][]string{
 		"1",
 	}, "limit": nil, "per_page": nil, "cursor": nil, "format": nil, "lastEventId": nil, "code": nil, "sortOrder": nil,
 	"sortBy": nil, "sort": {"createdAt", "-createdAt", "name", "-name"}, "search": {"needle"},
-	"provider": {"voltage-park"}, "region": {"r1"},
+	"name": {"Needle"}, "provider": {"voltage-park"}, "region": {"r1"},
 	"gpuType": nil, "instanceType": nil, "gpuCount": nil, "minGpuCount": nil, "maxHourlyPrice": nil, "available": nil,
 	"tag": {
 		"t1",

@@ -64,7 +64,7 @@ type renameSSHKey struct {
 func (h sshKeys) list(
 	ctx context.Context, c *rest.Call, in *rest.ListQuery, p db.Page,
 ) ([]sshkey.Key, db.Listed, error) {
-	return h.svc.List(ctx, h.db, c.Caller.Account, in.Order(), p)
+	return h.svc.List(ctx, h.db, c.Caller.Account, in.Name, in.Order(), p)
 }
 
 func (h sshKeys) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *createSSHKey) (sshkey.Key, error) {

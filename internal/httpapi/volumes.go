@@ -119,7 +119,7 @@ type detachVolume struct {
 func (h volumes) list(
 	ctx context.Context, c *rest.Call, in *rest.ListQuery, p db.Page,
 ) ([]volume.Volume, db.Listed, error) {
-	return h.svc.List(ctx, h.db, c.Caller.Account, in.Order(), p)
+	return h.svc.List(ctx, h.db, c.Caller.Account, in.Name, in.Order(), p)
 }
 
 func (h volumes) pricing(

@@ -88,10 +88,16 @@ func (q Sorting) Order() db.Order {
 	}
 }
 
-// ListQuery are the parameters of lists that can be sorted and have no filters.
+// Named is the filter of lists of things with a name.
+type Named struct {
+	Name string `query:"name" maxLength:"64" doc:"The whole name, case-insensitive."`
+}
+
+// ListQuery are the parameters of lists of things with a name that have no further filters.
 type ListQuery struct {
 	Paging
 	Sorting
+	Named
 }
 
 // Check finds parameters that contradict each other.

@@ -87,10 +87,11 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, pu
 	return Key{}, nameTaken(other.ID)
 }
 
-// List returns a page of the account's keys in that order.
-func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed,
-	error) {
-	return list(ctx, r, account, o, p)
+// List returns a page of the account's keys in that order; with a name, of those with that name.
+func (s *Service) List(
+	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+) ([]Key, db.Listed, error) {
+	return list(ctx, r, account, name, o, p)
 }
 
 // Get returns one key. It returns NOT_FOUND for an unknown key, and for one of another account.

@@ -75,7 +75,7 @@ func TestService_Create_InvalidFields(t *testing.T) {
 			!strings.Contains(f[1].Message, "placeholder of the example") {
 			t.Fatalf("got fields %+v", f)
 		}
-		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil ||
+		if _, total, err := s.List(t.Context(), d, mine, "", db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil ||
 			total.Total != 0 {
 			t.Fatalf("got %d keys, %v, want none", total.Total, err)
 		}
@@ -121,7 +121,7 @@ func TestService_Create_Concurrent(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if _, total, err := s.List(t.Context(), d, mine, db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil ||
+		if _, total, err := s.List(t.Context(), d, mine, "", db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil ||
 			total.Total != 1 || len(made) != 1 {
 			t.Fatalf("got %d created, %d stored, %v, want one", len(made), total.Total, err)
 		}
@@ -141,7 +141,7 @@ func TestService_List_Pages(t *testing.T) {
 			t.Fatal(err)
 		}
 		for page, want := range map[int]string{1: "ed", 2: "cb", 3: "a", 4: ""} {
-			got, total, err := s.List(ctx, d, mine, db.NewestFirst, db.Page{Number: page, Limit: 2})
+			got, total, err := s.List(ctx, d, mine, "", db.NewestFirst, db.Page{Number: page, Limit: 2})
 			names := ""
 			for _, k := range got {
 				names += k.Name
@@ -164,7 +164,7 @@ func TestService_List_Order(t *testing.T) {
 		}
 		for o, want := range map[db.Order]string{db.NewestFirst: "cAb", db.OldestFirst: "bAc", db.ByName: "Abc",
 			db.ByNameDown: "cbA"} {
-			got, _, err := s.List(ctx, d, mine, o, db.Page{Number: 1, Limit: 10})
+			got, _, err := s.List(ctx, d, mine, "", o, db.Page{Number: 1, Limit: 10})
 			names := ""
 			for _, k := range got {
 				names += k.Name

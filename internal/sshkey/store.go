@@ -43,9 +43,11 @@ func clash(ctx context.Context, r db.Reader, account id.ID, k Key) (Key, error) 
 	return other.Key, err
 }
 
-func list(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]Key, db.Listed, error) {
-	l := db.List[Key]{Columns: keys.Columns(), Table: `ssh_key`, Where: []db.Cond{db.Is(`account_id`, account)},
-		Scan: scan}
+func list(
+	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+) ([]Key, db.Listed, error) {
+	l := db.List[Key]{Columns: keys.Columns(), Table: `ssh_key`, Scan: scan,
+		Where: append([]db.Cond{db.Is(`account_id`, account)}, db.NameIs(name)...)}
 	l.Order, l.Down = o.Sorting()
 	return l.Page(ctx, r, p)
 }

@@ -15,9 +15,9 @@ import (
 
 // List returns a page of the account's volumes that are not deleted, and how many there are.
 func (s *Service) List(
-	ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page,
+	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
 ) ([]Volume, db.Listed, error) {
-	records, total, err := list(ctx, r, account, o, p)
+	records, total, err := list(ctx, r, account, name, o, p)
 	if err != nil {
 		return nil, db.Listed{}, err
 	}

@@ -117,8 +117,11 @@ func save(ctx context.Context, tx *db.Tx, r *record) error {
 	return nil
 }
 
-func list(ctx context.Context, r db.Reader, account id.ID, o db.Order, p db.Page) ([]record, db.Listed, error) {
+func list(
+	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+) ([]record, db.Listed, error) {
 	l := volumes.List(db.Is(`account_id`, account), db.Cond{Text: `status <> 'deleted'`})
+	l.Where = append(l.Where, db.NameIs(name)...)
 	l.Order, l.Down = o.Sorting()
 	return l.Page(ctx, r, p)
 }
