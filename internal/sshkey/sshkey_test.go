@@ -122,7 +122,8 @@ func TestService_Create_Concurrent(t *testing.T) {
 		}
 		wg.Wait()
 		if _, total, err := s.List(t.Context(), d, mine, "", db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil ||
-			total.Total != 1 || len(made) != 1 {
+			total.Total != 1 ||
+			len(made) != 1 {
 			t.Fatalf("got %d created, %d stored, %v, want one", len(made), total.Total, err)
 		}
 	})
