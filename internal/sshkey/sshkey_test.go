@@ -75,7 +75,9 @@ func TestService_Create_InvalidFields(t *testing.T) {
 			!strings.Contains(f[1].Message, "placeholder of the example") {
 			t.Fatalf("got fields %+v", f)
 		}
-		if _, total, err := s.List(t.Context(), d, mine, "", db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil ||
+		if _, total, err := s.List(t.Context(), d, mine, "", db.NewestFirst, db.Page{
+			Number: 1, Limit: 20,
+		}); err != nil ||
 			total.Total != 0 {
 			t.Fatalf("got %d keys, %v, want none", total.Total, err)
 		}
@@ -121,7 +123,9 @@ func TestService_Create_Concurrent(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if _, total, err := s.List(t.Context(), d, mine, "", db.NewestFirst, db.Page{Number: 1, Limit: 20}); err != nil ||
+		if _, total, err := s.List(t.Context(), d, mine, "", db.NewestFirst, db.Page{
+			Number: 1, Limit: 20,
+		}); err != nil ||
 			total.Total != 1 ||
 			len(made) != 1 {
 			t.Fatalf("got %d created, %d stored, %v, want one", len(made), total.Total, err)
