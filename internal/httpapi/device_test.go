@@ -302,6 +302,8 @@ func TestDeviceEndpoints_Errors(t *testing.T) {
 		{"no client", authorizePath, url.Values{"scope": {"offers:read"}}, "invalid_request"},
 		{"empty client", authorizePath, url.Values{"client_id": {""}}, "invalid_request"},
 		{"client with a hidden character", authorizePath, url.Values{"client_id": {"a\u202eb"}}, "invalid_request"},
+		{"client that is no UTF-8", authorizePath, url.Values{"client_id": {"a\xffb"}}, "invalid_request"},
+		{"no parameter", authorizePath, url.Values{}, "invalid_request"},
 		{"client twice", authorizePath, url.Values{"client_id": {"a", "b"}}, "invalid_request"},
 		{"operator's scope", authorizePath, url.Values{"client_id": client, "scope": {"operator:read"}}, "invalid_scope"},
 		{"no grant", tokenPath, url.Values{"device_code": device, "client_id": client}, "invalid_request"},
@@ -316,6 +318,9 @@ func TestDeviceEndpoints_Errors(t *testing.T) {
 		if r := w.post(c.path, c.form); r.status != 400 || r.code != c.want {
 			t.Errorf("%s, %s: got %d %s, want 400 %s: %s", c.path, c.name, r.status, r.code, c.want, r.body)
 		}
+	}
+	if r := w.post(authorizePath, nil); !strings.Contains(string(r.body), "client_id") {
+		t.Errorf("no parameter: got %s, want a text that names client_id", r.body)
 	}
 	// JSON with the same fields will do.
 	if r := w.do(tenant{}, "POST", authorizePath, map[string]string{"client_id": deviceClient}); r.status != 200 {

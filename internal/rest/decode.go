@@ -232,6 +232,8 @@ func (in *input) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 		invalid := apierr.Invalid([]apierr.FieldError{{Field: "body", Message: "is incomplete; send all of it."}})
 		invalid.Cause = err
 		return nil, invalid
+	case len(body) == 0 && in.form:
+		return []byte("{}"), nil // a form without parameters
 	case len(body) == 0:
 		return nil, nil
 	}

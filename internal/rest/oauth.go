@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/billetcloud/billet/internal/apierr"
@@ -90,10 +91,15 @@ func oauthText(message string) string {
 // unknown and empty parameters, as RFC 6749 section 3.2 requires.
 func (in *input) formObject(body []byte) ([]byte, error) {
 	values, err := url.ParseQuery(string(body))
-	if err != nil || !isUTF8(string(body)) {
+	for _, list := range values {
+		if err == nil && slices.ContainsFunc(list, func(v string) bool { return !isUTF8(v) }) {
+			err = errors.New("a value is not valid UTF-8")
+		}
+	}
+	if err != nil {
 		return nil, apierr.New(
 			apierr.InvalidOAuthRequest,
-			"The form cannot be read: encode special characters as %%XX.",
+			"The form cannot be read: encode its values as UTF-8, and special characters as %%XX.",
 		)
 	}
 	object := map[string]string{}

@@ -77,6 +77,11 @@ func (r runner) try(ctx context.Context, m mutation, limit time.Duration) (outco
 	if err != nil {
 		return "", err
 	}
+	// The failure that a property test records of changed code says nothing about the code.
+	failures := filepath.Join(r.root, m.pkg, "testdata", "rapid")
+	if _, err := os.Stat(failures); errors.Is(err, os.ErrNotExist) {
+		defer func() { _ = os.RemoveAll(failures) }()
+	}
 	list := filepath.Join(dir, "overlay.json")
 	if err := os.WriteFile(list, overlay, 0o600); err != nil {
 		return "", err

@@ -44,6 +44,15 @@ func serve(t *testing.T) *stub {
 func (s *stub) handle(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.respond != nil {
+		s.respond(w, r)
+		return
+	}
+	s.handleList(w, r)
+}
+
+// handleList responds with the list or entry of the path. The caller holds mu.
+func (s *stub) handleList(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, "/api/v1/inventory")
 	list, isList := s.page[path]
 	one, isOne := s.one[path]
@@ -54,8 +63,6 @@ func (s *stub) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	write := func(body map[string]any) { _ = json.NewEncoder(w).Encode(body) }
 	switch {
-	case s.respond != nil:
-		s.respond(w, r)
 	case isList:
 		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
 		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
@@ -309,6 +316,29 @@ func TestAdapter_ReadsAllPages(t *testing.T) {
 	s.InjectFault(providertest.Fault{Kind: providertest.BadGateway, After: 1})
 	_, err = b.Machine(t.Context(), ids.New(id.Deployment))
 	providertest.WantKind(t, "Machine of nothing with half a list", err, provider.KindUnavailable)
+}
+
+// Two replicas launch machines: a list that one of them fetched slowly lacks what the other has
+// launched meanwhile, and is no proof that there is none.
+func TestAdapter_SlowListHidesNoMachine(t *testing.T) {
+	s := serve(t)
+	first, second := ids.New(id.Deployment), ids.New(id.Deployment)
+	s.page["/deployments"] = []map[string]any{running(first)}
+	respond := s.handleList
+	s.respond = func(w http.ResponseWriter, r *http.Request) {
+		s.respond = nil
+		s.Advance(18 * time.Second)
+		respond(w, r)
+	}
+	b := s.open(t)
+	if _, err := b.Machine(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	s.change(func() { s.page["/deployments"] = append(s.page["/deployments"], running(second)) })
+	s.Advance(15 * time.Second)
+	if m, err := b.Machine(t.Context(), second); err != nil || m.State != provider.MachineReady {
+		t.Errorf("got %+v, %v; want the machine that another replica launched", m, err)
+	}
 }
 
 func TestAdapter_MalformedListsAreUnavailable(t *testing.T) {

@@ -100,7 +100,10 @@ func (b *Adapter) find(ctx context.Context, reference id.ID, age time.Duration) 
 		}
 		b.memory.Forget(reference)
 	}
-	if b.paged.Load() { // one may have moved from one page to another while they were read
+	// An older list may lack a machine that another replica launched since, and one may have moved
+	// from one page to another while they were read. A machine that is wrongly reported as missing
+	// would be given up.
+	if age > 0 || b.paged.Load() {
 		filter := url.Values{"status": {activeStatuses}, "tag": {tagPrefix + upstream.Mark(reference)}}
 		list, _, err := all[deployment](ctx, b, "/deployments", filter)
 		return having(list, reference), err
