@@ -371,6 +371,13 @@ func TestClient_Finish_KeyRotation(t *testing.T) {
 	in(false, 3) // once more, and no more than that, for each
 	in(false, 4)
 	p.Rotate(t, "third")
+	// The library shares a read of the keys until shortly after its end: the next token may meet the
+	// read that found nothing.
+	for range 100 {
+		if _, _, err := signIn(t, c, p); err == nil {
+			break
+		}
+	}
 	in(true, 5)
 	if p.Reads["document"] != 1 {
 		t.Errorf("got %d reads of the document", p.Reads["document"])

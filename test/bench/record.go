@@ -180,10 +180,10 @@ func repeat(ctx context.Context, read, write *sql.DB, steps []step) error {
 			err = tx.Rollback()
 			tx = nil
 		case exec:
-			if strings.HasPrefix(s.text, insertLines) && seq != nil {
+			if strings.HasPrefix(strings.TrimSpace(s.text), insertLines) && seq != nil {
 				s.args[2] = seq
 			}
-			if strings.HasPrefix(s.text, insertEvents) && eventSeq != nil {
+			if strings.HasPrefix(strings.TrimSpace(s.text), insertEvents) && eventSeq != nil {
 				s.args[len(s.args)-1] = eventSeq
 			}
 			if tx == nil {
@@ -207,7 +207,7 @@ func repeat(ctx context.Context, read, write *sql.DB, steps []step) error {
 			if err = e; strings.Contains(s.text, "UPDATE wallet SET") && len(last) > 3 {
 				seq = last[3]
 			}
-			if strings.HasPrefix(s.text, numberEvents) && len(last) > 1 {
+			if strings.HasPrefix(strings.TrimSpace(s.text), numberEvents) && len(last) > 1 {
 				eventSeq = last[1]
 			}
 		}
