@@ -371,8 +371,8 @@ func TestClient_Finish_KeyRotation(t *testing.T) {
 	in(false, 3) // once more, and no more than that, for each
 	in(false, 4)
 	p.Rotate(t, "third")
-	// The library shares a read of the keys until shortly after its end: the next token may meet the
-	// read that found nothing.
+	// The library shares a read of the keys until shortly after its end: the next token may meet
+	// the read that found nothing.
 	for range 100 {
 		if _, _, err := signIn(t, c, p); err == nil {
 			break
