@@ -116,7 +116,7 @@ type fleet struct {
 type member struct {
 	*servertest.Server
 	env     []string
-	stopped time.Time // until when it is stopped
+	stopped atomic.Pointer[time.Time] // until when it is stopped; nil while it runs
 }
 
 func beginFleet(t *testing.T, seed uint64) *fleet {
@@ -238,7 +238,7 @@ func (m *member) up() bool {
 	case <-m.Ended():
 		return false
 	default:
-		return m.stopped.IsZero()
+		return m.stopped.Load() == nil
 	}
 }
 
@@ -272,7 +272,7 @@ func (f *fleet) revive(m *member) {
 		f.TakenOver += strings.Count(m.Log(), "taken over while it ran") + strings.Count(
 			m.Log(), "lease could not be extended",
 		)
-		m.stopped = time.Time{}
+		m.stopped.Store(nil)
 		step := ""
 		if f.rng.IntN(3) == 0 {
 			step = fmt.Sprintf(
@@ -286,9 +286,9 @@ func (f *fleet) revive(m *member) {
 		}
 		f.start(m, step)
 	default:
-		if !m.stopped.IsZero() && time.Now().After(m.stopped) {
+		if until := m.stopped.Load(); until != nil && time.Now().After(*until) {
 			_ = syscall.Kill(m.PID(), syscall.SIGCONT)
-			m.stopped = time.Time{}
+			m.stopped.Store(nil)
 		}
 	}
 }
@@ -307,7 +307,7 @@ func (f *fleet) befall(m *member) {
 		f.Kills++
 	case n < 7: // its leases end meanwhile
 		_ = syscall.Kill(m.PID(), syscall.SIGSTOP)
-		m.stopped = time.Now().Add(lease + time.Duration(2+f.rng.IntN(8))*time.Second)
+		m.stopped.Store(new(time.Now().Add(lease + time.Duration(2+f.rng.IntN(8))*time.Second)))
 		f.Stops++
 	}
 }
@@ -388,10 +388,10 @@ func (f *fleet) rest() {
 	f.t.Helper()
 	f.most.Store(int64(quick / 10))
 	for _, m := range f.servers {
-		m.stopped = time.Now().Add(-time.Second)
+		m.stopped.Store(new(time.Now().Add(-time.Second)))
 		_ = syscall.Kill(m.PID(), syscall.SIGCONT)
 		m.Kill() // some crash at a step
-		m.stopped = time.Time{}
+		m.stopped.Store(nil)
 		f.start(m, "")
 	}
 	var left []apiDeployment
