@@ -38,7 +38,7 @@ func TestQuickStartWithRealCloud(t *testing.T) {
 			b.server.Args = args // without the file
 			b.server.Restart()
 			if log := b.server.Log(); !strings.Contains(log, "provider=voltage-park deployments=1 volumes=0") ||
-				!strings.Contains(log, "there is no provider, so nothing is sold") {
+				!strings.Contains(log, "no provider is connected, so there are no offers") {
 				t.Errorf("a server without the provider that has a machine of ours says\n%s", log)
 			}
 		})

@@ -203,11 +203,11 @@ func TestProviderCommands(t *testing.T) {
 		}
 		id := a.Data["id"].(string)
 		if out, err := s.TryRun("provider", "remove", "park"); err == nil ||
-			!strings.Contains(out, "1 deployments and 0 volumes are still at park") {
+			!strings.Contains(out, "park still has 1 deployments and 0 volumes") {
 			t.Errorf("removed with a deployment there: %v\n%s", err, out)
 		}
 		await(t, "the machine", func() bool { return len(cloud.MachineIDs()) == 1 })
-		if strings.Contains(s.Log(), "nobody looks after") {
+		if strings.Contains(s.Log(), "no longer configured but still has resources") {
 			t.Errorf("all is well, and the log says\n%s", s.Log())
 		}
 		forth := func(d time.Duration) {
@@ -258,7 +258,7 @@ func TestSimulatorRefusesRealCloud(t *testing.T) {
 	s := servertest.Prepare(t, t.TempDir(), "--sim")
 	s.RunWith("a key", "provider", "add", "lambda", "--api-key-stdin", "--base-url", "https://cloud.example.com/api/v1")
 	if s.TryRestart(0) ||
-		!strings.Contains(s.Log(), "provider lambda is a real cloud, and --sim has a clock that can be moved") {
+		!strings.Contains(s.Log(), "provider lambda is a real cloud, but --sim has a clock that can be moved") {
 		t.Errorf("served, or said:\n%s", s.Log())
 	}
 }
@@ -314,7 +314,7 @@ func TestSecretKeyCommand(t *testing.T) {
 	}
 	notTheOther := append(
 		[]string{
-			"the database belongs to the secret key " + ourName + ", and the key given here is " + otherName + ".",
+			"the database belongs to the secret key " + ourName + ", but the configured key is " + otherName + ".",
 		},
 		wayOn...,
 	)
@@ -354,7 +354,7 @@ func TestSecretKeyCommand(t *testing.T) {
 	s.Args = nil
 	noFile := append(
 		[]string{
-			"the database belongs to the secret key " + ourName + ", and there is no secret.key in " + s.Dir + ".",
+			"the database belongs to the secret key " + ourName + ", but secret.key is not in " + s.Dir + ".",
 		},
 		wayOn...,
 	)
@@ -397,9 +397,9 @@ func TestSecretKeyCommand(t *testing.T) {
 	out, err = check(by(ours)...)
 	refused(
 		"the one before", out, err,
-		"the database belongs to the secret key "+otherName+", and the key given here is "+ourName+".",
+		"the database belongs to the secret key "+otherName+", but the configured key is "+ourName+".",
 	)
-	lost := []string{"voltage-park cannot be read", "`billetd provider key voltage-park`", "--secret-key-command"}
+	lost := []string{"voltage-park cannot be decrypted", "`billetd provider key voltage-park`", "--secret-key-command"}
 	out, err = check()
 	refused("what the one before sealed", out, err, lost...)
 	err = serve()
@@ -414,5 +414,5 @@ func TestSecretKeyCommand(t *testing.T) {
 	}
 	t.Setenv("BILLET_SECRET_KEY", ours)
 	out, err = check()
-	refused("two secret keys", out, err, "leave out one")
+	refused("two secret keys", out, err, "not both")
 }

@@ -253,8 +253,9 @@ func (f *fuzzer) checkEnvelope(r *request, a reply, served *operation, media str
 		f.wrong(r, a, "Content-Type is %q, Cache-Control is %q", media, a.Header.Get("Cache-Control"))
 	}
 	var e struct {
-		Success    *bool            `json:"success"`
-		Data       *json.RawMessage `json:"data"`
+		Success    *bool                             `json:"success"`
+		Data       *json.RawMessage                  `json:"data"`
+		Warnings   []struct{ Field, Message string } `json:"warnings"`
 		Pagination *struct {
 			Page, Limit, Total, TotalPages int
 			TotalIsExact                   bool
