@@ -1,7 +1,6 @@
 package db
 
 import (
-	"database/sql"
 	"strconv"
 	"strings"
 	"time"
@@ -10,25 +9,8 @@ import (
 // Micros returns the instant as the database keeps it: microseconds since 1970 in UTC.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
 
-// At returns the instant that the database keeps as us, in UTC.
-func At(us int64) time.Time { return time.UnixMicro(us).UTC() }
-
-// MicrosOrNull is Micros for an instant that may be missing.
-func MicrosOrNull(t *time.Time) sql.NullInt64 {
-	if t == nil {
-		return sql.NullInt64{}
-	}
-	return sql.NullInt64{Int64: t.UnixMicro(), Valid: true}
-}
-
-// AtOrNil is At for a column that may be NULL.
-func AtOrNil(us sql.NullInt64) *time.Time {
-	if !us.Valid {
-		return nil
-	}
-	t := At(us.Int64)
-	return &t
-}
+// at returns the instant that the database keeps as us, in UTC.
+func at(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
 // In returns n placeholders from $first on, in parentheses: "($3, $4)". n must be at least 1,
 // because no engine accepts an empty list.

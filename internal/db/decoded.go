@@ -13,14 +13,14 @@ const (
 	longestDecoded = 4 << 10
 )
 
-// Decoded remembers the values of JSON texts, for SharedJSON.
-type Decoded[T any] struct {
+// decoded remembers the values of JSON texts, for SharedJSON.
+type decoded[T any] struct {
 	mu    sync.Mutex
 	known map[string]T
 }
 
 // Of returns the value of the text.
-func (d *Decoded[T]) Of(text string) (T, error) {
+func (d *decoded[T]) Of(text string) (T, error) {
 	d.mu.Lock()
 	v, found := d.known[text]
 	d.mu.Unlock()
@@ -42,14 +42,14 @@ func (d *Decoded[T]) Of(text string) (T, error) {
 	return v, nil
 }
 
-// allDecoded holds a *Decoded[T] for each type.
+// allDecoded holds a *decoded[T] for each type.
 var allDecoded sync.Map
 
-func decodedOf[T any]() *Decoded[T] {
+func decodedOf[T any]() *decoded[T] {
 	key := reflect.TypeFor[T]()
 	d, found := allDecoded.Load(key)
 	if !found {
-		d, _ = allDecoded.LoadOrStore(key, new(Decoded[T]))
+		d, _ = allDecoded.LoadOrStore(key, new(decoded[T]))
 	}
-	return d.(*Decoded[T])
+	return d.(*decoded[T])
 }

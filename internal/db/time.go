@@ -17,5 +17,5 @@ func Time(ctx context.Context, r Reader) (time.Time, error) {
 	if err := r.QueryRow(ctx, query).Scan(&us); err != nil {
 		return time.Time{}, fmt.Errorf("read the database's clock: %w", err)
 	}
-	return At(us), nil
+	return at(us), nil
 }

@@ -94,7 +94,7 @@ func (t *instant) Scan(src any) error {
 	if !is {
 		return fmt.Errorf("a time must be an integer, not %T", src)
 	}
-	*t = instant(At(us))
+	*t = instant(at(us))
 	return nil
 }
 

@@ -162,7 +162,7 @@ func (w *world) serve(method string) (reply, any) {
 
 func TestAPanicIsA500WithoutInternals(t *testing.T) {
 	w := injected(t, func(context.Context, http.ResponseWriter, *rest.Call) (rest.Answer, error) {
-		panic("secret of the house")
+		panic("a secret of the server")
 	})
 	r, panicked := w.serve("GET")
 	details, _ := r.error["details"].(map[string]any)
@@ -170,7 +170,7 @@ func TestAPanicIsA500WithoutInternals(t *testing.T) {
 		details["requestId"] != r.header.Get("X-Request-Id") {
 		t.Errorf("%d %s %v", r.status, r.body, panicked)
 	}
-	if strings.Contains(string(r.body), "secret") || !strings.Contains(w.log.String(), "secret of the house") {
+	if strings.Contains(string(r.body), "secret") || !strings.Contains(w.log.String(), "a secret of the server") {
 		t.Error("the cause belongs in the log and nowhere else")
 	}
 }

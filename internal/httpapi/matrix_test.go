@@ -17,7 +17,7 @@ import (
 )
 
 // The roles that may make each call, by a word for each set of them. A call that is not here fails
-// the test: somebody has to decide.
+// the test, so that each new call is decided about.
 const (
 	anybody   = "" // no session is needed
 	everyRole = "owner admin member viewer billing"

@@ -214,8 +214,8 @@ func TestChangingThePassword(t *testing.T) {
 	})
 }
 
-// A cookie that somebody planted is never the one that is signed in, and a signed-in one that was
-// there before ends.
+// A session cookie that another site planted never becomes the signed-in one, and a signed-in one
+// that was there before ends.
 func TestNobodyCanPlantASession(t *testing.T) {
 	w := newWorld(t)
 	w.signIn(w.ada)

@@ -18,7 +18,7 @@ const (
 )
 
 // offerCache has responses made from one edition of the catalog, by their query. The catalog is the
-// same for everybody with the same markup and changes seldom, and encoding a page of it takes
+// same for all accounts with the same markup and changes seldom, and encoding a page of it takes
 // longer than the rest of a request.
 type offerCache struct {
 	mu      sync.Mutex

@@ -145,8 +145,8 @@ func TestThePublicURLIsAnAllowedOriginAndNoOtherIs(t *testing.T) {
 	}
 }
 
-// A browser that loads the pages, and people who sign in, share an address with whoever else is in
-// the office.
+// A browser that loads the pages, and users who sign in, share an address with all others in the
+// office.
 func TestAFloodFromAnOfficeClosesNothingForTheOthers(t *testing.T) {
 	w := newWorld(t)
 	office := from("198.51.100.7")

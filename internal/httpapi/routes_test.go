@@ -230,7 +230,7 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	tried := 0
 	for path, item := range paths {
 		before, rest, some := strings.Cut(path, "/{")
-		if !some || strings.HasPrefix(path, OperatorBase) || before == Base+"/offers" { // offers are everybody's
+		if !some || strings.HasPrefix(path, OperatorBase) || before == Base+"/offers" { // offers have no owner
 			continue
 		}
 		_, after, _ := strings.Cut(rest, "}")

@@ -71,7 +71,7 @@ type world struct {
 	time *machineTime
 }
 
-// machineTime stands still until somebody moves it.
+// machineTime stands still until a test moves it.
 type machineTime struct {
 	mu  sync.Mutex
 	now time.Time
