@@ -48,7 +48,7 @@ func startPgBouncer(t *testing.T, database string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := ordinary(program, filepath.Join(dir, "pgbouncer.ini"))
+	cmd := ordinary(t, program, filepath.Join(dir, "pgbouncer.ini"))
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -3,14 +3,17 @@ package database
 import (
 	"bytes"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,13 +31,24 @@ type private struct {
 }
 
 // ordinary returns the command for an unprivileged user: neither PostgreSQL nor PgBouncer runs as
-// root.
-func ordinary(name string, args ...string) *exec.Cmd {
-	if os.Getuid() == 0 {
-		name, args = "runuser", append([]string{"-u", "postgres", "--", name}, args...)
-	}
+// root. The process is the program itself, so that a signal ends it and not only a wrapper.
+func ordinary(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir = "/"
+	if os.Getuid() != 0 {
+		return cmd
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	return cmd
 }
 
@@ -106,7 +120,7 @@ func startPrivate(t *testing.T, settings ...string) *private {
 	_ = f.Close()
 	p.start()
 	t.Cleanup(func() {
-		_ = ordinary(filepath.Join(p.bin, "pg_ctl"), "-D", p.dir, "-m", "immediate", "-w", "stop").Run()
+		_ = ordinary(p.t, filepath.Join(p.bin, "pg_ctl"), "-D", p.dir, "-m", "immediate", "-w", "stop").Run()
 	})
 	return p
 }
@@ -114,7 +128,7 @@ func startPrivate(t *testing.T, settings ...string) *private {
 func (p *private) run(program string, args ...string) {
 	p.t.Helper()
 	var out bytes.Buffer
-	cmd := ordinary(filepath.Join(p.bin, program), args...)
+	cmd := ordinary(p.t, filepath.Join(p.bin, program), args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
 		log, _ := os.ReadFile(filepath.Join(p.dir, "log"))
