@@ -23,6 +23,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/google/go-cmp/cmp"
 )
 
 const every = time.Minute
@@ -177,47 +178,73 @@ func TestOfferHasTheTenantsPrice(t *testing.T) {
 		s := &seller{slug: "voltage-park", minimum: 25*time.Minute + time.Second, offers: []provider.Offer{o}}
 		r := newRig(t, d, c, s)
 		r.markup["voltage-park"] = 1_000
-		if r.cat.Ready() || len(r.cat.Default().Providers()) != 1 ||
-			r.cat.Default().Providers()[0].Status != catalog.StatusDown {
-			t.Fatal("ready before anybody answered")
-		}
-		if got := r.sync("voltage-park"); got != job.At(c.Now().Add(every)) {
-			t.Fatalf("next sync: %+v", got)
-		}
+		r.sync("voltage-park")
 		got := r.only()
-		if !got.ID.Valid(id.Offer) || got.HourlyPrice != 11_000_001 || got.CostPrice != 10_000_001 ||
-			got.HourlyPricePerGPU != 3_666_667 {
-			t.Errorf("prices: %+v", got)
+		if !got.ID.Valid(id.Offer) {
+			t.Errorf("the ID is %q", got.ID)
 		}
-		if got.RegionName != "Dallas" || *got.Country != "US" || got.MinimumRuntimeMinutes != 26 || *got.Stock != 3 ||
-			!got.Available || !got.AsOf.Equal(c.Now()) {
-			t.Errorf("%+v", got)
+		dallas, link := "US", "InfiniBand 3.2 Tbps"
+		want := catalog.Offer{
+			ID: got.ID, OfferID: got.ID, Reliability: got.Reliability, Key: "b200x8",
+			Provider: "voltage-park", Region: "dallas-usa-5", RegionName: "Dallas", Country: &dallas,
+			GPUType: "NVIDIA B200", GPUCount: 3, GPUMemoryGB: 180, VCPUs: 192, MemoryGB: 2048, StorageGB: 30000,
+			Interconnect: &link, InstanceType: provider.BareMetal,
+			OperatingSystems:      []string{"Ubuntu 22.04", "Ubuntu 24.04"},
+			Capabilities:          provider.Capabilities{CloudInit: true}, // what the seller's adapter implements
+			MinimumRuntimeMinutes: 26,
+			HourlyPrice:           11_000_001, CostPrice: 10_000_001, HourlyPricePerGPU: 3_666_667,
+			Available: true, Stock: whole(3), AsOf: c.Now(),
 		}
-		if got.Capabilities != (provider.Capabilities{CloudInit: true}) {
-			t.Errorf("capabilities that the provider lacks: %+v", got.Capabilities)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("offer (-want +got):\n%s", diff)
 		}
-		if same, found := r.cat.Default().Get(got.ID); !found || same.HourlyPrice != got.HourlyPrice ||
-			!same.AsOf.Equal(c.Now()) {
-			t.Errorf("Get: %+v", same)
-		}
-		body, err := json.Marshal(got)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, want := range []string{`"gpuMemoryGb":180`, `"hourlyPricePerGpu":3.666667`,
-			`"operatingSystems":["Ubuntu 22.04","Ubuntu 24.04"]`, `"interconnect":"InfiniBand 3.2 Tbps"`,
-			`"minimumRuntimeMinutes":26`} {
-			if !bytes.Contains(body, []byte(want)) {
-				t.Errorf("%s lacks %s", body, want)
-			}
-		}
-		if bytes.Contains(body, []byte("b200x8")) || bytes.Contains(body, []byte("10.000001")) {
-			t.Errorf("the provider's key or price is shown: %s", body)
-		}
-		if !r.cat.Ready() {
-			t.Error("not ready after an answer")
+		same, _ := r.cat.Default().Get(got.ID)
+		if diff := cmp.Diff(want, same); diff != "" {
+			t.Errorf("Get (-want +got):\n%s", diff)
 		}
 	})
+}
+
+func TestOfferJSONShowsNoCost(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFrozen(dbtest.Start)
+	o := offer("b200x8")
+	o.GPUCount, o.HourlyPrice = 3, 10_000_001
+	s := &seller{slug: "voltage-park", minimum: time.Hour, offers: []provider.Offer{o}}
+	r := newRig(t, dbtest.SQLite(t, c), c, s)
+	r.markup["voltage-park"] = 1_000
+	r.sync("voltage-park")
+	body, err := json.Marshal(r.only())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"gpuMemoryGb":180`, `"hourlyPricePerGpu":3.666667`,
+		`"operatingSystems":["Ubuntu 22.04","Ubuntu 24.04"]`, `"interconnect":"InfiniBand 3.2 Tbps"`,
+		`"minimumRuntimeMinutes":60`} {
+		if !bytes.Contains(body, []byte(want)) {
+			t.Errorf("%s lacks %s", body, want)
+		}
+	}
+	for _, secret := range []string{"b200x8", "10.000001"} {
+		if bytes.Contains(body, []byte(secret)) {
+			t.Errorf("%s shows %s, which is the provider's", body, secret)
+		}
+	}
+}
+
+func TestCatalog_Ready(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFrozen(dbtest.Start)
+	r := newRig(t, dbtest.SQLite(t, c), c, &seller{slug: "voltage-park", offers: []provider.Offer{offer("b200x8")}})
+	if p := r.cat.Default().Providers(); r.cat.Ready() || len(p) != 1 || p[0].Status != catalog.StatusDown {
+		t.Errorf("Ready = %t before a provider answered, providers %+v", r.cat.Ready(), p)
+	}
+	if got, want := r.sync("voltage-park"), job.At(c.Now().Add(every)); got != want {
+		t.Errorf("Sync = %+v, want %+v", got, want)
+	}
+	if !r.cat.Ready() {
+		t.Error("Ready = false after an answer")
+	}
 }
 
 func TestOfferKeepsItsIDWhenWithdrawnAndOfferedAgain(t *testing.T) {

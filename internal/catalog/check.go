@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,6 +27,11 @@ const (
 
 // checkOffer returns why an offer is invalid, or nil.
 func checkOffer(o provider.Offer) error {
+	return cmp.Or(checkIdentity(o), checkHardware(o), checkSystems(o.OperatingSystems), checkTerms(o))
+}
+
+// checkIdentity checks what an offer is called and where it is.
+func checkIdentity(o provider.Offer) error {
 	if err := checkText(o.Key); err != nil {
 		return fmt.Errorf("key: %w", err)
 	}
@@ -40,6 +46,10 @@ func checkOffer(o provider.Offer) error {
 			return fmt.Errorf("interconnect: %w", err)
 		}
 	}
+	return nil
+}
+
+func checkHardware(o provider.Offer) error {
 	if o.GPUCount < 1 || o.GPUCount > maxCount {
 		return fmt.Errorf("%d GPUs", o.GPUCount)
 	}
@@ -53,21 +63,30 @@ func checkOffer(o provider.Offer) error {
 	if o.Stock != nil && (*o.Stock < 0 || *o.Stock > maxCount) {
 		return fmt.Errorf("stock of %d", *o.Stock)
 	}
+	return nil
+}
+
+func checkSystems(systems []string) error {
+	if len(systems) == 0 || len(systems) > maxSystems {
+		return fmt.Errorf("%d operating systems", len(systems))
+	}
+	for i, name := range systems {
+		if err := checkText(name); err != nil {
+			return fmt.Errorf("operating system: %w", err)
+		}
+		if slices.Contains(systems[:i], name) {
+			return fmt.Errorf("operating system %q twice", name)
+		}
+	}
+	return nil
+}
+
+// checkTerms checks how an offer is sold.
+func checkTerms(o provider.Offer) error {
 	switch o.InstanceType {
 	case provider.BareMetal, provider.VM, provider.Spot, provider.Cluster:
 	default:
 		return fmt.Errorf("unknown instance type %.80q", o.InstanceType)
-	}
-	if len(o.OperatingSystems) == 0 || len(o.OperatingSystems) > maxSystems {
-		return fmt.Errorf("%d operating systems", len(o.OperatingSystems))
-	}
-	for i, name := range o.OperatingSystems {
-		if err := checkText(name); err != nil {
-			return fmt.Errorf("operating system: %w", err)
-		}
-		if slices.Contains(o.OperatingSystems[:i], name) {
-			return fmt.Errorf("operating system %q twice", name)
-		}
 	}
 	if o.MinimumRuntime < 0 || o.MinimumRuntime > maxMinimum {
 		return fmt.Errorf("minimum runtime of %s", o.MinimumRuntime)

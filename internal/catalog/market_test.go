@@ -16,113 +16,144 @@ import (
 	"pgregory.net/rapid"
 )
 
+// ownMarkups is a market of two providers, with the markups of three accounts. With theirs, the
+// offers are in another order than with the default ones.
+func ownMarkups(t *testing.T, d *db.DB, c *clock.Simulated) (r *rig, a storer, own map[id.ID]int64) {
+	a = storer{&seller{slug: "a", offers: market(60),
+		volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100}}}}
+	b := &seller{slug: "b"}
+	for _, o := range market(40) {
+		o.Key, o.HourlyPrice = "off_b"+o.Key[4:], o.HourlyPrice+333_333
+		b.offers = append(b.offers, o)
+	}
+	r = newRig(t, d, c, a, b)
+	r.markup["a"], r.markup["b"] = 1_000, 9_000
+	r.sync("a")
+	r.sync("b")
+	own = map[id.ID]int64{"acc_own": 2_550, "acc_cost": 0, "acc_same": 2_550}
+	r.own = func() map[id.ID]int64 { return own }
+	return r, a, own
+}
+
+func (r *rig) load() {
+	r.t.Helper()
+	if err := r.cat.Load(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // An account with its own markup sees every price at it, and other accounts see the default prices.
 func TestOwnMarkupAppliesToEveryPrice(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		a := storer{&seller{slug: "a", offers: market(60),
-			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100}}}}
-		b := &seller{slug: "b"}
-		for _, o := range market(40) {
-			o.Key, o.HourlyPrice = "off_b"+o.Key[4:], o.HourlyPrice+333_333
-			b.offers = append(b.offers, o)
-		}
-		r := newRig(t, d, c, a, b)
-		r.markup["a"], r.markup["b"] = 1_000, 9_000 // so that another markup is another order
-		r.sync("a")
-		r.sync("b")
-		own := map[id.ID]int64{"acc_own": 2_550, "acc_cost": 0, "acc_same": 2_550}
-		r.own = func() map[id.ID]int64 { return own }
+		r, _, own := ownMarkups(t, d, c)
 		usual, _ := r.cat.Default().List(catalog.Query{})
-		if before := r.cat.Edition(); r.cat.Load(t.Context()) != nil || before == r.cat.Edition() {
+		r.load()
+		for _, account := range []id.ID{"acc_own", "acc_same", "acc_cost", "acc_usual"} {
+			t.Run(string(account), func(t *testing.T) {
+				m := r.cat.For(account)
+				bp, has := m.OwnMarkup()
+				if has != (account != "acc_usual") || bp != own[account] {
+					t.Fatalf("OwnMarkup = %d, %t", bp, has)
+				}
+				want, perGB := slices.Clone(usual), money.Micros(116) // 105 and ten percent, half-up
+				if has {
+					for i, o := range want {
+						want[i].HourlyPrice = o.CostPrice.Percent(bp)
+					}
+					perGB = money.Micros(105).Percent(bp)
+				}
+				checkGet(t, m, want)
+				checkList(t, m, want)
+				checkLowest(t, m, want)
+				if v, _ := m.VolumePrice("a", "oslo-1"); v.PerGBHour != perGB || v.CostPrice != 105 ||
+					m.VolumePricing()[0] != v {
+					t.Errorf("VolumePrice = %+v, want %s", v, perGB)
+				}
+			})
+		}
+	})
+}
+
+// checkGet checks that each offer is found at its price.
+func checkGet(t *testing.T, m catalog.Market, want []catalog.Offer) {
+	t.Helper()
+	for _, w := range want {
+		got, found := m.Get(w.ID)
+		perGPU := got.HourlyPrice / money.Micros(got.GPUCount)
+		if !found || got.HourlyPrice != w.HourlyPrice || !got.AsOf.Equal(w.AsOf) || got.Reliability.Basis == "" ||
+			got.HourlyPricePerGPU < perGPU || got.HourlyPricePerGPU > perGPU+1 {
+			t.Fatalf("Get(%s) = %+v, %t; want the price %s", w.ID, got, found, w.HourlyPrice)
+		}
+	}
+}
+
+// checkList checks that lists are limited and sorted by the prices.
+func checkList(t *testing.T, m catalog.Market, want []catalog.Offer) {
+	t.Helper()
+	byPrice := func(a, b catalog.Offer) int {
+		return cmp.Or(cmp.Compare(a.HourlyPrice, b.HourlyPrice), cmp.Compare(a.ID, b.ID))
+	}
+	byPriceDown := func(a, b catalog.Offer) int {
+		return cmp.Or(cmp.Compare(b.HourlyPrice, a.HourlyPrice), cmp.Compare(a.ID, b.ID))
+	}
+	for _, limit := range []money.Micros{0, 3_000_000, 7_777_777} {
+		fits, q := slices.Clone(want), catalog.Query{}
+		if limit > 0 {
+			q.MaxHourlyPrice = &limit
+			fits = slices.DeleteFunc(fits, func(o catalog.Offer) bool { return o.HourlyPrice > limit })
+		}
+		for sort, compare := range map[string]func(a, b catalog.Offer) int{"price": byPrice, "-price": byPriceDown} {
+			q.Sort = sort
+			slices.SortFunc(fits, compare)
+			got, total := m.List(q)
+			if total != len(fits) || !slices.Equal(ids(got), ids(fits)) {
+				t.Fatalf("List by %s up to %s = %v of %d, want %v", sort, limit, ids(got), total, ids(fits))
+			}
+		}
+		q.Sort = "name"
+		if _, total := m.List(q); total != len(fits) {
+			t.Fatalf("List by name up to %s has %d offers, want %d", limit, total, len(fits))
+		}
+	}
+}
+
+// checkLowest checks the lowest prices of the providers and of all GPU types.
+func checkLowest(t *testing.T, m catalog.Market, want []catalog.Offer) {
+	t.Helper()
+	lowest := map[string]money.Micros{}
+	for _, o := range want {
+		if have, seen := lowest[o.Provider]; o.Available && (!seen || o.HourlyPrice < have) {
+			lowest[o.Provider] = o.HourlyPrice
+		}
+	}
+	for _, f := range m.Providers() {
+		if f.LowestHourlyPrice == nil || *f.LowestHourlyPrice != lowest[f.Slug] {
+			t.Errorf("the lowest price of %s is %v, want %s", f.Slug, f.LowestHourlyPrice, lowest[f.Slug])
+		}
+	}
+	var ofGPUs []money.Micros
+	for _, f := range m.GPUTypes() {
+		ofGPUs = append(ofGPUs, *f.LowestHourlyPrice)
+	}
+	if got, want := slices.Min(ofGPUs), min(lowest["a"], lowest["b"]); got != want {
+		t.Errorf("the lowest price of all GPU types is %s, want %s", got, want)
+	}
+}
+
+// Changed prices and markups apply after the next sync or load.
+func TestOwnMarkupFollowsChanges(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r, a, own := ownMarkups(t, d, c)
+		before := r.cat.Edition()
+		r.load()
+		edition := r.cat.Edition()
+		if edition == before {
 			t.Fatal("other markups are the same edition")
 		}
-		if before := r.cat.Edition(); r.cat.Load(t.Context()) != nil || before != r.cat.Edition() {
+		if r.load(); r.cat.Edition() != edition {
 			t.Fatal("the same markups are another edition")
 		}
-		for _, account := range []id.ID{"acc_own", "acc_same", "acc_cost", "acc_usual"} {
-			m := r.cat.For(account)
-			bp, has := m.OwnMarkup()
-			if has != (account != "acc_usual") || bp != own[account] {
-				t.Fatalf("%s: %d %t", account, bp, has)
-			}
-			price := func(o catalog.Offer) money.Micros {
-				if !has {
-					return o.HourlyPrice
-				}
-				return o.CostPrice.Percent(bp)
-			}
-			want := slices.Clone(usual)
-			for i := range want {
-				want[i].HourlyPrice = price(want[i])
-				if got, found := m.Get(want[i].ID); !found || got.HourlyPrice != want[i].HourlyPrice ||
-					!got.AsOf.Equal(want[i].AsOf) || got.Reliability.Basis == "" ||
-					got.HourlyPricePerGPU < got.HourlyPrice/money.Micros(got.GPUCount) ||
-					got.HourlyPricePerGPU > got.HourlyPrice/money.Micros(got.GPUCount)+1 {
-					t.Fatalf("%s: %+v", account, got)
-				}
-			}
-			for _, limit := range []money.Micros{0, 3_000_000, 7_777_777} {
-				fits := slices.DeleteFunc(slices.Clone(want),
-					func(o catalog.Offer) bool { return o.HourlyPrice > limit })
-				if limit == 0 {
-					fits = want
-				}
-				for sort, compare := range map[string]func(a, b catalog.Offer) int{
-					"price":  func(a, b catalog.Offer) int { return cmp.Compare(a.HourlyPrice, b.HourlyPrice) },
-					"-price": func(a, b catalog.Offer) int { return -cmp.Compare(a.HourlyPrice, b.HourlyPrice) },
-					"name":   nil,
-				} {
-					q := catalog.Query{Sort: sort}
-					if limit > 0 {
-						q.MaxHourlyPrice = &limit
-					}
-					got, total := m.List(q)
-					if compare != nil {
-						slices.SortFunc(fits, func(a, b catalog.Offer) int {
-							return cmp.Or(compare(a, b),
-								cmp.Compare(a.ID, b.ID))
-						})
-						if !slices.Equal(ids(got), ids(fits)) {
-							t.Fatalf("%s by %s up to %s: %v, not %v", account, sort, limit, ids(got), ids(fits))
-						}
-					}
-					if total != len(fits) {
-						t.Fatalf("%s by %s up to %s: %d, not %d", account, sort, limit, total, len(fits))
-					}
-				}
-			}
-			lowest := map[string]money.Micros{}
-			for _, o := range want {
-				if have, seen := lowest[o.Provider]; o.Available && (!seen || o.HourlyPrice < have) {
-					lowest[o.Provider] = o.HourlyPrice
-				}
-			}
-			for _, f := range m.Providers() {
-				if f.LowestHourlyPrice == nil || *f.LowestHourlyPrice != lowest[f.Slug] {
-					t.Errorf("%s: the lowest price of %s is %v, not %s", account, f.Slug, f.LowestHourlyPrice,
-						lowest[f.Slug])
-				}
-			}
-			least := min(lowest["a"], lowest["b"])
-			if f := slices.MinFunc(m.GPUTypes(), func(a,
-				b catalog.GPUFacet) int {
-				return cmp.Compare(*a.LowestHourlyPrice,
-					*b.LowestHourlyPrice)
-			}); *f.LowestHourlyPrice != least {
-				t.Errorf("%s: the lowest price of all GPUs is %s, not %s", account, *f.LowestHourlyPrice, least)
-			}
-			perGB := money.Micros(116) // 105 and ten percent, half-up
-			if has {
-				perGB = money.Micros(105).Percent(bp)
-			}
-			if v, _ := m.VolumePrice("a", "oslo-1"); v.PerGBHour != perGB || v.CostPrice != 105 ||
-				m.VolumePricing()[0] != v {
-				t.Errorf("%s: %+v", account, v)
-			}
-		}
-
-		// What the providers ask by now, and the end of the markup, are visible after the next
-		// Load.
+		usual, _ := r.cat.Default().List(catalog.Query{})
 		a.set(func(s *seller) {
 			for i := range s.offers {
 				s.offers[i].HourlyPrice *= 3
@@ -134,17 +165,15 @@ func TestOwnMarkupAppliesToEveryPrice(t *testing.T) {
 		o, _ := r.cat.For("acc_own").Get(first)
 		if asked, _ := r.cat.Default().Get(first); o.CostPrice != asked.CostPrice ||
 			o.HourlyPrice != asked.CostPrice.Percent(2_550) {
-			t.Errorf("after a change: %+v", o)
+			t.Errorf("after a change of price: %+v", o)
 		}
 		if points := r.points(first); points[len(points)-1].HourlyPrice != o.CostPrice.Percent(r.markup[o.Provider]) {
-			t.Errorf("the history is not of the usual prices: %+v", points)
+			t.Errorf("the history is not of the default prices: %+v", points)
 		}
-		own = nil
-		if err := r.cat.Load(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		clear(own)
+		r.load()
 		if _, has := r.cat.For("acc_own").OwnMarkup(); has {
-			t.Error("a markup that was taken back is still there")
+			t.Error("a markup that was withdrawn still applies")
 		}
 	})
 }

@@ -135,55 +135,71 @@ func letters(s string) string { return separators.ReplaceAllString(strings.ToLow
 // memory is 0 unless the text gives one of the type's sizes, or the type has only one. A text that
 // is not understood is returned unchanged.
 func gpuName(text string) (name string, memoryGB int) {
-	if !plainText.MatchString(text) { // a character that means something would be lost
+	s, ok := readGPU(text)
+	if !ok {
 		return text, 0
 	}
-	rest := strings.TrimSpace(separators.ReplaceAllString(strings.ToLower(text), " "))
-	given := 0
-	if m := gpuSize.FindStringSubmatch(rest); m != nil {
-		for _, digit := range m[1] {
-			given = given*10 + int(digit-'0')
-		}
-		rest = gpuSize.ReplaceAllString(rest, " ")
-	}
-	var spelled, form, maker string
-	socket := false
-	for _, word := range strings.Fields(rest) {
-		switch {
-		case makers[word] != "":
-			if maker != "" && maker != makers[word] {
-				return text, 0
-			}
-			maker = makers[word]
-		case gpuForms[word] != "":
-			if form == "" || word == "nvl" { // an NVL is a PCIe card
-				form = gpuForms[word]
-			}
-		case gpuNoise.MatchString(word):
-			socket = socket || strings.HasPrefix(word, "sxm")
-		default:
-			spelled += word
-		}
-	}
-	m := modelOf(spelled)
-	if m == nil || maker != "" && maker != m.maker || form != "" && socket {
+	m := modelOf(s.model)
+	if m == nil || s.maker != "" && s.maker != m.maker || s.form != "" && s.socket {
 		return text, 0
 	}
 	name, sizes := m.maker+" "+m.name, m.sizes
-	if form != "" && m.forms != nil {
-		own, made := m.forms[form]
+	if s.form != "" && m.forms != nil {
+		own, made := m.forms[s.form]
 		if !made {
 			return text, 0
 		}
-		name, sizes = name+" "+form, own
+		name, sizes = name+" "+s.form, own
 	}
 	switch {
-	case slices.Contains(sizes, given):
-		return name, given
-	case given == 0 && len(sizes) == 1:
+	case slices.Contains(sizes, s.memoryGB):
+		return name, s.memoryGB
+	case s.memoryGB == 0 && len(sizes) == 1:
 		return name, sizes[0]
 	}
 	return name, 0
+}
+
+// gpuText is what the text of a GPU type says. What it does not say is "", 0 or false.
+type gpuText struct {
+	model    string // without separators: "h100"
+	maker    string
+	form     string // a value of gpuForms
+	socket   bool   // it says SXM
+	memoryGB int
+}
+
+// readGPU reads the text of a GPU type. It reports false if the text has characters that are not
+// understood, or names two makers.
+func readGPU(text string) (s gpuText, ok bool) {
+	if !plainText.MatchString(text) { // a character that means something would be lost
+		return s, false
+	}
+	rest := strings.TrimSpace(separators.ReplaceAllString(strings.ToLower(text), " "))
+	if m := gpuSize.FindStringSubmatch(rest); m != nil {
+		for _, digit := range m[1] {
+			s.memoryGB = s.memoryGB*10 + int(digit-'0')
+		}
+		rest = gpuSize.ReplaceAllString(rest, " ")
+	}
+	for _, word := range strings.Fields(rest) {
+		switch {
+		case makers[word] != "":
+			if s.maker != "" && s.maker != makers[word] {
+				return s, false
+			}
+			s.maker = makers[word]
+		case gpuForms[word] != "":
+			if s.form == "" || word == "nvl" { // an NVL is a PCIe card
+				s.form = gpuForms[word]
+			}
+		case gpuNoise.MatchString(word):
+			s.socket = s.socket || strings.HasPrefix(word, "sxm")
+		default:
+			s.model += word
+		}
+	}
+	return s, true
 }
 
 // modelOf also understands a count before or after the name: "8xh100", "h100x8".

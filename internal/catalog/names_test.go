@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -258,42 +259,9 @@ func TestSyncNormalizesNames(t *testing.T) {
 		r := newRig(t, d, c, a, b)
 		r.sync("a")
 		r.sync("b")
-		for text, want := range map[string]int{"NVIDIA H100": 3, "h100-sxm5-80gb": 0, "nvidia a100": 1, "TPU v5e": 1} {
-			if _, total := r.cat.Default().List(catalog.Query{GPUType: text}); total != want {
-				t.Errorf("%d offers of %s, not %d", total, text, want)
-			}
-		}
-		for text, want := range map[string]int{"nvidia nvlink": 3, "infiniband": 1, "the west": 1} {
-			if _, total := r.cat.Default().List(catalog.Query{Search: text}); total != want {
-				t.Errorf("%d offers for %s, not %d", total, text, want)
-			}
-		}
-		gpus := r.cat.Default().GPUTypes()
-		if len(gpus) != 3 || gpus[0].GPUMemoryGB != 0 || gpus[1].GPUType != "NVIDIA H100" ||
-			gpus[1].GPUMemoryGB != 80 || gpus[1].Offers != 3 || len(gpus[1].Providers) != 2 {
-			t.Errorf("%+v", gpus)
-		}
-		places := map[string]string{}
-		for _, f := range r.cat.Default().Regions() {
-			if f.Offers > 0 {
-				country := "-"
-				if f.Country != nil {
-					country = *f.Country
-				}
-				places[f.Provider+"/"+f.Slug] = f.Name + " " + country
-			}
-		}
-		for slug, want := range map[string]string{"a/us-texas-2": "us-texas-2 US", "a/west-9": "The West 9 CA",
-			"a/dallas-usa-5": "Dallas US", "b/dallas-usa-5": "Dallas US", "b/mars-1": "mars-1 -"} {
-			if places[slug] != want {
-				t.Errorf("%s is %q, not %q", slug, places[slug], want)
-			}
-		}
-		if v, _ := r.cat.Default().VolumePrice("a", "west-9"); v.RegionName != "The West 9" {
-			t.Errorf("volumes in %q", v.RegionName)
-		}
+		checkNames(t, r.cat.Default())
 
-		// The same again writes nothing, and another process reads the same.
+		// The same prices write nothing, and another process reads the same names.
 		before := r.cat.Edition()
 		if err := r.cat.Load(t.Context()); err != nil || before != r.cat.Edition() {
 			t.Errorf("nothing new made another edition: %v", err)
@@ -302,9 +270,52 @@ func TestSyncNormalizesNames(t *testing.T) {
 		if err := other.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if o, _ := other.Default().Get("off_named"); o.RegionName != "The West 9" || o.Country == nil ||
-			*o.Country != "CA" {
-			t.Errorf("another process reads %+v", o)
-		}
+		checkNames(t, other.Default())
 	})
+}
+
+// checkNames checks the names of TestSyncNormalizesNames' offers, and that they are found by them.
+func checkNames(t *testing.T, m catalog.Market) {
+	t.Helper()
+	for _, c := range []struct {
+		query catalog.Query
+		want  int
+	}{
+		{catalog.Query{GPUType: "NVIDIA H100"}, 3},
+		{catalog.Query{GPUType: "h100-sxm5-80gb"}, 0},
+		{catalog.Query{GPUType: "nvidia a100"}, 1},
+		{catalog.Query{GPUType: "TPU v5e"}, 1},
+		{catalog.Query{Search: "nvidia nvlink"}, 3},
+		{catalog.Query{Search: "infiniband"}, 1},
+		{catalog.Query{Search: "the west"}, 1},
+	} {
+		if _, got := m.List(c.query); got != c.want {
+			t.Errorf("List(%+v) has %d offers, want %d", c.query, got, c.want)
+		}
+	}
+	gpus := m.GPUTypes()
+	if len(gpus) != 3 || gpus[0].GPUMemoryGB != 0 || gpus[1].GPUType != "NVIDIA H100" ||
+		gpus[1].GPUMemoryGB != 80 || gpus[1].Offers != 3 || len(gpus[1].Providers) != 2 {
+		t.Errorf("GPUTypes = %+v", gpus)
+	}
+	regions := map[string]string{}
+	for _, f := range m.Regions() {
+		if f.Offers > 0 {
+			country := "-"
+			if f.Country != nil {
+				country = *f.Country
+			}
+			regions[f.Provider+"/"+f.Slug] = f.Name + " " + country
+		}
+	}
+	want := map[string]string{
+		"a/us-texas-2": "us-texas-2 US", "a/west-9": "The West 9 CA", "a/dallas-usa-5": "Dallas US",
+		"b/dallas-usa-5": "Dallas US", "b/mars-1": "mars-1 -",
+	}
+	if diff := cmp.Diff(want, regions); diff != "" {
+		t.Errorf("Regions (-want +got):\n%s", diff)
+	}
+	if v, _ := m.VolumePrice("a", "west-9"); v.RegionName != "The West 9" {
+		t.Errorf("volumes are in %q, want The West 9", v.RegionName)
+	}
 }

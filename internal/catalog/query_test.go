@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -149,70 +150,90 @@ func TestParseSort(t *testing.T) {
 	}
 }
 
-func TestFacetsMatchList(t *testing.T) {
+// facets is a market of a provider with offers and one without.
+func facets(t *testing.T) catalog.Market {
 	c := clock.NewFrozen(dbtest.Start)
-	a, b := storer{&seller{slug: "voltage-park", offers: market(60),
-		volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}},
-		&seller{slug: "empty"}
-	r := newRig(t, dbtest.SQLite(t, c), c, a, b)
+	a := storer{&seller{slug: "voltage-park", offers: market(60),
+		volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}}}}
+	r := newRig(t, dbtest.SQLite(t, c), c, a, &seller{slug: "empty"})
 	r.sync("voltage-park")
-	check := func(name string, n catalog.Counts, q catalog.Query, also func(catalog.Offer) bool) {
-		t.Helper()
-		offers, _ := r.cat.Default().List(q)
-		var want catalog.Counts
-		for _, o := range offers {
-			if !also(o) {
-				continue
-			}
-			want.Offers++
-			if o.Available {
-				want.AvailableOffers++
-				if want.LowestHourlyPrice == nil || o.HourlyPrice < *want.LowestHourlyPrice {
-					want.LowestHourlyPrice = &o.HourlyPrice
-				}
-				if want.LowestHourlyPricePerGPU == nil || o.HourlyPricePerGPU < *want.LowestHourlyPricePerGPU {
-					want.LowestHourlyPricePerGPU = &o.HourlyPricePerGPU
-				}
-			}
-		}
-		show := func(n catalog.Counts) string {
-			s := fmt.Sprint(n.Offers, n.AvailableOffers)
-			if n.LowestHourlyPrice != nil {
-				s += fmt.Sprint(*n.LowestHourlyPrice, *n.LowestHourlyPricePerGPU)
-			}
-			return s
-		}
-		if show(n) != show(want) {
-			t.Errorf("%s: %s, expected %s", name, show(n), show(want))
-		}
+	return r.cat.Default()
+}
+
+// checkCounts compares a facet's counts with the list of its offers.
+func checkCounts(
+	t *testing.T, m catalog.Market, name string, got catalog.Counts, q catalog.Query, of func(catalog.Offer) bool,
+) {
+	t.Helper()
+	if diff := gocmp.Diff(countsOf(m, q, of), got); diff != "" {
+		t.Errorf("counts of %s (-want +got):\n%s", name, diff)
 	}
-	every := func(catalog.Offer) bool { return true }
-	providers := r.cat.Default().Providers()
-	if len(providers) != 2 || providers[0].Slug != "empty" || providers[0].Status != catalog.StatusDown ||
-		providers[0].AsOf != nil ||
-		providers[1].Status != catalog.StatusUp || providers[1].Name != "VOLTAGE-PARK" || !providers[1].Volumes {
-		t.Fatalf("%+v", providers)
+}
+
+func anyOffer(catalog.Offer) bool { return true }
+
+func TestMarket_Providers(t *testing.T) {
+	t.Parallel()
+	m := facets(t)
+	got := m.Providers()
+	if len(got) != 2 || got[0].Slug != "empty" || got[0].Status != catalog.StatusDown || got[0].AsOf != nil ||
+		got[1].Status != catalog.StatusUp || got[1].Name != "VOLTAGE-PARK" || !got[1].Volumes {
+		t.Fatalf("Providers = %+v", got)
 	}
-	for _, f := range providers {
-		check(f.Slug, f.Counts, catalog.Query{Provider: f.Slug}, every)
+	for _, f := range got {
+		checkCounts(t, m, f.Slug, f.Counts, catalog.Query{Provider: f.Slug}, anyOffer)
 	}
-	regions := r.cat.Default().Regions()
-	if len(regions) != 5 || regions[0].Provider != "empty" || regions[3].Slug != "elsewhere" ||
-		regions[3].Country != nil || regions[4].Name != "Oslo" || !regions[4].Volumes {
-		t.Fatalf("%+v", regions)
+}
+
+func TestMarket_Regions(t *testing.T) {
+	t.Parallel()
+	m := facets(t)
+	got := m.Regions()
+	if len(got) != 5 || got[0].Provider != "empty" || got[3].Slug != "elsewhere" || got[3].Country != nil ||
+		got[4].Name != "Oslo" || !got[4].Volumes {
+		t.Fatalf("Regions = %+v", got)
 	}
-	for _, f := range regions {
-		check(f.Provider+"/"+f.Slug, f.Counts, catalog.Query{Provider: f.Provider, Region: f.Slug}, every)
+	for _, f := range got {
+		q := catalog.Query{Provider: f.Provider, Region: f.Slug}
+		checkCounts(t, m, f.Provider+"/"+f.Slug, f.Counts, q, anyOffer)
 	}
-	gpus := r.cat.Default().GPUTypes()
-	if len(gpus) != 5 || gpus[1].GPUType != "NVIDIA A100" || gpus[1].GPUMemoryGB != 40 || gpus[2].GPUMemoryGB != 80 ||
-		!slices.Equal(gpus[0].Providers, []string{"voltage-park"}) {
-		t.Fatalf("%+v", gpus)
+}
+
+func TestMarket_GPUTypes(t *testing.T) {
+	t.Parallel()
+	m := facets(t)
+	got := m.GPUTypes()
+	if len(got) != 5 || got[1].GPUType != "NVIDIA A100" || got[1].GPUMemoryGB != 40 || got[2].GPUMemoryGB != 80 ||
+		!slices.Equal(got[0].Providers, []string{"voltage-park"}) {
+		t.Fatalf("GPUTypes = %+v", got)
 	}
-	for _, f := range gpus {
-		check(f.GPUType, f.Counts, catalog.Query{GPUType: f.GPUType},
+	for _, f := range got {
+		checkCounts(t, m, f.GPUType, f.Counts, catalog.Query{GPUType: f.GPUType},
 			func(o catalog.Offer) bool { return o.GPUMemoryGB == f.GPUMemoryGB })
 	}
+}
+
+// countsOf counts the listed offers for which of is true.
+func countsOf(m catalog.Market, q catalog.Query, of func(catalog.Offer) bool) (n catalog.Counts) {
+	offers, _ := m.List(q)
+	lower := func(have *money.Micros, price money.Micros) *money.Micros {
+		if have == nil || price < *have {
+			return &price
+		}
+		return have
+	}
+	for _, o := range offers {
+		if !of(o) {
+			continue
+		}
+		n.Offers++
+		if o.Available {
+			n.AvailableOffers++
+			n.LowestHourlyPrice = lower(n.LowestHourlyPrice, o.HourlyPrice)
+			n.LowestHourlyPricePerGPU = lower(n.LowestHourlyPricePerGPU, o.HourlyPricePerGPU)
+		}
+	}
+	return n
 }
 
 func big(tb testing.TB) *rig {

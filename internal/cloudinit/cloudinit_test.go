@@ -1,13 +1,13 @@
 package cloudinit_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/billetcloud/billet/internal/cloudinit"
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -15,14 +15,17 @@ import (
 // speak of YAML and not of Go.
 func FuzzCloudInit(f *testing.F) {
 	for _, s := range []string{
-		"#cloud-config\npackages: [git]\n", "#cloud-config", "#cloud-config\n", "#cloud-config\r\na: 1\r\n", "#cloud-config-archive\n- a", "#cloud-configa: 1", "#!/bin/sh\n", "", "\ufeff#cloud-config\n",
+		"#cloud-config\npackages: [git]\n", "#cloud-config", "#cloud-config\n", "#cloud-config\r\na: 1\r\n",
+		"#cloud-config-archive\n- a", "#cloud-configa: 1", "#!/bin/sh\n", "", "\ufeff#cloud-config\n",
 		"#cloud-config\n- a", "#cloud-config\na", "#cloud-config\na: " +
 			"1\na: 2", "#cloud-config\n1: a", "#cloud-config\n? " +
 			"[a]\n: b", "#cloud-config\na: b: c", "#cloud-config\n\ta: 1", "#cloud-config\na: \x01",
 		"#cloud-config\na: \xff", "#cloud-config\na: *b", "#cloud-config\na: " +
 			"&a [*a]", "#cloud-config\n<<: 1", "#cloud-config\n<<: [a]", "#cloud-config\na: " +
 			"!!int x", "#cloud-config\na: !!binary x", "#cloud-config\n---\n---\n",
-		"#cloud-config\n" + strings.Repeat("[", 11_000), "#cloud-config\n" + strings.Repeat("a: &a [*a,*a]\n", 20), "#cloud-config\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n",
+		"#cloud-config\n" + strings.Repeat("[", 11_000), "#cloud-config\n" + strings.Repeat("a: &a [*a,*a]\n", 20),
+		"#cloud-config\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c " +
+			"[*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n",
 	} {
 		f.Add(s)
 	}
@@ -64,6 +67,8 @@ func FuzzCloudInit(f *testing.F) {
 
 // Each problem is named with its place in the text as it was given, and all of them at once.
 func TestCheck(t *testing.T) {
+	t.Parallel()
+	const only = `; only a cloud-config is taken, which begins with the line "#cloud-config". `
 	for text, want := range map[string][]string{
 		"#cloud-config\npackages: [git]\nruncmd:\n- ls\n- [ls, -l]\nwrite_files:\n- {path: /a, permissions: " +
 			"0600}\n": nil,
@@ -74,14 +79,14 @@ func TestCheck(t *testing.T) {
 		"#cloud-config\nwrite_files:\n- path: /a\n  source: {uri: 'https://example.com/a'}\n":                     nil,
 		"#cloud-config\npower_state: {mode: reboot, condition: true}\nntp:\nca_certs: {trusted: [x]}\nlocale: no": nil,
 
-		"#!/bin/sh\necho":                 {`is a script; only a cloud-config is taken, which begins with the line "#cloud-config". Put its commands under runcmd.`},
-		"\n#!/bin/sh\necho":               {`is a script; only a cloud-config is taken, which begins with the line "#cloud-config". Put its commands under runcmd.`},
-		"Content-Type: multipart/mixed;":  {`is a multipart message; only a cloud-config is taken, which begins with the line "#cloud-config". Give its cloud-config part alone.`},
-		"MIME-Version: 1.0\n":             {`is a multipart message; only a cloud-config is taken, which begins with the line "#cloud-config". Give its cloud-config part alone.`},
-		"## template: jinja\n#cloud-conf": {`is a Jinja template; only a cloud-config is taken, which begins with the line "#cloud-config". Fill it in first.`},
-		"#include\nhttps://example.com/":  {`is a list of addresses to include; only a cloud-config is taken, which begins with the line "#cloud-config". Give what is there instead.`},
-		"#cloud-config-archive\n- a":      {`is a cloud-config archive; only a cloud-config is taken, which begins with the line "#cloud-config". Give one cloud-config instead.`},
-		"I2Nsb3VkLWNvbmZpZwo=":            {`is encoded in base64; only a cloud-config is taken, which begins with the line "#cloud-config". Give the text itself.`},
+		"#!/bin/sh\necho":                 {`is a script` + only + `Put its commands under runcmd.`},
+		"\n#!/bin/sh\necho":               {`is a script` + only + `Put its commands under runcmd.`},
+		"Content-Type: multipart/mixed;":  {`is a multipart message` + only + `Give its cloud-config part alone.`},
+		"MIME-Version: 1.0\n":             {`is a multipart message` + only + `Give its cloud-config part alone.`},
+		"## template: jinja\n#cloud-conf": {`is a Jinja template` + only + `Fill it in first.`},
+		"#include\nhttps://example.com/":  {`is a list of addresses to include` + only + `Give what is there instead.`},
+		"#cloud-config-archive\n- a":      {`is a cloud-config archive` + only + `Give one cloud-config instead.`},
+		"I2Nsb3VkLWNvbmZpZwo=":            {`is encoded in base64` + only + `Give the text itself.`},
 		"packages: [git]":                 {`must be a cloud-config, which begins with the line "#cloud-config".`},
 
 		"#cloud-config\npackages:\n  - git\n bad\n": {"line 4, column 2: is not valid YAML: did not find " +
@@ -113,21 +118,25 @@ func TestCheck(t *testing.T) {
 			"line 4, column 3: content is not b64: it cannot be decoded from base64.",
 		},
 		"#cloud-config\nwrite_files:\n- {path: /b, encoding: zip}": {
-			`line 3, column 24: write_files[0].encoding must be one of gz, gzip, gz+base64, gzip+base64, gz+b64, gzip+b64, b64, base64, text/plain, not "zip".`,
+			`line 3, column 24: write_files[0].encoding must be one of gz, gzip, gz+base64, gzip+base64, ` +
+				`gz+b64, gzip+b64, b64, base64, text/plain, not "zip".`,
 		},
 		"#cloud-config\nruncmd:\n- {a: b}\n- []\n": {"line 3, column 3: runcmd[0] must be a string or a list, not a " +
 			"mapping."},
-		"#cloud-config\nruncmd:\n- []\n": {"line 3, column 3: runcmd has an empty list here; give the " +
-			"words of a command."},
-		"#cloud-config\npackage_update: \"yes\"": {`line 2, column 17: package_update must be true or false, not "yes".`},
-		"#cloud-config\npackages:\n":             {"line 2, column 10: packages must be a list, not empty."},
+		"#cloud-config\nruncmd:\n- []\n": {
+			"line 3, column 3: runcmd has an empty list here; give the words of a command.",
+		},
+		"#cloud-config\npackage_update: \"yes\"": {
+			`line 2, column 17: package_update must be true or false, not "yes".`,
+		},
+		"#cloud-config\npackages:\n": {"line 2, column 10: packages must be a list, not empty."},
 	} {
 		var got []string
 		for _, p := range cloudinit.Check(text) {
 			got = append(got, p.String())
 		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q:\n got %q\nwant %q", text, got, want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("Check(%q) (-want +got):\n%s", text, diff)
 		}
 	}
 }

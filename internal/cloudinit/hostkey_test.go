@@ -63,9 +63,9 @@ func TestHostKeyFiles(t *testing.T) {
 			!strings.Contains(got.Files[2].Content, cloudinit.HostKeyPath) {
 			t.Errorf("%+v", got)
 		}
-		if p != nil &&
-			(len(got.Files) != 4 || got.Files[3].Path != "/a" || got.Commands[1] != "echo hi" || len(got.Packages) != 1) {
-			t.Errorf("%+v", got)
+		if p != nil && (len(got.Files) != 4 || got.Files[3].Path != "/a" || got.Commands[1] != "echo hi" ||
+			len(got.Packages) != 1) {
+			t.Errorf("%+v lacks what was given: %+v", got, p)
 		}
 	}
 	if len(given.Files) != 1 || len(given.Commands) != 1 {

@@ -51,8 +51,10 @@ const (
 // All lists every point.
 var All = []string{
 	CreateBeforeCommit, CreateAfterCommit, LaunchBeforeCall, LaunchAfterCall, RunningBeforeCommit, RunningAfterCommit,
-	ChargeBeforeCommit, ChargeAfterCommit, TerminateAfterCommit, TerminateBeforeCall, TerminateAfterCall, TerminateBeforeConfirming,
-	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall, ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, JobBeforeFinish,
+	ChargeBeforeCommit, ChargeAfterCommit,
+	TerminateAfterCommit, TerminateBeforeCall, TerminateAfterCall, TerminateBeforeConfirming,
+	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall,
+	ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, JobBeforeFinish,
 }
 
 // armed is the point at which this process ends, and how often it must be reached.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,105 +17,120 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 )
 
-// Writers of many transactions at once, some of which are rolled back; readers that wait, read a
-// few, drop what they know but the last event's id, and go on. Each reader sees every event of its
-// account once, in one order that is the same for all.
+// Many transactions append at once, some of which are rolled back. Readers that know only the last
+// event's ID read a few events at a time. Each sees every event of its account once, and all see
+// the same order.
 func TestService_NextMissesAndRepeatsNothing(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		const writers, rounds = 12, 25
 		accounts := []id.ID{"acc_1", "acc_2", "acc_3"}
-		l, boom := event.New(id.NewMaker(c, rand.Reader)), errors.New("boom")
-		perAccount := map[id.ID]int{}
-		var writing, reading sync.WaitGroup
+		l, perAccount := event.New(id.NewMaker(c, rand.Reader)), map[id.ID]int{}
 		for w := range writers {
-			for range rounds {
-				perAccount[accounts[w%3]] += 2
-				perAccount[accounts[(w+1)%3]]++
-			}
-			writing.Go(func() {
-				for n := range rounds {
-					for _, fail := range []error{boom, nil} {
-						mine, other := accounts[w%3], accounts[(w+1)%3]
-						at := func(a id.ID, i int) event.Event {
-							return event.Event{Account: a, Subject: "dep_1", Type: "t",
-								Data: map[string]any{"n": fmt.Sprint(w, " ", n, " ", i)}}
-						}
-						err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-							return errors.Join(l.Append(ctx, tx, at(mine, 0), at(other, 1), at(mine, 2)), fail)
-						})
-						if !errors.Is(err, fail) {
-							t.Error(err)
-						}
-					}
-				}
-			})
+			perAccount[accounts[w%3]] += 2 * rounds
+			perAccount[accounts[(w+1)%3]] += rounds
+		}
+		var running sync.WaitGroup
+		for w := range writers {
+			running.Go(func() { appendRounds(t, l, d, w, rounds, accounts[w%3], accounts[(w+1)%3]) })
 		}
 		seen := make([][]string, 6)
 		for i := range seen {
 			account := accounts[i%3]
-			reading.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-				defer cancel()
-				changed, stop := l.Watch(account)
-				defer stop()
-				at := event.Beginning
-				for len(seen[i]) < perAccount[account] {
-					p, found, err := l.Behind(ctx, d, account, at)
-					if err != nil || !found {
-						t.Errorf("behind %s: %v %v", at, found, err)
-						return
-					}
-					events, next, err := l.Next(ctx, d, p, 1+i)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					at = next.Event
-					for _, e := range events {
-						if e.Account != account {
-							t.Errorf("%s reads an event of %s", account, e.Account)
-						}
-						seen[i] = append(seen[i], fmt.Sprint(e.ID, " ", e.Data["n"]))
-					}
-					if len(events) == 0 {
-						select {
-						case <-changed:
-						case <-ctx.Done():
-							t.Errorf("reader %d was not woken after %d of %d", i, len(seen[i]), perAccount[account])
-							return
-						}
-					}
-				}
-			})
+			running.Go(func() { seen[i] = readUntil(t, l, d, account, perAccount[account], 1+i) })
 		}
-		writing.Wait()
-		reading.Wait()
+		running.Wait()
 		for i, got := range seen {
-			once := map[string]bool{}
-			for _, e := range got {
-				once[e] = true
+			want := perAccount[accounts[i%3]]
+			if different := len(slices.Compact(slices.Sorted(slices.Values(got)))); len(got) != want ||
+				different != want {
+				t.Errorf("reader %d saw %d events, %d of them different; want %d", i, len(got), different, want)
 			}
-			if len(got) != perAccount[accounts[i%3]] || len(once) != len(got) {
-				t.Errorf("reader %d saw %d events, %d different ones, of %d", i, len(got), len(once),
-					perAccount[accounts[i%3]])
-			}
-			if i >= 3 && fmt.Sprint(got) != fmt.Sprint(seen[i-3]) {
+			if i >= 3 && !slices.Equal(got, seen[i-3]) {
 				t.Errorf("readers %d and %d saw different orders", i, i-3)
 			}
 		}
-		for _, a := range accounts {
-			if now, err := l.Now(t.Context(), d, a); err != nil {
-				t.Error(err)
-			} else if events, _, err := l.Next(t.Context(), d, now, 1); err != nil || len(events) != 0 {
-				t.Errorf("after now there is %v, %v", events, err)
-			}
-			list, total, err := l.History(t.Context(), d, a, event.Filter{}, db.Page{Number: 1, Limit: 100})
-			if err != nil || total.Total != perAccount[a] || len(list) != 100 ||
-				list[0].ID <= list[99].ID && d.Engine() == db.SQLite {
-				t.Errorf("%s: %d events of %d, %v", a, len(list), total.Total, err)
-			}
+		for account, want := range perAccount {
+			checkEnd(t, l, d, account, want)
 		}
 	})
+}
+
+// appendRounds appends three events per round, two of them to mine, after a transaction with the
+// same events was rolled back.
+func appendRounds(t *testing.T, l *event.Service, d *db.DB, writer, rounds int, mine, other id.ID) {
+	boom := errors.New("boom")
+	for n := range rounds {
+		at := func(account id.ID, i int) event.Event {
+			return event.Event{Account: account, Subject: "dep_1", Type: "t",
+				Data: map[string]any{"n": fmt.Sprint(writer, " ", n, " ", i)}}
+		}
+		for _, fail := range []error{boom, nil} {
+			err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+				return errors.Join(l.Append(ctx, tx, at(mine, 0), at(other, 1), at(mine, 2)), fail)
+			})
+			if !errors.Is(err, fail) {
+				t.Errorf("InTx = %v, want %v", err, fail)
+			}
+		}
+	}
+}
+
+// readUntil reads the account's events, as many at a time as the limit, until it has seen want.
+func readUntil(t *testing.T, l *event.Service, d *db.DB, account id.ID, want, limit int) (seen []string) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	changed, stop := l.Watch(account)
+	defer stop()
+	at := event.Beginning
+	for len(seen) < want {
+		p, found, err := l.Behind(ctx, d, account, at)
+		if err != nil || !found {
+			t.Errorf("Behind(%s) = %t, %v", at, found, err)
+			return seen
+		}
+		events, next, err := l.Next(ctx, d, p, limit)
+		if err != nil {
+			t.Error(err)
+			return seen
+		}
+		at = next.Event
+		for _, e := range events {
+			if e.Account != account {
+				t.Errorf("%s reads an event of %s", account, e.Account)
+			}
+			seen = append(seen, fmt.Sprint(e.ID, " ", e.Data["n"]))
+		}
+		if len(events) > 0 {
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Errorf("a reader of %s was not woken after %d events of %d", account, len(seen), want)
+			return seen
+		}
+	}
+	return seen
+}
+
+// checkEnd checks that nothing follows the account's position Now, and that the history has all
+// its events.
+func checkEnd(t *testing.T, l *event.Service, d *db.DB, account id.ID, want int) {
+	t.Helper()
+	now, err := l.Now(t.Context(), d, account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if events, _, err := l.Next(t.Context(), d, now, 1); err != nil || len(events) != 0 {
+		t.Errorf("Next after Now = %v, %v; want none", events, err)
+	}
+	list, total, err := l.History(t.Context(), d, account, event.Filter{}, db.Page{Number: 1, Limit: 100})
+	if err != nil || total.Total != want || len(list) != 100 {
+		t.Fatalf("History(%s) = %d events of %d, %v; want 100 of %d", account, len(list), total.Total, err, want)
+	}
+	if d.Engine() == db.SQLite && list[0].ID <= list[99].ID {
+		t.Errorf("History(%s) is not newest first", account)
+	}
 }
 
 func TestPositionBelongsToOneAccount(t *testing.T) {

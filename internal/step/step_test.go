@@ -36,7 +36,8 @@ func TestSteps(t *testing.T) {
 	}
 	reason := "no capacity"
 	active.Status, active.Detail, active.FinishedAt = step.Failed, &reason, &third
-	if diff := cmp.Diff([]step.Step{queued, launching, active, waiting}, step.End(steps, true, reason, third)); diff != "" {
+	failed := []step.Step{queued, launching, active, waiting}
+	if diff := cmp.Diff(failed, step.End(steps, true, reason, third)); diff != "" {
 		t.Errorf("End of a failed deployment (-want +got):\n%s", diff)
 	}
 }

@@ -270,77 +270,97 @@ func TestOldSecretSignsForADay(t *testing.T) {
 	})
 }
 
-func TestService_ReplayAndTest(t *testing.T) {
+// replay is Replay in a transaction.
+func (w *world) replay(account, hook, delivery id.ID) (out webhook.Delivery, err error) {
+	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
+		out, err = w.Replay(ctx, tx, account, hook, delivery)
+		return err
+	})
+	return out, err
+}
+
+// test sends a test to ada's webhook.
+func (w *world) test(hook id.ID) (out webhook.Delivery) {
+	w.t.Helper()
+	err := w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		out, err = w.Test(ctx, tx, ada, hook)
+		return err
+	})
+	if err != nil || out.Status != webhook.Pending || out.Type != webhook.TypeTest {
+		w.t.Fatalf("Test = %+v, %v", out, err)
+	}
+	return out
+}
+
+// replayed replays ada's delivery, and checks that it is pending.
+func (w *world) replayed(hook, delivery id.ID) {
+	w.t.Helper()
+	if d, err := w.replay(ada, hook, delivery); err != nil || d.Status != webhook.Pending || d.NextAttemptAt == nil {
+		w.t.Fatalf("Replay = %+v, %v; want a pending delivery", d, err)
+	}
+	w.drain()
+}
+
+func TestService_Replay(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		to := newReceiver(t)
 		hook, secret := w.create(ada, webhook.Request{URL: to.URL, Types: []string{"deployment.running"}})
 		w.happen(ada, "deployment.running")
 		w.drain()
-		first := to.take()[0]
-		d := w.deliveries(ada, hook.ID, "")[0]
-		replay := func(account, hook, d id.ID) (out webhook.Delivery, err error) {
-			err = w.tx(func(ctx context.Context, tx *db.Tx) error {
-				out, err = w.Replay(ctx, tx, account, hook, d)
-				return err
-			})
-			return out, err
-		}
-		test := func() (out webhook.Delivery) {
-			t.Helper()
-			err := w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-				out, err = w.Test(ctx, tx, ada, hook.ID)
-				return err
-			})
-			if err != nil || out.Status != webhook.Pending || out.Type != webhook.TypeTest {
-				t.Fatalf("%+v %v", out, err)
-			}
-			return out
-		}
-		if again, err := replay(ada, hook.ID, d.ID); err != nil || again.Status != webhook.Pending ||
-			again.NextAttemptAt == nil {
-			t.Fatalf("%+v %v", again, err)
-		}
-		w.drain()
-		second := to.take()
-		if len(second) != 1 || second[0].id != first.id || string(second[0].body) != string(first.body) ||
-			second[0].verify(secret) != nil {
-			t.Fatalf("%+v", second)
+		first, d := to.only(t), w.deliveries(ada, hook.ID, "")[0]
+		w.replayed(hook.ID, d.ID)
+		second := to.only(t)
+		same(t, "id", second.id, first.id)
+		same(t, "body", string(second.body), string(first.body))
+		if err := second.verify(secret); err != nil {
+			t.Error(err)
 		}
 		same(t, "attempts", len(w.deliveries(ada, hook.ID, webhook.Delivered)[0].Attempts), 2)
 
-		made := test()
+		no := false
+		w.update(ada, hook.ID, webhook.Update{Enabled: &no})
+		for _, c := range []struct {
+			name                    string
+			account, hook, delivery id.ID
+			want                    apierr.Code
+		}{
+			{"a disabled webhook", ada, hook.ID, d.ID, apierr.Conflict},
+			{"another account", bob, hook.ID, d.ID, apierr.NotFound},
+			{"an unknown webhook", ada, "whk_x", d.ID, apierr.NotFound},
+			{"an unknown delivery", ada, hook.ID, "whd_x", apierr.NotFound},
+		} {
+			if _, err := w.replay(c.account, c.hook, c.delivery); err == nil || apierr.CodeOf(err) != c.want {
+				t.Errorf("Replay with %s = %v, want %s", c.name, err, c.want)
+			}
+		}
+	})
+}
+
+func TestService_Test(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		to := newReceiver(t)
+		hook, secret := w.create(ada, webhook.Request{URL: to.URL, Types: []string{"deployment.running"}})
+		made := w.test(hook.ID)
 		w.drain()
-		if q := to.take(); len(q) != 1 || q[0].kind != webhook.TypeTest || q[0].id != string(made.Event) ||
-			q[0].verify(secret) != nil {
-			t.Fatalf("%+v", q)
+		q := to.only(t)
+		if err := q.verify(secret); err != nil {
+			t.Error(err)
 		}
-		same(t, "events in the log", len(w.history(ada)), 1)
-		// What is listed can be sent again, a test, too.
-		to.take()
-		if again, err := replay(ada, hook.ID, made.ID); err != nil || again.Status != webhook.Pending {
-			t.Errorf("%+v, %v", again, err)
+		w.replayed(hook.ID, made.ID) // a test can be sent again, like everything that is listed
+		for _, q := range []request{q, to.only(t)} {
+			same(t, "type", q.kind, webhook.TypeTest)
+			same(t, "id", q.id, string(made.Event))
 		}
-		w.drain()
-		if q := to.take(); len(q) != 1 || q[0].kind != webhook.TypeTest || q[0].id != string(made.Event) {
-			t.Errorf("a test again: %+v", q)
-		}
+		same(t, "events in the log", len(w.history(ada)), 0)
 
 		no := false
 		w.update(ada, hook.ID, webhook.Update{Enabled: &no})
 		to.answers(500, "")
-		test()
+		w.test(hook.ID)
 		w.pass(time.Hour)
-		same(t, "a test is sent once, also by one that is disabled", to.kinds(), []string{webhook.TypeTest})
+		same(t, "attempts of a failing test of a disabled webhook", to.kinds(), []string{webhook.TypeTest})
 		if e := w.get(ada, hook.ID); e.FailingSince != nil {
-			t.Errorf("a test counted: %+v", e)
-		}
-		if _, err := replay(ada, hook.ID, d.ID); apierr.CodeOf(err) != apierr.Conflict {
-			t.Error(err)
-		}
-		for _, wrong := range [][3]id.ID{{bob, hook.ID, d.ID}, {ada, "whk_x", d.ID}, {ada, hook.ID, "whd_x"}} {
-			if _, err := replay(wrong[0], wrong[1], wrong[2]); err == nil || apierr.CodeOf(err) != apierr.NotFound {
-				t.Errorf("%v: %v", wrong, err)
-			}
+			t.Errorf("a failing test counts: the webhook is failing since %s", e.FailingSince)
 		}
 	})
 }

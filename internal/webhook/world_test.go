@@ -234,6 +234,16 @@ func (r *receiver) take() []request {
 	return out
 }
 
+// only returns what came since take was last called, which must be one request.
+func (r *receiver) only(t testing.TB) request {
+	t.Helper()
+	got := r.take()
+	if len(got) != 1 {
+		t.Fatalf("%d requests came, want 1", len(got))
+	}
+	return got[0]
+}
+
 // kinds are the types of what came since, in order.
 func (r *receiver) kinds() []string {
 	out := []string{}
