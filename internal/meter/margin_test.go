@@ -2,7 +2,6 @@ package meter_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -16,7 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// life is a metered thing with what its provider asks, as the test remembers it.
+// life is a metered subject and what its provider charges, as the test remembers it.
 type life struct {
 	subject, account id.ID
 	labels           wallet.Labels
@@ -28,7 +27,7 @@ type span struct {
 	hourly   money.Micros
 }
 
-// seconds are those begun between the span's beginning and t.
+// seconds returns how many seconds of the span begin before t.
 func (s span) seconds(t, now time.Time) int64 {
 	end := s.to
 	if end.IsZero() {
@@ -43,138 +42,144 @@ func (s span) seconds(t, now time.Time) int64 {
 	return int64((end.Sub(s.from) + time.Second - 1) / time.Second)
 }
 
+// cost returns what the provider charges by end.
+func (l *life) cost(end, now time.Time) (sum money.Micros) {
+	for _, s := range l.costs {
+		sum += money.ForSeconds(s.hourly, s.seconds(end, now))
+	}
+	return sum
+}
+
+// step starts a life, or makes it grow, stop, end at the provider or go on.
+func (l *life) step(ctx context.Context, tx *db.Tx, r *rig, now time.Time, chance *rand.Rand) error {
+	price := func() money.Micros { return money.Micros(chance.Int64N(30_000_000)) }
+	if len(l.costs) == 0 {
+		s := meter.Start{Subject: l.subject, Account: l.account, At: now, Description: "d", Labels: l.labels,
+			HourlyPrice: money.Micros(chance.Int64N(40_000_000)), HourlyCost: price()}
+		l.costs = []span{{from: now, hourly: s.HourlyCost}}
+		return r.meter.Start(ctx, tx, s)
+	}
+	last := &l.costs[len(l.costs)-1]
+	switch chance.IntN(5) {
+	case 0: // it grows
+		if !last.to.IsZero() {
+			return nil
+		}
+		cost := price()
+		if now.Equal(last.from) || cost == last.hourly {
+			last.hourly = cost
+		} else {
+			last.to = now
+			l.costs = append(l.costs, span{from: now, hourly: cost})
+		}
+		return r.meter.CostChanges(ctx, tx, l.subject, cost)
+	case 1:
+		_, err := r.meter.Stop(ctx, tx, l.subject, tx.Now, meter.FirstHour)
+		return err
+	case 2: // the provider confirms its end, some time after the tenant's
+		if last.to.IsZero() {
+			last.to = tx.Now
+		}
+		return r.meter.CostEnds(ctx, tx, l.subject, tx.Now)
+	case 3: // and was wrong
+		last.to = time.Time{}
+		return r.meter.CostGoesOn(ctx, tx, []id.ID{l.subject})
+	}
+	return nil
+}
+
+// randomLives has subjects of three accounts and two providers start, grow and end at random for
+// some days.
+func (r *rig) randomLives(chance *rand.Rand) (lives []*life, accounts []id.ID) {
+	r.Helper()
+	for range 3 {
+		accounts = append(accounts, r.account(0))
+	}
+	for i := range 24 {
+		kind, gpu := id.Deployment, []string{"NVIDIA B200", "NVIDIA H100"}[i%2]
+		if i%4 == 3 {
+			kind, gpu = id.Volume, ""
+		}
+		lives = append(lives, &life{subject: r.ids.New(kind), account: accounts[i%3],
+			labels: wallet.Labels{Provider: []string{"northgrid", "basalt"}[i%2], GPUType: gpu, Name: "x"}})
+	}
+	for range 200 {
+		r.clock.Advance(time.Duration(chance.Int64N(int64(2 * time.Hour))))
+		l, now := lives[chance.IntN(len(lives))], r.clock.Now().Truncate(time.Second)
+		r.tx(func(ctx context.Context, tx *db.Tx) error { return l.step(ctx, tx, r, now, chance) })
+		r.sweep()
+	}
+	return lives, accounts
+}
+
+// margins returns the margins of an interval by the key of their group, and their sum.
+func (r *rig) margins(from, to time.Time, by wallet.GroupBy) (rows map[string]meter.Margin, sum meter.Margin) {
+	r.Helper()
+	all, err := r.meter.Margins(r.Context(), r.db, from, to, r.clock.Now(), by)
+	if err != nil {
+		r.Fatal(err)
+	}
+	rows = map[string]meter.Margin{}
+	for _, m := range all {
+		rows[m.Key] = m
+		if m.Revenue-m.Cost != m.Margin() {
+			r.Fatalf("the margin of %+v is %s", m, m.Margin())
+		}
+		sum.Revenue, sum.Cost, sum.Seconds = sum.Revenue+m.Revenue, sum.Cost+m.Cost, sum.Seconds+m.Seconds
+	}
+	return rows, sum
+}
+
 // Revenue less cost is the margin to the micro-dollar, however the interval is cut and whatever the
 // groups are.
 func TestMarginsAddUpForEveryGrouping(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		r := newRig(t, d, c)
-		chance := rand.New(rand.NewPCG(3, 14))
-		begin := c.Now()
-		var lives []*life
-		for i := range 24 {
-			kind, gpu := id.Deployment, []string{"NVIDIA B200", "NVIDIA H100"}[i%2]
-			if i%4 == 3 {
-				kind, gpu = id.Volume, ""
-			}
-			l := &life{subject: id.ID(fmt.Sprintf("%s_%d", kind, i)), account: id.ID(fmt.Sprintf("acc_%d", i%3)),
-				labels: wallet.Labels{Provider: []string{"northgrid", "basalt"}[i%2], GPUType: gpu, Name: "x"}}
-			lives = append(lives, l)
+		r, chance, begin := newRig(t, d, c), rand.New(rand.NewPCG(3, 14)), c.Now()
+		lives, accounts := r.randomLives(chance)
+		now, end := c.Now(), c.Now().Add(time.Hour)
+		var earned, cost, north money.Micros
+		for _, account := range accounts {
+			earned -= r.available(account)
 		}
-		r.tx(func(ctx context.Context, tx *db.Tx) error {
-			for i := range 3 {
-				if err := r.ledger.Open(ctx, tx, id.ID(fmt.Sprintf("acc_%d", i))); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		for range 200 {
-			c.Advance(time.Duration(chance.Int64N(int64(2 * time.Hour))))
-			l := lives[chance.IntN(len(lives))]
-			now := c.Now().Truncate(time.Second)
-			r.tx(func(ctx context.Context, tx *db.Tx) error {
-				if len(l.costs) == 0 {
-					hourly, cost := money.Micros(chance.Int64N(40_000_000)), money.Micros(chance.Int64N(30_000_000))
-					l.costs = []span{{from: now, hourly: cost}}
-					return r.meter.Start(ctx, tx, meter.Start{Subject: l.subject, Account: l.account,
-						HourlyPrice: hourly, HourlyCost: cost, At: now, Description: "d", Labels: l.labels})
-				}
-				last := &l.costs[len(l.costs)-1]
-				switch chance.IntN(5) {
-				case 0: // it grows
-					if !last.to.IsZero() {
-						return nil
-					}
-					cost := money.Micros(chance.Int64N(30_000_000))
-					if now.Equal(last.from) || cost == last.hourly {
-						last.hourly = cost
-					} else {
-						last.to = now
-						l.costs = append(l.costs, span{from: now, hourly: cost})
-					}
-					return r.meter.CostChanges(ctx, tx, l.subject, cost)
-				case 1:
-					_, err := r.meter.Stop(ctx, tx, l.subject, tx.Now, meter.FirstHour)
-					return err
-				case 2: // the provider confirms its end, some time after the tenant's
-					if last.to.IsZero() {
-						last.to = tx.Now
-					}
-					return r.meter.CostEnds(ctx, tx, l.subject, tx.Now)
-				case 3: // and was wrong
-					last.to = time.Time{}
-					return r.meter.CostGoesOn(ctx, tx, []id.ID{l.subject})
-				}
-				return nil
-			})
-			if _, err := r.meter.Sweep(t.Context(), meter.Fleet); err != nil {
-				t.Fatal(err)
-			}
-		}
-		end := c.Now().Add(time.Hour)
-		ask := func(from, to time.Time, by wallet.GroupBy) (rows map[string]meter.Margin, sum meter.Margin) {
-			t.Helper()
-			all, err := r.meter.Margins(t.Context(), d, from, to, c.Now(), by)
-			if err != nil {
-				t.Fatal(err)
-			}
-			rows = map[string]meter.Margin{}
-			for _, m := range all {
-				rows[m.Key] = m
-				if m.Revenue-m.Cost != m.Margin() {
-					t.Errorf("%+v", m)
-				}
-				sum.Revenue, sum.Cost, sum.Seconds = sum.Revenue+m.Revenue, sum.Cost+m.Cost, sum.Seconds+m.Seconds
-			}
-			return rows, sum
-		}
-		byProvider, whole := ask(begin, end, wallet.ByProvider)
-		// What the ledger says was earned, all accounts together.
-		var earned, cost money.Micros
-		for i := range 3 {
-			w, err := r.ledger.Get(t.Context(), d, id.ID(fmt.Sprintf("acc_%d", i)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			earned -= w.Balance
-		}
-		north := money.Micros(0)
 		for _, l := range lives {
-			for _, s := range l.costs {
-				cost += money.ForSeconds(s.hourly, s.seconds(end, c.Now()))
-				if l.labels.Provider == "northgrid" {
-					north += money.ForSeconds(s.hourly, s.seconds(end, c.Now()))
-				}
+			cost += l.cost(end, now)
+			if l.labels.Provider == "northgrid" {
+				north += l.cost(end, now)
 			}
 		}
-		if whole.Revenue != earned || whole.Cost != cost || earned == 0 || cost == 0 ||
-			byProvider["northgrid"].Cost != north {
-			t.Fatalf("revenue %s, the ledger says %s; cost %s, by hand %s; northgrid %s, by hand %s", whole.Revenue,
-				earned, whole.Cost, cost, byProvider["northgrid"].Cost, north)
+		byProvider, whole := r.margins(begin, end, wallet.ByProvider)
+		if whole.Revenue != earned || whole.Cost != cost || earned == 0 || cost == 0 {
+			t.Fatalf("revenue %s and cost %s; want %s, as the ledger says, and %s", whole.Revenue, whole.Cost, earned,
+				cost)
+		}
+		if got := byProvider["northgrid"].Cost; got != north {
+			t.Fatalf("the cost of northgrid is %s, want %s", got, north)
 		}
 		for _, by := range []wallet.GroupBy{wallet.ByAccount, wallet.ByGPUType, wallet.ByDay} {
-			if _, sum := ask(begin, end, by); sum != whole {
-				t.Errorf("by %s: %+v, want %+v", by, sum, whole)
+			if _, sum := r.margins(begin, end, by); sum != whole {
+				t.Errorf("the sum by %s is %+v, want %+v", by, sum, whole)
 			}
 		}
-		days, _ := ask(begin, end, wallet.ByDay)
+		days, _ := r.margins(begin, end, wallet.ByDay)
 		if len(days) < 5 || days[begin.Format(time.DateOnly)].Cost == 0 &&
 			days[begin.Add(24*time.Hour).Format(time.DateOnly)].Cost == 0 {
-			t.Errorf("%v", days)
+			t.Errorf("margins by day: %v", days)
 		}
 		for range 20 { // cut at any instant, also within a second
 			cut := begin.Add(time.Duration(chance.Int64N(int64(end.Sub(begin))))).Truncate(time.Microsecond)
 			for _, by := range []wallet.GroupBy{wallet.ByProvider, wallet.ByDay} {
-				_, a := ask(begin, cut, by)
-				_, b := ask(cut, end, by)
-				if a.Revenue+b.Revenue != whole.Revenue || a.Cost+b.Cost != whole.Cost ||
-					a.Seconds+b.Seconds != whole.Seconds {
-					t.Errorf("cut at %s by %s: %+v and %+v, want %+v", cut, by, a, b, whole)
+				_, a := r.margins(begin, cut, by)
+				_, b := r.margins(cut, end, by)
+				got := meter.Margin{
+					Revenue: a.Revenue + b.Revenue, Cost: a.Cost + b.Cost, Seconds: a.Seconds + b.Seconds,
+				}
+				if got != whole {
+					t.Errorf("cut at %s, the sum by %s is %+v, want %+v", cut, by, got, whole)
 				}
 			}
 		}
-		if _, err := r.meter.Margins(t.Context(), d, begin, end, c.Now(), wallet.ByDeployment); err == nil {
-			t.Error("grouped by an unknown key")
+		if _, err := r.meter.Margins(t.Context(), d, begin, end, now, wallet.ByDeployment); err == nil {
+			t.Error("Margins by an unknown key = nil, want an error")
 		}
 	})
 }

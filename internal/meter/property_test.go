@@ -42,7 +42,7 @@ type agreed struct {
 	price money.Micros
 }
 
-// bill reckons from the life alone what it costs at now, hour by hour, in fractions.
+// bill computes from the life alone what it costs at now, hour by hour, in fractions.
 func (l run) bill(now time.Time) money.Micros {
 	var sum money.Micros
 	for n := 0; ; n++ {
@@ -67,7 +67,7 @@ func (l run) bill(now time.Time) money.Micros {
 	}
 }
 
-// hours is how many hours of the subject are on the statement.
+// hours returns how many hours of the subject were charged.
 func (r *rig) hours(account, subject id.ID) int {
 	r.Helper()
 	_, of, err := r.ledger.Transactions(r.Context(), r.db, account,
@@ -78,6 +78,29 @@ func (r *rig) hours(account, subject id.ID) int {
 	return of.Total
 }
 
+// lifecycle runs random operations on the meters of one account, and remembers the lives that its
+// bill depends on.
+type lifecycle struct {
+	r        *rig
+	account  id.ID
+	lives    map[id.ID]*run
+	subjects []id.ID
+}
+
+const lifecycleCredit = 1_000_000 * money.USD
+
+var (
+	prices = rapid.Custom(func(t *rapid.T) money.Micros {
+		return money.Micros(rapid.OneOf(rapid.Int64Range(0, 5), rapid.Int64Range(0, 100_000_000)).Draw(t, "price"))
+	})
+	again = rapid.IntRange(1, 2)
+	// spans are often those that are easily got wrong: exact boundaries and one second beside them.
+	spans = rapid.Custom(func(t *rapid.T) time.Duration {
+		return time.Duration(rapid.OneOf(rapid.SampledFrom([]int64{0, 1, 3599, 3600, 3601, 7200}),
+			rapid.Int64Range(0, 4*3600)).Draw(t, "seconds")) * time.Second
+	})
+)
+
 // TestBillDependsOnlyOnLifecycle starts, reprices, stops and sweeps at random times, each any
 // number of times, and compares with a bill that knows nothing of sweeps.
 func TestBillDependsOnlyOnLifecycle(t *testing.T) {
@@ -87,158 +110,168 @@ func TestBillDependsOnlyOnLifecycle(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			r := *shared
 			r.fataler = t
-			const money0 = 1_000_000 * money.USD
-			account := r.account(money0)
-			lives := map[id.ID]*run{}
-			var subjects []id.ID
-			prices := rapid.Custom(func(t *rapid.T) money.Micros {
-				return money.Micros(rapid.OneOf(rapid.Int64Range(0, 5), rapid.Int64Range(0, 100_000_000)).Draw(t,
-					"price"))
-			})
-			again := rapid.IntRange(1, 2)
-			// Times that are hostile: exact boundaries and one second beside them.
-			spans := rapid.Custom(func(t *rapid.T) time.Duration {
-				return time.Duration(rapid.OneOf(rapid.SampledFrom([]int64{0, 1, 3599, 3600, 3601, 7200}),
-					rapid.Int64Range(0, 4*3600)).Draw(t, "seconds")) * time.Second
-			})
-			one := func(t *rapid.T) id.ID {
-				if len(subjects) == 0 {
-					t.Skip("nothing was started")
-				}
-				return rapid.SampledFrom(subjects).Draw(t, "subject")
-			}
-			defer func() { // or the next check would sweep what this one leaves
-				if err := d.InTx(context.Background(), func(ctx context.Context, tx *db.Tx) error {
-					for _, s := range subjects {
-						if _, err := r.meter.Stop(ctx, tx, s, tx.Now, meter.NoRefund); err != nil {
-							return err
-						}
-					}
-					return nil
-				}); err != nil {
-					panic(err)
-				}
-			}()
+			x := &lifecycle{r: &r, account: r.account(lifecycleCredit), lives: map[id.ID]*run{}}
+			defer x.stopAll()
 			t.Repeat(map[string]func(*rapid.T){
-				"start": func(t *rapid.T) {
-					if len(subjects) == 4 {
-						t.Skip("enough")
-					}
-					s := meter.Start{
-						Subject: r.ids.New(rapid.SampledFrom([]id.Kind{id.Deployment, id.Volume}).Draw(t, "kind")),
-						Account: account, HourlyPrice: prices.Draw(t, "price"),
-						At: c.Now().Add(-spans.Draw(t, "ago")), Description: "x", Labels: wallet.Labels{Name: "n"},
-					}
-					begin := s.At.Truncate(time.Second)
-					subjects = append(subjects, s.Subject)
-					lives[s.Subject] = &run{begin: begin, prices: []agreed{{begin, s.HourlyPrice}}}
-					for range again.Draw(t, "times") {
-						r.start(s)
-						s.HourlyPrice++ // a repetition that differs changes nothing either
-					}
-				},
-				"stop": func(t *rapid.T) {
-					s, rule := one(t), meter.Rule(rapid.IntRange(1, 3).Draw(t, "rule"))
-					l := lives[s]
-					at := c.Now().Add(-spans.Draw(t, "ago")).Truncate(time.Second)
-					for i := range l.prices { // a price that was agreed after the stop is not the bill's
-						if l.prices[i].from.After(at) && i > 0 {
-							at = c.Now().Truncate(time.Second)
-						}
-					}
-					before, booked := r.cost(s), r.hours(account, s)
-					foretold, err := r.meter.Preview(r.Context(), d, s, at, rule)
-					if err != nil {
-						t.Fatal(err)
-					}
-					refunded := money.Micros(0)
-					for range again.Draw(t, "times") {
-						refunded += r.stop(s, at, rule)
-					}
-					if !l.end.IsZero() {
-						if refunded != 0 || r.cost(s) != before {
-							t.Fatalf("stopped again: %s", refunded)
-						}
-						return
-					}
-					begun := 0
-					for from := l.begin; from.Before(at); from = from.Add(time.Hour) {
-						begun++
-					}
-					if got := r.hours(account, s); got != max(booked, begun) {
-						t.Fatalf("%d hours charged at a stop after %d began, %d before it", got, begun, booked)
-					}
-					l.end, l.rule = at, rule
-					if l.end.Before(l.begin) {
-						l.end = l.begin
-					}
-					if foretold != refunded {
-						t.Fatalf("foretold %s, refunded %s", foretold, refunded)
-					}
-					if got, want := r.cost(s), l.bill(c.Now()); got != want {
-						t.Fatalf("%s cost %s, reckoned %s: %+v", s, got, want, *l)
-					}
-				},
-				"reprice": func(t *rapid.T) {
-					s, price := one(t), prices.Draw(t, "price")
-					booked := r.hours(account, s)
-					for range again.Draw(t, "times") {
-						r.tx(func(ctx context.Context, tx *db.Tx) error {
-							return r.meter.Reprice(ctx, tx, s, price, wallet.Labels{Name: "n"}, "y")
-						})
-					}
-					if l := lives[s]; l.end.IsZero() {
-						from := c.Now()
-						// the hour of this very instant was charged already
-						if l.begin.Add(time.Duration(booked-1) * time.Hour).Equal(from) {
-							from = from.Add(time.Microsecond)
-						}
-						l.prices = append(l.prices, agreed{from, price})
-					}
-				},
-				"time passes": func(t *rapid.T) { c.Advance(spans.Draw(t, "span")) },
-				// exactly, or a microsecond beside it; half an hour at an odd price is half a
-				// micro-dollar
-				"a boundary comes": func(t *rapid.T) {
-					begin, step := lives[one(t)].begin, rapid.SampledFrom(
-						[]time.Duration{time.Hour, 30 * time.Minute}).Draw(t, "step")
-					next := begin.Add(c.Now().Sub(begin).Truncate(step) + step)
-					c.AdvanceTo(next.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "beside")) * time.Microsecond))
-				},
-				"sweep": func(t *rapid.T) {
-					for range again.Draw(t, "times") {
-						r.sweep()
-					}
-					for s, l := range lives {
-						if got, want := r.cost(s), l.bill(c.Now()); got != want {
-							t.Fatalf("%s cost %s, reckoned %s: %+v", s, got, want, *l)
-						}
-					}
-				},
+				"start": x.start, "stop": x.stop, "reprice": x.reprice, "sweep": x.sweep,
+				"time passes":      func(t *rapid.T) { c.Advance(spans.Draw(t, "span")) },
+				"a boundary comes": x.boundaryComes,
 			})
-			r.sweep()
-			total := money.Micros(0)
-			for s, l := range lives {
-				got, want := r.cost(s), l.bill(c.Now())
-				if got != want {
-					t.Fatalf("%s cost %s, reckoned %s: %+v", s, got, want, *l)
-				}
-				total += got
-			}
-			if got := r.available(account); got != money0-total {
-				t.Fatalf("available %s, spent %s", got, total)
-			}
-			u, err := r.ledger.Usage(r.Context(), d, account, dbtest.Start.AddDate(-1, 0, 0), c.Now().AddDate(1, 0, 0),
-				wallet.ByDay)
-			if err != nil || u.Total != total {
-				t.Fatalf("usage %s, spent %s, %v", u.Total, total, err)
-			}
-			for _, l := range r.lines(account) {
-				if l.Type == wallet.TypeRefund && l.Amount > *l.HourlyPrice {
-					t.Fatalf("%s refunds %s at %s an hour", l.Description, l.Amount, *l.HourlyPrice)
-				}
-			}
+			x.check(t)
 		})
 		shared.audited()
 	})
+}
+
+// stopAll keeps the next case from sweeping what this one leaves.
+func (x *lifecycle) stopAll() {
+	if err := x.r.db.InTx(context.Background(), func(ctx context.Context, tx *db.Tx) error {
+		for _, s := range x.subjects {
+			if _, err := x.r.meter.Stop(ctx, tx, s, tx.Now, meter.NoRefund); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		panic(err)
+	}
+}
+
+func (x *lifecycle) one(t *rapid.T) id.ID {
+	if len(x.subjects) == 0 {
+		t.Skip("nothing was started")
+	}
+	return rapid.SampledFrom(x.subjects).Draw(t, "subject")
+}
+
+func (x *lifecycle) start(t *rapid.T) {
+	if len(x.subjects) == 4 {
+		t.Skip("enough")
+	}
+	s := meter.Start{
+		Subject: x.r.ids.New(rapid.SampledFrom([]id.Kind{id.Deployment, id.Volume}).Draw(t, "kind")),
+		Account: x.account, HourlyPrice: prices.Draw(t, "price"),
+		At: x.r.clock.Now().Add(-spans.Draw(t, "ago")), Description: "x", Labels: wallet.Labels{Name: "n"},
+	}
+	begin := s.At.Truncate(time.Second)
+	x.subjects = append(x.subjects, s.Subject)
+	x.lives[s.Subject] = &run{begin: begin, prices: []agreed{{begin, s.HourlyPrice}}}
+	for range again.Draw(t, "times") {
+		x.r.start(s)
+		s.HourlyPrice++ // a repetition that differs changes nothing either
+	}
+}
+
+func (x *lifecycle) stop(t *rapid.T) {
+	s, rule := x.one(t), meter.Rule(rapid.IntRange(1, 3).Draw(t, "rule"))
+	l := x.lives[s]
+	at := x.r.clock.Now().Add(-spans.Draw(t, "ago")).Truncate(time.Second)
+	for i := range l.prices { // a price that was agreed after the stop is not the bill's
+		if l.prices[i].from.After(at) && i > 0 {
+			at = x.r.clock.Now().Truncate(time.Second)
+		}
+	}
+	before, booked := x.r.cost(s), x.r.hours(x.account, s)
+	preview, err := x.r.meter.Preview(x.r.Context(), x.r.db, s, at, rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refunded := money.Micros(0)
+	for range again.Draw(t, "times") {
+		refunded += x.r.stop(s, at, rule)
+	}
+	if !l.end.IsZero() {
+		if refunded != 0 || x.r.cost(s) != before {
+			t.Fatalf("a second stop refunded %s", refunded)
+		}
+		return
+	}
+	begun := l.begunBefore(at)
+	if got, want := x.r.hours(x.account, s), max(booked, begun); got != want {
+		t.Fatalf("%d hours are charged at a stop after %d began, %d before it; want %d", got, begun, booked, want)
+	}
+	l.end, l.rule = at, rule
+	if l.end.Before(l.begin) {
+		l.end = l.begin
+	}
+	if preview != refunded {
+		t.Fatalf("Preview = %s, but Stop refunded %s", preview, refunded)
+	}
+	x.checkCost(t, s)
+}
+
+// begunBefore returns how many hours begin before t.
+func (l run) begunBefore(t time.Time) (n int) {
+	for from := l.begin; from.Before(t); from = from.Add(time.Hour) {
+		n++
+	}
+	return n
+}
+
+func (x *lifecycle) reprice(t *rapid.T) {
+	s, price := x.one(t), prices.Draw(t, "price")
+	booked := x.r.hours(x.account, s)
+	for range again.Draw(t, "times") {
+		x.r.tx(func(ctx context.Context, tx *db.Tx) error {
+			return x.r.meter.Reprice(ctx, tx, s, price, wallet.Labels{Name: "n"}, "y")
+		})
+	}
+	l := x.lives[s]
+	if !l.end.IsZero() {
+		return
+	}
+	from := x.r.clock.Now()
+	if l.begin.Add(time.Duration(booked-1) * time.Hour).Equal(from) { // the hour of this instant was charged already
+		from = from.Add(time.Microsecond)
+	}
+	l.prices = append(l.prices, agreed{from, price})
+}
+
+// boundaryComes advances to the end of an hour or half of one, exactly or a microsecond beside it.
+// Half an hour at an odd price is half a micro-dollar.
+func (x *lifecycle) boundaryComes(t *rapid.T) {
+	begin := x.lives[x.one(t)].begin
+	step := rapid.SampledFrom([]time.Duration{time.Hour, 30 * time.Minute}).Draw(t, "step")
+	next := begin.Add(x.r.clock.Now().Sub(begin).Truncate(step) + step)
+	x.r.clock.AdvanceTo(next.Add(time.Duration(rapid.IntRange(-1, 1).Draw(t, "beside")) * time.Microsecond))
+}
+
+func (x *lifecycle) sweep(t *rapid.T) {
+	for range again.Draw(t, "times") {
+		x.r.sweep()
+	}
+	for s := range x.lives {
+		x.checkCost(t, s)
+	}
+}
+
+// checkCost compares what the subject has cost with its bill, and returns it.
+func (x *lifecycle) checkCost(t *rapid.T, s id.ID) money.Micros {
+	got, want := x.r.cost(s), x.lives[s].bill(x.r.clock.Now())
+	if got != want {
+		t.Fatalf("%s cost %s, want %s: %+v", s, got, want, *x.lives[s])
+	}
+	return got
+}
+
+// check compares the account's money, usage and refunds with the bills.
+func (x *lifecycle) check(t *rapid.T) {
+	x.r.sweep()
+	total := money.Micros(0)
+	for s := range x.lives {
+		total += x.checkCost(t, s)
+	}
+	if got, want := x.r.available(x.account), lifecycleCredit-total; got != want {
+		t.Fatalf("%s is available, want %s", got, want)
+	}
+	u, err := x.r.ledger.Usage(x.r.Context(), x.r.db, x.account, dbtest.Start.AddDate(-1, 0, 0),
+		x.r.clock.Now().AddDate(1, 0, 0), wallet.ByDay)
+	if err != nil || u.Total != total {
+		t.Fatalf("Usage = %s, %v; want %s", u.Total, err, total)
+	}
+	for _, l := range x.r.lines(x.account) {
+		if l.Type == wallet.TypeRefund && l.Amount > *l.HourlyPrice {
+			t.Fatalf("%s refunds %s at %s an hour", l.Description, l.Amount, *l.HourlyPrice)
+		}
+	}
 }

@@ -15,52 +15,82 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// Hours of several subjects are charged, some are given back in part, some later, and usage and
-// revenue of intervals that begin and end anywhere are compared with a plain sum over the hours.
-func TestDayTotalsAreTheSumOfTheHours(t *testing.T) {
-	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		r := newRig(t, d, c)
-		const days = 6
-		accounts := []id.ID{r.account(money.Dollars(1)), r.account(money.Dollars(1))}
-		chance := rand.New(rand.NewPCG(3, 5))
-		type paid struct {
-			wallet.Charge
-			refunded money.Micros
+// paidHour is an hour that was charged, and what was refunded of it.
+type paidHour struct {
+	wallet.Charge
+	refunded money.Micros
+}
+
+const paidDays = 6
+
+// payHours charges hours of several subjects of two accounts, twice each, and refunds parts of
+// some.
+func payHours(t *testing.T, r *rig, accounts []id.ID, chance *rand.Rand) (all []*paidHour) {
+	t.Helper()
+	for s := range 8 {
+		subject := r.ids.New(id.Deployment)
+		first := dbtest.Start.Add(time.Duration(chance.Int64N(int64(paidDays * 24 * time.Hour)))).Truncate(time.Second)
+		var batch []wallet.Charge
+		for n := range chance.Int64N(40) {
+			h := hour(accounts[s%2], subject, n, money.Micros(1+chance.Int64N(5_000_000)))
+			h.From = first.Add(time.Duration(n) * time.Hour)
+			h.To = h.From.Add(time.Hour)
+			h.Provider = []string{"voltage-park", "northgrid"}[s%2]
+			h.GPUType = []string{"NVIDIA B200", "AMD MI300X", ""}[s%3]
+			batch = append(batch, h)
+			all = append(all, &paidHour{Charge: h})
 		}
-		var hours []*paid
-		for s := range 8 {
-			subject := r.ids.New(id.Deployment)
-			first := dbtest.Start.Add(time.Duration(chance.Int64N(int64(days * 24 * time.Hour)))).Truncate(time.Second)
-			var batch []wallet.Charge
-			for n := range chance.Int64N(40) {
-				h := hour(accounts[s%2], subject, n, money.Micros(1+chance.Int64N(5_000_000)))
-				h.From = first.Add(time.Duration(n) * time.Hour)
-				h.To = h.From.Add(time.Hour)
-				h.Provider, h.GPUType = []string{"voltage-park", "northgrid"}[s%2],
-					[]string{"NVIDIA B200", "AMD MI300X", ""}[s%3]
-				batch = append(batch, h)
-				hours = append(hours, &paid{Charge: h})
-			}
-			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.ledger.ChargeAll(ctx, tx, append(batch, batch...)) // what is charged twice counts once
-				return err
-			}); err != nil {
+		r.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := r.ledger.ChargeAll(ctx, tx, append(batch, batch...))
+			return err
+		})
+	}
+	for _, h := range all {
+		if chance.IntN(4) > 0 {
+			continue
+		}
+		h.refunded = 1 + money.Micros(chance.Int64N(int64(h.Amount)))
+		for range 2 {
+			if _, err := r.refund(back(h.Charge, h.refunded)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, h := range hours {
-			if chance.IntN(4) == 0 {
-				h.refunded = 1 + money.Micros(chance.Int64N(int64(h.Amount)))
-				for range 2 {
-					if _, err := r.refund(back(h.Charge, h.refunded)); err != nil {
-						t.Fatal(err)
-					}
-				}
+	}
+	return all
+}
+
+// sumHours returns the sums of the hours that begin in the interval, by the key of their group.
+func sumHours(all []*paidHour, from, to time.Time, by wallet.GroupBy) map[string]money.Micros {
+	sums := map[string]money.Micros{}
+	for _, h := range all {
+		if h.From.Before(from) || !h.From.Before(to) {
+			continue
+		}
+		key := map[wallet.GroupBy]string{
+			wallet.ByDay: h.From.Format(time.DateOnly), wallet.ByDeployment: string(h.Subject),
+			wallet.ByGPUType: h.GPUType, wallet.ByProvider: h.Provider, wallet.ByAccount: string(h.Account),
+		}[by]
+		sums[key] += h.Amount - h.refunded
+	}
+	return sums
+}
+
+// Hours of several subjects are charged, and usage and revenue of intervals that begin and end
+// anywhere are compared with a plain sum over the hours.
+func TestDayTotalsAreTheSumOfTheHours(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r, chance := newRig(t, d, c), rand.New(rand.NewPCG(3, 5))
+		accounts := []id.ID{r.account(money.Dollars(1)), r.account(money.Dollars(1))}
+		all := payHours(t, r, accounts, chance)
+		r.audited()
+		var own []*paidHour
+		for _, h := range all {
+			if h.Account == accounts[0] {
+				own = append(own, h)
 			}
 		}
-		r.audited()
 		at := func() time.Time {
-			at := dbtest.Start.Add(time.Duration(chance.Int64N(int64((days + 3) * 24 * time.Hour))))
+			at := dbtest.Start.Add(time.Duration(chance.Int64N(int64((paidDays + 3) * 24 * time.Hour))))
 			if chance.IntN(3) == 0 {
 				at = at.Truncate(24 * time.Hour)
 			}
@@ -71,41 +101,32 @@ func TestDayTotalsAreTheSumOfTheHours(t *testing.T) {
 			if to.Before(from) {
 				from, to = to, from
 			}
-			for _, by := range []wallet.GroupBy{wallet.ByDay, wallet.ByDeployment, wallet.ByGPUType, wallet.ByProvider,
-				wallet.ByAccount} {
-				all, own, total := map[string]money.Micros{}, map[string]money.Micros{}, money.Micros(0)
-				for _, h := range hours {
-					if h.From.Before(from) || !h.From.Before(to) {
-						continue
-					}
-					key := map[wallet.GroupBy]string{
-						wallet.ByDay: h.From.Format(time.DateOnly), wallet.ByDeployment: string(h.Subject),
-						wallet.ByGPUType:  h.GPUType,
-						wallet.ByProvider: h.Provider, wallet.ByAccount: string(h.Account),
-					}[by]
-					if all[key] += h.Amount - h.refunded; h.Account == accounts[0] {
-						own[key] += h.Amount - h.refunded
-						total += h.Amount - h.refunded
-					}
+			for _, by := range []wallet.GroupBy{wallet.ByDay, wallet.ByGPUType, wallet.ByProvider, wallet.ByAccount} {
+				got, err := r.ledger.Revenue(t.Context(), d, from, to, by)
+				if want := sumHours(all, from, to, by); err != nil || !maps.Equal(got, want) {
+					t.Fatalf("Revenue by %s from %s to %s = %v, %v; want %v", by, from, to, got, err, want)
 				}
-				if by != wallet.ByDeployment {
-					got, err := r.ledger.Revenue(t.Context(), d, from, to, by)
-					if err != nil || !maps.Equal(got, all) {
-						t.Fatalf("revenue by %s from %s to %s: %v, want %v, %v", by, from, to, got, all, err)
-					}
-				}
-				if by == wallet.ByAccount {
-					continue
-				}
-				u, err := r.ledger.Usage(t.Context(), d, accounts[0], from, to, by)
-				got := map[string]money.Micros{}
-				for _, g := range u.Groups {
-					got[g.Key] = g.Cost
-				}
-				if err != nil || u.Total != total || !maps.Equal(got, own) {
-					t.Fatalf("usage by %s from %s to %s: %v, want %v, %v", by, from, to, got, own, err)
-				}
+			}
+			for _, by := range []wallet.GroupBy{
+				wallet.ByDay, wallet.ByGPUType, wallet.ByProvider, wallet.ByDeployment,
+			} {
+				r.checkUsage(accounts[0], from, to, by, sumHours(own, from, to, by))
 			}
 		}
 	})
+}
+
+func (r *rig) checkUsage(account id.ID, from, to time.Time, by wallet.GroupBy, want map[string]money.Micros) {
+	r.Helper()
+	u, err := r.ledger.Usage(r.Context(), r.db, account, from, to, by)
+	got, total := map[string]money.Micros{}, money.Micros(0)
+	for _, g := range u.Groups {
+		got[g.Key] = g.Cost
+	}
+	for _, cost := range want {
+		total += cost
+	}
+	if err != nil || u.Total != total || !maps.Equal(got, want) {
+		r.Fatalf("Usage by %s from %s to %s = %v, %v; want %v, the sum %s", by, from, to, u, err, want, total)
+	}
 }

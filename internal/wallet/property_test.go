@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func checks(t *testing.T, n string) {
 	t.Cleanup(func() { _ = flag.Set("rapid.checks", f.DefValue) })
 }
 
-// reference is what the books must say, told in maps.
+// reference is what the ledger must say, kept in maps.
 type reference struct {
 	available, held money.Micros
 	credits         map[string]money.Micros
@@ -38,7 +39,7 @@ type reference struct {
 	everHeld        map[id.ID]bool
 	charges         map[[2]any]money.Micros
 	refunds         map[[2]any]money.Micros
-	lines           int
+	transactions    int
 	since           time.Time // when the available money fell below zero
 }
 
@@ -51,9 +52,28 @@ func newReference() *reference {
 
 func (m *reference) release(subject id.ID) {
 	if amount, open := m.holds[subject]; open {
-		m.available, m.held, m.lines = m.available+amount, m.held-amount, m.lines+1
+		m.held -= amount
+		m.post(amount)
 		delete(m.holds, subject)
 	}
+}
+
+// post adds a transaction.
+func (m *reference) post(amount money.Micros) {
+	m.available += amount
+	m.transactions++
+}
+
+// charge charges an hour, and reports whether it was not charged before.
+func (m *reference) charge(c wallet.Charge) bool {
+	key := [2]any{c.Subject, c.Hour}
+	if _, before := m.charges[key]; before {
+		return false
+	}
+	m.release(c.Subject)
+	m.charges[key] = c.Amount
+	m.post(-c.Amount)
+	return true
 }
 
 // TestLedgerMatchesSimpleModel runs random operations, each any number of times,
@@ -65,212 +85,225 @@ func TestLedgerMatchesSimpleModel(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			r := *shared
 			r.fataler = t
-			m := newReference()
-			account := r.account(0)
-			subjects := []id.ID{r.ids.New(id.Deployment), r.ids.New(id.Deployment), r.ids.New(id.Volume)}
-			crashed := errors.New("crashed before the commit")
-			// often runs f in transactions of its own: first some that are lost, then at least one
-			// that is kept.
-			often := func(f func(ctx context.Context, tx *db.Tx) error) {
-				for range rapid.IntRange(0, 1).Draw(t, "crashes") {
-					err := d.InTx(r.Context(), func(ctx context.Context, tx *db.Tx) error {
-						if err := f(ctx, tx); err != nil {
-							return err
-						}
-						return crashed
-					})
-					if !errors.Is(err, crashed) {
-						t.Fatal(err)
-					}
-				}
-				for range rapid.IntRange(1, 3).Draw(t, "times") {
-					r.tx(f)
-				}
-			}
-			amounts := rapid.Custom(func(t *rapid.T) money.Micros {
-				return money.Micros(rapid.OneOf(rapid.Int64Range(0, 20),
-					rapid.Int64Range(0, int64(wallet.MaxAmount))).Draw(t, "micros"))
-			})
-			subject := rapid.SampledFrom(subjects)
-			hours := rapid.Int64Range(0, 2)
+			x := &modelRun{r: &r, m: newReference(), account: r.account(0), subjects: rapid.SampledFrom([]id.ID{
+				r.ids.New(id.Deployment), r.ids.New(id.Deployment), r.ids.New(id.Volume),
+			})}
 			t.Repeat(map[string]func(*rapid.T){
-				"credit": func(t *rapid.T) {
-					key := rapid.StringMatching(`[a-d]`).Draw(t, "dedupe") + string(account)
-					k := wallet.Credit{Account: account, Type: wallet.TypeAdjustment,
-						Amount: amounts.Draw(t, "amount") + 1, Dedupe: key}
-					if k.Amount > wallet.MaxAmount {
-						k.Amount = -5
-					}
-					first, before := m.credits[key]
-					if before && rapid.Bool().Draw(t, "repeats") {
-						k.Amount = first
-					}
-					often(func(ctx context.Context, tx *db.Tx) error {
-						_, err := r.ledger.Credit(ctx, tx, k)
-						if differs := before && first != k.Amount; differs != (apierr.CodeOf(err) == apierr.Conflict &&
-							err != nil) {
-							t.Fatalf("a credit of %s under the key of one of %s: %v", k.Amount, first, err)
-						} else if differs {
-							return nil
-						}
-						return err
-					})
-					if !before {
-						m.credits[key], m.available, m.lines = k.Amount, m.available+k.Amount, m.lines+1
-					}
-				},
-				"hold": func(t *rapid.T) {
-					h := wallet.Hold{Account: account, Subject: subject.Draw(t, "subject"),
-						Amount: amounts.Draw(t, "amount"), Minimum: amounts.Draw(t, "minimum")}
-					refused := false
-					often(func(ctx context.Context, tx *db.Tx) error {
-						err := r.ledger.Hold(ctx, tx, h)
-						var short *wallet.InsufficientError
-						if errors.As(err, &short) {
-							if short.Available != m.available || short.Required != max(h.Amount, h.Minimum) {
-								t.Fatalf("%+v with %s available", short, m.available)
-							}
-							refused, err = true, nil
-						}
-						return err
-					})
-					switch {
-					case m.everHeld[h.Subject]:
-						if refused {
-							t.Fatal("a repetition was refused")
-						}
-					case max(h.Amount, h.Minimum) > m.available:
-						if !refused {
-							t.Fatalf("held %s with %s available", h.Amount, m.available)
-						}
-					case refused:
-						t.Fatalf("refused %s with %s available", h.Amount, m.available)
-					default:
-						m.everHeld[h.Subject], m.holds[h.Subject] = true, h.Amount
-						m.available, m.held, m.lines = m.available-h.Amount, m.held+h.Amount, m.lines+1
-					}
-				},
-				"release": func(t *rapid.T) {
-					s := subject.Draw(t, "subject")
-					often(func(ctx context.Context, tx *db.Tx) error {
-						_, err := r.ledger.Release(ctx, tx,
-							s)
-						return err
-					})
-					m.release(s)
-				},
-				"charge": func(t *rapid.T) {
-					k := hour(account, subject.Draw(t, "subject"), hours.Draw(t, "hour"), amounts.Draw(t, "amount"))
-					var w wallet.Wallet
-					often(func(ctx context.Context, tx *db.Tx) (
-						err error) {
-						_, w, err = r.ledger.Charge(ctx, tx, k)
-						return err
-					})
-					if _, before := m.charges[[2]any{k.Subject, k.Hour}]; !before {
-						m.release(k.Subject)
-						m.charges[[2]any{k.Subject, k.Hour}] = k.Amount
-						m.available, m.lines = m.available-k.Amount, m.lines+1
-					}
-					if w.Available != m.available {
-						t.Fatalf("told %s, is %s", w.Available, m.available)
-					}
-				},
-				"charge many": func(t *rapid.T) { // some before, some twice
-					var all []wallet.Charge
-					for range rapid.IntRange(1, 5).Draw(t, "charges") {
-						all = append(all, hour(account, subject.Draw(t, "subject"),
-							rapid.Int64Range(0, 6).Draw(t, "hour"),
-							money.Micros(rapid.Int64Range(0, 20).Draw(t, "amount"))))
-					}
-					var made []wallet.Charged
-					often(func(ctx context.Context, tx *db.Tx) error {
-						some, err := r.ledger.ChargeAll(ctx, tx, all)
-						made = append(made, some...)
-						return err
-					})
-					fresh := map[[2]any]bool{}
-					for _, k := range all {
-						key := [2]any{k.Subject, k.Hour}
-						if _, before := m.charges[key]; !before {
-							m.release(k.Subject)
-							m.charges[key], fresh[key] = k.Amount, true
-							m.available, m.lines = m.available-k.Amount, m.lines+1
-						}
-					}
-					for _, c := range made {
-						if !fresh[[2]any{c.Subject, c.Hour}] {
-							t.Fatalf("told that %+v was made", c)
-						}
-					}
-				},
-				"refund": func(t *rapid.T) {
-					k := hour(account, subject.Draw(t, "subject"), hours.Draw(t, "hour"), 0)
-					key := [2]any{k.Subject, k.Hour}
-					amount := amounts.Draw(t, "amount")
-					charged, was := m.charges[key]
-					_, again := m.refunds[key]
-					if was && rapid.Bool().Draw(t, "fits") {
-						amount = money.Micros(rapid.Int64Range(0, int64(charged)).Draw(t, "part"))
-					}
-					if amount == 0 || again || (was && amount <= charged) {
-						often(func(ctx context.Context, tx *db.Tx) error {
-							_, err := r.ledger.Refund(ctx, tx, back(k, amount))
-							return err
-						})
-						if amount > 0 && !again {
-							m.refunds[key], m.available, m.lines = amount, m.available+amount, m.lines+1
-						}
-					} else if _, err := r.refund(back(k, amount)); err == nil {
-						t.Fatalf("%s refunded of %s (charged: %t)", amount, charged, was)
-					}
-				},
-				"time passes": func(t *rapid.T) {
-					c.Advance(time.Duration(rapid.Int64Range(1, int64(48*time.Hour)).Draw(t, "span")).Truncate(
-						time.Microsecond))
-				},
-				"": func(t *rapid.T) {
-					w := r.get(account)
-					switch {
-					case m.available >= 0:
-						m.since = time.Time{}
-					case m.since.IsZero():
-						m.since = c.Now()
-					}
-					since := time.Time{}
-					if w.NegativeSince != nil {
-						since = *w.NegativeSince
-					}
-					if w.Available != m.available || w.Held != m.held || w.Balance != m.available+m.held ||
-						!since.Equal(m.since) {
-						t.Fatalf("the wallet is %+v, reckoned %s and %s, below zero since %s", w, m.available, m.held,
-							m.since)
-					}
-				},
+				"credit": x.credit, "hold": x.hold, "release": x.release, "charge": x.charge,
+				"charge many": x.chargeMany, "refund": x.refund, "time passes": x.timePasses, "": x.check,
 			})
-			sum, balance := money.Micros(0), money.Micros(0)
-			lines := r.lines(account, wallet.Filter{})
-			for i := len(lines) - 1; i >= 0; i-- {
-				l := lines[i]
-				sum += l.Amount
-				if l.Type != wallet.TypeHold && l.Type != wallet.TypeRelease {
-					balance += l.Amount
-				}
-				if l.AvailableAfter != sum || l.BalanceAfter != balance {
-					t.Fatalf("line %d: %+v, reckoned %s and %s", i, l, sum, balance)
-				}
-			}
-			if len(lines) != m.lines {
-				t.Fatalf("%d lines, reckoned %d", len(lines), m.lines)
-			}
+			x.checkTransactions(t)
 		})
 		shared.audited()
 		var sum money.Micros
 		if err := d.QueryRow(t.Context(), `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_entry`).Scan(
 			&sum); err != nil || sum != 0 {
-			t.Errorf("all entries sum to %s, %v", sum, err)
+			t.Errorf("all entries sum to %s, %v; want 0", sum, err)
 		}
 	})
+}
+
+// modelRun runs operations on one account, on the ledger and on the reference.
+type modelRun struct {
+	r        *rig
+	m        *reference
+	account  id.ID
+	subjects *rapid.Generator[id.ID]
+}
+
+var (
+	amounts = rapid.Custom(func(t *rapid.T) money.Micros {
+		return money.Micros(rapid.OneOf(rapid.Int64Range(0, 20),
+			rapid.Int64Range(0, int64(wallet.MaxAmount))).Draw(t, "micros"))
+	})
+	hours = rapid.Int64Range(0, 2)
+)
+
+// often runs f in transactions of its own: first some that are lost, then at least one that is
+// kept.
+func (x *modelRun) often(t *rapid.T, f func(ctx context.Context, tx *db.Tx) error) {
+	crashed := errors.New("crashed before the commit")
+	for range rapid.IntRange(0, 1).Draw(t, "crashes") {
+		err := x.r.db.InTx(x.r.Context(), func(ctx context.Context, tx *db.Tx) error {
+			if err := f(ctx, tx); err != nil {
+				return err
+			}
+			return crashed
+		})
+		if !errors.Is(err, crashed) {
+			t.Fatal(err)
+		}
+	}
+	for range rapid.IntRange(1, 3).Draw(t, "times") {
+		x.r.tx(f)
+	}
+}
+
+func (x *modelRun) credit(t *rapid.T) {
+	key := rapid.StringMatching(`[a-d]`).Draw(t, "dedupe") + string(x.account)
+	k := wallet.Credit{Account: x.account, Type: wallet.TypeAdjustment,
+		Amount: amounts.Draw(t, "amount") + 1, Dedupe: key}
+	if k.Amount > wallet.MaxAmount {
+		k.Amount = -5
+	}
+	first, before := x.m.credits[key]
+	if before && rapid.Bool().Draw(t, "repeats") {
+		k.Amount = first
+	}
+	x.often(t, func(ctx context.Context, tx *db.Tx) error {
+		_, err := x.r.ledger.Credit(ctx, tx, k)
+		conflict := err != nil && apierr.CodeOf(err) == apierr.Conflict
+		if differs := before && first != k.Amount; differs != conflict {
+			t.Fatalf("a credit of %s under the key of one of %s: %v", k.Amount, first, err)
+		} else if differs {
+			return nil
+		}
+		return err
+	})
+	if !before {
+		x.m.credits[key] = k.Amount
+		x.m.post(k.Amount)
+	}
+}
+
+func (x *modelRun) hold(t *rapid.T) {
+	h := wallet.Hold{Account: x.account, Subject: x.subjects.Draw(t, "subject"),
+		Amount: amounts.Draw(t, "amount"), Minimum: amounts.Draw(t, "minimum")}
+	required, refused := max(h.Amount, h.Minimum), false
+	x.often(t, func(ctx context.Context, tx *db.Tx) error {
+		err := x.r.ledger.Hold(ctx, tx, h)
+		var short *wallet.InsufficientError
+		if errors.As(err, &short) {
+			if short.Available != x.m.available || short.Required != required {
+				t.Fatalf("%+v with %s available", short, x.m.available)
+			}
+			refused, err = true, nil
+		}
+		return err
+	})
+	repeated := x.m.everHeld[h.Subject]
+	if want := !repeated && required > x.m.available; refused != want {
+		t.Fatalf("a hold of %s with %s available was refused: %t, want %t", h.Amount, x.m.available, refused, want)
+	}
+	if !refused && !repeated {
+		x.m.everHeld[h.Subject], x.m.holds[h.Subject] = true, h.Amount
+		x.m.held += h.Amount
+		x.m.post(-h.Amount)
+	}
+}
+
+func (x *modelRun) release(t *rapid.T) {
+	s := x.subjects.Draw(t, "subject")
+	x.often(t, func(ctx context.Context, tx *db.Tx) error {
+		_, err := x.r.ledger.Release(ctx, tx, s)
+		return err
+	})
+	x.m.release(s)
+}
+
+func (x *modelRun) charge(t *rapid.T) {
+	k := hour(x.account, x.subjects.Draw(t, "subject"), hours.Draw(t, "hour"), amounts.Draw(t, "amount"))
+	var w wallet.Wallet
+	x.often(t, func(ctx context.Context, tx *db.Tx) (err error) {
+		_, w, err = x.r.ledger.Charge(ctx, tx, k)
+		return err
+	})
+	x.m.charge(k)
+	if w.Available != x.m.available {
+		t.Fatalf("Charge returns %s available, want %s", w.Available, x.m.available)
+	}
+}
+
+// chargeMany charges hours at once, some of which were charged before, and some twice.
+func (x *modelRun) chargeMany(t *rapid.T) {
+	var all []wallet.Charge
+	for range rapid.IntRange(1, 5).Draw(t, "charges") {
+		all = append(all, hour(x.account, x.subjects.Draw(t, "subject"), rapid.Int64Range(0, 6).Draw(t, "hour"),
+			money.Micros(rapid.Int64Range(0, 20).Draw(t, "amount"))))
+	}
+	var made []wallet.Charged
+	x.often(t, func(ctx context.Context, tx *db.Tx) error {
+		some, err := x.r.ledger.ChargeAll(ctx, tx, all)
+		made = append(made, some...)
+		return err
+	})
+	fresh := map[[2]any]bool{}
+	for _, k := range all {
+		if x.m.charge(k) {
+			fresh[[2]any{k.Subject, k.Hour}] = true
+		}
+	}
+	for _, c := range made {
+		if !fresh[[2]any{c.Subject, c.Hour}] {
+			t.Fatalf("ChargeAll returns %+v, which was charged before", c)
+		}
+	}
+}
+
+func (x *modelRun) refund(t *rapid.T) {
+	k := hour(x.account, x.subjects.Draw(t, "subject"), hours.Draw(t, "hour"), 0)
+	key := [2]any{k.Subject, k.Hour}
+	amount := amounts.Draw(t, "amount")
+	charged, was := x.m.charges[key]
+	_, again := x.m.refunds[key]
+	if was && rapid.Bool().Draw(t, "fits") {
+		amount = money.Micros(rapid.Int64Range(0, int64(charged)).Draw(t, "part"))
+	}
+	if amount > 0 && !again && (!was || amount > charged) {
+		if _, err := x.r.refund(back(k, amount)); err == nil {
+			t.Fatalf("%s was refunded of %s (charged: %t)", amount, charged, was)
+		}
+		return
+	}
+	x.often(t, func(ctx context.Context, tx *db.Tx) error {
+		_, err := x.r.ledger.Refund(ctx, tx, back(k, amount))
+		return err
+	})
+	if amount > 0 && !again {
+		x.m.refunds[key] = amount
+		x.m.post(amount)
+	}
+}
+
+func (x *modelRun) timePasses(t *rapid.T) {
+	span := time.Duration(rapid.Int64Range(1, int64(48*time.Hour)).Draw(t, "span"))
+	x.r.clock.Advance(span.Truncate(time.Microsecond))
+}
+
+// check compares the wallet with the reference, after each operation.
+func (x *modelRun) check(t *rapid.T) {
+	w, m := x.r.get(x.account), x.m
+	switch {
+	case m.available >= 0:
+		m.since = time.Time{}
+	case m.since.IsZero():
+		m.since = x.r.clock.Now()
+	}
+	since := time.Time{}
+	if w.NegativeSince != nil {
+		since = *w.NegativeSince
+	}
+	if w.Available != m.available || w.Held != m.held || w.Balance != m.available+m.held || !since.Equal(m.since) {
+		t.Fatalf("the wallet is %+v; want %s available, %s held, below zero since %s", w, m.available, m.held, m.since)
+	}
+}
+
+// checkTransactions checks that the transactions add up, and that there are no others.
+func (x *modelRun) checkTransactions(t *rapid.T) {
+	sum, balance := money.Micros(0), money.Micros(0)
+	all := x.r.lines(x.account, wallet.Filter{})
+	for i, l := range slices.Backward(all) {
+		sum += l.Amount
+		if l.Type != wallet.TypeHold && l.Type != wallet.TypeRelease {
+			balance += l.Amount
+		}
+		if l.AvailableAfter != sum || l.BalanceAfter != balance {
+			t.Fatalf("transaction %d is %+v; want %s available of %s", i, l, sum, balance)
+		}
+	}
+	if len(all) != x.m.transactions {
+		t.Fatalf("%d transactions, want %d", len(all), x.m.transactions)
+	}
 }
 
 // TestOrderNeverChangesBalance runs the same charges, credits and releases in two orders.

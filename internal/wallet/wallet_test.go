@@ -16,6 +16,8 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // fataler is what rig needs of a test: a *testing.T or a *rapid.T.
@@ -157,55 +159,57 @@ func TestWalletFollowsItsTransactions(t *testing.T) {
 			Minimum: money.Dollars(50), Description: "the first hour"}); err != nil {
 			t.Fatal(err)
 		}
-		if w := r.get(account); w.Balance != money.Dollars(100) || w.Held != money.Dollars(30) ||
-			w.Available != money.Dollars(70) {
-			t.Fatalf("after the hold: %+v", w)
+		want := wallet.Wallet{Account: account, Balance: money.Dollars(100), Held: money.Dollars(30),
+			Available: money.Dollars(70)}
+		if diff := cmp.Diff(want, r.get(account)); diff != "" {
+			t.Fatalf("wallet after the hold (-want +got):\n%s", diff)
 		}
 		first := hour(account, dep, 0, money.Dollars(29))
-		if made, w := r.charge(first); !made || w.Balance != money.Dollars(71) || w.Held != 0 ||
-			w.Available != money.Dollars(71) {
-			t.Fatalf("after the capture: %t %+v", made, w)
+		made, got := r.charge(first)
+		want = wallet.Wallet{Account: account, Balance: money.Dollars(71), Available: money.Dollars(71)}
+		if diff := cmp.Diff(want, got); diff != "" || !made {
+			t.Fatalf("wallet after the charge, made: %t (-want +got):\n%s", made, diff)
 		}
 		if made, err := r.refund(back(first, money.Dollars(9))); !made || err != nil {
-			t.Fatal(made, err)
+			t.Fatalf("Refund = %t, %v", made, err)
 		}
 		if made := r.credit(wallet.Credit{Account: account, Type: wallet.TypeAdjustment, Amount: -money.Dollars(5),
-			Dedupe: "fix"}); !made {
-			t.Fatal("not adjusted")
+			Description: "Correction", Dedupe: "fix"}); !made {
+			t.Fatal("Credit = false")
 		}
-		type row struct {
-			kind                       wallet.Type
-			amount, balance, available money.Micros
-		}
-		want := []row{
-			{wallet.TypeAdjustment, -5, 75, 75}, {wallet.TypeRefund, 9, 80, 80}, {wallet.TypeCharge, -29, 71, 71},
-			{wallet.TypeRelease, 30, 100, 100}, {wallet.TypeHold, -30, 100, 70}, {wallet.TypeTopUp, 100, 100, 100},
-		}
-		lines := r.lines(account, wallet.Filter{})
-		if len(lines) != len(want) {
-			t.Fatalf("%d lines", len(lines))
-		}
-		for i, l := range lines {
-			if got := (row{l.Type, l.Amount / money.USD, l.BalanceAfter / money.USD,
-				l.AvailableAfter / money.USD}); got != want[i] {
-				t.Errorf("line %d: %+v, want %+v", i, got, want[i])
-			}
-		}
-		l := lines[2]
-		if *l.DeploymentID != dep || l.VolumeID != nil || !l.From.Equal(first.From) || !l.To.Equal(first.To) ||
-			*l.HourlyPrice != first.HourlyPrice ||
-			*l.Provider != "voltage-park" || *l.Region != "dallas-usa-5" || *l.GPUType != "NVIDIA B200" ||
-			!l.CreatedAt.Equal(dbtest.Start) {
-			t.Errorf("the charge's line: %+v", l)
-		}
-		if l := lines[5]; l.DeploymentID != nil || l.From != nil || l.HourlyPrice != nil || l.Provider != nil {
-			t.Errorf("the top-up's line: %+v", l)
-		}
-		if lines[3].Description != "Released: the first hour" {
-			t.Errorf("the release's line: %+v", lines[3])
-		}
+		r.checkTransactions(account, dep, first)
 		r.audited()
 	})
+}
+
+// checkTransactions checks the transactions of TestWalletFollowsItsTransactions.
+func (r *rig) checkTransactions(account, dep id.ID, first wallet.Charge) {
+	r.Helper()
+	posted := func(kind wallet.Type, amount, balance, available int64) wallet.Transaction {
+		return wallet.Transaction{Type: kind, Amount: money.Dollars(amount), BalanceAfter: money.Dollars(balance),
+			AvailableAfter: money.Dollars(available), CreatedAt: dbtest.Start}
+	}
+	billed := func(t wallet.Transaction, description string, from time.Time) wallet.Transaction {
+		t.Description, t.DeploymentID, t.HourlyPrice = description, &dep, &first.HourlyPrice
+		t.From, t.To, t.Provider, t.Region, t.GPUType = &from, &first.To, &first.Provider, &first.Region, &first.GPUType
+		return t
+	}
+	named := func(t wallet.Transaction, description string, deployment *id.ID) wallet.Transaction {
+		t.Description, t.DeploymentID = description, deployment
+		return t
+	}
+	want := []wallet.Transaction{
+		named(posted(wallet.TypeAdjustment, -5, 75, 75), "Correction", nil),
+		billed(posted(wallet.TypeRefund, 9, 80, 80), "unused", first.From.Add(time.Minute)),
+		billed(posted(wallet.TypeCharge, -29, 71, 71), "hour 1", first.From),
+		named(posted(wallet.TypeRelease, 30, 100, 100), "Released: the first hour", &dep),
+		named(posted(wallet.TypeHold, -30, 100, 70), "the first hour", &dep),
+		posted(wallet.TypeTopUp, 100, 100, 100),
+	}
+	got := r.lines(account, wallet.Filter{})
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(wallet.Transaction{}, "ID")); diff != "" {
+		r.Fatalf("transactions (-want +got):\n%s", diff)
+	}
 }
 
 func TestEverythingHappensOnce(t *testing.T) {
