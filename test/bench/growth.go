@@ -206,18 +206,13 @@ func fillGrowth(ctx context.Context, engine db.Engine, pool *sql.DB, small, larg
 	wide := func(number string) string { return digits(engine, number, 20) }
 	deployments := func(account, kind string) map[string]string {
 		return map[string]string{
-			"id": `'dep_` + kind + `' || ` + wide(
-				"i",
-			), "account_id": account, "name": `'training-run-' || CAST(i AS TEXT)`,
-			"name_key": `'training-run-' || CAST(i AS TEXT)`,
-			"status":   `CASE WHEN i % 10 = 0 THEN 'running' ELSE 'terminated' END`, "provider": `'warehouse'`,
-			"region":       `'dallas-usa-5'`,
+			"id": `'dep_` + kind + `' || ` + wide("i"), "account_id": account,
+			"name": `'training-run-' || CAST(i AS TEXT)`, "name_key": `'training-run-' || CAST(i AS TEXT)`,
+			"status":   `CASE WHEN i % 10 = 0 THEN 'running' ELSE 'terminated' END`,
+			"provider": `'warehouse'`, "region": `'dallas-usa-5'`,
 			"capabilities": `'{}'`, "authorized_keys": `'[]'`, "steps": `'[]'`, "ssh_host_keys": `'[]'`,
-			"plans": `'[]'`, "attempts": `'[]'`,
-			"started_at": fmt.Sprint(
-				us,
-			), "released_at": `CASE WHEN i % 10 = 0 THEN NULL ELSE ` + fmt.Sprint(us) + ` END`,
-			"created_at": fmt.Sprint(us),
+			"plans": `'[]'`, "attempts": `'[]'`, "created_at": fmt.Sprint(us), "started_at": fmt.Sprint(us),
+			"released_at": `CASE WHEN i % 10 = 0 THEN NULL ELSE ` + fmt.Sprint(us) + ` END`,
 		}
 	}
 	tags := func(account, kind string) map[string]string {
@@ -228,7 +223,8 @@ func fillGrowth(ctx context.Context, engine db.Engine, pool *sql.DB, small, larg
 	}
 	text := func(s id.ID) string { return `'` + string(s) + `'` }
 	other := `'acc_o' || ` + wide(fmt.Sprintf("(i %% %d)", others))
-	at := fmt.Sprintf("(%d - (%d - i) * CAST(3600000000 AS BIGINT) * 8760 / %d)", us, n, n)
+	year := 8760 * time.Hour
+	at := fmt.Sprintf("(%d - (%d - i) * CAST(%d AS BIGINT))", us, n, year.Microseconds()/int64(n))
 	type filling struct {
 		table string
 		rows  int
@@ -316,19 +312,9 @@ func fillTable(ctx context.Context, engine db.Engine, pool *sql.DB, table string
 		return err
 	}
 	return withoutIndexes(ctx, engine, pool, table, func() error {
-		_, err := pool.ExecContext(
-			ctx,
-			series(
-				engine,
-			)+` INSERT INTO `+table+` (`+strings.Join(
-				names,
-				", ",
-			)+`) SELECT `+strings.Join(
-				values,
-				", ",
-			)+` FROM n`,
-			n,
-		)
+		insert := ` INSERT INTO ` + table + ` (` + strings.Join(names, ", ") + `) SELECT ` +
+			strings.Join(values, ", ") + ` FROM n`
+		_, err := pool.ExecContext(ctx, series(engine)+insert, n)
 		return err
 	})
 }

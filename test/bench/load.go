@@ -59,7 +59,7 @@ type side struct {
 // errLost means that a call's connection was lost; the worker has another one.
 var errLost = errors.New("the connection was lost")
 
-// turn makes all workers work for that long, and counts.
+// turn makes all workers work for that long, with at least one call each, and counts.
 func (s *side) turn(ctx context.Context, length time.Duration, count bool) error {
 	took, lost := make([][]time.Duration, len(s.workers)), make([]int, len(s.workers))
 	errs := make([]error, len(s.workers))
@@ -67,7 +67,7 @@ func (s *side) turn(ctx context.Context, length time.Duration, count bool) error
 	var wg sync.WaitGroup
 	for i, work := range s.workers {
 		wg.Go(func() {
-			// Each makes at least one call: on a busy machine a short turn can be over before it begins.
+			// On a busy machine a short turn can be over before its first call.
 			for at, more := time.Now(), true; more; more = at.Sub(start) < length {
 				err := work(ctx)
 				now := time.Now()

@@ -117,12 +117,13 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		o.turn,
 	)
 	for name := range strings.SplitSeq(o.engines, ",") {
-		if err := measure(ctx, db.Engine(name), dir, o, t); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if err = measure(ctx, db.Engine(name), dir, o, t); err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+			break
 		}
 	}
-	t.print(out)
-	return nil
+	t.print(out) // also what was measured before an error
+	return err
 }
 
 func measure(ctx context.Context, engine db.Engine, dir string, o options, t *table) (err error) {
