@@ -35,7 +35,8 @@ func health() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", app.Default().Listen, "`address` of the API")
-	cmd.Flags().BoolVar(&ready, "ready", false, "check readiness as well: the database and a provider respond")
+	cmd.Flags().BoolVar(&ready, "ready", false,
+		"check readiness as well: the database is writable, and no background task is stuck")
 	return cmd
 }
 

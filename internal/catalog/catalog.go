@@ -150,9 +150,12 @@ type Edition struct{ of *snapshot }
 // Edition returns the current edition.
 func (c *Catalog) Edition() Edition { return Edition{c.now.Load()} }
 
-// Ready reports whether any provider is up or degraded. While it is false, the marketplace is
-// unavailable.
+// Ready reports whether the offers are known: a provider is up or degraded, or none is connected,
+// so that there are none. While it is false, the marketplace is unavailable.
 func (c *Catalog) Ready() bool {
+	if len(c.cfg.Providers.All()) == 0 {
+		return true
+	}
 	for _, h := range c.now.Load().health {
 		if h.Status != StatusDown {
 			return true

@@ -247,6 +247,16 @@ func TestCatalog_Ready(t *testing.T) {
 	}
 }
 
+// A new server has no provider: then it is known that there are no offers.
+func TestCatalog_ReadyWithoutProviders(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		if all, total := r.cat.Default().List(catalog.Query{}); !r.cat.Ready() || total != 0 || len(all) != 0 {
+			t.Errorf("ready: %v, %d offers, want ready and none", r.cat.Ready(), total)
+		}
+	})
+}
+
 func TestOfferKeepsItsIDWhenWithdrawnAndOfferedAgain(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_abc123"), offer("other")}}

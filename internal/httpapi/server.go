@@ -163,7 +163,7 @@ func register(cfg Config) *server {
 		},
 		terminals{db: cfg.DB, deployments: cfg.Deployments, events: cfg.Events, streams: s.streams},
 		simulator{db: cfg.DB, sim: cfg.Simulator},
-		service{version: cfg.Version, real: cfg.Real, db: cfg.DB, catalog: cfg.Catalog, serves: cfg.Serves, ready: &readiness{}},
+		service{version: cfg.Version, real: cfg.Real, db: cfg.DB, serves: cfg.Serves, ready: &readiness{}},
 	} {
 		resource.routes(s.Router)
 	}

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/rest"
 )
@@ -16,7 +15,6 @@ type service struct {
 	version string
 	real    func() time.Time
 	db      *db.DB
-	catalog *catalog.Catalog
 	serves  func(context.Context) error
 	ready   *readiness
 }
@@ -46,9 +44,9 @@ func (h service) routes(r *rest.Router) {
 		Method: http.MethodGet, Path: "/readyz", ID: "getReadiness", Tag: tagService, Auth: rest.Public,
 		Rate:    rest.Probe,
 		Summary: "Check readiness",
-		Description: "503 if the database is not writable, a background task of the server is stuck, or no provider " +
-			"has answered yet. " +
-			"Send requests elsewhere on failure. Limited as /healthz is.",
+		Description: "503 if the database is not writable or a background task of the server is stuck. Send requests " +
+			"elsewhere on failure. Providers are not checked: an outage of theirs would take every server out. " +
+			"Limited as /healthz is.",
 	}, h.isReady)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: Base, ID: "getIndex", Tag: tagService, Auth: rest.Public,
@@ -106,9 +104,6 @@ func (h service) check(ctx context.Context) error {
 		}
 	} else if err := h.db.Ping(ctx); err != nil {
 		return rest.Unavailable("The database does not answer.", err)
-	}
-	if !h.catalog.Ready() {
-		return errNoOffers
 	}
 	return nil
 }

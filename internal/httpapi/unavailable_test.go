@@ -3,12 +3,15 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/installation"
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/rest"
 )
 
@@ -103,4 +106,27 @@ func TestAFullDiskIsServiceUnavailable(t *testing.T) {
 	pages("1000000")
 	w.want(200, tenant{}, "GET", "/readyz", nil)
 	w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]string{"name": "after", "publicKey": publicKey(t)})
+}
+
+// Whether the process can serve is another question than whether a provider answers: an outage of
+// the providers would take every replica out.
+func TestReadinessDoesNotDependOnProviders(t *testing.T) {
+	w := newWorld(t)
+	withProviders := func(all ...provider.Provider) {
+		w.configure(func(c *Config) {
+			c.Catalog = catalog.New(catalog.Config{
+				DB: w.d, Clock: w.clock, Providers: provider.NewRegistry(all...), Log: c.Log,
+				Markup: func(string) int64 { return 0 },
+			})
+		})
+	}
+	withProviders(newCloud()) // as after a start while the provider does not answer
+	w.refused("SERVICE_UNAVAILABLE", w.ada, "GET", Base+"/offers", nil)
+	w.want(200, tenant{}, "GET", "/readyz", nil)
+
+	withProviders()
+	w.want(200, tenant{}, "GET", "/readyz", nil)
+	if r := w.want(200, w.ada, "GET", Base+"/offers", nil); !strings.Contains(string(r.body), `"data":[]`) {
+		t.Errorf("offers without a provider: %s, want an empty list", r.body)
+	}
 }

@@ -44,7 +44,8 @@ function endMachines(data) {
       }
 }
 
-export async function startBilletd(flags = []) {
+/** Starts a server, with simulated providers and the demo account unless providers is false. */
+export async function startBilletd(flags = [], { providers = true } = {}) {
   const data = mkdtempSync(join(tmpdir(), 'billet-web-'));
   const port = await freePort();
   const url = `http://localhost:${port}`;
@@ -60,8 +61,7 @@ export async function startBilletd(flags = []) {
       binary,
       [
         'serve',
-        '--sim',
-        '--demo',
+        ...(providers ? ['--sim', '--demo'] : []),
         '--listen',
         `127.0.0.1:${port}`,
         '--metrics-listen',
@@ -78,7 +78,7 @@ export async function startBilletd(flags = []) {
     for (const end = Date.now() + 30_000; ; ) {
       if (child.exitCode !== null || Date.now() > end) throw new Error(`the server did not start:\n${log}`);
       const ready =
-        existsSync(demoFile) &&
+        (existsSync(demoFile) || !providers) &&
         (await fetch(`http://127.0.0.1:${port}/readyz`).then(
           (r) => r.ok,
           () => false,
@@ -92,7 +92,7 @@ export async function startBilletd(flags = []) {
     await exit;
   };
   await start();
-  const demo = JSON.parse(readFileSync(demoFile, 'utf8'));
+  const demo = providers ? JSON.parse(readFileSync(demoFile, 'utf8')) : null;
   return {
     url,
     data,

@@ -6,7 +6,7 @@ import { useCan } from '../../api/session';
 import { formatNumber } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
-import { ProviderNotice, useUnavailableProviders } from '../../parts/ProviderNotice';
+import { ProviderNotice } from '../../parts/ProviderNotice';
 import { Choice, type Column, ResourceTable } from '../../parts/ResourceTable';
 import { usePagedRows } from '../../parts/rows';
 import { PageSkeleton } from '../../parts/Skeletons';
@@ -18,7 +18,7 @@ import './offers.css';
 
 // The list loads first. The filters are as many bytes again.
 const FilterBar = lazy(async () => ({ default: (await import('./FilterBar')).FilterBar }));
-const EmptyState = lazy(async () => ({ default: (await import('../../parts/EmptyState')).EmptyState }));
+const NoOffers = lazy(async () => ({ default: (await import('./NoOffers')).NoOffers }));
 
 export default function Offers() {
   const { filters, compare, set, toggle } = useFilters();
@@ -245,32 +245,5 @@ function Card({ offer: o, change, choice, deploy }: CardProps) {
         {deploy && <DeployButton offer={o} />}
       </div>
     </div>
-  );
-}
-
-function NoOffers({ of, filtered, clear }: { of?: string[]; filtered: boolean; clear: () => void }) {
-  const down = useUnavailableProviders(of);
-  const names = down.map((p) => p.name).join(' and ');
-  if (!filtered)
-    return (
-      <EmptyState title="No offers yet" api={{ path: '/api/v1/inventory/offers' }}>
-        Offers appear when a provider is connected and its catalog is synced.
-      </EmptyState>
-    );
-  return (
-    <EmptyState
-      title={
-        down.length > 0
-          ? `No offers match while ${names} ${down.length === 1 ? 'is' : 'are'} not responding`
-          : 'No offers match'
-      }
-      action={
-        <Button variant="default" onClick={clear}>
-          Clear filters and include sold out
-        </Button>
-      }
-    >
-      No available machines match these filters. Sold-out capacity returns as other customers release it.
-    </EmptyState>
   );
 }
