@@ -21,11 +21,13 @@ type Asked struct {
 	Args []any
 }
 
-// Recorder notes the queries of a database.
+// Recorder notes the queries of a database, and can have statements fail.
 type Recorder struct {
 	driver.Connector
-	mu    sync.Mutex
-	asked []Asked
+	mu     sync.Mutex
+	asked  []Asked
+	left   int    // statements until one fails; below zero if none does
+	failed string // the statement that failed
 }
 
 // Take returns what was asked since the last call.
@@ -56,10 +58,16 @@ func (c *recorded) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, 
 }
 
 func (c *recorded) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	if err := c.r.fault(text); err != nil {
+		return nil, err
+	}
 	return c.Conn.(driver.ExecerContext).ExecContext(ctx, text, args)
 }
 
 func (c *recorded) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.r.fault(text); err != nil {
+		return nil, err
+	}
 	a := Asked{Text: text}
 	for _, v := range args {
 		a.Args = append(a.Args, v.Value)
@@ -73,7 +81,7 @@ func (c *recorded) QueryContext(ctx context.Context, text string, args []driver.
 // Recorded returns a fresh, migrated database of that engine whose queries are noted.
 func Recorded(tb testing.TB, engine db.Engine, c clock.Clock) (*db.DB, *Recorder) {
 	tb.Helper()
-	r := &Recorder{}
+	r := &Recorder{left: -1}
 	var err error
 	if engine == db.SQLite {
 		var path string
