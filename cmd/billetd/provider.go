@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -37,22 +36,33 @@ provider need a --slug each. Alternatively, use a file: billetd serve --provider
 	return cmd
 }
 
-// secretIn reads an API key from standard input or a file. A flag would be visible to all users of
+// secretIn reads a secret from standard input or a file. A flag would be visible to all users of
 // the machine.
 type secretIn struct {
+	// stdinFlag and fileFlag are the names of the flags, and what is what the secret is called.
+	stdinFlag, fileFlag, what string
+
 	stdin bool
 	file  string
 }
 
-func (k *secretIn) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&k.stdin, "api-key-stdin", false, "read the API key from standard input")
-	cmd.Flags().StringVar(&k.file, "api-key-file", "", "read the API key from this `file`")
+// apiKeyIn reads an API key.
+func apiKeyIn() secretIn {
+	return secretIn{stdinFlag: "api-key-stdin", fileFlag: "api-key-file", what: "API key"}
 }
+
+func (k *secretIn) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&k.stdin, k.stdinFlag, false, "read the "+k.what+" from standard input")
+	cmd.Flags().StringVar(&k.file, k.fileFlag, "", "read the "+k.what+" from this `file`")
+}
+
+// given reports whether the secret is to be read.
+func (k *secretIn) given() bool { return k.stdin || k.file != "" }
 
 func (k *secretIn) read(in io.Reader) (string, error) {
 	switch {
 	case k.stdin == (k.file != ""):
-		return "", errors.New("use exactly one of --api-key-stdin and --api-key-file")
+		return "", fmt.Errorf("use exactly one of --%s and --%s", k.stdinFlag, k.fileFlag)
 	case k.stdin:
 		text, err := io.ReadAll(bufio.NewReader(io.LimitReader(in, 64<<10)))
 		return string(text), err
@@ -117,7 +127,7 @@ func providerKinds() *cobra.Command {
 
 func providerAdd() *cobra.Command {
 	var p provideraccount.Provider
-	var k secretIn
+	k := apiKeyIn()
 	var markup string
 	var settings []string
 	return operatorCommandOn("add KIND", "Add a provider account", func(cmd *cobra.Command) {
@@ -170,7 +180,7 @@ func providerList() *cobra.Command {
 }
 
 func providerKey() *cobra.Command {
-	var k secretIn
+	k := apiKeyIn()
 	return operatorCommandOn("key PROVIDER", "Replace the API key of a provider account", func(cmd *cobra.Command) {
 		k.flags(cmd)
 	}, func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {

@@ -116,15 +116,15 @@ func Open(ctx context.Context, c Config) (*App, error) {
 	return a, nil
 }
 
-// settings are the parts of the configuration that are parsed.
-type settings struct {
+// parsed are the parts of the configuration that are parsed.
+type parsed struct {
 	markup  map[string]int64
 	proxies []netip.Prefix
 	public  *url.URL
 	oidc    *oidc.Client
 }
 
-func (c Config) parse() (s settings, err error) {
+func (c Config) parse() (s parsed, err error) {
 	if s.markup, err = parseMarkup(c.Markup); err != nil {
 		return s, err
 	}
@@ -283,7 +283,7 @@ func (a *App) buildRunner() {
 	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
 }
 
-func (a *App) buildHandler(set settings, limiter ratelimit.Limiter) {
+func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 	s := a.services
 	var simulation *httpapi.Simulator
 	if a.world != nil {
@@ -294,7 +294,7 @@ func (a *App) buildHandler(set settings, limiter ratelimit.Limiter) {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
 		Volumes: s.volumes, Deployments: s.deployments, Quotes: s.quotes, Events: a.Events, Webhooks: a.Webhooks,
-		Issues: a.Issues, Operator: a.Console, Idempotency: s.answers, Version: a.cfg.Version,
+		Issues: a.Issues, Operator: a.Console, Idempotency: s.answers, Settings: a.Settings, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demoEmail },
 		Elsewhere: dashboard.New().Serve, Simulator: simulation, Serves: a.serves, PastDueTerms: a.cfg.pastDueTerms(),

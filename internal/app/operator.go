@@ -28,6 +28,7 @@ import (
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/secret"
+	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/spendlimit"
 	"github.com/billetcloud/billet/internal/wallet"
 	"github.com/billetcloud/billet/internal/webhook"
@@ -49,6 +50,7 @@ type Operator struct {
 	Console          *operator.Service
 	ProviderAccounts *provideraccount.Service
 	Webhooks         *webhook.Service
+	Settings         *settings.Service
 
 	skew      *skew
 	secrets   *secret.Box
@@ -116,6 +118,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		Secrets: secrets})
 	o.ProviderAccounts = provideraccount.New(secrets, kinds())
 	o.Audit = audit.New(o.IDs)
+	o.Settings = settings.New(settings.Config{DB: o.DB, Real: real.Now, Secrets: secrets})
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
 	if o.Webhooks, err = o.webhooks(c, log, secrets, real); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
@@ -183,6 +186,15 @@ func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) 
 		return o.record(ctx, tx, of, "setMarkup", of)
 	})
 	return a, err
+}
+
+// ChangeSettings changes what an operator sets while the server runs.
+func (o *Operator) ChangeSettings(ctx context.Context, c settings.Change) (s settings.Settings, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		s, err = o.Settings.Update(ctx, tx, c)
+		return err
+	})
+	return s, err
 }
 
 // CreateKey creates an API key with spending limits. Its secret cannot be shown again.

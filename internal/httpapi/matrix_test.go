@@ -71,7 +71,7 @@ var whoMay = map[string]string{
 	"listIssues": operators, "getIssue": operators, "terminateIssueResource": operators, "dismissIssue": operators,
 	"listAccounts": operators, "createAccount": operators,
 	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listProviderAccounts": operators,
-	"listJobs": operators, "getMargins": operators,
+	"listJobs": operators, "getMargins": operators, "getSettings": operators, "updateSettings": operators,
 	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators,
 	"addSimulatorFault":    operators,
 	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,

@@ -26,6 +26,7 @@ import (
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
+	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -66,6 +67,7 @@ type Config struct {
 	Issues      *issue.Service
 	Operator    *operator.Service
 	Idempotency *idempotency.Service
+	Settings    *settings.Service
 
 	// Version is that of the server, for the document and the index.
 	Version string
@@ -157,6 +159,7 @@ func register(cfg Config) *server {
 		webhooks{db: cfg.DB, svc: cfg.Webhooks},
 		issues{db: cfg.DB, svc: cfg.Issues},
 		operatorAccounts{db: cfg.DB, svc: cfg.Operator},
+		operatorSettings{svc: cfg.Settings},
 		operations{
 			db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, catalog: cfg.Catalog, deployments: cfg.Deployments,
 			meter: cfg.Meter,

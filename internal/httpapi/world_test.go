@@ -40,6 +40,7 @@ import (
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/secret"
+	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -183,6 +184,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Operator: operator.New(
 			operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs},
 		), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
+		Settings: settings.New(settings.Config{DB: d, Real: w.time.Now, Secrets: secrets}),
 	}
 	w.s = newServer(w.c)
 	if _, err := offers.Sync(t.Context(), "provider/voltage-park"); err != nil {

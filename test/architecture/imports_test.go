@@ -20,7 +20,7 @@ var dependencies = []struct {
 	{"httpapi", []string{
 		"rest",
 		"operator", "pastdue", "spendlimit", "deployment", "volume", "issue", "quote", "catalog",
-		"meter", "wallet", "webhook", "sshkey", "account", "audit", "oidc", "event", "idempotency",
+		"meter", "wallet", "webhook", "sshkey", "settings", "account", "audit", "oidc", "event", "idempotency",
 		"ratelimit", "provider", "db",
 	}},
 	{"rest", []string{"idempotency", "ratelimit", "db"}},
@@ -28,6 +28,7 @@ var dependencies = []struct {
 	{"cli", []string{"mcp", "client", "version"}}, // does what any program with the client can
 	{"mcp", []string{"client"}},
 	{"version", nil},
+	{"settings", []string{"emailaddr", "secret", "db"}},
 	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
 	{"pastdue", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{
@@ -79,6 +80,7 @@ var dependencies = []struct {
 	{"cloudinit", nil},                     // for clouds that take no text
 	{"provider", []string{"ipaddr", "db"}}, // db to refuse a call inside a transaction
 	{"ipaddr", nil},
+	{"emailaddr", nil},
 	{"ratelimit/redislimit", []string{"ratelimit", "secreturl"}},
 	{"ratelimit/ratelimittest", []string{"ratelimit"}},
 	{"ratelimit", nil},

@@ -643,6 +643,20 @@ CREATE TABLE installation (
     value TEXT   NOT NULL
 );
 
+-- What the operator sets while the server runs: one row. The groups are JSON objects.
+CREATE TABLE settings (
+    id            BIGINT PRIMARY KEY CHECK (id = 1),
+    version       BIGINT NOT NULL,             -- raised by every change
+    changed_at    BIGINT,
+    installation  TEXT   NOT NULL,
+    mail          TEXT   NOT NULL,
+    mail_password TEXT   NOT NULL,             -- sealed; '' = none
+    sign_up       TEXT   NOT NULL,
+    public_pages  TEXT   NOT NULL
+);
+INSERT INTO settings (id, version, installation, mail, mail_password, sign_up, public_pages)
+VALUES (1, 0, '{}', '{}', '', '{}', '{}');
+
 -- Which one server does something that only one may do, and until when by the database's clock.
 CREATE TABLE server_lease (
     name     TEXT   PRIMARY KEY,
@@ -690,6 +704,7 @@ DROP TABLE wallet_day_subject;
 DROP TABLE wallet_day;
 DROP TABLE write_try;
 DROP TABLE server_lease;
+DROP TABLE settings;
 DROP TABLE installation;
 DROP TABLE device_authorization;
 DROP TABLE webhook_attempt;

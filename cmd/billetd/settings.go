@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/app"
+	"github.com/billetcloud/billet/internal/settings"
+	"github.com/spf13/cobra"
+)
+
+func settingsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "settings",
+		Short: "Show and change what is set while the server runs",
+		Long: `Show and change what is set while the server runs: name and links of the installation,
+mail server, sign-up policy and public pages. A running server follows within seconds.
+
+  billetd settings show
+  billetd settings set installation.name="Example Cloud" signUp.policy=closed
+  billetd settings set mail.host=smtp.example.com mail.user=billet \
+    mail.fromAddress=no-reply@example.com --mail-password-stdin < smtp.password`,
+	}
+	cmd.AddCommand(settingsShow(), settingsSet())
+	return cmd
+}
+
+func settingsShow() *cobra.Command {
+	return operatorCommand("show", "Show the settings", func(*cobra.Command) {},
+		func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			s, err := o.Settings.Peek(cmd.Context(), o.DB)
+			if err != nil {
+				return err
+			}
+			return printSettings(cmd, out, s)
+		})
+}
+
+func settingsSet() *cobra.Command {
+	password := secretIn{stdinFlag: "mail-password-stdin", fileFlag: "mail-password-file", what: "mail password"}
+	cmd := operatorCommand("set [NAME=VALUE …]", "Change settings; others keep their values",
+		func(cmd *cobra.Command) {
+			password.flags(cmd)
+			cmd.Long = "Change settings; others keep their values. An empty value clears a setting. " +
+				"The settings are:\n\n  " + strings.Join(settings.Names(), "\n  ")
+		},
+		func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			c, err := settings.Assign(cmd.Flags().Args())
+			if err != nil {
+				return err
+			}
+			if password.given() {
+				text, err := password.read(cmd.InOrStdin())
+				if err != nil {
+					return err
+				}
+				text = strings.TrimRight(text, "\r\n")
+				c.Mail.Password = &text
+			}
+			if c.Empty() {
+				return errors.New("nothing to set: give NAME=VALUE, such as installation.name=\"Example Cloud\"")
+			}
+			s, err := o.ChangeSettings(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			return printSettings(cmd, out, s)
+		})
+	cmd.Args = cobra.ArbitraryArgs
+	return cmd
+}
+
+// printSettings prints a row for each setting, with the name that `settings set` takes.
+func printSettings(cmd *cobra.Command, out *output, s settings.Settings) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	var groups map[string]json.RawMessage
+	if err := json.Unmarshal(text, &groups); err != nil {
+		return err
+	}
+	var rows [][]any
+	for _, name := range append(settings.Names(), "mail.passwordSet", "mail.configured") {
+		group, setting, _ := strings.Cut(name, ".")
+		var values map[string]any
+		if err := json.Unmarshal(groups[group], &values); err != nil {
+			return err
+		}
+		rows = append(rows, []any{name, settingText(values[setting])})
+	}
+	slices.SortStableFunc(rows, func(a, b []any) int { return strings.Compare(groupOf(a), groupOf(b)) })
+	return out.print(cmd.OutOrStdout(), s, []any{"SETTING", "VALUE"}, rows)
+}
+
+func groupOf(row []any) string {
+	group, _, _ := strings.Cut(fmt.Sprint(row[0]), ".")
+	return group
+}
+
+func settingText(v any) string {
+	switch v := v.(type) {
+	case []any:
+		var all []string
+		for _, one := range v {
+			all = append(all, fmt.Sprint(one))
+		}
+		return orDash(strings.Join(all, ","))
+	case float64:
+		return fmt.Sprintf("%.0f", v)
+	default:
+		return orDash(fmt.Sprint(v))
+	}
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}

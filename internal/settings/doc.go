@@ -1,0 +1,14 @@
+// Package settings owns what an operator sets while the server runs: the name of the installation
+// and its links, the mail server, who may sign up, and which public pages are on.
+//
+// It does not own what a flag of `billetd serve` sets, provider accounts or prices, nor what the
+// settings mean: the packages that read them do.
+//
+// Invariants:
+//   - All settings are one row. Its version rises by one with every change, and a change is made
+//     under the lock of the row, so that concurrent changes of different groups are all kept.
+//   - Every change is validated as a whole, and every fault is named at once.
+//   - The password of the mail server is sealed in the database and is never shown.
+//   - Current is at most a few seconds older than the database. A change by this process counts at
+//     once.
+package settings

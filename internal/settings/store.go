@@ -1,0 +1,58 @@
+package settings
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/billetcloud/billet/internal/db"
+)
+
+// storedMail is a Mail without what follows from the rest.
+type storedMail struct {
+	Host, User, FromAddress, FromName, ReplyTo string
+	Port                                       int64
+	TLS                                        TLSMode
+}
+
+// row is the one row of the table.
+type row struct {
+	Settings
+	id   int64
+	mail storedMail
+}
+
+var rows = db.NewTable("settings", func(r *row) []db.Column {
+	return []db.Column{
+		db.Col("id", &r.id),
+		db.Col("version", &r.Version),
+		db.Col("changed_at", &r.ChangedAt),
+		db.Col("installation", db.JSON(&r.Installation)),
+		db.Col("mail", db.JSON(&r.mail)),
+		db.Col("mail_password", &r.password),
+		db.Col("sign_up", db.JSON(&r.SignUp)),
+		db.Col("public_pages", db.JSON(&r.PublicPages)),
+	}
+})
+
+func read(ctx context.Context, r db.Reader, lock string) (Settings, error) {
+	found, _, err := rows.Find(ctx, r, `WHERE id = 1`+lock)
+	if err != nil {
+		return Settings{}, fmt.Errorf("read the settings: %w", err)
+	}
+	m := found.mail
+	found.Mail = Mail{
+		Host: m.Host, Port: m.Port, TLS: m.TLS, User: m.User, FromAddress: m.FromAddress, FromName: m.FromName,
+		ReplyTo: m.ReplyTo,
+	}
+	return found.Settings, nil
+}
+
+func write(ctx context.Context, tx *db.Tx, s Settings) error {
+	m := s.Mail
+	return rows.Put(ctx, tx, []string{"id"}, row{
+		Settings: s, id: 1, mail: storedMail{
+			Host: m.Host, Port: m.Port, TLS: m.TLS, User: m.User, FromAddress: m.FromAddress, FromName: m.FromName,
+			ReplyTo: m.ReplyTo,
+		},
+	})
+}
