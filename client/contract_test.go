@@ -101,7 +101,7 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	},
 	"updateDeployment": {func(ctx context.Context, c *Client) (any, error) {
 		u := filled[UpdateDeployment]()
-		u.AutoTerminateAt = Clear[time.Time]()
+		u.AutoTerminateAt, u.Project = Clear[time.Time](), SetTo("x")
 		return c.Deployments.Update(ctx, "dep_1", u)
 	}},
 	"terminateDeployment": {
@@ -142,7 +142,9 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 		return c.Volumes.Create(ctx, filled[CreateVolume]())
 	}},
 	"updateVolume": {func(ctx context.Context, c *Client) (any, error) {
-		return c.Volumes.Update(ctx, "vol_1", filled[UpdateVolume]())
+		u := filled[UpdateVolume]()
+		u.Project = SetTo("x")
+		return c.Volumes.Update(ctx, "vol_1", u)
 	}},
 	"deleteVolume": {func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Delete(ctx, "vol_1") }},
 	"attachVolume": {
@@ -369,7 +371,7 @@ var types = map[string]reflect.Type{
 	"CreateDeviceAuthorization": reflect.TypeFor[createDeviceAuthorization](),
 	"DeviceCodes":               reflect.TypeFor[deviceCodes](),
 	"CreateDeviceToken":         reflect.TypeFor[createDeviceToken](), "DeviceToken": reflect.TypeFor[deviceToken](),
-	"CreateSSHKey": reflect.TypeFor[CreateSSHKey](), "CreateVolume": reflect.TypeFor[CreateVolume](),
+	"Creator": reflect.TypeFor[Creator](), "CreateSSHKey": reflect.TypeFor[CreateSSHKey](), "CreateVolume": reflect.TypeFor[CreateVolume](),
 	"Deployment":   reflect.TypeFor[Deployment](),
 	"DetachVolume": reflect.TypeFor[detachVolume](), "Event": reflect.TypeFor[Event](),
 	"GPUFacet": reflect.TypeFor[GPUType](), "Index": reflect.TypeFor[Index](),

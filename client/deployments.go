@@ -164,6 +164,10 @@ type Deployment struct {
 	VolumeIDs []string `json:"volumeIds"`
 	// Tags are the account's own labels.
 	Tags []string `json:"tags"`
+	// Project is the project; nil for none.
+	Project *string `json:"project"`
+	// CreatedBy is who created the deployment.
+	CreatedBy Creator `json:"createdBy"`
 
 	// HourlyPrice is the price per hour, locked at creation. CostToDate is the total cost, net of
 	// refunds.
@@ -229,6 +233,8 @@ type CreateDeployment struct {
 	CloudInit string `json:"cloudInit,omitempty"`
 	// Tags are up to 20 labels.
 	Tags []string `json:"tags,omitempty"`
+	// Project is 1 to 64 characters; "" means none, or that of the API key.
+	Project string `json:"project,omitempty"`
 	// AutoTerminateAt is when to auto-terminate, after the minimum runtime; zero means never.
 	AutoTerminateAt time.Time `json:"autoTerminateAt,omitzero"`
 	// MaxHourlyPrice rejects the deploy if the price is higher; nil means no limit.
@@ -243,6 +249,8 @@ type UpdateDeployment struct {
 	Name string `json:"name,omitempty"`
 	// Tags replace all tags; an empty, non-nil list removes them.
 	Tags []string `json:"tags,omitzero"`
+	// Project sets the project; Clear removes it.
+	Project Change[string] `json:"project,omitzero"`
 	// AutoTerminateAt sets the auto-terminate time; Clear removes it.
 	AutoTerminateAt Change[time.Time] `json:"autoTerminateAt,omitzero"`
 	// TerminationProtection rejects a terminate while it is true.
@@ -283,11 +291,17 @@ type DeploymentQuery struct {
 	// Provider and Region are slugs.
 	Provider string `query:"provider"`
 	Region   string `query:"region"`
-	// Tag is a tag of the deployment.
-	Tag string `query:"tag"`
-	// Search is part of the name, in any case.
+	// GPUType is the GPU type.
+	GPUType string `query:"gpuType"`
+	// Tag is a tag of the deployment, Project its project.
+	Tag     string `query:"tag"`
+	Project string `query:"project"`
+	// CreatedBy is the id of the user or API key that created it.
+	CreatedBy string `query:"createdBy"`
+	// Search is part of the name, a tag, the address or the id, in any case.
 	Search string `query:"search"`
-	// Sort is createdAt or name, prefixed with a hyphen for descending; "" means -createdAt.
+	// Sort is createdAt, name or hourlyPrice, prefixed with a hyphen for descending; "" means
+	// -createdAt.
 	Sort string `query:"sort"`
 }
 

@@ -20,7 +20,14 @@ func TransactionTypes() []TransactionType {
 }
 
 // UsageGroups returns everything that costs can be grouped by.
-func UsageGroups() []UsageGroup { return []UsageGroup{ByDay, ByDeployment, ByGPUType, ByProvider} }
+func UsageGroups() []UsageGroup {
+	return []UsageGroup{ByDay, ByDeployment, ByGPUType, ByProvider, ByTag, ByMember, ByAPIKey, ByProject}
+}
+
+// CreatorTypes returns every kind of creator.
+func CreatorTypes() []CreatorType {
+	return []CreatorType{CreatedByMember, CreatedByAPIKey, CreatedByOperator}
+}
 
 // VolumeStatuses returns every status of a volume, in the order of its life.
 func VolumeStatuses() []VolumeStatus {

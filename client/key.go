@@ -81,6 +81,9 @@ type Key struct {
 	Account KeyAccount `json:"account"`
 	// Scopes are the permissions of the key.
 	Scopes []Scope `json:"scopes"`
+	// Project is the project that the key is bound to: it sees only that project's deployments and
+	// volumes, and what it creates is in it. nil for a key of the whole account.
+	Project *string `json:"project"`
 	// AllowedNetworks is the IP allowlist, addresses and CIDR networks; empty means any.
 	AllowedNetworks []string `json:"allowedNetworks"`
 	// ExpiresAt is when the key expires; nil means never.

@@ -20,6 +20,8 @@ type SSHKey struct {
 	Fingerprint string `json:"fingerprint"`
 	// CreatedAt is when the key was saved.
 	CreatedAt time.Time `json:"createdAt"`
+	// CreatedBy is who saved it.
+	CreatedBy Creator `json:"createdBy"`
 }
 
 // CreateSSHKey is a key to save.

@@ -64,12 +64,16 @@ type Volume struct {
 	HourlyPrice      Money `json:"hourlyPrice"`
 	HourlyPricePerGB Money `json:"hourlyPricePerGb"`
 	CostToDate       Money `json:"costToDate"`
+	// Project is the project; nil for none.
+	Project *string `json:"project"`
+	// CreatedBy is who created the volume.
+	CreatedBy Creator `json:"createdBy"`
 	// CreatedAt is when it was requested, DeletedAt when it was deleted; nil until then.
 	CreatedAt time.Time  `json:"createdAt"`
 	DeletedAt *time.Time `json:"deletedAt"`
 }
 
-// CreateVolume is a volume to create. Every field is required.
+// CreateVolume is a volume to create. Every field but Project is required.
 type CreateVolume struct {
 	// Name is 1 to 64 characters, unique in the account.
 	Name string `json:"name"`
@@ -78,6 +82,8 @@ type CreateVolume struct {
 	Region   string `json:"region"`
 	// SizeGB is in decimal GB, within the limits of the VolumePrice.
 	SizeGB int `json:"sizeGb"`
+	// Project is 1 to 64 characters; "" means none, or that of the API key.
+	Project string `json:"project,omitempty"`
 }
 
 // UpdateVolume has the changes to a volume. Zero values change nothing.
@@ -86,6 +92,8 @@ type UpdateVolume struct {
 	Name string `json:"name,omitempty"`
 	// SizeGB is the new size in decimal GB, larger than the current one.
 	SizeGB int `json:"sizeGb,omitempty"`
+	// Project sets the project; Clear removes it.
+	Project Change[string] `json:"project,omitzero"`
 }
 
 type attachVolume struct {
@@ -114,6 +122,10 @@ type VolumeQuery struct {
 	Paging
 	// Name is the whole name, case-insensitive.
 	Name string `query:"name"`
+	// Project is the project of the volume. CreatedBy is the id of the user or API key that created
+	// it.
+	Project   string `query:"project"`
+	CreatedBy string `query:"createdBy"`
 	// Sort is createdAt or name, prefixed with a hyphen for descending; "" means -createdAt.
 	Sort string `query:"sort"`
 }
@@ -162,7 +174,8 @@ func (s *VolumeService) Create(ctx context.Context, in CreateVolume, options ...
 	return one[Volume](ctx, s.c, request{method: http.MethodPost, path: "/volumes", body: in}, options)
 }
 
-// Update renames or resizes a volume. Resizing happens in the background.
+// Update renames a volume, moves it to another project, or resizes it. Resizing happens in the
+// background.
 func (s *VolumeService) Update(
 	ctx context.Context,
 	id string,

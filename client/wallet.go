@@ -143,6 +143,13 @@ const (
 	ByGPUType UsageGroup = "gpuType"
 	// ByProvider groups by provider.
 	ByProvider UsageGroup = "provider"
+	// ByTag groups by tag. A deployment with several tags is in several groups.
+	ByTag UsageGroup = "tag"
+	// ByMember and ByAPIKey group by the user or API key that created the deployment or volume.
+	ByMember UsageGroup = "member"
+	ByAPIKey UsageGroup = "apiKey"
+	// ByProject groups by project.
+	ByProject UsageGroup = "project"
 )
 
 // UsageQuery selects costs.
@@ -156,9 +163,10 @@ type UsageQuery struct {
 
 // UsageCost is the cost of a group.
 type UsageCost struct {
-	// Key is the day (2028-02-29), id, GPU type or provider; empty for costs without one.
+	// Key is the day (2028-02-29), id, GPU type, provider, tag or project; empty for costs without
+	// one.
 	Key string `json:"key"`
-	// Name is the name of the deployment or volume when it was charged; nil for other groups.
+	// Name is the name of the deployment, volume, member or API key; nil for other groups.
 	Name *string `json:"name"`
 	// Cost is the charges net of refunds.
 	Cost Money `json:"cost"`

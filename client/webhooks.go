@@ -47,6 +47,8 @@ type Webhook struct {
 	OldSecretValidUntil *time.Time `json:"oldSecretValidUntil"`
 	// CreatedAt is when the webhook was created. Events from then on are sent.
 	CreatedAt time.Time `json:"createdAt"`
+	// CreatedBy is who created it.
+	CreatedBy Creator `json:"createdBy"`
 }
 
 // NewWebhook is a webhook with its secret, which is returned only once.

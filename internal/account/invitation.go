@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
@@ -43,6 +44,7 @@ type Invitation struct {
 	Email     string           `json:"email" doc:"Email address of the invited user; empty if anyone with the link may accept it."`
 	Status    InvitationStatus `json:"status" doc:"State of the invitation."`
 	InvitedBy Creator          `json:"invitedBy" doc:"User who created it."`
+	CreatedBy creator.Creator  `json:"createdBy" doc:"Who created it."`
 	CreatedAt time.Time        `json:"createdAt" doc:"When it was created."`
 	ExpiresAt time.Time        `json:"expiresAt" doc:"When it expires."`
 
@@ -119,7 +121,8 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by User,
 	}
 	i := Invitation{
 		ID: s.cfg.IDs.New(id.Invitation), Account: account, Role: role, Email: normal, Status: InvitationOpen,
-		InvitedBy: Creator{by.ID, by.Email},
+		InvitedBy: Creator{ID: by.ID, Email: by.Email},
+		CreatedBy: creator.Creator{Type: creator.Member, ID: by.ID, Name: by.Called()},
 		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(InvitationLifetime),
 	}
 	return i, token, insertInvitation(ctx, tx, i, hashOf(token))
@@ -178,7 +181,10 @@ func (s *Service) ViewInvitation(ctx context.Context, r db.Reader, token string,
 	case err != nil:
 		return InvitationView{}, err
 	case wait > 0:
-		return InvitationView{}, tooMany("Too many invalid invitations from your address. Wait %s, then try again.", wait)
+		return InvitationView{}, tooMany(
+			"Too many invalid invitations from your address. Wait %s, then try again.",
+			wait,
+		)
 	}
 	return InvitationView{}, errInvitation
 }

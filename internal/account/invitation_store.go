@@ -6,12 +6,14 @@ import (
 	"errors"
 	"time"
 
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
 
 const (
-	invitationColumns = `i.id, i.account_id, i.role, i.email, i.created_by, p.email, i.created_at,
+	invitationColumns = `i.id, i.account_id, i.role, i.email, i.created_by, p.email,
+		CASE WHEN p.name = '' THEN p.email ELSE p.name END, i.created_at,
 		i.expires_at, i.accepted_at, i.revoked_at`
 	invitationTables = `invitation i JOIN users p ON p.id = i.created_by`
 )
@@ -19,13 +21,14 @@ const (
 // fields are the destinations of invitationColumns.
 func (i *Invitation) fields() []any {
 	return []any{
-		&i.ID, &i.Account, &i.Role, &i.Email, &i.InvitedBy.ID, &i.InvitedBy.Email, &i.CreatedAt, &i.ExpiresAt,
+		&i.ID, &i.Account, &i.Role, &i.Email, &i.CreatedBy.ID, &i.InvitedBy.Email, &i.CreatedBy.Name, &i.CreatedAt, &i.ExpiresAt,
 		&i.acceptedAt, &i.revokedAt,
 	}
 }
 
 func scanInvitation(row db.Row) (i Invitation, err error) {
 	err = row.Scan(i.fields()...)
+	i.CreatedBy.Type, i.InvitedBy.ID = creator.Member, i.CreatedBy.ID
 	return i, err
 }
 

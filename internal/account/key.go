@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
@@ -58,6 +60,14 @@ func AllScopes() []Scope {
 	}
 }
 
+// ProjectScopes returns the scopes that a key can have that is bound to a project. The others show
+// or change what belongs to the whole account.
+func ProjectScopes() []Scope {
+	return []Scope{
+		ReadOffers, ReadDeployments, WriteDeployments, ReadSSHKeys, WriteSSHKeys, ReadVolumes, WriteVolumes,
+	}
+}
+
 // Enum lists every scope, those of roles and of operators included.
 func (Scope) Enum() []Scope { return append(Owner.Scopes(), OperatorScopes()...) }
 
@@ -87,14 +97,25 @@ type Key struct {
 	// LastUsedAt is that of the last FlushLastUse.
 	LastUsedAt *time.Time `json:"lastUsedAt" doc:"When it was last used, with a delay of up to a minute; null for never."`
 	CreatedAt  time.Time  `json:"createdAt" doc:"When it was created."`
-	// CreatedBy is nil for a key that an operator created.
-	CreatedBy *Creator `json:"createdBy" doc:"User who created it; null for an operator. If that user leaves the account or loses the right to create keys there, the key is revoked."`
+	// Project is the only project that the key sees, and that its resources get; nil for all.
+	Project   *string         `json:"project" doc:"Project that the key is bound to: it sees only that project's deployments and volumes, and what it creates is in it; null for a key of the whole account."`
+	CreatedBy creator.Creator `json:"createdBy" doc:"Who created it. If a user who created it leaves the account or loses the right to create keys there, the key is revoked."`
 }
 
 // Creator is the user who created something.
 type Creator struct {
 	ID    id.ID  `json:"id" doc:"Id of the user, usr_…"`
 	Email string `json:"email" doc:"Email address."`
+	// Name is what the user is called; "" for the email address.
+	Name string `json:"-"`
+}
+
+// creator is the user as the creator of a resource, an operator for nil.
+func (c *Creator) creator() creator.Creator {
+	if c == nil {
+		return creator.ByOperator
+	}
+	return creator.Creator{Type: creator.Member, ID: c.ID, Name: cmp.Or(c.Name, c.Email)}
 }
 
 // Allows reports whether the key has the scope.
@@ -120,7 +141,7 @@ func (o LimitOverrides) limits() Limits {
 // KeyRequest describes a new key.
 type KeyRequest struct {
 	Name string
-	// Scopes is nil for AllScopes.
+	// Scopes is nil for AllScopes, or ProjectScopes with a project.
 	Scopes []Scope
 	// ExpiresAt must be in the future; nil is never.
 	ExpiresAt *time.Time
@@ -131,6 +152,8 @@ type KeyRequest struct {
 	ByOperator bool
 	// CreatedBy is nil if an operator creates the key.
 	CreatedBy *Creator
+	// Project binds the key to a project; "" for none.
+	Project string
 }
 
 // KeyUpdate describes a change of a key; nil keeps a setting.
@@ -149,14 +172,22 @@ type KeyUpdate struct {
 func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req KeyRequest) (Key, string, error) {
 	var c checker
 	c.add(apierr.CheckName("name", req.Name))
-	if req.Scopes == nil {
+	switch {
+	case req.Scopes == nil && req.Project != "":
+		req.Scopes = ProjectScopes()
+	case req.Scopes == nil:
 		req.Scopes = AllScopes()
 	}
 	k := Key{
 		ID: s.cfg.IDs.New(id.APIKey), Account: account, Name: req.Name,
 		Scopes: c.scopes(req.Scopes, req.ByOperator), AllowedNetworks: c.networks(req.AllowedNetworks),
 		ExpiresAt: c.expiry(req.ExpiresAt, tx.Now), Limits: c.limits(req.Limits), CreatedAt: tx.Now,
-		CreatedBy: req.CreatedBy,
+		CreatedBy: req.CreatedBy.creator(),
+	}
+	if req.Project != "" {
+		c.add(apierr.CheckName("project", req.Project))
+		k.Project = &req.Project
+		c.projectScopes(k.Scopes)
 	}
 	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, "", err
@@ -169,7 +200,7 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 		return Key{}, "", err
 	}
 	k.Prefix = secret[:shownLength] + "…"
-	if err := insertKey(ctx, tx, k, hashOf(secret), req.Limits); err != nil {
+	if err := insertKey(ctx, tx, k, req.CreatedBy, hashOf(secret), req.Limits); err != nil {
 		return Key{}, "", err
 	}
 	return k, secret, nil
@@ -234,6 +265,10 @@ func (s *Service) UpdateKey(ctx context.Context, tx *db.Tx, account, key id.ID, 
 	}
 	tx.AfterCommit(s.remembered.forget)
 	k, changed, err := updateKey(ctx, tx, account, key, u)
+	if err == nil && changed && k.Project != nil {
+		c.projectScopes(k.Scopes)
+		err = apierr.Invalid(c.faults).OrNil()
+	}
 	if err != nil || changed {
 		return k, err
 	}
@@ -298,6 +333,17 @@ func (c *checker) scopes(given []Scope, byOperator bool) []Scope {
 		}
 	}
 	return slices.DeleteFunc(all, func(s Scope) bool { return !slices.Contains(given, s) })
+}
+
+// projectScopes refuses scopes that a key of a project cannot have.
+func (c *checker) projectScopes(given []Scope) {
+	for _, s := range given {
+		if !slices.Contains(ProjectScopes(), s) {
+			c.fault("scopes", "cannot contain %s for a key that is bound to a project, because it is about the whole "+
+				"account. Choose among: %s.", s, join(ProjectScopes(), ", "))
+			return
+		}
+	}
 }
 
 func join(scopes []Scope, separator string) string {

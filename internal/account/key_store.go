@@ -7,27 +7,33 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
 
 const keyColumns = `id, account_id, name, prefix, scopes, networks, limit_read, limit_write, limit_deploy,
-	expires_at, revoked_at, last_used_at, created_at, created_by, (SELECT p.email FROM users p
-		WHERE p.id = api_key.created_by)`
+	expires_at, revoked_at, last_used_at, created_at, created_by, (SELECT CASE WHEN p.name = '' THEN p.email ELSE p.name END
+		FROM users p WHERE p.id = api_key.created_by), project`
 
 func scanKey(row db.Row) (Key, error) {
 	var k Key
 	var scopes, networks string
 	var read, write, deploy *int
-	var creator *id.ID
-	var email *string
+	var user *id.ID
+	var name *string
+	var project string
 	err := row.Scan(&k.ID, &k.Account, &k.Name, &k.Prefix, &scopes, &networks, &read, &write, &deploy,
-		&k.ExpiresAt, &k.RevokedAt, &k.LastUsedAt, &k.CreatedAt, &creator, &email)
+		&k.ExpiresAt, &k.RevokedAt, &k.LastUsedAt, &k.CreatedAt, &user, &name, &project)
 	if err != nil {
 		return Key{}, err
 	}
-	if creator != nil && email != nil {
-		k.CreatedBy = &Creator{*creator, *email}
+	k.CreatedBy = creator.ByOperator
+	if user != nil && name != nil {
+		k.CreatedBy = creator.Creator{Type: creator.Member, ID: *user, Name: *name}
+	}
+	if project != "" {
+		k.Project = &project
 	}
 	k.Scopes = append([]Scope{}, scopesOf(scopes)...)
 	k.AllowedNetworks = append([]string{}, strings.Fields(networks)...)
@@ -51,16 +57,20 @@ func countKeys(ctx context.Context, tx *db.Tx, account id.ID) (n int, err error)
 	return n, err
 }
 
-func insertKey(ctx context.Context, tx *db.Tx, k Key, hash string, o LimitOverrides) error {
-	var creator *id.ID
-	if k.CreatedBy != nil {
-		creator = &k.CreatedBy.ID
+func insertKey(ctx context.Context, tx *db.Tx, k Key, by *Creator, hash string, o LimitOverrides) error {
+	var user *id.ID
+	if by != nil {
+		user = &by.ID
+	}
+	project := ""
+	if k.Project != nil {
+		project = *k.Project
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO api_key (id, account_id, name, secret_hash, prefix, scopes, networks,
-		limit_read, limit_write, limit_deploy, expires_at, created_at, created_by, name_key)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		limit_read, limit_write, limit_deploy, expires_at, created_at, created_by, name_key, project)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		k.ID, k.Account, k.Name, hash, k.Prefix, join(k.Scopes, " "), strings.Join(k.AllowedNetworks, " "),
-		o.Read, o.Write, o.Deploy, k.ExpiresAt, k.CreatedAt, creator, strings.ToLower(k.Name))
+		o.Read, o.Write, o.Deploy, k.ExpiresAt, k.CreatedAt, user, strings.ToLower(k.Name), project)
 	return err
 }
 

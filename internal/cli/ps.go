@@ -43,6 +43,10 @@ func (t *tool) deploymentListing() listing[client.Deployment] {
 			deploymentCol.text("offerId", "OFFER", func(d client.Deployment) string { return d.OfferID }).onlyWide(),
 			deploymentCol.text("tags", "TAGS",
 				func(d client.Deployment) string { return strings.Join(d.Tags, " ") }).onlyWide(),
+			deploymentCol.text("project", "PROJECT",
+				func(d client.Deployment) string { return valueOr(d.Project, "") }).onlyWide(),
+			deploymentCol.text("createdBy", "CREATED BY",
+				func(d client.Deployment) string { return d.CreatedBy.Name }).onlyWide(),
 		},
 		none: "No deployments. Run 'billet deploy' to create one, or 'billet ps --all' to include ended ones.",
 	}
@@ -57,7 +61,8 @@ func (t *tool) ps() *cobra.Command {
 		Long: "Lists your machines that have not ended, newest first.",
 		Example: `  billet ps
   billet ps --all -o wide
-  billet ps --tag training -o id`,
+  billet ps --tag training -o id
+  billet ps --sort -hourlyPrice -o wide`,
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&all, "all", "a", false, "include ended machines")
@@ -68,10 +73,13 @@ func (t *tool) ps() *cobra.Command {
 		"only machines with one of these `status`es: "+joined(client.DeploymentStatuses()),
 	)
 	f.StringVar(&q.Tag, "tag", "", "only machines with this `tag`")
+	f.StringVar(&q.Project, "project", "", "only machines of this `project`")
+	f.StringVar(&q.CreatedBy, "created-by", "", "only machines that the user or API key with this `id` created")
+	f.StringVar(&q.GPUType, "gpu", "", "GPU `type`, such as \"NVIDIA B200\"")
 	f.StringVar(&q.Provider, "provider", "", "provider `slug`")
 	f.StringVar(&q.Region, "region", "", "region `slug`")
-	f.StringVar(&q.Search, "name", "", "only machines whose name contains this `text`")
-	f.StringVar(&q.Sort, "sort", "", sortHelp)
+	f.StringVar(&q.Search, "name", "", "only machines whose name, tags, address or ID contain this `text`")
+	f.StringVar(&q.Sort, "sort", "", "sort by createdAt, name or hourlyPrice; prefix - for descending")
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(client.DeploymentStatuses()))
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		switch {

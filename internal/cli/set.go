@@ -10,12 +10,12 @@ import (
 )
 
 func (t *tool) set() *cobra.Command {
-	var name, end string
+	var name, end, project string
 	var tags []string
 	var protect bool
 	cmd := &cobra.Command{
 		Use: "set <machine>", Aliases: []string{"update"}, Args: cobra.ExactArgs(1),
-		Short: "Update a machine's name, tags, auto-termination or protection",
+		Short: "Update a machine's name, tags, project, auto-termination or protection",
 		Example: `  billet set training --name training-2
   billet set training --auto-terminate 8h
   billet set training --auto-terminate never
@@ -24,6 +24,7 @@ func (t *tool) set() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&name, "name", "", "new `name`")
 	f.StringSliceVar(&tags, "tag", nil, "`tag`s that replace the current ones; --tag= removes all")
+	f.StringVar(&project, "project", "", "`project`; --project= removes it from its project")
 	f.StringVar(
 		&end,
 		"auto-terminate",
@@ -42,6 +43,12 @@ func (t *tool) set() *cobra.Command {
 				}
 			}
 		}
+		if f.Changed("project") {
+			in.Project = client.Clear[string]()
+			if project != "" {
+				in.Project = client.SetTo(project)
+			}
+		}
 		switch {
 		case end == "never":
 			in.AutoTerminateAt = client.Clear[time.Time]()
@@ -55,8 +62,8 @@ func (t *tool) set() *cobra.Command {
 		if f.Changed("protect") {
 			in.TerminationProtection = &protect
 		}
-		if !f.Changed("name") && in.Tags == nil && end == "" && in.TerminationProtection == nil {
-			return usageError("nothing to change. Use --name, --tag, --auto-terminate or --protect.")
+		if !f.Changed("name") && in.Tags == nil && in.Project.IsZero() && end == "" && in.TerminationProtection == nil {
+			return usageError("nothing to change. Use --name, --tag, --project, --auto-terminate or --protect.")
 		}
 		d, err := deployment(ctx, c, args[0])
 		if err != nil {

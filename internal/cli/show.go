@@ -33,6 +33,7 @@ func (t *tool) show() *cobra.Command {
 			}, {"Offer", d.OfferID}, {"Type", string(d.InstanceType)}, {"Operating system", d.OperatingSystem},
 			{"Connect", valueOr(d.SSHCommand, "")}, {"SSH keys", sshKeysText(d)},
 			{"Volumes", strings.Join(d.VolumeIDs, ", ")}, {"Tags", strings.Join(d.Tags, " ")},
+			{"Project", valueOr(d.Project, "")}, {"Created by", d.CreatedBy.Name},
 			{"Price", hourly(d.HourlyPrice)}, {"Total cost", total(d.CostToDate)},
 			{"Created", localTime(d.CreatedAt)}, {"Ready", optionalTime(d.StartedAt)},
 			{"Auto-terminate", optionalTime(d.AutoTerminateAt)}, {"Terminated", optionalTime(d.TerminatedAt)},

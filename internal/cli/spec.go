@@ -32,6 +32,7 @@ type spec struct {
 	Volumes         []string `yaml:"volumes"`
 	CloudInit       string   `yaml:"cloudInit"`
 	Tags            []string `yaml:"tags"`
+	Project         string   `yaml:"project"`
 	MaxHourlyPrice  string   `yaml:"maxHourlyPrice"`
 	AutoTerminate   string   `yaml:"autoTerminate"`
 	Candidates      []string `yaml:"candidates"`
@@ -57,6 +58,7 @@ const specHelp = `A --file has these fields, each of which is also a flag:
     sshKeys: [laptop]            # names or IDs of saved keys, or sshPublicKeyFile: ~/.ssh/id_ed25519.pub
     volumes: [datasets]          # names or IDs
     tags: [team-a]
+    project: pretraining
     autoTerminate: 8h            # or a time, such as 2026-12-01T18:00:00Z
     cloudInitFile: setup.yaml    # or cloudInit: the text itself
     count: 1`
@@ -85,6 +87,7 @@ func (s *spec) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.Volumes, "volume", s.Volumes, "`volume` to attach, by name or ID")
 	f.StringVar(&s.CloudInitFile, "cloud-init", s.CloudInitFile, "`file` with a cloud-config for the first boot")
 	f.StringSliceVar(&s.Tags, "tag", s.Tags, "`tag` for filtering and cost reports")
+	f.StringVar(&s.Project, "project", s.Project, "`project` for filtering and cost reports")
 	f.StringVar(
 		&s.AutoTerminate,
 		"auto-terminate",
@@ -165,7 +168,7 @@ func (s *spec) request(now time.Time) (client.CreateDeployment, error) {
 		Name: s.Name, OfferID: s.OfferID, QuoteID: s.QuoteID, OperatingSystem: s.OperatingSystem,
 		Provider: s.Provider, GPUType: s.GPUType, GPUCount: s.GPUCount, Region: s.Region,
 		InstanceType: client.InstanceType(strings.ToUpper(s.InstanceType)),
-		SSHPublicKey: s.SSHPublicKey, CloudInit: s.CloudInit, Tags: s.Tags,
+		SSHPublicKey: s.SSHPublicKey, CloudInit: s.CloudInit, Tags: s.Tags, Project: s.Project,
 	}
 	for _, id := range s.Candidates {
 		in.Candidates = append(in.Candidates, client.Candidate{OfferID: id})

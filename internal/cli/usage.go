@@ -13,13 +13,15 @@ import (
 
 var usageHeads = map[client.UsageGroup]string{
 	client.ByDay: "DAY (UTC)", client.ByDeployment: "NAME", client.ByGPUType: "GPU", client.ByProvider: "PROVIDER",
+	client.ByTag: "TAG", client.ByMember: "MEMBER", client.ByAPIKey: "API KEY", client.ByProject: "PROJECT",
 }
 
 func (t *tool) usage() *cobra.Command {
 	var from, to, by string
 	cmd := &cobra.Command{
-		Use: "usage", Aliases: []string{"costs"}, Short: "Show costs by day, machine, GPU or provider",
-		Args: cobra.NoArgs,
+		Use: "usage", Aliases: []string{"costs"},
+		Short: "Show costs by day, machine, GPU, provider, tag, project or creator",
+		Args:  cobra.NoArgs,
 		Long: `Shows charges net of refunds. An hour counts toward the day on which it starts. The
 default is the last 30 days.
 
@@ -28,6 +30,7 @@ Wide terminals and -o wide include a plot.
 ` + timesHelp,
 		Example: `  billet usage
   billet usage --by deployment --from 7d
+  billet usage --by project --from 30d
   billet usage --by gpuType --from 2026-11-01 --to 2026-12-01 -o csv`,
 	}
 	timeFlags(cmd, &from, &to)
@@ -85,7 +88,8 @@ func (t *tool) usageTable(u *client.Usage) error {
 	for _, g := range groups {
 		largest = max(largest, g.Cost)
 		name := g.Key
-		if u.GroupBy == client.ByDeployment {
+		switch u.GroupBy {
+		case client.ByDeployment, client.ByMember, client.ByAPIKey:
 			name = valueOr(g.Name, g.Key)
 		}
 		switch {

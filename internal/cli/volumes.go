@@ -79,6 +79,7 @@ func (t *tool) volumes() *cobra.Command {
 	}
 	var q client.VolumeQuery
 	cmd.Flags().StringVar(&q.Sort, "sort", "", sortHelp)
+	cmd.Flags().StringVar(&q.Project, "project", "", "only volumes of this `project`")
 	listAll(t, cmd, volumeListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.Volume, error] {
 		return c.Volumes.All(ctx, q)
 	})
@@ -123,6 +124,8 @@ func (t *tool) volumeShow() *cobra.Command {
 			},
 			row{"Provider", v.Provider},
 			row{"Region", v.Region},
+			row{"Project", valueOr(v.Project, "")},
+			row{"Created by", v.CreatedBy.Name},
 			row{"Attached to", valueOr(v.AttachedTo, "")},
 			row{"Mount path", valueOr(v.MountPath, "")},
 			row{
@@ -155,6 +158,7 @@ pricing' for regions.`,
 	f.StringVar(&size, "size", "", "`size` in GB, or with a unit: 500, 500GB, 2TB")
 	f.StringVar(&in.Provider, "provider", "", "provider `slug`; optional if only one provider has the region")
 	f.StringVar(&in.Region, "region", "", "region `slug`")
+	f.StringVar(&in.Project, "project", "", "`project` for filtering and cost reports")
 	f.BoolVar(&wait, "wait", false, "wait until it is available")
 	yesFlag(cmd, &yes)
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, _ []string) error {

@@ -3,6 +3,7 @@ package deployment
 import (
 	"time"
 
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -35,17 +36,19 @@ type Deployment struct {
 	HourlyPrice     money.Micros          `json:"hourlyPrice" doc:"US dollars per hour, agreed when the deployment was created."`
 
 	// IPAddress and the other SSH fields are set while the machine runs, and until the end.
-	IPAddress        *string        `json:"ipAddress" doc:"IP address of the SSH server; null until it answers."`
-	SSHUser          *string        `json:"sshUser" doc:"User to log in as."`
-	SSHPort          *int           `json:"sshPort" doc:"Port of the SSH server."`
-	SSHCommand       *string        `json:"sshCommand" doc:"Command that logs in."`
-	SSHHostKeys      []string       `json:"sshHostKeys" doc:"SSH host keys of the machine (of the first node), as known_hosts lines."`
-	SSHHostKeySource *HostKeySource `json:"sshHostKeySource" doc:"How the host keys are known: provider (stated by the provider), issued (created by Billet, given to the machine and verified) or first_connection (shown by the machine when Billet first connected); null if there are none."`
-	Nodes            []Node         `json:"nodes" doc:"Servers of the machine, in the provider's order; empty until SSH answers. ipAddress and sshPort are the first one's. A CLUSTER has several."`
-	SSHKeys          []KeyRef       `json:"sshKeys" doc:"Authorized SSH keys."`
-	VolumeIDs        []id.ID        `json:"volumeIds" doc:"Ids of the volumes that are attached, attaching or detaching."`
-	Tags             []string       `json:"tags" doc:"Tags of the deployment."`
-	Steps            []step.Step    `json:"steps" doc:"Deployment progress."`
+	IPAddress        *string         `json:"ipAddress" doc:"IP address of the SSH server; null until it answers."`
+	SSHUser          *string         `json:"sshUser" doc:"User to log in as."`
+	SSHPort          *int            `json:"sshPort" doc:"Port of the SSH server."`
+	SSHCommand       *string         `json:"sshCommand" doc:"Command that logs in."`
+	SSHHostKeys      []string        `json:"sshHostKeys" doc:"SSH host keys of the machine (of the first node), as known_hosts lines."`
+	SSHHostKeySource *HostKeySource  `json:"sshHostKeySource" doc:"How the host keys are known: provider (stated by the provider), issued (created by Billet, given to the machine and verified) or first_connection (shown by the machine when Billet first connected); null if there are none."`
+	Nodes            []Node          `json:"nodes" doc:"Servers of the machine, in the provider's order; empty until SSH answers. ipAddress and sshPort are the first one's. A CLUSTER has several."`
+	SSHKeys          []KeyRef        `json:"sshKeys" doc:"Authorized SSH keys."`
+	VolumeIDs        []id.ID         `json:"volumeIds" doc:"Ids of the volumes that are attached, attaching or detaching."`
+	Tags             []string        `json:"tags" doc:"Tags of the deployment."`
+	Steps            []step.Step     `json:"steps" doc:"Deployment progress."`
+	Project          *string         `json:"project" doc:"Project of the deployment; null for none."`
+	CreatedBy        creator.Creator `json:"createdBy" doc:"Who created the deployment."`
 	// Attempts are the candidates before the present one, oldest first.
 	Attempts      []Attempt `json:"attempts" doc:"Candidates that failed or were skipped before the present offer, oldest first."`
 	CloudInit     bool      `json:"cloudInit" doc:"Whether the machine was given a cloud-config."`

@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/cloudinit"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
@@ -34,7 +35,12 @@ const (
 // that offer if it is set.
 type CreateRequest struct {
 	// Key is the API key whose spending limits count; "" for a user.
-	Key     id.ID
+	Key id.ID
+	// By is who asks. Project is the project to put it in, "" for none.
+	By      creator.Creator
+	Project string
+	// Within is the only project whose volumes may be attached; "" for all.
+	Within  string
 	OfferID id.ID
 	// Candidates replace OfferID: the first that is available is tried, and the next if it fails
 	// before it runs.
@@ -132,7 +138,7 @@ func (s *Service) check(
 				o.offer.ID, o.offer.Provider)
 		}
 	}
-	if c.volumes, err = s.checkVolumes(ctx, r, account, req.VolumeIDs, c.offers, f); err != nil {
+	if c.volumes, err = s.checkVolumes(ctx, r, account, req, c.offers, f); err != nil {
 		return c, err
 	}
 	if req.CloudInit != nil && *req.CloudInit != "" {
@@ -140,6 +146,9 @@ func (s *Service) check(
 		s.checkCloudInit(f, *req.CloudInit, c.offers)
 	}
 	c.tags = checkTags(f, req.Tags)
+	if req.Project != "" {
+		f.invalid = append(f.invalid, apierr.CheckName("project", req.Project)...)
+	}
 	if req.AutoTerminateAt != nil {
 		minimum := catalog.MinimumRuntime
 		for _, o := range c.offers {
@@ -364,8 +373,9 @@ func (s *Service) checkPublicKey(
 
 // checkVolumes returns the volumes to attach.
 func (s *Service) checkVolumes(
-	ctx context.Context, r db.Reader, account id.ID, ids []id.ID, offers []acceptedOffer, f *fieldErrors,
+	ctx context.Context, r db.Reader, account id.ID, req CreateRequest, offers []acceptedOffer, f *fieldErrors,
 ) ([]volume.Volume, error) {
+	ids := req.VolumeIDs
 	if len(ids) == 0 || !checkIDs(f, "volumeIds", ids, MaxVolumes, "volumes") {
 		return nil, nil
 	}
@@ -380,7 +390,7 @@ func (s *Service) checkVolumes(
 			return nil, nil
 		}
 	}
-	found, missing, err := s.cfg.Volumes.Find(ctx, r, account, ids)
+	found, missing, err := s.cfg.Volumes.Find(ctx, r, account, req.Within, ids)
 	if err != nil {
 		return nil, err
 	}

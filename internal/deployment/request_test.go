@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
@@ -61,7 +62,7 @@ func TestCreate_InvalidField(t *testing.T) {
 		a, other := r.account(money.Dollars(1000)), r.account(0)
 		var foreign id.ID
 		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
-			k, err := r.keys.Create(ctx, tx, other, "theirs", publicKey(t))
+			k, err := r.keys.Create(ctx, tx, other, "theirs", publicKey(t), creator.ByOperator)
 			foreign = k.ID
 			return err
 		}))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -41,7 +42,9 @@ type row struct {
 	steps          []step.Step
 	action         Action
 	actionArgument string
-	spendingKeyID  id.ID // the API key whose spending limits it counts toward; "" for none
+	spendingKeyID  id.ID  // the API key whose spending limits it counts toward; "" for none
+	project        string // "" for none
+	createdBy      creator.Creator
 	tags           []string
 
 	machineID     string
@@ -86,7 +89,10 @@ func (r *row) view() Deployment {
 		VolumeIDs: []id.ID{}, Tags: append([]string{}, r.tags...), Steps: r.steps, Attempts: r.attempts,
 		CloudInit: r.cloudInit != "", TerminableAt: r.terminableAt(), AutoTerminateAt: r.autoTerminateAt,
 		TerminationProtection: r.terminationProtection, CreatedAt: r.createdAt, StartedAt: r.startedAt,
-		BilledUntil: r.billedUntil,
+		BilledUntil: r.billedUntil, CreatedBy: r.createdBy,
+	}
+	if r.project != "" {
+		d.Project = &r.project
 	}
 	if r.reason != "" {
 		d.StatusReason = &r.reason
@@ -171,6 +177,11 @@ func underWay(begun, now time.Time) time.Duration { return begun.Add(askLimit).S
 // labels are what the statement shows of the deployment.
 func (r *row) labels() wallet.Labels {
 	return wallet.Labels{Provider: r.provider, Region: r.region, GPUType: r.gpuType, Name: r.name}
+}
+
+// billed is what usage is grouped by beside the labels.
+func (r *row) billed() wallet.Subject {
+	return wallet.Subject{ID: r.id, Account: r.account, Project: r.project, Tags: r.tags, CreatedBy: r.createdBy}
 }
 
 // hardware is what an hour pays for, in words.

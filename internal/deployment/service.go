@@ -81,7 +81,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if err != nil {
 		return Deployment{}, err
 	}
-	r, err := s.newRow(account, req.Name, c, plans, passed, seconds(tx.Now))
+	r, err := s.newRow(account, req, c, plans, passed, seconds(tx.Now))
 	if err != nil {
 		return Deployment{}, err
 	}
@@ -109,7 +109,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 
 // newRow returns the row of a deployment of the first plan.
 func (s *Service) newRow(
-	account id.ID, name string, c checked, plans []plan, passed []Attempt, now time.Time,
+	account id.ID, req CreateRequest, c checked, plans []plan, passed []Attempt, now time.Time,
 ) (*row, error) {
 	p, configured := s.cfg.Providers.Get(plans[0].Provider)
 	if !configured {
@@ -120,7 +120,8 @@ func (s *Service) newRow(
 		)
 	}
 	r := &row{
-		id: s.cfg.IDs.New(id.Deployment), account: account, name: name, tags: c.tags,
+		id: s.cfg.IDs.New(id.Deployment), account: account, name: req.Name, tags: c.tags,
+		project: req.Project, createdBy: req.By,
 		status: StatusPending, cause: CauseCreated, createdAt: now, launchBy: now.Add(plans[0].launchLimit(p)),
 		authorizedKeys: c.keys, cloudInit: c.cloudInit, autoTerminateAt: c.autoTerminateAt,
 		steps: step.New(now), attempts: append([]Attempt{}, passed...), plans: plans[1:],
@@ -151,6 +152,9 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, r *row, c checked, quot
 		}
 	}
 	if err := insert(ctx, tx, r); err != nil {
+		return Deployment{}, err
+	}
+	if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
 		return Deployment{}, err
 	}
 	d := r.view()
@@ -204,10 +208,17 @@ type Filter struct {
 	Statuses []Status
 	Provider string
 	Region   string
+	GPUType  string
 	Tag      string
-	Name     string // the whole name, in any case
-	Search   string // part of the name, in any case
-	Order    db.Order
+	Project  string
+	// CreatedBy is the id of a user or API key.
+	CreatedBy id.ID
+	Name      string // the whole name, in any case
+	Search    string // part of the name, a tag, the address or the id, in any case
+	Order     db.Order
+	// Price sorts by price in place of Order, the lowest first if it is above 0, the highest first
+	// if it is below.
+	Price int
 }
 
 // List returns a page of the account's deployments, newest first unless the filter says otherwise,
@@ -226,6 +237,18 @@ func (s *Service) List(
 	return out, total, s.complete(ctx, r, out)
 }
 
+// CheckProject returns NOT_FOUND, as for a deployment that does not exist, unless the deployment is
+// of the project.
+func (s *Service) CheckProject(ctx context.Context, r db.Reader, account, deployment id.ID, project string) error {
+	in, err := isIn(ctx, r, account, deployment, project)
+	if err == nil && !in {
+		err = errNotFound
+	}
+	return err
+}
+
+var errNotFound = apierr.New(apierr.NotFound, "No deployment has this id. List yours with GET /deployments.")
+
 // Get returns one deployment, or NOT_FOUND.
 func (s *Service) Get(ctx context.Context, r db.Reader, account, deployment id.ID) (Deployment, error) {
 	x, err := s.get(ctx, r, account, deployment)
@@ -238,7 +261,7 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account, deployment id.I
 func (s *Service) get(ctx context.Context, r db.Reader, account, deployment id.ID) (row, error) {
 	x, found, err := find(ctx, r, account, deployment)
 	if err == nil && !found {
-		err = apierr.New(apierr.NotFound, "No deployment has this id. List yours with GET /deployments.")
+		err = errNotFound
 	}
 	return x, err
 }

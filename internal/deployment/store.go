@@ -47,6 +47,10 @@ var deployments = db.NewTable("deployment", func(r *row) []db.Column {
 		db.Col("action", &r.action),
 		db.Col("action_argument", &r.actionArgument),
 		db.Col("spending_key_id", &r.spendingKeyID),
+		db.Col("project", &r.project),
+		db.Col("creator_type", &r.createdBy.Type),
+		db.Col("creator_id", &r.createdBy.ID),
+		db.Col("creator_name", &r.createdBy.Name),
 
 		db.Col("machine_id", &r.machineID),
 		db.Col("address", &r.address),
@@ -120,7 +124,7 @@ func insertTags(ctx context.Context, tx *db.Tx, r *row) error {
 
 // setSettings writes what a tenant can change.
 func setSettings(ctx context.Context, tx *db.Tx, r *row, tags bool) error {
-	columns := []string{"name", "name_key", "auto_terminate_at", "termination_protection"}
+	columns := []string{"name", "name_key", "project", "auto_terminate_at", "termination_protection"}
 	_, err := deployments.Update(ctx, tx, r, columns, db.Is("id", r.id), db.Is("account_id", r.account))
 	if err != nil || !tags {
 		return err
@@ -234,6 +238,13 @@ func find(ctx context.Context, r db.Reader, account, deployment id.ID) (row, boo
 	return one(ctx, r, `WHERE id = $1 AND account_id = $2`, deployment, account)
 }
 
+// isIn reports whether the account has the deployment in the project.
+func isIn(ctx context.Context, r db.Reader, account, deployment id.ID, project string) (is bool, err error) {
+	err = r.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM deployment
+		WHERE id = $1 AND account_id = $2 AND project = $3)`, deployment, account, project).Scan(&is)
+	return is, err
+}
+
 // findAny finds a deployment of any account. In a transaction on PostgreSQL the row is locked.
 func findAny(ctx context.Context, r db.Reader, deployment id.ID) (row, bool, error) {
 	return one(ctx, r, `WHERE id = $1`, deployment)
@@ -275,7 +286,9 @@ func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
 
 func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, db.Listed, error) {
 	l := deployments.List(db.Is(`account_id`, account))
-	l.Order, l.Down = f.Order.Sorting()
+	if l.Order, l.Down = f.Order.Sorting(); f.Price != 0 {
+		l.Order, l.Down = []db.Key{{Column: `hourly_price`, Number: true}, {Column: `id`}}, f.Price < 0
+	}
 	var filters []db.Cond // those that an index serves first
 	if len(f.Statuses) > 0 {
 		filters = append(filters, db.IsOneOf(`status`, f.Statuses))
@@ -286,8 +299,17 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 	if f.Region != "" {
 		filters = append(filters, db.Is(`region`, strings.ToLower(f.Region)))
 	}
+	if f.Project != "" {
+		filters = append(filters, db.Is(`project`, f.Project))
+	}
+	if f.CreatedBy != "" {
+		filters = append(filters, db.Is(`creator_id`, f.CreatedBy))
+	}
+	if f.GPUType != "" {
+		filters = append(filters, db.Is(`gpu_type`, f.GPUType))
+	}
 	if f.Search != "" {
-		l.Rest = append(l.Rest, db.Cond{Text: `name_key LIKE ? ESCAPE '\'`, Args: []any{db.Like(f.Search)}})
+		l.Rest = append(l.Rest, searched(f.Search))
 	}
 	byID := len(l.Order) == 1
 	switch {
@@ -317,6 +339,17 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 		return nil, db.Listed{}, err
 	}
 	return out, of, readTags(ctx, r, out)
+}
+
+// searched is the condition that the name, a tag, the address or the id has the text.
+func searched(text string) db.Cond {
+	like := db.Like(text)
+	return db.Cond{
+		Text: `(name_key LIKE ? ESCAPE '\' OR deployment.id LIKE ? ESCAPE '\' OR address LIKE ? ESCAPE '\'
+			OR EXISTS (SELECT 1 FROM deployment_tag AS t WHERE t.deployment_id = deployment.id
+				AND LOWER(t.tag) LIKE ? ESCAPE '\'))`,
+		Args: []any{like, like, like, like},
+	}
 }
 
 // tagged is the condition that a deployment has the tag.

@@ -12,9 +12,11 @@ import (
 // UpdateRequest is what a tenant can change. A nil field leaves its value as it is.
 type UpdateRequest struct {
 	// Key is the API key whose spending limits count; "" for a user.
-	Key             id.ID
-	Name            *string
-	Tags            *[]string
+	Key  id.ID
+	Name *string
+	Tags *[]string
+	// Project is the project to put it in; "" for none.
+	Project         *string
 	AutoTerminateAt *time.Time
 	// ClearAutoTerminateAt cancels the auto-termination, also one from `DELETE ?when=earliest`.
 	ClearAutoTerminateAt  bool
@@ -35,10 +37,15 @@ func (s *Service) Update(
 	}
 	if r.ended() && (u.AutoTerminateAt != nil || u.TerminationProtection != nil) {
 		return Deployment{}, apierr.New(apierr.Conflict,
-			"The deployment is %s. Only its name and tags can be changed.", r.status)
+			"The deployment is %s. Only its name, tags and project can be changed.", r.status)
 	}
 	if err := setSettings(ctx, tx, &r, u.Tags != nil); err != nil {
 		return Deployment{}, err
+	}
+	if u.Tags != nil || u.Project != nil {
+		if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
+			return Deployment{}, err
+		}
 	}
 	if err := r.checkForeignKey(ctx, tx, u); err != nil {
 		return Deployment{}, err
@@ -53,7 +60,7 @@ func (s *Service) Update(
 	}
 	err = s.appendEvent(ctx, tx, &r, "updated", map[string]any{
 		"tags": append([]string{}, r.tags...), "autoTerminateAt": r.autoTerminateAt,
-		"terminationProtection": r.terminationProtection,
+		"terminationProtection": r.terminationProtection, "project": r.project,
 	})
 	if err != nil {
 		return Deployment{}, err
@@ -75,6 +82,12 @@ func (r *row) set(u UpdateRequest, now time.Time) error {
 	}
 	if u.Tags != nil {
 		r.tags = checkTags(f, *u.Tags)
+	}
+	if u.Project != nil {
+		if *u.Project != "" {
+			f.invalid = append(f.invalid, apierr.CheckName("project", *u.Project)...)
+		}
+		r.project = *u.Project
 	}
 	switch {
 	case u.AutoTerminateAt != nil:

@@ -45,6 +45,7 @@ type DeploymentUpdatedData struct {
 	Tags                  []string   `json:"tags" doc:"All tags."`
 	AutoTerminateAt       *time.Time `json:"autoTerminateAt" doc:"Time of automatic termination; null for none."`
 	TerminationProtection bool       `json:"terminationProtection" doc:"Whether termination protection is on."`
+	Project               string     `json:"project" doc:"Project; empty for none."`
 }
 
 // DeploymentStatusData is the data of a deployment's changes of status.
@@ -167,7 +168,7 @@ var Kinds = []Kind{
 	{"deployment.running", "SSH is reachable and billing has started, or the machine was powered on again.",
 		DeploymentStatusData{}},
 	{"deployment.stopped", "The machine was powered off. It is kept, and billing continues.", DeploymentStatusData{}},
-	{"deployment.updated", "Name, tags, auto-terminate time or termination protection were changed.",
+	{"deployment.updated", "Name, tags, project, auto-terminate time or termination protection were changed.",
 		DeploymentUpdatedData{}},
 	{"deployment.address_changed", "The machine's address changed.", DeploymentAddressData{}},
 	{"deployment.action_requested", "A reboot, power on, power off or reinstall was requested.",

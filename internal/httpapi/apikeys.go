@@ -81,10 +81,11 @@ type apiKeyPath struct {
 type createAPIKey struct {
 	Body struct {
 		Name            string          `json:"name" minLength:"1" maxLength:"64" example:"ci"`
-		Scopes          []keyScope      `json:"scopes,omitempty" minItems:"1" maxItems:"10" doc:"Scopes of the key; all if omitted."`
+		Scopes          []keyScope      `json:"scopes,omitempty" minItems:"1" maxItems:"10" doc:"Scopes of the key; all that it can have if omitted."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"When the key expires, in the future; never if omitted."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"IP addresses and CIDR networks from which the key works; any address if omitted."`
 		Spending        *wantedSpending `json:"spendingLimits,omitempty" doc:"Spending limits of the key; none if omitted."`
+		Project         string          `json:"project,omitempty" maxLength:"64" example:"llm-pretraining" doc:"Binds the key to a project: it sees only that project's deployments and volumes, and what it creates is in it. Its scopes are at most those for offers, deployments, volumes and SSH keys."`
 	}
 }
 
@@ -142,6 +143,7 @@ type currentAPIKey struct {
 	Name            string                     `json:"name" doc:"Name."`
 	Account         keyAccount                 `json:"account" doc:"Account that the key belongs to and whose money it spends."`
 	Scopes          []account.Scope            `json:"scopes" doc:"Scopes of the key."`
+	Project         *string                    `json:"project" doc:"Project that the key is bound to; null for a key of the whole account."`
 	AllowedNetworks []string                   `json:"allowedNetworks" doc:"IP addresses and CIDR networks from which the key works; any address if empty."`
 	ExpiresAt       *time.Time                 `json:"expiresAt" doc:"When it expires; null means never."`
 	CreatedAt       time.Time                  `json:"createdAt" doc:"When it was created."`
@@ -158,7 +160,7 @@ func (h apiKeys) current(ctx context.Context, c *rest.Call, _ *rest.NoInput) (cu
 	k := callerOf(c).key
 	out := currentAPIKey{
 		ID: k.ID, Name: k.Name, Scopes: k.Scopes, AllowedNetworks: k.AllowedNetworks, ExpiresAt: k.ExpiresAt,
-		CreatedAt: k.CreatedAt,
+		CreatedAt: k.CreatedAt, Project: k.Project,
 	}
 	a, err := h.accounts.Get(ctx, h.db, k.Account)
 	if err != nil {
@@ -189,7 +191,7 @@ func (h apiKeys) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *create
 	b, user := &in.Body, callerOf(c).user
 	k, secret, err := h.accounts.CreateKey(ctx, tx, c.Caller.Account, account.KeyRequest{
 		Name: b.Name, Scopes: scopes(b.Scopes), ExpiresAt: b.ExpiresAt, AllowedNetworks: b.AllowedNetworks,
-		CreatedBy: &account.Creator{ID: user.ID, Email: user.Email},
+		CreatedBy: &account.Creator{ID: user.ID, Email: user.Email, Name: user.Name}, Project: b.Project,
 	})
 	if err != nil {
 		return newAPIKey{}, err

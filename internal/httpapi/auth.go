@@ -1,14 +1,21 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/rest"
+	"github.com/billetcloud/billet/internal/volume"
 )
 
 // caller is who makes a call: an API key, or a user in a session.
@@ -32,8 +39,10 @@ var sessionLimits = rest.Limits{Read: 600, Write: 120, Deploy: 5}
 
 // authenticator finds out who makes a call and what they may do.
 type authenticator struct {
-	db       *db.DB
-	accounts *account.Service
+	db          *db.DB
+	accounts    *account.Service
+	deployments *deployment.Service
+	volumes     *volume.Service
 }
 
 // authenticate takes an API key, or a session where the operation accepts one: the dashboard uses
@@ -69,7 +78,68 @@ func (a authenticator) authenticate(ctx context.Context, c *rest.Call) error {
 		Account: key.Account, Key: key.ID, Bucket: "key/" + string(key.ID), Limits: rest.Limits(key.Limits),
 		Secret: secret, Identity: caller{key: &key},
 	}
+	if key.Project != nil {
+		return a.checkProject(ctx, c, *key.Project)
+	}
 	return nil
+}
+
+// projectTags are the operations that a key may call that is bound to a project. The others are
+// about the whole account.
+var projectTags = []string{tagOffers, tagDeployments, tagVolumes, tagSSHKeys}
+
+// checkProject refuses a key that is bound to a project what is of no project or of another one.
+func (a authenticator) checkProject(ctx context.Context, c *rest.Call, project string) error {
+	c.Caller.Project = project
+	if !slices.Contains(projectTags, c.Route.Tag) && c.Route.Auth != rest.APIKeyOnly && c.Route.Auth != rest.Public {
+		return apierr.New(apierr.InsufficientScope, "This API key is bound to the project %q, and this operation is "+
+			"about the whole account. Use a key that is not bound to a project.", project)
+	}
+	switch subject := c.PathID(); subject.Kind() {
+	case id.Deployment:
+		return a.deployments.CheckProject(ctx, a.db, c.Caller.Account, subject, project)
+	case id.Volume:
+		return a.volumes.CheckProject(ctx, a.db, c.Caller.Account, subject, project)
+	}
+	return nil
+}
+
+// creatorOf is the caller as the creator of what the call makes.
+func creatorOf(c *rest.Call) creator.Creator {
+	switch who := callerOf(c); {
+	case who.key != nil:
+		return creator.Creator{Type: creator.APIKey, ID: who.key.ID, Name: who.key.Name}
+	case who.user != nil:
+		return creator.Creator{Type: creator.Member, ID: who.user.ID, Name: who.user.Called()}
+	default:
+		return creator.ByOperator
+	}
+}
+
+// projectOf is the project for what the call makes or changes: the one that the request names, or
+// the one that the caller's key is bound to.
+func projectOf(c *rest.Call, named string) (string, error) {
+	bound := c.Caller.Project
+	if bound == "" || named == "" || named == bound {
+		return cmp.Or(bound, named), nil
+	}
+	return "", apierr.Invalid([]apierr.FieldError{{
+		Field: "project", Message: fmt.Sprintf("must be %q, which this API key is bound to; or omit it.", bound),
+	}})
+}
+
+// newProjectOf is projectOf for a change, nil where the request does not name a project. A bound
+// key cannot take anything out of its project.
+func newProjectOf(c *rest.Call, named rest.SetOrNull[string]) (*string, error) {
+	if !named.Given {
+		return nil, nil
+	}
+	project := ""
+	if named.Value != nil {
+		project = *named.Value
+	}
+	project, err := projectOf(c, project)
+	return &project, err
 }
 
 // session takes the session of the cookie.

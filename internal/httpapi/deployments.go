@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -117,6 +118,7 @@ type createDeployment struct {
 		VolumeIDs       []id.ID                `json:"volumeIds,omitempty" maxItems:"8" maxLength:"40" doc:"Volumes to attach, of the offer's provider and region."`
 		CloudInit       *string                `json:"cloudInit,omitempty" maxLength:"65536" format:"multiline" doc:"Cloud-config text, if the offer supports it."`
 		Tags            []string               `json:"tags,omitempty" maxItems:"20" doc:"Up to 20 tags."`
+		Project         string                 `json:"project,omitempty" maxLength:"64" example:"llm-pretraining" doc:"Project of the deployment, 1 to 64 characters; none if omitted, or that of the API key."`
 		AutoTerminateAt *time.Time             `json:"autoTerminateAt,omitempty" doc:"When to auto-terminate, after the minimum runtime."`
 		MaxHourlyPrice  *money.Micros          `json:"maxHourlyPrice,omitempty" doc:"Refuse if the offer costs more, in US dollars per hour."`
 		QuoteID         id.ID                  `json:"quoteId,omitempty" minLength:"1" maxLength:"40" doc:"Quote to use: its offer, at its price."`
@@ -142,7 +144,11 @@ func (h deployments) create(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *createDeployment,
 ) (deployment.Deployment, error) {
 	req := in.request()
-	req.Key = c.Caller.Key
+	project, err := projectOf(c, in.Body.Project)
+	if err != nil {
+		return deployment.Deployment{}, err
+	}
+	req.Key, req.By, req.Project, req.Within = c.Caller.Key, creatorOf(c), project, c.Caller.Project
 	d, err := h.svc.Create(ctx, tx, c.Caller.Account, req)
 	if in.Body.DryRun {
 		c.Change.None = true
@@ -155,27 +161,49 @@ func (h deployments) create(
 
 type deploymentsQuery struct {
 	rest.Paging
-	rest.Sorting
 	rest.Named
-	Status   []deployment.Status `query:"status" doc:"One or more statuses."`
-	Provider string              `query:"provider" maxLength:"100" doc:"Slug of the provider."`
-	Region   string              `query:"region" maxLength:"100" doc:"Slug of the region."`
-	Tag      string              `query:"tag" maxLength:"64" doc:"A tag that the deployment has."`
-	Search   string              `query:"search" maxLength:"64" doc:"Part of the name, case-insensitive."`
+	Sort      string              `query:"sort" enum:"createdAt,-createdAt,name,-name,hourlyPrice,-hourlyPrice" doc:"Sort key; a leading hyphen sorts in descending order. -createdAt if omitted."`
+	SortBy    string              `query:"sortBy" enum:"createdAt,name,hourlyPrice" doc:"Another way to sort, with sortOrder."`
+	SortOrder string              `query:"sortOrder" enum:"asc,desc" doc:"Order of sortBy; asc if omitted."`
+	Status    []deployment.Status `query:"status" doc:"One or more statuses."`
+	Provider  string              `query:"provider" maxLength:"100" doc:"Slug of the provider."`
+	Region    string              `query:"region" maxLength:"100" doc:"Slug of the region."`
+	Tag       string              `query:"tag" maxLength:"64" doc:"A tag that the deployment has."`
+	GPUType   string              `query:"gpuType" maxLength:"100" doc:"GPU type, such as NVIDIA B200."`
+	Project   string              `query:"project" maxLength:"64" doc:"Project of the deployment."`
+	CreatedBy id.ID               `query:"createdBy" maxLength:"40" doc:"Id of the user or API key that created the deployment."`
+	Search    string              `query:"search" maxLength:"64" doc:"Part of the name, a tag, the address or the id, case-insensitive."`
+}
+
+// filter is what the query asks for, within the caller's project.
+func (q *deploymentsQuery) filter(c *rest.Call) deployment.Filter {
+	f := deployment.Filter{
+		Statuses: q.Status, Provider: q.Provider, Region: q.Region, GPUType: q.GPUType, Tag: q.Tag,
+		Project: cmp.Or(c.Caller.Project, q.Project), CreatedBy: q.CreatedBy, Name: q.Name, Search: q.Search,
+	}
+	switch key := rest.SortKey(q.Sort, q.SortBy, q.SortOrder); key {
+	case "hourlyPrice":
+		f.Price = 1
+	case "-hourlyPrice":
+		f.Price = -1
+	default:
+		f.Order = rest.Sorting{Sort: key}.Order()
+	}
+	return f
 }
 
 // Check finds parameters that contradict each other.
 func (q deploymentsQuery) Check() []apierr.FieldError {
-	return append(q.Paging.Check(), q.Sorting.Check()...)
+	return append(q.Paging.Check(), rest.CheckSort(q.Sort, q.SortBy, q.SortOrder)...)
 }
 
 func (h deployments) list(
 	ctx context.Context, c *rest.Call, in *deploymentsQuery, p db.Page,
 ) ([]deployment.Deployment, db.Listed, error) {
-	return h.svc.List(ctx, h.db, c.Caller.Account, deployment.Filter{
-		Statuses: in.Status, Provider: in.Provider, Region: in.Region, Tag: in.Tag, Name: in.Name, Search: in.Search,
-		Order: in.Order(),
-	}, p)
+	if in.Project != "" && c.Caller.Project != "" && in.Project != c.Caller.Project {
+		return nil, db.Listed{Exact: true}, nil
+	}
+	return h.svc.List(ctx, h.db, c.Caller.Account, in.filter(c), p)
 }
 
 type getDeployment struct {
@@ -210,7 +238,12 @@ func waitTime(seconds *int) time.Duration {
 	return min(time.Duration(*seconds)*time.Second, longestWait)
 }
 
-func (h deployments) get(ctx context.Context, r db.Reader, c *rest.Call, in *getDeployment) (deployment.Deployment, error) {
+func (h deployments) get(
+	ctx context.Context,
+	r db.Reader,
+	c *rest.Call,
+	in *getDeployment,
+) (deployment.Deployment, error) {
 	if in.WaitFor == "" {
 		return h.svc.Get(ctx, r, c.Caller.Account, in.ID)
 	}
@@ -222,6 +255,7 @@ type updateDeployment struct {
 	Body struct {
 		Name                  *string                   `json:"name,omitempty" minLength:"1" maxLength:"64"`
 		Tags                  *[]string                 `json:"tags,omitempty" maxItems:"20" doc:"Replaces all tags."`
+		Project               rest.SetOrNull[string]    `json:"project,omitempty" maxLength:"64" doc:"Project of the deployment; null for none."`
 		AutoTerminateAt       rest.SetOrNull[time.Time] `json:"autoTerminateAt,omitempty" doc:"null cancels the auto-termination."`
 		TerminationProtection *bool                     `json:"terminationProtection,omitempty" doc:"While true, terminating is refused."`
 	}
@@ -230,7 +264,8 @@ type updateDeployment struct {
 // Check refuses an update without a field.
 func (in *updateDeployment) Check() []apierr.FieldError {
 	b := &in.Body
-	return someField(b.Name != nil || b.Tags != nil || b.AutoTerminateAt.Given || b.TerminationProtection != nil)
+	return someField(b.Name != nil || b.Tags != nil || b.Project.Given || b.AutoTerminateAt.Given ||
+		b.TerminationProtection != nil)
 }
 
 // someField is an error where a PATCH changes nothing.
@@ -245,8 +280,12 @@ func (h deployments) update(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *updateDeployment,
 ) (deployment.Deployment, error) {
 	b := &in.Body
+	project, err := newProjectOf(c, b.Project)
+	if err != nil {
+		return deployment.Deployment{}, err
+	}
 	return h.svc.Update(ctx, tx, c.Caller.Account, in.ID, deployment.UpdateRequest{
-		Key: c.Caller.Key, Name: b.Name, Tags: b.Tags, TerminationProtection: b.TerminationProtection,
+		Key: c.Caller.Key, Name: b.Name, Tags: b.Tags, Project: project, TerminationProtection: b.TerminationProtection,
 		AutoTerminateAt:      b.AutoTerminateAt.Value,
 		ClearAutoTerminateAt: b.AutoTerminateAt.Given && b.AutoTerminateAt.Value == nil,
 	})

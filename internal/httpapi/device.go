@@ -168,7 +168,7 @@ func (h deviceAuthorizations) approve(
 	b, user := &in.Body, callerOf(c).user
 	k, err := h.accounts.ApproveDeviceAuthorization(ctx, tx, c.Caller.Account, b.UserCode, account.KeyRequest{
 		Name: b.Name, Scopes: scopes(b.Scopes), ExpiresAt: b.ExpiresAt, AllowedNetworks: b.AllowedNetworks,
-		CreatedBy: &account.Creator{ID: user.ID, Email: user.Email},
+		CreatedBy: &account.Creator{ID: user.ID, Email: user.Email, Name: user.Name},
 	})
 	if err != nil {
 		return APIKey{}, err

@@ -20,7 +20,7 @@ var hiddenIn = map[string]string{
 // Every text of a request that others read, by field and operation, is in one of these lists, and
 // so must be a new one.
 var (
-	shownTexts = []string{"name", "tags", "description", "note", "reference", "client_id", "email"}
+	shownTexts = []string{"name", "tags", "project", "description", "note", "reference", "client_id", "email"}
 	// otherTexts are compared with what is known, have a form of their own, or are shown to nobody.
 	otherTexts = []string{
 		"accountId", "allowedNetworks", "challengeId", "cloudInit", "code", "credential", "currentPassword",
@@ -119,14 +119,19 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		body   body
 		field  string // "" for the name of the operation's field
 	}{
-		"createDeployment.name": {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
-		"createDeployment.tags": {w.ada, "POST", Base + "/deployments", w.seedBody(), "tags[0]"},
-		"updateDeployment.name": {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
-		"updateDeployment.tags": {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, "tags[0]"},
-		"createSshKey.name":     {w.ada, "POST", Base + "/ssh-keys", body{"publicKey": publicKey(t)}, ""},
-		"renameSshKey.name":     {w.ada, "PATCH", Base + "/ssh-keys/ssh_none", body{}, ""},
-		"createVolume.name":     {w.ada, "POST", Base + "/volumes", volume, ""},
-		"updateVolume.name":     {w.ada, "PATCH", Base + "/volumes/" + made, body{}, ""},
+		"createDeployment.name":    {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
+		"createDeployment.project": {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
+		"updateDeployment.project": {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
+		"createVolume.project":     {w.ada, "POST", Base + "/volumes", volume, ""},
+		"updateVolume.project":     {w.ada, "PATCH", Base + "/volumes/" + made, body{}, ""},
+		"createApiKey.project":     {tenant{}, "POST", AccountBase + "/api-keys", body{"name": "k"}, ""},
+		"createDeployment.tags":    {w.ada, "POST", Base + "/deployments", w.seedBody(), "tags[0]"},
+		"updateDeployment.name":    {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
+		"updateDeployment.tags":    {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, "tags[0]"},
+		"createSshKey.name":        {w.ada, "POST", Base + "/ssh-keys", body{"publicKey": publicKey(t)}, ""},
+		"renameSshKey.name":        {w.ada, "PATCH", Base + "/ssh-keys/ssh_none", body{}, ""},
+		"createVolume.name":        {w.ada, "POST", Base + "/volumes", volume, ""},
+		"updateVolume.name":        {w.ada, "PATCH", Base + "/volumes/" + made, body{}, ""},
 		"createWebhook.description": {
 			w.ada,
 			"POST",

@@ -284,7 +284,7 @@ func TestKeysSayWhoMadeThem(t *testing.T) {
 	p := w.user(w.ada, account.Member, "p@example.com")
 	made := w.by(201, w.cookie(p.Email), "POST", AccountBase+"/api-keys", map[string]string{"name": "ci"})
 	for _, r := range []reply{made, w.by(200, owner, "GET", AccountBase+"/api-keys/"+made.text("id"), nil)} {
-		if dig(r.data, "createdBy", "email") != p.Email || dig(r.data, "createdBy", "id") != string(p.ID) {
+		if dig(r.data, "createdBy", "name") != p.Called() || dig(r.data, "createdBy", "id") != string(p.ID) {
 			t.Errorf("%s", r.body)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/rest"
@@ -220,7 +221,7 @@ func TestACrashLosesAllOrNothing(t *testing.T) {
 				Scope:  string(account.WriteSSHKeys),
 			},
 			func(ctx context.Context, tx *db.Tx, c *rest.Call, _ *rest.NoInput) (health, error) {
-				if _, err := w.c.SSHKeys.Create(ctx, tx, c.Caller.Account, "made", publicKey(t)); err != nil {
+				if _, err := w.c.SSHKeys.Create(ctx, tx, c.Caller.Account, "made", publicKey(t), creator.ByOperator); err != nil {
 					return health{}, err
 				}
 				if made++; crash {

@@ -121,7 +121,9 @@ func Document(version string) []byte { return register(Config{Version: version})
 
 // register returns a server with all operations.
 func register(cfg Config) *server {
-	auth := authenticator{db: cfg.DB, accounts: cfg.Accounts}
+	auth := authenticator{
+		db: cfg.DB, accounts: cfg.Accounts, deployments: cfg.Deployments, volumes: cfg.Volumes,
+	}
 	entries := auditLog{db: cfg.DB, log: cfg.Log, entries: cfg.Audit, accounts: cfg.Accounts}
 	s := &server{streams: newStreams(cfg.DB, cfg.Log, cfg.Accounts), Router: rest.New(rest.Config{
 		DB: cfg.DB, IDs: cfg.IDs, Real: cfg.Real, Log: cfg.Log, Registry: cfg.Registry, Limiter: cfg.Limiter,

@@ -68,7 +68,7 @@ func (h sshKeys) list(
 }
 
 func (h sshKeys) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *createSSHKey) (sshkey.Key, error) {
-	k, err := h.svc.Create(ctx, tx, c.Caller.Account, in.Body.Name, in.Body.PublicKey)
+	k, err := h.svc.Create(ctx, tx, c.Caller.Account, in.Body.Name, in.Body.PublicKey, creatorOf(c))
 	c.Created(k.ID)
 	return k, err
 }

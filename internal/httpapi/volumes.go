@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -48,7 +49,7 @@ func (h volumes) routes(r *rest.Router) {
 	}, h.get)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
-		Summary: "Rename or resize a volume", Errors: []apierr.Code{apierr.Conflict, apierr.InsufficientBalance},
+		Summary: "Update a volume", Description: "Renames it, moves it to another project, or resizes it.", Errors: []apierr.Code{apierr.Conflict, apierr.InsufficientBalance},
 	}, h.update)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: one, ID: "deleteVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
@@ -86,20 +87,22 @@ type createVolume struct {
 		SizeGB   int64  `json:"sizeGb" minimum:"1" maximum:"1000000000" example:"500" aka:"sizeInGb" doc:"Size in decimal GB; GET /volumes/pricing has the limits."`
 		Provider string `json:"provider" minLength:"1" maxLength:"100" example:"voltage-park"`
 		Region   string `json:"region" minLength:"1" maxLength:"100" example:"dallas-usa-5"`
+		Project  string `json:"project,omitempty" maxLength:"64" example:"llm-pretraining" doc:"Project of the volume, 1 to 64 characters; none if omitted, or that of the API key."`
 	}
 }
 
 type updateVolume struct {
 	volumePath
 	Body struct {
-		Name   *string `json:"name,omitempty" minLength:"1" maxLength:"64"`
-		SizeGB *int64  `json:"sizeGb,omitempty" minimum:"1" maximum:"1000000000" aka:"sizeInGb" doc:"New size in decimal GB, larger than before: a volume cannot shrink."`
+		Name    *string                `json:"name,omitempty" minLength:"1" maxLength:"64"`
+		SizeGB  *int64                 `json:"sizeGb,omitempty" minimum:"1" maximum:"1000000000" aka:"sizeInGb" doc:"New size in decimal GB, larger than before: a volume cannot shrink."`
+		Project rest.SetOrNull[string] `json:"project,omitempty" maxLength:"64" doc:"Project of the volume; null for none."`
 	}
 }
 
 // Check refuses an update without a field.
 func (in *updateVolume) Check() []apierr.FieldError {
-	return someField(in.Body.Name != nil || in.Body.SizeGB != nil)
+	return someField(in.Body.Name != nil || in.Body.SizeGB != nil || in.Body.Project.Given)
 }
 
 type attachVolume struct {
@@ -116,10 +119,21 @@ type detachVolume struct {
 	}
 }
 
+type volumesQuery struct {
+	rest.ListQuery
+	Project   string `query:"project" maxLength:"64" doc:"Project of the volume."`
+	CreatedBy id.ID  `query:"createdBy" maxLength:"40" doc:"Id of the user or API key that created the volume."`
+}
+
 func (h volumes) list(
-	ctx context.Context, c *rest.Call, in *rest.ListQuery, p db.Page,
+	ctx context.Context, c *rest.Call, in *volumesQuery, p db.Page,
 ) ([]volume.Volume, db.Listed, error) {
-	return h.svc.List(ctx, h.db, c.Caller.Account, in.Name, in.Order(), p)
+	if in.Project != "" && c.Caller.Project != "" && in.Project != c.Caller.Project {
+		return nil, db.Listed{Exact: true}, nil
+	}
+	return h.svc.List(ctx, h.db, c.Caller.Account, volume.Filter{
+		Name: in.Name, Project: cmp.Or(c.Caller.Project, in.Project), CreatedBy: in.CreatedBy, Order: in.Order(),
+	}, p)
 }
 
 func (h volumes) pricing(
@@ -131,8 +145,12 @@ func (h volumes) pricing(
 
 func (h volumes) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *createVolume) (volume.Volume, error) {
 	b := &in.Body
+	project, err := projectOf(c, b.Project)
+	if err != nil {
+		return volume.Volume{}, err
+	}
 	v, err := h.svc.Create(ctx, tx, c.Caller.Account, volume.CreateRequest{
-		Key: c.Caller.Key, Name: b.Name, SizeGB: b.SizeGB, Provider: b.Provider, Region: b.Region,
+		Key: c.Caller.Key, By: creatorOf(c), Project: project, Name: b.Name, SizeGB: b.SizeGB, Provider: b.Provider, Region: b.Region,
 	})
 	c.Created(v.ID)
 	return v, err
@@ -157,8 +175,12 @@ func (h volumes) get(ctx context.Context, r db.Reader, c *rest.Call, in *getVolu
 }
 
 func (h volumes) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updateVolume) (volume.Volume, error) {
+	project, err := newProjectOf(c, in.Body.Project)
+	if err != nil {
+		return volume.Volume{}, err
+	}
 	return h.svc.Update(ctx, tx, c.Caller.Account, in.ID, volume.UpdateRequest{
-		Key: c.Caller.Key, Name: in.Body.Name, SizeGB: in.Body.SizeGB,
+		Key: c.Caller.Key, Name: in.Body.Name, SizeGB: in.Body.SizeGB, Project: project,
 	})
 }
 
@@ -167,6 +189,12 @@ func (h volumes) delete(ctx context.Context, tx *db.Tx, c *rest.Call, in *volume
 }
 
 func (h volumes) attach(ctx context.Context, tx *db.Tx, c *rest.Call, in *attachVolume) (volume.Volume, error) {
+	if c.Caller.Project != "" {
+		to, project := in.Body.DeploymentID, c.Caller.Project
+		if err := h.deployments.CheckProject(ctx, tx, c.Caller.Account, to, project); err != nil {
+			return volume.Volume{}, err
+		}
+	}
 	return h.deployments.AttachVolume(ctx, tx, c.Caller.Account, in.ID, in.Body.DeploymentID)
 }
 

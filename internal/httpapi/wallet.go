@@ -49,7 +49,7 @@ func (h walletResource) routes(r *rest.Router) {
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: at + "/usage", ID: "getUsage", Tag: tagWallet, Scope: string(account.ReadWallet),
 		Summary: "Get usage",
-		Description: "Cost by day, deployment, GPU type or provider: charges for hours that began in the interval, " +
+		Description: "Cost by day, deployment, GPU type, provider, tag, project, member or API key: charges for hours that began in the interval, " +
 			"less their refunds. The " +
 			"last 30 days if from is omitted.",
 	}, h.usage)

@@ -133,6 +133,7 @@ func (h webhooks) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *creat
 	b := &in.Body
 	w, secret, err := h.svc.Create(ctx, tx, c.Caller.Account, webhook.Request{
 		URL: b.URL, Description: b.Description, Types: b.Types, Disabled: b.Enabled != nil && !*b.Enabled,
+		By: creatorOf(c),
 	})
 	c.Created(w.ID)
 	return newWebhook{w, secret}, err

@@ -84,6 +84,9 @@ type machine struct {
 	SSHCommand      *string                 `json:"sshCommand" jsonschema:"null until SSH is reachable"`
 	HourlyPrice     client.Money            `json:"hourlyPrice"`
 	CostToDate      client.Money            `json:"costToDate"`
+	Tags            []string                `json:"tags"`
+	Project         *string                 `json:"project" jsonschema:"null for none"`
+	CreatedBy       client.Creator          `json:"createdBy"`
 	CreatedAt       time.Time               `json:"createdAt"`
 	AutoTerminateAt *time.Time              `json:"autoTerminateAt" jsonschema:"null if it does not auto-terminate"`
 }
@@ -91,7 +94,7 @@ type machine struct {
 func machineSummary(d client.Deployment) machine {
 	return machine{
 		d.ID, d.Name, d.Status, d.StatusReason, d.GPUType, d.GPUCount, d.Provider, d.Region,
-		d.SSHCommand, d.HourlyPrice, d.CostToDate, d.CreatedAt, d.AutoTerminateAt,
+		d.SSHCommand, d.HourlyPrice, d.CostToDate, d.Tags, d.Project, d.CreatedBy, d.CreatedAt, d.AutoTerminateAt,
 	}
 }
 
@@ -152,9 +155,13 @@ type share struct {
 }
 
 type listDeploymentsInput struct {
-	Status []string `json:"status,omitempty" jsonschema:"only these statuses; default: all, including ended deployments"`
-	Search string   `json:"search,omitempty" jsonschema:"part of the name"`
-	Tag    string   `json:"tag,omitempty"`
+	Status    []string `json:"status,omitempty" jsonschema:"only these statuses; default: all, including ended deployments"`
+	Search    string   `json:"search,omitempty" jsonschema:"part of the name, a tag, the address or the id"`
+	Tag       string   `json:"tag,omitempty"`
+	Project   string   `json:"project,omitempty"`
+	CreatedBy string   `json:"createdBy,omitempty" jsonschema:"id of the user or API key that created it"`
+	GPUType   string   `json:"gpuType,omitempty"`
+	Sort      string   `json:"sort,omitempty" jsonschema:"createdAt, name or hourlyPrice, with a leading hyphen for descending; default: -createdAt"`
 	paging
 }
 
@@ -321,7 +328,15 @@ func (s *session) addDeploymentTools(server *sdk.Server) {
 }
 
 func (s *session) listDeployments(ctx context.Context, in listDeploymentsInput) (*listed[machine], error) {
-	q := client.DeploymentQuery{Paging: in.of(), Search: in.Search, Tag: in.Tag}
+	q := client.DeploymentQuery{
+		Paging:    in.of(),
+		Search:    in.Search,
+		Tag:       in.Tag,
+		Project:   in.Project,
+		CreatedBy: in.CreatedBy,
+		GPUType:   in.GPUType,
+		Sort:      in.Sort,
+	}
 	for _, status := range in.Status {
 		q.Statuses = append(q.Statuses, client.DeploymentStatus(status))
 	}
@@ -361,7 +376,8 @@ func (s *session) addAccountTools(server *sdk.Server) {
 	})
 	addTool(server, toolSpec{
 		name: "get_usage", title: "Get usage",
-		text:  "Get costs by day, deployment, GPU type or provider. The default is the last 30 days.",
+		text: "Get costs by day, deployment, GPU type, provider, tag, project, member or API key. " +
+			"The default is the last 30 days.",
 		enums: map[string][]string{"groupBy": texts(client.UsageGroups())},
 	}, func(ctx context.Context, in usageInput) (*client.Usage, error) {
 		q := client.UsageQuery{From: in.From, To: in.To, GroupBy: client.UsageGroup(in.GroupBy)}

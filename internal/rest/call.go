@@ -44,6 +44,9 @@ type Caller struct {
 	Account id.ID
 	// Key is the API key that calls; "" for a signed-in user.
 	Key id.ID
+	// Project is the only project that the caller sees; "" for all. It also answers nothing with
+	// what was kept for a caller of another project.
+	Project string
 	// Bucket names the caller among the rate limits. Limits are the caller's.
 	Bucket string
 	Limits Limits

@@ -123,7 +123,7 @@ func final(f *apierr.Error) bool {
 }
 
 // requestHash identifies a request by method, path, query and the body's meaning, whatever its
-// spaces and field order.
+// spaces and field order. A key that is bound to a project sees no response to another's request.
 func requestHash(c *Call, d decoded) string {
 	h := sha256.New()
 	_, _ = fmt.Fprintf(
@@ -136,6 +136,9 @@ func requestHash(c *Call, d decoded) string {
 	)
 	if match := c.Request.Header.Values("If-Match"); len(match) > 0 {
 		_, _ = fmt.Fprintf(h, "\nIf-Match: %s", strings.Join(match, ","))
+	}
+	if c.Caller.Project != "" {
+		_, _ = fmt.Fprintf(h, "\nproject: %s", c.Caller.Project)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -6,18 +6,20 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
 
 // Key is a public key that an account has saved under a name.
 type Key struct {
-	ID          id.ID     `json:"id" doc:"Id of the key, ssh_…."`
-	Name        string    `json:"name" doc:"Name, unique in the account."`
-	PublicKey   string    `json:"publicKey" doc:"Key as one line of an authorized_keys file."` // PublicKey.Line
-	Fingerprint string    `json:"fingerprint" doc:"SHA256:…, as ssh-keygen -l prints it."`
-	Type        string    `json:"type" doc:"Type of the key, such as ssh-ed25519."`
-	CreatedAt   time.Time `json:"createdAt" doc:"When it was saved."`
+	ID          id.ID           `json:"id" doc:"Id of the key, ssh_…."`
+	Name        string          `json:"name" doc:"Name, unique in the account."`
+	PublicKey   string          `json:"publicKey" doc:"Key as one line of an authorized_keys file."` // PublicKey.Line
+	Fingerprint string          `json:"fingerprint" doc:"SHA256:…, as ssh-keygen -l prints it."`
+	Type        string          `json:"type" doc:"Type of the key, such as ssh-ed25519."`
+	CreatedAt   time.Time       `json:"createdAt" doc:"When it was saved."`
+	CreatedBy   creator.Creator `json:"createdBy" doc:"Who saved it."`
 }
 
 // Config is what a Service needs.
@@ -55,7 +57,9 @@ func Check(name, publicKey string) (PublicKey, []apierr.FieldError) {
 // Create saves a public key under a name. It returns INVALID_REQUEST with every invalid field,
 // CONFLICT with the other key's id in the details if the account has this key or this name, and
 // LIMIT_REACHED if it has MaxPerAccount.
-func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, publicKey string) (Key, error) {
+func (s *Service) Create(
+	ctx context.Context, tx *db.Tx, account id.ID, name, publicKey string, by creator.Creator,
+) (Key, error) {
 	parsed, faults := Check(name, publicKey)
 	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return Key{}, err
@@ -70,7 +74,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, name, pu
 	}
 	k := Key{
 		ID: s.cfg.IDs.New(id.SSHKey), Name: name, PublicKey: parsed.Line, Fingerprint: parsed.Fingerprint,
-		Type: parsed.Type, CreatedAt: tx.Now,
+		Type: parsed.Type, CreatedAt: tx.Now, CreatedBy: by,
 	}
 	made, err := insert(ctx, tx, account, k)
 	if err != nil || made {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/id"
@@ -31,7 +32,7 @@ func open(t *testing.T, d *db.DB, c *clock.Simulated) *sshkey.Service {
 func create(ctx context.Context, d *db.DB, s *sshkey.Service, account id.ID, name, key string) (k sshkey.Key,
 	err error) {
 	err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		k, err = s.Create(ctx, tx, account, name, key)
+		k, err = s.Create(ctx, tx, account, name, key, creator.ByOperator)
 		return err
 	})
 	return k, err

@@ -22,6 +22,8 @@ var keys = db.NewTable("ssh_key", func(r *row) []db.Column {
 		db.Col("public_key", &r.PublicKey),
 		db.Col("fingerprint", &r.Fingerprint), db.Col("type", &r.Type), db.Col("created_at", &r.CreatedAt),
 		db.Derived("name_key", strings.ToLower(r.Name)),
+		db.Col("creator_type", &r.CreatedBy.Type), db.Col("creator_id", &r.CreatedBy.ID),
+		db.Col("creator_name", &r.CreatedBy.Name),
 	}
 })
 

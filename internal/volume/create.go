@@ -10,6 +10,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
@@ -22,6 +23,9 @@ import (
 type CreateRequest struct {
 	// Key is the API key whose spending limits count; "" for a user.
 	Key id.ID
+	// By is who asks. Project is the project to put it in, "" for none.
+	By      creator.Creator
+	Project string
 	// Name is 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or
 	// digit: machines mount the volume at a path of that name.
 	Name string
@@ -45,6 +49,9 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	}
 	price, fields := s.checkPlace(account, req)
 	fields = append(checkName(req.Name), fields...)
+	if req.Project != "" {
+		fields = append(fields, apierr.CheckName("project", req.Project)...)
+	}
 	if err := apierr.Invalid(fields).OrNil(); err != nil {
 		return Volume{}, err
 	}
@@ -53,11 +60,15 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		id: s.cfg.IDs.New(id.Volume), account: account, name: req.Name, sizeGB: req.SizeGB, wantedSizeGB: req.SizeGB,
 		provider: req.Provider, region: req.Region, status: StatusCreating, createdAt: now, statusSince: tx.Now,
 		hourlyPricePerGB: price.PerGBHour, hourlyCostPerGB: price.CostPrice,
+		project: req.Project, createdBy: req.By,
 	}
 	if inserted, err := insert(ctx, tx, r); err != nil {
 		return Volume{}, err
 	} else if !inserted {
 		return Volume{}, s.nameTaken(ctx, tx, account, req.Name)
+	}
+	if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
+		return Volume{}, err
 	}
 	if err := s.hold(ctx, tx, &r, req.Key); err != nil {
 		return Volume{}, err

@@ -13,11 +13,30 @@ import (
 	"github.com/billetcloud/billet/internal/spendlimit"
 )
 
+// Filter narrows a list. Zero fields do not.
+type Filter struct {
+	Name    string // the whole name, in any case
+	Project string
+	// CreatedBy is the id of a user or API key.
+	CreatedBy id.ID
+	Order     db.Order
+}
+
+// CheckProject returns NOT_FOUND, as for a volume that does not exist, unless the volume is of the
+// project.
+func (s *Service) CheckProject(ctx context.Context, r db.Reader, account, volume id.ID, project string) error {
+	in, err := isIn(ctx, r, account, volume, project)
+	if err == nil && !in {
+		err = notFound(volume)
+	}
+	return err
+}
+
 // List returns a page of the account's volumes that are not deleted, and how many there are.
 func (s *Service) List(
-	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+	ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page,
 ) ([]Volume, db.Listed, error) {
-	records, total, err := list(ctx, r, account, name, o, p)
+	records, total, err := list(ctx, r, account, f, p)
 	if err != nil {
 		return nil, db.Listed{}, err
 	}
@@ -38,14 +57,14 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account, volume id.ID) (
 }
 
 // Find returns the account's volumes with those ids, in their order, and the ids that it has no
-// volume for.
+// volume for. With a project, volumes of others count as missing.
 func (s *Service) Find(
-	ctx context.Context, r db.Reader, account id.ID, ids []id.ID,
+	ctx context.Context, r db.Reader, account id.ID, project string, ids []id.ID,
 ) (found []Volume, missing []id.ID, err error) {
 	if len(ids) == 0 {
 		return []Volume{}, nil, nil
 	}
-	records, err := find(ctx, r, account, ids)
+	records, err := find(ctx, r, account, project, ids)
 	if err != nil {
 		return nil, nil, err
 	}

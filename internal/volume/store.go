@@ -38,13 +38,17 @@ var volumes = db.NewTable("volume", func(r *record) []db.Column {
 		db.Col("deleted_at", &r.deletedAt),
 		db.Col("clean_until", &r.cleanUntil),
 		db.Col("create_asked_at", &r.createAskedAt),
+		db.Col("project", &r.project),
+		db.Col("creator_type", &r.createdBy.Type),
+		db.Col("creator_id", &r.createdBy.ID),
+		db.Col("creator_name", &r.createdBy.Name),
 		db.Col("changes", &r.changes),
 	}
 })
 
 // savedColumns are what a change can write of a row that was locked.
 var savedColumns = []string{
-	"name", "name_key", "size_gb", "wanted_size_gb", "status", "reason", "deployment_id", "mount_path",
+	"name", "name_key", "project", "size_gb", "wanted_size_gb", "status", "reason", "deployment_id", "mount_path",
 	"status_since", "available_at", "deleted_at", "clean_until",
 }
 
@@ -118,15 +122,33 @@ func save(ctx context.Context, tx *db.Tx, r *record) error {
 }
 
 func list(
-	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+	ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page,
 ) ([]record, db.Listed, error) {
 	l := volumes.List(db.Is(`account_id`, account), db.Cond{Text: `status <> 'deleted'`})
-	l.Where = append(l.Where, db.NameIs(name)...)
-	l.Order, l.Down = o.Sorting()
+	l.Where = append(l.Where, db.NameIs(f.Name)...)
+	if f.Project != "" {
+		l.Where = append(l.Where, db.Is(`project`, f.Project))
+	}
+	if f.CreatedBy != "" {
+		l.Where = append(l.Where, db.Is(`creator_id`, f.CreatedBy))
+	}
+	l.Order, l.Down = f.Order.Sorting()
 	return l.Page(ctx, r, p)
 }
 
-func find(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) ([]record, error) {
+// isIn reports whether the account has the volume in the project.
+func isIn(ctx context.Context, r db.Reader, account, volume id.ID, project string) (is bool, err error) {
+	err = r.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM volume WHERE id = $1 AND account_id = $2 AND project = $3)`,
+		volume, account, project).Scan(&is)
+	return is, err
+}
+
+func find(ctx context.Context, r db.Reader, account id.ID, project string, ids []id.ID) ([]record, error) {
+	found, err := findAll(ctx, r, account, ids)
+	return slices.DeleteFunc(found, func(v record) bool { return project != "" && v.project != project }), err
+}
+
+func findAll(ctx context.Context, r db.Reader, account id.ID, ids []id.ID) ([]record, error) {
 	return volumes.Select(ctx, r, `WHERE account_id = $1 AND id IN `+db.In(2, len(ids)),
 		append([]any{account}, db.Args(ids)...)...)
 }

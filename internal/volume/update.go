@@ -17,12 +17,14 @@ type UpdateRequest struct {
 	Name *string
 	// SizeGB is the whole new size, in decimal GB; never less than before.
 	SizeGB *int64
+	// Project is the project to put it in; "" for none.
+	Project *string
 }
 
-// Update renames a volume, and grows it in the background at its own price per GB: SizeGB and the
-// price change when the provider has done it, for the hours that begin then. Machines keep the path
-// at which they mounted it. It returns NOT_FOUND, INVALID_REQUEST with every problem, CONFLICT, or
-// INSUFFICIENT_BALANCE if less than an hour of the growth is available.
+// Update renames a volume, puts it in another project, and grows it in the background at its own
+// price per GB: SizeGB and the price change when the provider has done it, for the hours that begin
+// then. Machines keep the path at which they mounted it. It returns NOT_FOUND, INVALID_REQUEST with
+// every problem, CONFLICT, or INSUFFICIENT_BALANCE if less than an hour of the growth is available.
 func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, req UpdateRequest) (Volume, error) {
 	r, err := s.lock(ctx, tx, account, volume)
 	if err != nil {
@@ -30,7 +32,8 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	}
 	rename := req.Name != nil && *req.Name != r.name
 	grow := req.SizeGB != nil && *req.SizeGB != r.wantedSizeGB
-	if !rename && !grow {
+	move := req.Project != nil && *req.Project != r.project
+	if !rename && !grow && !move {
 		return s.one(ctx, tx, r)
 	}
 	if err := s.checkUpdate(&r, req, rename, grow); err != nil {
@@ -38,6 +41,12 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 	}
 	if grow {
 		if err := s.beginGrowth(ctx, tx, &r, *req.SizeGB, req.Key); err != nil {
+			return Volume{}, err
+		}
+	}
+	if move {
+		r.project = *req.Project
+		if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
 			return Volume{}, err
 		}
 	}
@@ -60,6 +69,9 @@ func (s *Service) checkUpdate(r *record, req UpdateRequest, rename, grow bool) e
 	}
 	if grow {
 		fields = append(fields, s.checkGrowth(r, *req.SizeGB)...)
+	}
+	if req.Project != nil && *req.Project != "" {
+		fields = append(fields, apierr.CheckName("project", *req.Project)...)
 	}
 	switch err := apierr.Invalid(fields).OrNil(); {
 	case err != nil:

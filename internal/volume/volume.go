@@ -7,6 +7,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
@@ -62,12 +63,14 @@ type Volume struct {
 	AttachedTo *id.ID `json:"attachedTo" doc:"Id of the deployment that it is attached to, attaching to or detaching from."`
 	// MountPath is where its files are in the machine; or the NFS share to mount there, with its
 	// host before a colon.
-	MountPath        *string      `json:"mountPath" doc:"Path of the files in the machine while the volume is attached; or the NFS share to mount, as host:/path. null if the provider states neither."`
-	HourlyPrice      money.Micros `json:"hourlyPrice" doc:"US dollars per hour: sizeGb times hourlyPricePerGb."`
-	HourlyPricePerGB money.Micros `json:"hourlyPricePerGb" doc:"US dollars per hour for one decimal GB, agreed when the volume was created."`
-	CostToDate       money.Micros `json:"costToDate" doc:"US dollars charged so far, net of refunds."`
-	CreatedAt        time.Time    `json:"createdAt" doc:"When the volume was created."`
-	DeletedAt        *time.Time   `json:"deletedAt" doc:"When the volume was deleted; null before."`
+	MountPath        *string         `json:"mountPath" doc:"Path of the files in the machine while the volume is attached; or the NFS share to mount, as host:/path. null if the provider states neither."`
+	HourlyPrice      money.Micros    `json:"hourlyPrice" doc:"US dollars per hour: sizeGb times hourlyPricePerGb."`
+	HourlyPricePerGB money.Micros    `json:"hourlyPricePerGb" doc:"US dollars per hour for one decimal GB, agreed when the volume was created."`
+	Project          *string         `json:"project" doc:"Project of the volume; null for none."`
+	CreatedBy        creator.Creator `json:"createdBy" doc:"Who created the volume."`
+	CostToDate       money.Micros    `json:"costToDate" doc:"US dollars charged so far, net of refunds."`
+	CreatedAt        time.Time       `json:"createdAt" doc:"When the volume was created."`
+	DeletedAt        *time.Time      `json:"deletedAt" doc:"When the volume was deleted; null before."`
 }
 
 // Target is a deployment that a volume can be attached to.
@@ -118,7 +121,9 @@ type record struct {
 	deletedAt        *time.Time
 	cleanUntil       *time.Time
 	createAskedAt    *time.Time // the last create without an answer, at a provider that needs time to settle
-	changes          int64      // incremented by every lock
+	project          string     // "" for none
+	createdBy        creator.Creator
+	changes          int64 // incremented by every lock
 }
 
 func (r *record) hourlyPrice() money.Micros { return r.hourlyPricePerGB.Times(r.sizeGB) }
@@ -127,6 +132,11 @@ func (r *record) hourlyCost() money.Micros { return r.hourlyCostPerGB.Times(r.si
 
 func (r *record) labels() wallet.Labels {
 	return wallet.Labels{Provider: r.provider, Region: r.region, Name: r.name}
+}
+
+// billed is what usage is grouped by beside the labels.
+func (r *record) billed() wallet.Subject {
+	return wallet.Subject{ID: r.id, Account: r.account, Project: r.project, CreatedBy: r.createdBy}
 }
 
 // held reports whether the volume is attached to a deployment, attaching or detaching.
@@ -144,7 +154,10 @@ func (r *record) view(cost money.Micros) Volume {
 	v := Volume{
 		ID: r.id, Name: r.name, SizeGB: r.sizeGB, Provider: r.provider, Region: r.region, Status: r.status,
 		HourlyPrice: r.hourlyPrice(), HourlyPricePerGB: r.hourlyPricePerGB, CostToDate: cost,
-		CreatedAt: r.createdAt, DeletedAt: r.deletedAt,
+		CreatedAt: r.createdAt, DeletedAt: r.deletedAt, CreatedBy: r.createdBy,
+	}
+	if r.project != "" {
+		v.Project = &r.project
 	}
 	if r.wantedSizeGB > r.sizeGB {
 		v.GrowingToGB = &r.wantedSizeGB

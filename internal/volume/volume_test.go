@@ -375,7 +375,7 @@ func TestLifecycleWithHourlyCharges(t *testing.T) {
 		if again, err := r.delete(v.ID); err != nil || again.Status != volume.StatusDeleted {
 			t.Fatalf("%+v %v", again, err)
 		}
-		all, total, err := r.volumes.List(t.Context(), r.db, acc, "", db.NewestFirst, db.Page{Number: 1, Limit: 10})
+		all, total, err := r.volumes.List(t.Context(), r.db, acc, volume.Filter{}, db.Page{Number: 1, Limit: 10})
 		if err != nil || total.Total != 0 || all == nil {
 			t.Fatalf("%v %d %v", all, total.Total, err)
 		}
@@ -447,7 +447,7 @@ func TestCreate_ReportsEveryProblem(t *testing.T) {
 		code(t, ask(good), apierr.Conflict, `"a"`, "vol_")
 		good.Name, good.SizeGB = "b", 10_000
 		code(t, ask(good), apierr.InsufficientBalance, "$1.10", "$0.989", "$0.00011 per GB")
-		if all, total, _ := r.volumes.List(t.Context(), r.db, acc, "", db.NewestFirst, db.Page{Number: 1, Limit: 10}); total.Total != 1 {
+		if all, total, _ := r.volumes.List(t.Context(), r.db, acc, volume.Filter{}, db.Page{Number: 1, Limit: 10}); total.Total != 1 {
 			t.Errorf("refused volumes are there: %+v", all)
 		}
 	})
@@ -798,12 +798,12 @@ func TestNamesAreUniqueInAnAccount(t *testing.T) {
 			_, err := f(theirs.ID)
 			code(t, err, apierr.NotFound)
 		}
-		found, missing, err := r.volumes.Find(t.Context(), r.db, acc, []id.ID{mine.ID, theirs.ID, v})
+		found, missing, err := r.volumes.Find(t.Context(), r.db, acc, "", []id.ID{mine.ID, theirs.ID, v})
 		if err != nil || len(found) != 2 || found[0].ID != mine.ID || found[1].CostToDate != 11_000 ||
 			!slices.Equal(missing, []id.ID{theirs.ID}) {
 			t.Fatalf("%+v %v %v", found, missing, err)
 		}
-		page, total, err := r.volumes.List(t.Context(), r.db, acc, "", db.NewestFirst, db.Page{Number: 2, Limit: 1})
+		page, total, err := r.volumes.List(t.Context(), r.db, acc, volume.Filter{}, db.Page{Number: 2, Limit: 1})
 		if err != nil || total.Total != 2 || len(page) != 1 || page[0].ID != v {
 			t.Fatalf("%+v %d %v", page, total.Total, err)
 		}
@@ -945,7 +945,7 @@ func TestParallelRenamesGiveANameOnce(t *testing.T) {
 			}
 		}
 		for o, want := range map[db.Order]int{db.OldestFirst: 0, db.NewestFirst: 5} {
-			if list, total, err := r.volumes.List(t.Context(), r.db, acc, "", o, db.Page{Number: 1, Limit: 1}); err != nil ||
+			if list, total, err := r.volumes.List(t.Context(), r.db, acc, volume.Filter{Order: o}, db.Page{Number: 1, Limit: 1}); err != nil ||
 				total.Total != 6 ||
 				list[0].ID != made[want] {
 				t.Errorf("order %d: %+v of %d, %v", o, list, total.Total, err)

@@ -130,7 +130,10 @@ const lineDay = `from_at / 86400000000 AS day`
 
 // usageKeys are the columns that usage is grouped by. Days are whole days since 1970 in UTC: both
 // engines divide integers alike, but have no date function in common.
-var usageKeys = map[GroupBy]string{ByDay: "day", ByDeployment: "subject", ByGPUType: "gpu_type", ByProvider: "provider"}
+var usageKeys = map[GroupBy]string{
+	ByDay: "day", ByDeployment: "subject", ByGPUType: "gpu_type", ByProvider: "provider",
+	ByTag: "tags", ByProject: "project", ByMember: "creator_id", ByAPIKey: "creator_id",
+}
 
 func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy,
 	key string) ([]UsageGroup, error) {
@@ -143,7 +146,15 @@ func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.
 	if by == ByDeployment {
 		table, totals, lines = `wallet_day_subject`, `subject, name`, `subject, name`
 	}
+	described := by == ByTag || by == ByProject || creatorTypes[by] != ""
+	if described {
+		table, totals, lines = `wallet_day_subject`, `subject`, `subject`
+	}
 	hours, args := wholeDays(from, to).hours(table, totals, lines, `account_id = $1 AND`, []any{account})
+	if described {
+		args = append(args, creatorTypes[by])
+		hours = withSubjects(hours, len(args))
+	}
 	scan := func(row db.Row) (g UsageGroup, err error) {
 		var name string
 		err = row.Scan(&g.Key, &name, &g.Cost)
@@ -151,7 +162,7 @@ func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.
 		case err != nil:
 		case by == ByDay:
 			g.Key = Day(g.Key)
-		case by == ByDeployment:
+		case by == ByDeployment || creatorTypes[by] != "" && g.Key != "":
 			g.Name = &name
 		}
 		return g, err

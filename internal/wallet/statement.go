@@ -107,25 +107,31 @@ const (
 	ByDeployment GroupBy = "deployment" // or volume
 	ByGPUType    GroupBy = "gpuType"
 	ByProvider   GroupBy = "provider"
+	ByTag        GroupBy = "tag"     // a deployment with several tags counts for each
+	ByProject    GroupBy = "project" // of the deployment or volume now
+	ByMember     GroupBy = "member"  // the creator, where that is a user
+	ByAPIKey     GroupBy = "apiKey"  // the creator, where that is an API key
 	ByAccount    GroupBy = "account" // for the operator only
 )
 
 // Enum lists the groups that a tenant can ask for.
-func (GroupBy) Enum() []GroupBy { return []GroupBy{ByDay, ByDeployment, ByGPUType, ByProvider} }
+func (GroupBy) Enum() []GroupBy {
+	return []GroupBy{ByDay, ByDeployment, ByGPUType, ByProvider, ByTag, ByMember, ByAPIKey, ByProject}
+}
 
 // Usage is the cost of an account's hours, net of refunds.
 type Usage struct {
 	From    time.Time    `json:"from" doc:"Start of the interval: hours that began at this time or later."`
 	To      time.Time    `json:"to" doc:"End of the interval: hours that began before this time."`
 	GroupBy GroupBy      `json:"groupBy" doc:"Grouping key."`
-	Total   money.Micros `json:"total" doc:"Sum of all groups in US dollars."`
+	Total   money.Micros `json:"total" doc:"Sum of all groups in US dollars. By tag, a deployment with several tags is in several groups, and counts once here."`
 	Groups  []UsageGroup `json:"groups" doc:"Groups: days in order, others by cost, highest first. Groups without cost are left out."`
 }
 
 // UsageGroup is one group's share of a Usage.
 type UsageGroup struct {
-	Key  string       `json:"key" doc:"Day in UTC (2028-02-29), ID, GPU type or provider; empty for hours without one, such as the GPU type of a volume."`
-	Name *string      `json:"name" doc:"Name of the deployment or volume when it was charged; null for other groups."`
+	Key  string       `json:"key" doc:"Day in UTC (2028-02-29), ID, GPU type, provider, tag or project; empty for hours without one, such as the GPU type of a volume."`
+	Name *string      `json:"name" doc:"Name of the deployment or volume when it was charged, or of the member or API key when it created them; null for other groups."`
 	Cost money.Micros `json:"cost" doc:"Charges less refunds in US dollars."`
 }
 
@@ -141,6 +147,10 @@ func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, from, to
 	var err error
 	if u.Groups, err = selectUsage(ctx, r, account, from, to, by, key); err != nil {
 		return Usage{}, err
+	}
+	if by == ByTag { // a group may count for several tags
+		u.Groups, u.Total, err = eachTag(u.Groups)
+		return u, err
 	}
 	for _, g := range u.Groups {
 		u.Total += g.Cost

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
@@ -22,6 +23,8 @@ type Request struct {
 	Types []string
 	// Disabled creates it without sending anything yet.
 	Disabled bool
+	// By is who creates it.
+	By creator.Creator
 }
 
 // Update describes the changes of an endpoint. Nil fields do not change.
@@ -45,6 +48,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Requ
 	w := Endpoint{
 		ID: s.cfg.IDs.New(id.Webhook), Account: account, URL: req.URL, Description: req.Description, Types: types,
 		Enabled: !req.Disabled, Status: Enabled, CreatedAt: tx.Now,
+		CreatedBy: req.By,
 	}
 	if req.Disabled {
 		w.Status = Disabled

@@ -36,6 +36,9 @@ func (r *row) columns() []db.Column {
 		db.Col("delivered_at", &r.LastDeliveredAt),
 		db.Col("created_at", &r.CreatedAt),
 		db.Col("rest_until", &r.rest),
+		db.Col("creator_type", &r.CreatedBy.Type),
+		db.Col("creator_id", &r.CreatedBy.ID),
+		db.Col("creator_name", &r.CreatedBy.Name),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
@@ -51,18 +52,19 @@ const (
 
 // Endpoint is a URL to which events are sent, without its secret.
 type Endpoint struct {
-	ID              id.ID      `json:"id" doc:"Webhook ID, whk_…."`
-	Account         id.ID      `json:"-"`
-	URL             string     `json:"url" doc:"URL to which events are sent."`
-	Description     string     `json:"description" doc:"Description of the webhook."`
-	Types           []string   `json:"types" doc:"Event types that are sent, such as deployment.running or deployment.*; empty for all."`
-	Enabled         bool       `json:"enabled" doc:"Whether events are sent."`
-	Status          Status     `json:"status" enum:"enabled,disabled,paused" doc:"enabled; disabled by you, or because the endpoint answered 410; paused because nothing was delivered for 72 hours."`
-	StatusReason    *string    `json:"statusReason" doc:"Reason why nothing is sent; null for an enabled webhook and for one that you disabled."`
-	FailingSince    *time.Time `json:"failingSince" doc:"Time of the first failure after the last success; null if the last attempt succeeded or there was none."`
-	LastDeliveredAt *time.Time `json:"lastDeliveredAt" doc:"Time of the last delivery; null if there was none."`
-	OldSecretUntil  *time.Time `json:"oldSecretValidUntil" doc:"Time until which requests are also signed with the previous secret; null if they are not."`
-	CreatedAt       time.Time  `json:"createdAt" doc:"Creation time. Events from then on are sent."`
+	ID              id.ID           `json:"id" doc:"Webhook ID, whk_…."`
+	Account         id.ID           `json:"-"`
+	URL             string          `json:"url" doc:"URL to which events are sent."`
+	Description     string          `json:"description" doc:"Description of the webhook."`
+	Types           []string        `json:"types" doc:"Event types that are sent, such as deployment.running or deployment.*; empty for all."`
+	Enabled         bool            `json:"enabled" doc:"Whether events are sent."`
+	Status          Status          `json:"status" enum:"enabled,disabled,paused" doc:"enabled; disabled by you, or because the endpoint answered 410; paused because nothing was delivered for 72 hours."`
+	StatusReason    *string         `json:"statusReason" doc:"Reason why nothing is sent; null for an enabled webhook and for one that you disabled."`
+	FailingSince    *time.Time      `json:"failingSince" doc:"Time of the first failure after the last success; null if the last attempt succeeded or there was none."`
+	LastDeliveredAt *time.Time      `json:"lastDeliveredAt" doc:"Time of the last delivery; null if there was none."`
+	OldSecretUntil  *time.Time      `json:"oldSecretValidUntil" doc:"Time until which requests are also signed with the previous secret; null if they are not."`
+	CreatedAt       time.Time       `json:"createdAt" doc:"Creation time. Events from then on are sent."`
+	CreatedBy       creator.Creator `json:"createdBy" doc:"Who created the webhook."`
 }
 
 // DeliveryStatus is the status of a delivery.

@@ -173,7 +173,8 @@ try {
         return boxes.filter((b, i) => (i > 0 && b.left < boxes[i - 1].right) || b.right > plot.right + 1).length;
       });
       assert.equal(overlaps, 0, `at ${viewport.width}`);
-      await page.getByRole('radiogroup', { name: 'Group by' }).getByText('Deployment', { exact: true }).click();
+      await page.getByRole('combobox', { name: 'Group by' }).click();
+      await page.getByRole('option', { name: 'Deployment', exact: true }).click();
       await page.getByText('112 others').waitFor();
       const spending = page.getByRole('region', { name: /^Last \d+ days/ });
       assert.ok(((await spending.boundingBox())?.height ?? 9999) < 900, `at ${viewport.width}`);

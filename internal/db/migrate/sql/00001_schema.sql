@@ -36,7 +36,8 @@ CREATE TABLE api_key (
     last_used_at BIGINT,
     created_at   BIGINT NOT NULL,
     created_by   TEXT   REFERENCES users (id),
-    name_key     TEXT   NOT NULL DEFAULT ''
+    name_key     TEXT   NOT NULL DEFAULT '',
+    project      TEXT   NOT NULL DEFAULT ''    -- the only one that the key sees, and that its resources get; '' = all
 );
 CREATE INDEX api_key_account ON api_key (account_id, id);
 CREATE INDEX api_key_created_by ON api_key (created_by, account_id);
@@ -265,6 +266,9 @@ CREATE TABLE ssh_key (
     type        TEXT   NOT NULL,
     created_at  BIGINT NOT NULL,
     name_key    TEXT   NOT NULL DEFAULT '',
+    creator_type TEXT  NOT NULL DEFAULT '',
+    creator_id   TEXT  NOT NULL DEFAULT '',
+    creator_name TEXT  NOT NULL DEFAULT '',    -- as it was then
     UNIQUE (account_id, fingerprint),
     UNIQUE (account_id, name)
 );
@@ -292,12 +296,18 @@ CREATE TABLE volume (
     changes          BIGINT NOT NULL,          -- raised by each transaction that locks the row to change it
     hourly_cost_per_gb BIGINT NOT NULL DEFAULT 0, -- what the provider asks
     create_asked_at  BIGINT,
-    name_key         TEXT   NOT NULL DEFAULT ''
+    name_key         TEXT   NOT NULL DEFAULT '',
+    project          TEXT   NOT NULL DEFAULT '',
+    creator_type     TEXT   NOT NULL DEFAULT '',
+    creator_id       TEXT   NOT NULL DEFAULT '',
+    creator_name     TEXT   NOT NULL DEFAULT '' -- as it was then
 );
 CREATE UNIQUE INDEX volume_name ON volume (account_id, name) WHERE status NOT IN ('failed', 'deleted');
 CREATE INDEX volume_deployment ON volume (deployment_id) WHERE deployment_id <> '';
 CREATE INDEX volume_live ON volume (provider) WHERE status NOT IN ('failed', 'deleted');
 CREATE INDEX volume_account ON volume (account_id, id) WHERE status <> 'deleted';
+CREATE INDEX volume_by_project ON volume (account_id, project, id) WHERE status <> 'deleted';
+CREATE INDEX volume_by_creator ON volume (account_id, creator_id, id) WHERE status <> 'deleted';
 CREATE INDEX volume_by_name ON volume (account_id, name_key, id) WHERE status <> 'deleted';
 
 CREATE TABLE deployment (
@@ -349,6 +359,10 @@ CREATE TABLE deployment (
     host_key_public        TEXT   NOT NULL DEFAULT '',
     host_key_sealed        TEXT   NOT NULL DEFAULT '', -- the private part of the key that the machine was given, sealed, until it has shown it
     host_key_by            BIGINT,             -- until when a new host key is to be learned, after a reinstall
+    project                TEXT   NOT NULL DEFAULT '',
+    creator_type           TEXT   NOT NULL DEFAULT '', -- member, api_key, operator
+    creator_id             TEXT   NOT NULL DEFAULT '',
+    creator_name           TEXT   NOT NULL DEFAULT '', -- as it was then
     UNIQUE (account_id, id)
 );
 CREATE INDEX deployment_account ON deployment (account_id, status, id);
@@ -357,6 +371,10 @@ CREATE INDEX deployment_unreleased ON deployment (provider) WHERE released_at IS
 CREATE INDEX deployment_by_name ON deployment (account_id, name_key, id);
 CREATE INDEX deployment_by_provider ON deployment (account_id, provider, id);
 CREATE INDEX deployment_by_region ON deployment (account_id, region, id);
+CREATE INDEX deployment_by_project ON deployment (account_id, project, id);
+CREATE INDEX deployment_by_creator ON deployment (account_id, creator_id, id);
+CREATE INDEX deployment_by_gpu_type ON deployment (account_id, gpu_type, id);
+CREATE INDEX deployment_by_price ON deployment (account_id, hourly_price, id);
 
 CREATE TABLE deployment_tag (
     deployment_id TEXT   NOT NULL,
@@ -581,7 +599,10 @@ CREATE TABLE webhook (
     failing_since BIGINT,                      -- first failure after the last success
     delivered_at  BIGINT,                      -- last success
     created_at    BIGINT NOT NULL,
-    rest_until    BIGINT
+    rest_until    BIGINT,
+    creator_type  TEXT   NOT NULL DEFAULT '',
+    creator_id    TEXT   NOT NULL DEFAULT '',
+    creator_name  TEXT   NOT NULL DEFAULT ''     -- as it was then
 );
 CREATE INDEX webhook_account ON webhook (account_id, id);
 
@@ -678,6 +699,17 @@ CREATE TABLE wallet_day (
     cost       BIGINT NOT NULL,
     PRIMARY KEY (account_id, day, provider, gpu_type)
 );
+-- What usage is grouped by beside the labels of the charges.
+CREATE TABLE wallet_subject (
+    subject      TEXT   PRIMARY KEY,
+    account_id   TEXT   NOT NULL,
+    project      TEXT   NOT NULL,
+    tags         TEXT   NOT NULL,               -- JSON list
+    creator_type TEXT   NOT NULL,
+    creator_id   TEXT   NOT NULL,
+    creator_name TEXT   NOT NULL
+);
+
 CREATE INDEX wallet_day_day ON wallet_day (day);
 
 CREATE TABLE wallet_day_subject (
@@ -701,6 +733,7 @@ CREATE INDEX throttle_until ON throttle (until);
 -- +goose Down
 DROP TABLE throttle;
 DROP TABLE wallet_day_subject;
+DROP TABLE wallet_subject;
 DROP TABLE wallet_day;
 DROP TABLE write_try;
 DROP TABLE server_lease;

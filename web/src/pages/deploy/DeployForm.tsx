@@ -31,7 +31,7 @@ const partOf: Record<string, string> = {
   sshKeyId: 'sshKeyIds',
   autoTerminateAt: 'end',
 };
-const parts = ['name', 'operatingSystem', 'sshKeyIds', 'volumeIds', 'cloudInit', 'tags', 'end'];
+const parts = ['name', 'operatingSystem', 'sshKeyIds', 'volumeIds', 'cloudInit', 'tags', 'project', 'end'];
 
 export function DeployForm({ offer: o, keys, keysError }: Props) {
   const { draft, change, forget } = useDraft(o.id, {
@@ -42,6 +42,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
     volumeIds: [],
     cloudInit: '',
     tags: [],
+    project: '',
     end: '',
   });
   const deploy = useSend('post', deploymentsPath);
@@ -156,6 +157,16 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
         )}
         <section className="panel panel-body stack">
           <AutoTerminate offer={o} end={draft.end} onChange={(end) => change({ end })} error={errors.end} />
+          <TextInput
+            label="Project"
+            description="Groups deployments for filtering, cost reports and API keys"
+            placeholder="None"
+            value={draft.project}
+            onChange={(e) => change({ project: e.currentTarget.value })}
+            error={errors.project}
+            maxLength={64}
+            autoComplete="off"
+          />
           <TagsInput
             label="Tags"
             description="Labels for filtering and cost reports"

@@ -10,6 +10,7 @@ export interface Draft {
   volumeIds: string[];
   cloudInit: string;
   tags: string[];
+  project: string;
   /**
    * Auto-terminate: hours from now, a local date and time ("2026-11-23T20:00"), or "" for never.
    */

@@ -20,6 +20,7 @@ export function bodyOf(o: Offer, d: Draft, now: number): CreateDeployment {
     ...(d.volumeIds.length > 0 && { volumeIds: d.volumeIds }),
     ...(d.cloudInit.trim() && { cloudInit: d.cloudInit }),
     ...(d.tags.length > 0 && { tags: d.tags }),
+    ...(d.project.trim() && { project: d.project.trim() }),
     ...(end !== null &&
       Number.isFinite(end) && { autoTerminateAt: new Date(end).toISOString().replace(/\.\d+Z$/, 'Z') }),
     // The price shown is the most that the user agrees to. A higher one is refused.

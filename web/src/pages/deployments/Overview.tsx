@@ -169,6 +169,21 @@ function Machine({ of: d }: { of: Deployment }) {
             </Link>,
           ],
           ['Created', <Time key="c" at={d.createdAt} />],
+          [
+            'Created by',
+            <Link key="by" to={`/deployments?createdBy=${encodeURIComponent(d.createdBy.id)}`} className="link">
+              {d.createdBy.name}
+              {d.createdBy.type === 'api_key' && ' (API key)'}
+            </Link>,
+          ],
+          [
+            'Project',
+            d.project ? (
+              <Link key="p" to={`/deployments?project=${encodeURIComponent(d.project)}`} className="link">
+                {d.project}
+              </Link>
+            ) : undefined,
+          ],
           ['Ready at', <Time key="s" at={d.startedAt} />],
           ['Auto-terminate', d.autoTerminateAt && !hasEnded(d) ? <Time key="e" at={d.autoTerminateAt} /> : undefined],
           ['Terminated', d.terminatedAt ? <Time key="t" at={d.terminatedAt} /> : undefined],

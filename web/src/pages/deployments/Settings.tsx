@@ -22,16 +22,20 @@ export function Settings({ of: d }: { of: Deployment }) {
 function NameAndTags({ of: d }: { of: Deployment }) {
   const [name, setName] = useState(d.name);
   const [tags, setTags] = useState(d.tags);
+  const [project, setProject] = useState(d.project ?? '');
   const update = useUpdateDeployment();
   const { at, general } = fieldErrors(update.error);
-  const changed = name.trim() !== d.name || tags.join(' ') !== d.tags.join(' ');
+  const changed = name.trim() !== d.name || tags.join(' ') !== d.tags.join(' ') || project.trim() !== (d.project ?? '');
   return (
-    <Panel title="Name and tags">
+    <Panel title="Name, project and tags">
       <form
         className="stack"
         onSubmit={(e) => {
           e.preventDefault();
-          update.mutate({ ...withId(d.id), body: { name: name.trim(), tags } }, { onSuccess: () => toast('Saved') });
+          update.mutate(
+            { ...withId(d.id), body: { name: name.trim(), tags, project: project.trim() || null } },
+            { onSuccess: () => toast('Saved') },
+          );
         }}
       >
         <TextInput
@@ -41,6 +45,14 @@ function NameAndTags({ of: d }: { of: Deployment }) {
           maxLength={64}
           error={at('name')}
           required
+        />
+        <TextInput
+          label="Project"
+          placeholder="None"
+          value={project}
+          onChange={(e) => setProject(e.currentTarget.value)}
+          maxLength={64}
+          error={at('project')}
         />
         <TagsInput
           label="Tags"

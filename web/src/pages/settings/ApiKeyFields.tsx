@@ -4,7 +4,7 @@ import type { Schema } from '../../api/client';
 import { serverNow } from '../../api/clock';
 import { fieldErrors } from '../../api/hooks';
 import { localTime } from '../../parts/time';
-import { allScopes, presets, type Scope, scopes as scopeList } from './scopes';
+import { allScopes, presets, projectScopes, type Scope, scopes as scopeList } from './scopes';
 
 type APIKey = Schema['APIKey'];
 
@@ -32,6 +32,7 @@ export function useApiKeyForm(k: APIKey | null, proposed: { name?: string; scope
   const first: readonly string[] = k?.scopes ?? proposed.scopes ?? allScopes;
   const [scopes, setScopes] = useState<Scope[]>(allScopes.filter((s) => first.includes(s)));
   const [expiry, setExpiry] = useState(k ? 'keep' : 'never');
+  const [project, setProject] = useState('');
   const [networks, setNetworks] = useState<string[]>(k?.allowedNetworks ?? []);
   const [spending, setSpending] = useState<Partial<Record<Limit, string>>>(() =>
     Object.fromEntries(
@@ -55,7 +56,11 @@ export function useApiKeyForm(k: APIKey | null, proposed: { name?: string; scope
     of: k,
     ready: name.trim() !== '' && scopes.length > 0,
     /** The body of the request that creates the key. */
-    created: () => ({ ...settings(), ...(expiry !== 'never' && { expiresAt: expiresAt() }) }),
+    created: () => ({
+      ...settings(),
+      ...(project.trim() && { project: project.trim() }),
+      ...(expiry !== 'never' && { expiresAt: expiresAt() }),
+    }),
     /** The body of the request that updates it. */
     changes: () => ({
       ...settings(),
@@ -67,6 +72,12 @@ export function useApiKeyForm(k: APIKey | null, proposed: { name?: string; scope
     setScopes,
     expiry,
     setExpiry,
+    project,
+    /** A key of a project has only scopes that are not about the whole account. */
+    setProject: (text: string) => {
+      setProject(text);
+      if (text.trim()) setScopes((old) => old.filter((s) => projectScopes.includes(s)));
+    },
     networks,
     setNetworks,
     spending,
@@ -136,6 +147,20 @@ export function ApiKeyFields({ form: f, error }: { form: ApiKeyForm; error: unkn
         allowDeselect={false}
         error={at('expiresAt')}
       />
+      {k ? (
+        k.project && <div className="small dim">Bound to the project {k.project}.</div>
+      ) : (
+        <TextInput
+          label="Project"
+          description="The key sees only this project's deployments and volumes, and what it creates is in it."
+          placeholder="The whole account"
+          value={f.project}
+          onChange={(e) => f.setProject(e.currentTarget.value)}
+          maxLength={64}
+          error={at('project')}
+          autoComplete="off"
+        />
+      )}
       <TagsInput
         label="IP allowlist"
         description="Addresses or CIDR networks. Leave empty to allow any."

@@ -164,6 +164,7 @@ function columns(inactive: (k: APIKey) => boolean): Column<APIKey>[] {
             </span>
           )}
           {k.spendingLimits && <span className="cell-sub">with spending limits</span>}
+          {k.project && <span className="cell-sub">project {k.project} only</span>}
         </>
       ),
     },
@@ -176,7 +177,7 @@ function columns(inactive: (k: APIKey) => boolean): Column<APIKey>[] {
           <Ago at={k.lastUsedAt} never="Never" />
           <span className="cell-sub">
             created <Ago at={k.createdAt} />
-            {k.createdBy && ` by ${k.createdBy.email}`}
+            {` by ${k.createdBy.name}`}
           </span>
         </>
       ),

@@ -17,6 +17,8 @@ const descriptions: Record<Scope, string> = {
 };
 export const scopes = Object.entries(descriptions).map(([value, text]) => ({ value: value as Scope, text }));
 export const allScopes = scopes.map((s) => s.value);
+/** The scopes that a key of a project can have. */
+export const projectScopes = allScopes.filter((s) => !/^(wallet|webhooks):/.test(s));
 
 export const presets: { name: string; text: string; scopes: Scope[] }[] = [
   { name: 'Full access', text: 'Deploy, terminate, manage keys and volumes', scopes: allScopes },

@@ -1,4 +1,4 @@
-import { Button, SegmentedControl, Skeleton } from '@mantine/core';
+import { Button, SegmentedControl, Select, Skeleton } from '@mantine/core';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { useNow } from '../../api/clock';
@@ -17,6 +17,18 @@ const groups: Record<GroupBy, string> = {
   deployment: 'Deployment',
   gpuType: 'GPU',
   provider: 'Provider',
+  project: 'Project',
+  tag: 'Tag',
+  member: 'Member',
+  apiKey: 'API key',
+};
+/** What the costs are called that belong to no group. */
+const none: Partial<Record<GroupBy, string>> = {
+  gpuType: 'No GPU',
+  project: 'No project',
+  tag: 'No tag',
+  member: 'Not created by a member',
+  apiKey: 'Not created by an API key',
 };
 const short = dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' });
 
@@ -46,12 +58,14 @@ export function Spending() {
             onChange={setDays}
             data={['7', '30', '90'].map((d) => ({ value: d, label: `${d} days` }))}
           />
-          <SegmentedControl
+          <Select
             size="xs"
+            w={130}
             aria-label="Group by"
             value={by}
-            onChange={(v) => setBy(v as GroupBy)}
+            onChange={(v) => setBy((v ?? 'day') as GroupBy)}
             data={Object.entries(groups).map(([value, label]) => ({ value, label }))}
+            allowDeselect={false}
           />
         </div>
       }
@@ -81,6 +95,16 @@ function everyDay(groups: { key: string; cost: number }[], today: number, days: 
   });
 }
 
+/** The page that shows what a group consists of. */
+function pageOf(by: GroupBy, key: string): string | null {
+  if (!key) return null;
+  if (by === 'deployment') return key.startsWith('dep_') ? `/deployments/${key}` : null;
+  const filter = { project: 'project', tag: 'tag', member: 'createdBy', apiKey: 'createdBy', provider: 'provider' }[
+    by as string
+  ];
+  return filter ? `/deployments?${filter}=${encodeURIComponent(key)}&status=all` : null;
+}
+
 /** The rows shown at first. The rest is one more row. */
 const most = 10;
 
@@ -100,13 +124,13 @@ function Shares({
       <ul className="shares" aria-label="Cost" tabIndex={all ? 0 : undefined} data-all={all || undefined}>
         {shown.map((g) => {
           const cost = micro(g.cost);
-          const name = g.name ?? (g.key || 'No GPU');
+          const name = g.name ?? (g.key || (none[by] ?? 'Other'));
           return (
             <li key={g.key}>
               <div className="card-row">
                 <span className="truncate">
-                  {by === 'deployment' && g.key.startsWith('dep_') ? (
-                    <Link to={`/deployments/${g.key}`} className="plain-link">
+                  {pageOf(by, g.key) ? (
+                    <Link to={pageOf(by, g.key) ?? ''} className="plain-link">
                       {name}
                     </Link>
                   ) : (
