@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/billetcloud/billet/client"
@@ -215,10 +216,11 @@ func TestMaxRetries(t *testing.T) {
 		len(w.asked) != 1 {
 		t.Errorf("an hour to wait: %v, waited %v", err, w.slept)
 	}
-	at := time.Now().Add(30 * time.Second).UTC().Format(http.TimeFormat)
-	w = answers(t, nil, refusal(503, "SERVICE_UNAVAILABLE", "Retry-After", at), data(`{}`))
-	if _, err := w.Wallet.Get(t.Context()); err != nil || len(w.slept) != 1 || w.slept[0] < 25*time.Second ||
-		w.slept[0] > 31*time.Second {
+	at := time.Now().Add(20 * time.Second)
+	w = answers(t, func(c *client.Config) { c.Now = func() time.Time { return at.Add(-20 * time.Second) } },
+		refusal(503, "SERVICE_UNAVAILABLE", "Retry-After", at.UTC().Format(http.TimeFormat)), data(`{}`))
+	if _, err := w.Wallet.Get(t.Context()); err != nil || len(w.slept) != 1 || w.slept[0] < 19*time.Second ||
+		w.slept[0] > 22*time.Second { // a date has no fractions, and a pause some more
 		t.Errorf("a date to wait for: %v, waited %v", err, w.slept)
 	}
 }
@@ -247,21 +249,39 @@ func TestContextEndsRetries(t *testing.T) {
 }
 
 func TestTimeoutIsRetried(t *testing.T) {
-	w := answers(
-		t,
-		func(c *client.Config) { c.Timeout = 50 * time.Millisecond },
-		func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		data(`{"balance":1.5}`),
-	)
-	got, err := w.Wallet.Get(t.Context())
-	if err != nil || got.Balance != client.Dollar*3/2 || len(w.retries) != 1 {
-		t.Fatalf("%v, %v", got, err)
-	}
-	if cause := w.retries[0].Err; errors.Is(cause, context.Canceled) ||
-		!strings.Contains(cause.Error(), "no response within 50ms") {
-		t.Errorf("told of %v", cause)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var retries []client.Retry
+		asked := 0
+		c, err := client.New(client.Config{
+			BaseURL: "https://billet.test", APIKey: key, Timeout: 7 * time.Second,
+			OnRetry: func(r client.Retry) { retries = append(retries, r) },
+			HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if asked++; asked == 1 {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				}
+				out := httptest.NewRecorder()
+				data(`{"balance":1.5}`)(out, r)
+				return out.Result(), nil
+			})},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Wallet.Get(t.Context())
+		if err != nil || got.Balance != client.Dollar*3/2 || len(retries) != 1 {
+			t.Fatalf("Get: got %v, %v after %d retries, want $1.50 after 1", got, err, len(retries))
+		}
+		if cause := retries[0].Err; errors.Is(cause, context.Canceled) ||
+			!strings.Contains(cause.Error(), "no response within 7s") {
+			t.Errorf("OnRetry: got %v, want the time limit", cause)
+		}
+	})
 }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestDeleteAfterLostResponse(t *testing.T) {
 	w := answers(t, nil, lost, refusal(404, "NOT_FOUND"))

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +18,12 @@ import (
 // along; jobs are taken while the clock is right, and what is wrong is said, in the log and as a
 // metric.
 func TestReplicaUsesTheDatabaseClockAndReportsSkew(t *testing.T) {
+	// Each measurement may be off by as long as this machine stalls, which is less.
+	const tolerance = 30 * time.Second
 	wrong := 130 * time.Second
 	machine := func() time.Time { return time.Now().Add(wrong) }
 	followed := clock.NewFollowed(machine)
-	if got := time.Until(followed.Now()); got < 129*time.Second {
+	if got := time.Until(followed.Now()); got < wrong-tolerance {
 		t.Fatalf("before anything was read it is the machine's, not %s ahead", got)
 	}
 	var log bytes.Buffer
@@ -42,14 +45,14 @@ func TestReplicaUsesTheDatabaseClockAndReportsSkew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if off := followed.Now().Sub(theirs).Abs(); off > time.Second {
+		if off := followed.Now().Sub(theirs).Abs(); off > tolerance {
 			t.Errorf("%s: off by %s", what, off)
 		}
 	}
 	if err := s.measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(); s.within() || got < 129 || got > 131 || !strings.Contains(log.String(), "claims no jobs") {
+	if got := shown(); s.within() || math.Abs(got-130) > tolerance.Seconds() || !strings.Contains(log.String(), "claims no jobs") {
 		t.Errorf("within: %t, shown as %v s\n%s", s.within(), got, &log)
 	}
 	near("ahead")
@@ -58,7 +61,7 @@ func TestReplicaUsesTheDatabaseClockAndReportsSkew(t *testing.T) {
 	if err := s.measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(); !s.within() || got < -1 || got > 1 || !strings.Contains(log.String(), "claims jobs") {
+	if got := shown(); !s.within() || math.Abs(got) > tolerance.Seconds() || !strings.Contains(log.String(), "claims jobs") {
 		t.Errorf("within: %t, shown as %v s\n%s", s.within(), got, &log)
 	}
 	near("set right")

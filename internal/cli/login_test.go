@@ -17,7 +17,7 @@ import (
 func approve(s *servertest.Server, account, file string) error {
 	shown := regexp.MustCompile(`compare the code: (\S+)\n`)
 	var code string
-	for deadline := time.Now().Add(30 * time.Second); code == ""; {
+	for deadline := time.Now().Add(time.Minute); code == ""; {
 		b, err := os.ReadFile(file)
 		if err != nil && !os.IsNotExist(err) {
 			return err

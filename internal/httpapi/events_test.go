@@ -21,7 +21,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // stream is a reader of server-sent events.
 type stream struct {
@@ -40,6 +40,7 @@ func (w *world) live() *httptest.Server {
 	w.t.Helper()
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	w.s.streams.beat, w.s.streams.recheck = 10*time.Millisecond, 10*time.Millisecond
+	w.s.streams.heartbeat, w.s.streams.pong = time.Hour, time.Hour // a terminal that nobody reads stays open
 	site := httptest.NewServer(w.s)
 	w.t.Cleanup(func() {
 		w.c.Events.EndWatches()

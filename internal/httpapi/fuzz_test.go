@@ -107,7 +107,7 @@ func FuzzConnection(f *testing.F) {
 			t.Skip(err)
 		}
 		defer func() { _ = c.Close() }()
-		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		go func() {

@@ -127,7 +127,7 @@ func TestThePermissionMatrix(t *testing.T) {
 				}
 				target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(rt.Path)
 				r := w.by(0, cookie, rt.Method, target, nil, func(r *http.Request) {
-					ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second) // for a call that goes on and on
+					ctx, cancel := context.WithTimeout(r.Context(), time.Minute) // for a call that goes on and on
 					t.Cleanup(cancel)
 					*r = *r.WithContext(ctx)
 				})

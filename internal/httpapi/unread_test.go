@@ -23,7 +23,7 @@ func (w *world) guardedServer() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	h := &http.Server{Handler: w.s.Router, ReadHeaderTimeout: 10 * time.Second, DisableGeneralOptionsHandler: true}
+	h := &http.Server{Handler: w.s.Router, ReadHeaderTimeout: time.Minute, DisableGeneralOptionsHandler: true}
 	l = rest.Guard(h, l)
 	done := make(chan struct{})
 	go func() {
@@ -51,7 +51,7 @@ func (w *world) dial(address string) raw {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		w.t.Fatal(err)
 	}
 	return raw{w, c, bufio.NewReader(c)}

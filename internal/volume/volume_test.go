@@ -971,7 +971,7 @@ func TestOtherAccountsVolumeIsNotLocked(t *testing.T) {
 			})
 		}()
 		<-held
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := r.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 			_, err := r.volumes.Delete(ctx, tx, "acc_2", v)

@@ -301,7 +301,7 @@ func (h *history) alive(dead <-chan struct{}) bool {
 	select {
 	case <-dead:
 		return false
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		return true
 	}
 }

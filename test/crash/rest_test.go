@@ -40,11 +40,11 @@ func (h *history) check(round int) {
 	for _, t := range h.tenants {
 		h.checkDelivered(t)
 	}
+	asked := time.Now()
 	var up app.SimStatus
 	if err := json.Unmarshal([]byte(h.server.Run("sim", "status", "-o", "json")), &up); err != nil {
 		h.t.Fatal(err)
 	}
-	told := time.Now()
 	s := &snapshot{
 		h: h, upstream: up, deps: map[string]apiDeployment{}, vols: map[string]apiVolume{},
 		keys: map[string]string{},
@@ -59,7 +59,7 @@ func (h *history) check(round int) {
 		return
 	}
 	// The clock continues during the snapshot: its time is between these two.
-	s.earliest, s.latest = up.Now, up.Now.Add(time.Since(told)+2*time.Second)
+	s.earliest, s.latest = up.Now, up.Now.Add(time.Since(asked)+2*time.Second)
 	s.readDatabase()
 	if h.fake != nil {
 		h.fake.ask(s)

@@ -31,7 +31,7 @@ func startPgBouncer(t *testing.T, database string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, port := ordinaryDir(t), freePort(t)
+	dir, port := ordinaryDir(t), servertest.FreePort(t)
 	for name, text := range map[string]string{
 		"users.txt": `"` + u.User.Username() + `" ""` + "\n",
 		// Few connections, so that each serves many clients in turn.
@@ -59,7 +59,7 @@ func startPgBouncer(t *testing.T, database string) string {
 		_ = cmd.Wait()
 	})
 	u.Host = net.JoinHostPort("127.0.0.1", fmt.Sprint(port))
-	within(t, 20*time.Second, "PgBouncer", func() bool {
+	eventually(t, "PgBouncer", func() bool {
 		c, err := net.Dial("tcp", u.Host)
 		if err == nil {
 			_ = c.Close()
@@ -132,9 +132,8 @@ func TestPgBouncer(t *testing.T) {
 	if a := s.Call(key, "GET", "/wallet/transactions?limit=100", nil); len(a.List) < 30 {
 		t.Errorf("after three hours: got %d transactions, want at least 30", len(a.List))
 	}
-	within(
+	eventually(
 		t,
-		5*time.Second,
 		"readiness",
 		func() bool { return s.Call("", "GET", "=/readyz", nil).Status == http.StatusOK },
 	)

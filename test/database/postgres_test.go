@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/test/servertest"
 	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
 )
 
@@ -74,16 +74,6 @@ func ordinaryDir(t *testing.T) string {
 	return dir
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // startPrivate creates and starts a PostgreSQL with further settings.
 func startPrivate(t *testing.T, settings ...string) *private {
 	t.Helper()
@@ -102,7 +92,7 @@ func startPrivate(t *testing.T, settings ...string) *private {
 		t:    t,
 		bin:  filepath.Dir(found[len(found)-1]),
 		dir:  filepath.Join(ordinaryDir(t), "pg"),
-		port: freePort(t),
+		port: servertest.FreePort(t),
 	}
 	p.run("initdb", "-D", p.dir, "-A", "trust", "-U", "postgres", "--no-sync")
 	conf := fmt.Sprintf(

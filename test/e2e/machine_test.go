@@ -51,7 +51,7 @@ func (i identity) login(d map[string]any, host ssh.HostKeyCallback, kinds ...str
 	return ssh.Dial("tcp", net.JoinHostPort(d["ipAddress"].(string), fmt.Sprint(d["sshPort"])), &ssh.ClientConfig{
 		User: d["sshUser"].(string), Auth: []ssh.AuthMethod{
 			ssh.PublicKeys(i.signer),
-		}, HostKeyCallback: host, HostKeyAlgorithms: kinds, Timeout: 10 * time.Second,
+		}, HostKeyCallback: host, HostKeyAlgorithms: kinds, Timeout: time.Minute,
 	})
 }
 
@@ -107,7 +107,7 @@ func upstream(t testing.TB, s *servertest.Server) []string {
 // awaitVolume waits until a volume has the status.
 func awaitVolume(t testing.TB, s *servertest.Server, key, id, status string) map[string]any {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		a := s.Call(key, "GET", "/volumes/"+id, nil)
 		if a.Data["status"] == status {
 			return a.Data

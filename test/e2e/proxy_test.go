@@ -45,12 +45,7 @@ type edge struct {
 
 func newEdge(t *testing.T) *edge {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
+	port := strconv.Itoa(servertest.FreePort(t))
 	e := &edge{
 		t: t, dir: t.TempDir(), port: port, origin: "https://" + net.JoinHostPort(site, port),
 		roots: x509.NewCertPool(),
@@ -189,7 +184,7 @@ func (e *edge) start(program string, args ...string) {
 		_ = cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-ended:
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			_ = cmd.Process.Kill()
 			<-ended
 		}

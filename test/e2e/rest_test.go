@@ -4,51 +4,28 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-const (
-	// firstAnswer limits the time from the first start on an empty data directory, with a demo
-	// account, to the first answer.
-	firstAnswer = time.Second
-	// idleMemory limits the memory of an idle server with the simulator, in kB.
-	idleMemory = 60_000
-)
+// idleMemory limits the memory of an idle server with the simulator, in kB.
+const idleMemory = 60_000
 
-// The best of several starts counts. If more processes are runnable than there are processors, the
-// limit grows accordingly.
-func TestStartTime(t *testing.T) {
-	best, limit := time.Hour, firstAnswer
-	for try := 0; try < 10 && best > limit; try++ {
-		t.Run(fmt.Sprint("start-", try), func(t *testing.T) {
-			began := time.Now()
-			s := servertest.Start(t, "--sim", "--demo")
-			if a := s.Call("", "GET", "=/api/v1/inventory", nil); a.Status != 200 {
-				t.Fatalf("%d %s", a.Status, a.Body)
-			}
-			best = min(best, time.Since(began))
-			limit = time.Duration(float64(firstAnswer) * max(1, load()/float64(runtime.NumCPU())))
-		})
+// BenchmarkFirstAnswer is the time from the first start on an empty data directory, with a demo
+// account, to the first answer.
+func BenchmarkFirstAnswer(b *testing.B) {
+	servertest.Binary(b)
+	for b.Loop() {
+		s := servertest.Start(b, "--sim", "--demo")
+		if a := s.Call("", "GET", "=/api/v1/inventory", nil); a.Status != 200 {
+			b.Fatalf("%d %s", a.Status, a.Body)
+		}
+		b.StopTimer()
+		s.Kill()
+		b.StartTimer()
 	}
-	t.Logf("from the start to the first answer: %s", best.Round(time.Millisecond))
-	if best > limit {
-		t.Errorf("the best of ten starts took %s until the first answer, want %s", best, limit)
-	}
-}
-
-// load returns the average number of runnable processes in the last minute; 0 if the system does
-// not report it.
-func load() (n float64) {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return 0
-	}
-	_, _ = fmt.Sscan(string(text), &n)
-	return n
 }
 
 func TestIdleMemory(t *testing.T) {

@@ -84,7 +84,7 @@ func (b *inbox) set(status int, hold chan struct{}) {
 // await waits for an event of the type.
 func (b *inbox) await(t *testing.T, kind string) arrival {
 	t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		select {
 		case a := <-b.came:

@@ -217,7 +217,7 @@ func TestServiceNotifyAndHealth(t *testing.T) {
 	if !s.TryRestart(0, "NOTIFY_SOCKET="+socket) {
 		t.Fatal("the server did not start")
 	}
-	if err := l.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := l.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	message := make([]byte, 64)

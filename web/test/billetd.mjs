@@ -9,15 +9,20 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 export const binary = process.env.BILLETD ?? new URL('../../bin/billetd', import.meta.url).pathname;
 
-function freePort() {
-  return new Promise((done, fail) => {
-    const server = createServer();
-    server.on('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => done(port));
+/**
+ * A free port below those that the system gives to sockets that ask for any, so that none of them
+ * takes it meanwhile.
+ */
+async function freePort() {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const free = await new Promise((done) => {
+      const server = createServer();
+      server.on('error', () => done(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
     });
-  });
+    if (free) return port;
+  }
 }
 
 // Simulated machines outlive their server on purpose, but not the test. Their records are at one
@@ -75,7 +80,7 @@ export async function startBilletd(flags = [], { providers = true } = {}) {
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
     exit = new Promise((done) => child.on('exit', done));
-    for (const end = Date.now() + 30_000; ; ) {
+    for (const end = Date.now() + 60_000; ; ) {
       if (child.exitCode !== null || Date.now() > end) throw new Error(`the server did not start:\n${log}`);
       const ready =
         (existsSync(demoFile) || !providers) &&

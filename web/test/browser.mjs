@@ -52,12 +52,14 @@ export function watch(page, host, { allow = () => false } = {}) {
 
 /** The issues that axe-core finds on the page: one line for each issue and element. */
 export async function axe(page) {
-  const found = await issues(page);
-  if (found.length === 0) return found;
+  let found = await issues(page);
   // Issues during a render are transient; those that stay count.
-  await pause(500);
-  const again = await issues(page);
-  return found.filter((f) => again.includes(f));
+  for (let tries = 0; tries < 20 && found.length > 0; tries++) {
+    await pause(500);
+    const again = await issues(page);
+    found = found.filter((f) => again.includes(f));
+  }
+  return found;
 }
 
 async function issues(page) {

@@ -17,7 +17,7 @@ export function visitorsOf(browser, server, url = server.url) {
       const context = await browser.newContext({ baseURL: url, viewport: wide, reducedMotion: 'reduce', ...options });
       await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url });
       const page = await context.newPage();
-      page.setDefaultTimeout(20_000);
+      page.setDefaultTimeout(60_000);
       const allow = (_text, at) => visitors.allowed.some((pattern) => pattern.test(new URL(at, url).pathname));
       return { page, context, faults: watch(page, new URL(url).host, { allow }) };
     },

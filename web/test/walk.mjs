@@ -318,7 +318,7 @@ try {
     await page.waitForFunction(
       () => document.querySelector('.console-rows .xterm-accessibility')?.textContent?.includes('B200'),
       null,
-      { timeout: 30_000 },
+      { timeout: 60_000 },
     );
     await clean(page, 'the terminal');
     assert.ok(!sent.some((body) => body.includes('PRIVATE KEY')), 'the private key was sent');
@@ -335,8 +335,8 @@ try {
     await page.getByRole('combobox', { name: 'Attach volume' }).click();
     await page.getByRole('option', { name: /walk-data/ }).click();
     await page.getByRole('button', { name: 'Attach', exact: true }).click();
-    await page.getByText('/mnt/').waitFor({ timeout: 30_000 });
-    await page.locator('.status').filter({ hasText: 'attached' }).waitFor({ timeout: 30_000 });
+    await page.getByText('/mnt/').waitFor({ timeout: 60_000 });
+    await page.locator('.status').filter({ hasText: 'attached' }).waitFor({ timeout: 60_000 });
   });
 
   await part('too early to terminate, with a countdown', async () => {

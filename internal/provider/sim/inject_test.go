@@ -200,7 +200,7 @@ func TestMachineWithoutSSH(t *testing.T) {
 	other := b.launchReady("dep_b")
 	check := func(m provider.Machine, answers bool) {
 		t.Helper()
-		c, err := net.DialTimeout("tcp", net.JoinHostPort(m.Address, fmt.Sprint(m.SSHPort)), 5*time.Second)
+		c, err := net.DialTimeout("tcp", net.JoinHostPort(m.Address, fmt.Sprint(m.SSHPort)), time.Minute)
 		if (err == nil) != answers {
 			t.Errorf("%s:%d: %v", m.Address, m.SSHPort, err)
 		}

@@ -126,20 +126,20 @@ func TestClient_OwnLimitPausesNoOthers(t *testing.T) {
 func TestClient_Budget(t *testing.T) {
 	c, server, slept := open(
 		t, func(w http.ResponseWriter, _ *http.Request) {},
-		func(c *upstream.Config) { c.Every, c.Burst = time.Minute, 2 },
+		func(c *upstream.Config) { c.Every, c.Burst = time.Hour, 2 },
 	)
 	for range 2 {
 		if err := c.Get(t.Context(), "/", nil, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Get(ctx, "/", nil, nil); provider.KindOf(err) != provider.KindThrottled ||
 		len(server.Requests()) != 2 || len(*slept) != 0 {
 		t.Errorf("%v after %d requests, slept %v", err, len(server.Requests()), *slept)
 	}
-	server.Advance(time.Minute)
+	server.Advance(time.Hour)
 	if err := c.Get(ctx, "/", nil, nil); err != nil {
 		t.Error(err)
 	}
@@ -152,7 +152,7 @@ func TestClient_WriteBudget(t *testing.T) {
 	) {
 		accept = r.Header.Get("Accept")
 	}, func(c *upstream.Config) {
-		c.Every, c.Burst, c.WriteEvery, c.WriteBurst = time.Second, 2, time.Minute, 1
+		c.Every, c.Burst, c.WriteEvery, c.WriteBurst = time.Second, 2, time.Hour, 1
 	})
 	for range 2 {
 		if err := c.Get(t.Context(), "/", nil, nil); err != nil || accept != "application/json" {
@@ -162,7 +162,7 @@ func TestClient_WriteBudget(t *testing.T) {
 	if err := post(c, nil); err != nil || len(*slept) != 0 {
 		t.Errorf("%v, slept %v", err, *slept)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.Do(
 		ctx, upstream.Request{Method: http.MethodDelete, Path: "/"},

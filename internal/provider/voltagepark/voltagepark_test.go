@@ -320,7 +320,7 @@ func TestAdapter_LaunchSendsCloudInitAndKeys(t *testing.T) {
 		}
 		client, err := ssh.Dial("tcp", net.JoinHostPort(m.Address, fmt.Sprint(port)), &ssh.ClientConfig{
 			User: m.SSHUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
-			HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 10 * time.Second,
+			HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: time.Minute,
 		})
 		if err != nil {
 			t.Fatalf("%s: %v", offer, err)

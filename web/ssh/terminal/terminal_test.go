@@ -19,7 +19,7 @@ import (
 )
 
 // outputTimeout limits the wait for the machine's output.
-const outputTimeout = 20 * time.Second
+const outputTimeout = time.Minute
 
 // machine is an SSH server with two host keys and one authorized key. Its shell repeats lines,
 // prints its size on "size" and when it changes, and exits with status 3 on "exit".

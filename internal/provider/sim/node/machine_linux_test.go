@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds every wait for a real process; it is only reached when a test fails.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 var lastAddress atomic.Uint32
 
