@@ -209,13 +209,15 @@ func TestCommitWaitingForStandbyIsNotCanceled(t *testing.T) {
 	)
 	// PostgreSQL applies the setting after a while. A commit waits once it does, and is then
 	// canceled.
+	writer := p.open("postgres")
+	defer func() { _ = writer.Close() }()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	canceled := make(chan struct{})
 	go func() {
 		defer close(canceled)
 		for ctx.Err() == nil {
-			_, _ = admin.ExecContext(ctx, `INSERT INTO probe VALUES (1)`)
+			_, _ = writer.ExecContext(ctx, `INSERT INTO probe VALUES (1)`)
 		}
 	}()
 	eventually(t, "a commit that waits for a standby", func() bool { return waits() > 0 })
