@@ -33,8 +33,8 @@ replicas share it. By default, the key is secret.key in the data directory.`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
-	cmd.AddCommand(serve(), simulator(), accounts(), users(), keys(), wallets(), issues(), providers(),
-		settingsCommand(), secretKeys(), openapi(), health(), versionCommand())
+	cmd.AddCommand(serve(), simulator(), accounts(), users(), keys(), wallets(), deployments(), volumes(), issues(),
+		providers(), settingsCommand(), secretKeys(), openapi(), health(), versionCommand())
 	return cmd
 }
 

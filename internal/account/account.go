@@ -91,6 +91,14 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account id.ID) (Account,
 	return a, err
 }
 
+// Names returns the names of those of the accounts that exist. It is for operators.
+func (s *Service) Names(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]string, error) {
+	if len(accounts) == 0 {
+		return map[id.ID]string{}, nil
+	}
+	return names(ctx, r, accounts)
+}
+
 // SetMarkup gives an account its own markup, from 0 to MaxMarkup basis points, or the default one
 // for nil. Running deployments keep their price. It returns INVALID_REQUEST or NOT_FOUND.
 func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, account id.ID, basisPoints *int64) (Account, error) {

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"strings"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -9,7 +10,8 @@ import (
 
 var accounts = db.NewTable("account", func(a *Account) []db.Column {
 	return []db.Column{
-		db.Col("id", &a.ID), db.Col("name", &a.Name), db.Col("created_at", &a.CreatedAt), db.Col("markup", &a.Markup),
+		db.Col("id", &a.ID), db.Col("name", &a.Name), db.Derived("name_key", strings.ToLower(a.Name)),
+		db.Col("created_at", &a.CreatedAt), db.Col("markup", &a.Markup),
 	}
 })
 
@@ -34,4 +36,9 @@ func setMarkup(ctx context.Context, tx *db.Tx, a Account) error {
 
 func markups(ctx context.Context, r db.Reader) (map[id.ID]int64, error) {
 	return db.CollectMap(ctx, r, db.Pair[id.ID, int64], `SELECT id, markup FROM account WHERE markup IS NOT NULL`)
+}
+
+func names(ctx context.Context, r db.Reader, ids []id.ID) (map[id.ID]string, error) {
+	return db.CollectMap(ctx, r, db.Pair[id.ID, string], `SELECT id, name FROM account WHERE id IN `+db.In(1, len(ids)),
+		db.Args(ids)...)
 }

@@ -33,11 +33,9 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/provideraccount"
-	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 	"github.com/billetcloud/billet/internal/rest"
-	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/webhook"
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,7 +76,6 @@ type App struct {
 	unisolated bool
 	// simulator is nil without Sim.
 	simulator *simulator
-	services  services
 	runner    *job.Runner
 	handler   http.Handler
 	// demoEmail is set before the server answers; "" without a demo account.
@@ -138,19 +135,6 @@ func (c Config) parse() (s parsed, err error) {
 	return s, err
 }
 
-// services are what the server has beside the services that operator commands use.
-type services struct {
-	providers   *provider.Registry
-	catalog     *catalog.Catalog
-	meter       *meter.Service
-	keys        *sshkey.Service
-	volumes     *volume.Service
-	quotes      *quote.Service
-	deployments *deployment.Service
-	pastDue     *pastdue.Service
-	answers     *idempotency.Service
-}
-
 // build wires the server: providers, services, background jobs, the API and the metrics.
 func (a *App) build(ctx context.Context) error {
 	if by := crashpoint.Skew(); by != 0 {
@@ -172,7 +156,11 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.services = a.buildServices(providers, markups(set.markup, configured))
+	a.services.providers.Replace(providers...)
+	a.services.markups.set(markups(set.markup, configured))
+	if err := a.warnOrphanedProviders(ctx, a.services.providers); err != nil {
+		return err
+	}
 	a.buildRunner()
 	a.buildHandler(set, limiter)
 	gauges := newGauges(a.DB, a.cfg.Log, a.Clock, a.loops, a.Issues, a.services.deployments)
@@ -181,7 +169,7 @@ func (a *App) build(ctx context.Context) error {
 }
 
 // providers opens the simulator and the configured providers.
-func (a *App) providers(ctx context.Context) (*provider.Registry, []provideraccount.Opened, error) {
+func (a *App) providers(ctx context.Context) ([]provider.Provider, []provideraccount.Opened, error) {
 	configured, err := a.openAccounts(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -197,8 +185,7 @@ func (a *App) providers(ctx context.Context) (*provider.Registry, []provideracco
 		a.cfg.Log.WarnContext(ctx,
 			"no provider is connected, so there are no offers: add one with `billetd provider add`, or try --sim")
 	}
-	registry := provider.NewRegistry(all...)
-	return registry, configured, a.warnOrphanedProviders(ctx, registry)
+	return all, configured, nil
 }
 
 func (a *App) openSimulator(ctx context.Context) ([]provider.Provider, error) {
@@ -223,39 +210,6 @@ func (a *App) openSimulator(ctx context.Context) ([]provider.Provider, error) {
 	a.world = world
 	a.closers = append(a.closers, world.Close)
 	return world.Providers(), nil
-}
-
-func (a *App) buildServices(providers *provider.Registry, markup func(slug string) int64) services {
-	c, log := a.cfg, a.cfg.Log
-	s := services{
-		providers: providers,
-		meter:     meter.New(meter.Config{DB: a.DB, Wallet: a.Wallet, Events: a.Events, Jobs: a.Jobs}),
-		catalog: catalog.New(catalog.Config{
-			DB: a.DB, IDs: a.IDs, Clock: a.Clock, Providers: providers, Jobs: a.Jobs, Log: log, Markup: markup,
-			OwnMarkups: a.Accounts.Markups,
-		}),
-		keys:    sshkey.New(sshkey.Config{DB: a.DB, IDs: a.IDs}),
-		quotes:  quote.New(a.IDs),
-		answers: idempotency.New(idempotency.Config{DB: a.DB, Clock: a.Clock}),
-	}
-	s.volumes = volume.New(volume.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: s.catalog, Meter: s.meter, Wallet: a.Wallet,
-		Providers: providers, Events: a.Events, Issues: a.Issues, Jobs: a.Jobs,
-	})
-	probe := c.Probe
-	if probe == nil {
-		probe = provider.ProbeSSH
-	}
-	s.deployments = deployment.New(deployment.Config{
-		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Log: log, Catalog: s.catalog, SSHKeys: s.keys, Volumes: s.volumes,
-		Wallet: a.Wallet, Meter: s.meter, Events: a.Events, Issues: a.Issues, Jobs: a.Jobs, Providers: providers,
-		Quotes: s.quotes, Probe: probe, Secrets: a.secrets,
-	})
-	s.pastDue = pastdue.New(pastdue.Config{
-		DB: a.DB, Wallet: a.Wallet, Deployments: s.deployments, Volumes: s.volumes, Events: a.Events,
-		Terms: c.pastDueTerms(),
-	})
-	return s
 }
 
 func (c Config) pastDueTerms() pastdue.Terms {

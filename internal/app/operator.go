@@ -52,6 +52,7 @@ type Operator struct {
 	Webhooks         *webhook.Service
 	Settings         *settings.Service
 
+	services  services
 	skew      *skew
 	secrets   *secret.Box
 	simulated *clock.Simulated // nil if the clock is the system's
@@ -128,9 +129,13 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 			// At once, whether a credit, a refund or a release ended the debt.
 			return o.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now)
 		}})
-	o.Console = operator.New(operator.Config{IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs})
 	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
 	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy})
+	o.services = o.buildServices(c, log)
+	o.Console = operator.New(operator.Config{
+		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs, Deployments: o.services.deployments,
+		Volumes: o.services.volumes,
+	})
 	return o, nil
 }
 
@@ -195,6 +200,22 @@ func (o *Operator) ChangeSettings(ctx context.Context, c settings.Change) (s set
 		return err
 	})
 	return s, err
+}
+
+// TerminateDeployment ends a deployment of any account at once. Its tenant reads the reason.
+func (o *Operator) TerminateDeployment(
+	ctx context.Context,
+	of id.ID,
+	reason string,
+) (d operator.Deployment, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		var changed bool
+		if d, changed, err = o.Console.TerminateDeployment(ctx, tx, of, reason); err != nil || !changed {
+			return err
+		}
+		return o.record(ctx, tx, d.AccountID, "terminateAnyDeployment", of)
+	})
+	return d, err
 }
 
 // CreateKey creates an API key with spending limits. Its secret cannot be shown again.

@@ -40,8 +40,7 @@ type Config struct {
 // Catalog is what is for sale. Its reading methods are safe for concurrent use. They do not block,
 // except the first request after a change at an account's own markup, which computes its prices.
 type Catalog struct {
-	cfg   Config
-	infos map[string]provider.Info
+	cfg Config
 
 	loading  sync.Mutex // one Load at a time, so that an older snapshot never replaces a newer
 	figureAt time.Time  // when the current figures were computed; guarded by loading
@@ -54,7 +53,7 @@ func New(c Config) *Catalog {
 	if c.RequestTimeout == 0 {
 		c.RequestTimeout = time.Minute
 	}
-	cat := &Catalog{cfg: c, infos: map[string]provider.Info{}}
+	cat := &Catalog{cfg: c}
 	for _, p := range c.Providers.All() {
 		info := p.Info()
 		if m := c.Markup(info.Slug); m < 0 || m > maxMarkup {
@@ -63,10 +62,19 @@ func New(c Config) *Catalog {
 		if info.SyncEvery <= 0 {
 			panic(fmt.Sprintf("catalog: provider %s has no SyncEvery", info.Slug))
 		}
-		cat.infos[info.Slug] = info
 	}
 	cat.now.Store(cat.build(0, nil, nil))
 	return cat
+}
+
+// infos returns what the present providers say of themselves, by slug.
+func (c *Catalog) infos() map[string]provider.Info {
+	out := map[string]provider.Info{}
+	for _, p := range c.cfg.Providers.All() {
+		info := p.Info()
+		out[info.Slug] = info
+	}
+	return out
 }
 
 // Start enqueues a sync of every provider. Each sync then repeats itself at the provider's
@@ -115,7 +123,7 @@ func (c *Catalog) Load(ctx context.Context) error {
 				counted = before.figures
 			}
 		}
-		if version == before.version {
+		if version == before.version && before.registry == c.cfg.Providers.Version() {
 			if after = before; !maps.EqualFunc(before.health, assessed, Health.equal) || counted != before.figures ||
 				!maps.Equal(before.markups, markups) {
 				after = before.with(assessed, counted, markups)

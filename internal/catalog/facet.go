@@ -93,7 +93,7 @@ func (c *Catalog) countFacets(s *snapshot) {
 		}
 		return regions[key]
 	}
-	for slug, info := range c.infos {
+	for slug, info := range c.infos() {
 		providers[slug] = &ProviderFacet{Slug: slug, Name: cmp.Or(info.Name, slug)}
 		for _, r := range info.Regions {
 			region(slug, r.Slug)

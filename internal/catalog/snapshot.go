@@ -13,18 +13,19 @@ import (
 
 // snapshot is the catalog at one version. It never changes once it is published.
 type snapshot struct {
-	version int64
-	offers  []Offer // by ID; health and launch statistics are added by offer
-	facts   []facts // of the offer at the same index
-	texts   []texts // each distinct set of texts, once
-	byID    map[id.ID]int
-	order   map[string][]int // indexes in offers, by each sort
-	volumes []VolumePrice
-	regions map[regionKey]regionInfo
-	health  map[string]Health
-	figures *figures
-	markups map[id.ID]int64 // of the accounts that have their own
-	own     *priceLists
+	version  int64
+	registry int64   // the version of the providers
+	offers   []Offer // by ID; health and launch statistics are added by offer
+	facts    []facts // of the offer at the same index
+	texts    []texts // each distinct set of texts, once
+	byID     map[id.ID]int
+	order    map[string][]int // indexes in offers, by each sort
+	volumes  []VolumePrice
+	regions  map[regionKey]regionInfo
+	health   map[string]Health
+	figures  *figures
+	markups  map[id.ID]int64 // of the accounts that have their own
+	own      *priceLists
 
 	providers    []ProviderFacet // without Status and AsOf, which Providers adds
 	regionFacets []RegionFacet
@@ -46,14 +47,17 @@ type texts struct{ provider, gpuType, region, instanceType, search string }
 // build makes a snapshot of records that are ordered by ID. Records of providers that are no longer
 // configured are left out, because nothing can be launched there.
 func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
+	// Before they are read: what is newer is built at the next Load.
+	registry := c.cfg.Providers.Version()
+	infos := c.infos()
 	s := &snapshot{
-		version: version, byID: make(map[id.ID]int, len(records)), order: map[string][]int{}, health: c.assess(nil),
-		figures: &figures{}, own: &priceLists{},
+		version: version, registry: registry, byID: make(map[id.ID]int, len(records)), order: map[string][]int{},
+		health: c.assess(nil), figures: &figures{}, own: &priceLists{},
 	}
 	known := map[texts]int{}
 	s.regions = c.regions(records)
 	for _, r := range records {
-		info, configured := c.infos[r.provider]
+		info, configured := infos[r.provider]
 		if !configured {
 			continue
 		}
@@ -86,7 +90,7 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 		s.sort(name)
 	}
 	for _, v := range volumes {
-		if _, configured := c.infos[v.Provider]; configured {
+		if _, configured := infos[v.Provider]; configured {
 			v.RegionName, _ = s.regionName(v.Provider, v.Region)
 			s.volumes = append(s.volumes, v)
 		}
@@ -136,7 +140,7 @@ type regionInfo struct{ name, country string }
 // first of its offers there, else, for the country, from the texts.
 func (c *Catalog) regions(records []record) map[regionKey]regionInfo {
 	out := map[regionKey]regionInfo{}
-	for slug, info := range c.infos {
+	for slug, info := range c.infos() {
 		for _, r := range info.Regions {
 			out[regionKey{slug, r.Slug}] = regionInfo{r.Name, r.Country}
 		}

@@ -37,7 +37,7 @@ func (c *Catalog) Sync(ctx context.Context, subject id.ID) (job.Outcome, error) 
 	if !found {
 		return job.Done(), nil // it is no longer configured
 	}
-	every := c.infos[slug].SyncEvery
+	every := p.Info().SyncEvery
 	asked := c.cfg.Clock.Now()
 	answer, err := c.fetch(ctx, p)
 	if ctx.Err() != nil {
@@ -218,7 +218,7 @@ func (c *Catalog) writeFailure(ctx context.Context, tx *db.Tx, slug string, aske
 	if err != nil || !newest || h.LastSuccessAt == nil {
 		return err
 	}
-	every := c.infos[slug].SyncEvery
+	every := c.infos()[slug].SyncEvery
 	silence := h.silence(every)
 	if silence < unavailableAfter*every {
 		return nil
@@ -308,8 +308,9 @@ func comparePlaces(a, b place) int {
 
 // assess returns the health of each configured provider.
 func (c *Catalog) assess(written map[string]Health) map[string]Health {
-	out := make(map[string]Health, len(c.infos))
-	for slug, info := range c.infos {
+	infos := c.infos()
+	out := make(map[string]Health, len(infos))
+	for slug, info := range infos {
 		h := written[slug]
 		h.Provider = slug
 		switch {

@@ -42,6 +42,7 @@
 //	pending     -- requested       --> terminating
 //	pending     -- scheduled       --> terminating
 //	pending     -- past_due        --> terminating
+//	pending     -- operator        --> terminating
 //	deploying   -- ready           --> running
 //	deploying   -- no_capacity     --> failed
 //	deploying   -- rejected        --> failed
@@ -50,19 +51,23 @@
 //	deploying   -- requested       --> terminating
 //	deploying   -- scheduled       --> terminating
 //	deploying   -- past_due        --> terminating
+//	deploying   -- operator        --> terminating
 //	running     -- switched_off    --> stopped
 //	running     -- lost            --> interrupted
 //	running     -- requested       --> terminating
 //	running     -- scheduled       --> terminating
 //	running     -- past_due        --> terminating
+//	running     -- operator        --> terminating
 //	stopped     -- switched_on     --> running
 //	stopped     -- lost            --> interrupted
 //	stopped     -- requested       --> terminating
 //	stopped     -- scheduled       --> terminating
 //	stopped     -- past_due        --> terminating
+//	stopped     -- operator        --> terminating
 //	terminating -- confirmed_ended --> terminated
 //
 // Decided where the specification is silent: a stopped deployment is billed, since its machine is
-// kept; termination protection refuses DELETE, but neither autoTerminateAt nor a past due account;
+// kept; termination protection refuses DELETE, but neither autoTerminateAt, a past due account nor
+// the operator;
 // an action (such as a reboot) that was in progress when the server crashed may be performed twice.
 package deployment

@@ -101,6 +101,29 @@ func (s *Service) EndForPastDue(ctx context.Context, tx *db.Tx, account id.ID) (
 	return len(rows), nil
 }
 
+// TerminateByOperator ends a deployment of any account at once, whatever its minimum runtime or
+// protection. Its tenant reads the reason. It reports whether anything changed: one that has ended
+// stays as it is. It returns NOT_FOUND.
+func (s *Service) TerminateByOperator(
+	ctx context.Context, tx *db.Tx, deployment id.ID, reason string,
+) (d Deployment, changed bool, err error) {
+	r, found, err := row{}, false, error(nil)
+	if deployment.Valid(id.Deployment) {
+		r, found, err = findAny(ctx, tx, deployment)
+	}
+	if err == nil && !found {
+		err = apierr.New(apierr.NotFound, "No deployment has this id. List all with GET /operator/deployments.")
+	}
+	if err == nil && !r.ended() {
+		changed, err = true, s.beginEnd(ctx, tx, &r, CauseOperator, reason)
+	}
+	if err != nil {
+		return Deployment{}, false, err
+	}
+	d, err = s.completed(ctx, tx, &r)
+	return d, changed, err
+}
+
 // CanTerminate returns whether, and at what cost, a deployment could be terminated now.
 func (s *Service) CanTerminate(
 	ctx context.Context, r db.Reader, account, deployment id.ID,

@@ -51,6 +51,7 @@ const (
 	CauseRequested    Cause = "requested"       // the tenant terminated it
 	CauseScheduled    Cause = "scheduled"       // autoTerminateAt was reached
 	CausePastDue      Cause = "past_due"        // the account was past due for longer than the grace period
+	CauseOperator     Cause = "operator"        // the operator terminated it, and said why
 	CauseConfirmedEnd Cause = "confirmed_ended" // the provider confirmed that the machine is gone
 )
 
@@ -66,6 +67,7 @@ var transitions = []transition{
 	{StatusPending, CauseRequested, StatusTerminating},
 	{StatusPending, CauseScheduled, StatusTerminating},
 	{StatusPending, CausePastDue, StatusTerminating},
+	{StatusPending, CauseOperator, StatusTerminating},
 
 	{StatusDeploying, CauseReady, StatusRunning},
 	{StatusDeploying, CauseNoCapacity, StatusFailed},
@@ -75,18 +77,21 @@ var transitions = []transition{
 	{StatusDeploying, CauseRequested, StatusTerminating},
 	{StatusDeploying, CauseScheduled, StatusTerminating},
 	{StatusDeploying, CausePastDue, StatusTerminating},
+	{StatusDeploying, CauseOperator, StatusTerminating},
 
 	{StatusRunning, CauseSwitchedOff, StatusStopped},
 	{StatusRunning, CauseLost, StatusInterrupted},
 	{StatusRunning, CauseRequested, StatusTerminating},
 	{StatusRunning, CauseScheduled, StatusTerminating},
 	{StatusRunning, CausePastDue, StatusTerminating},
+	{StatusRunning, CauseOperator, StatusTerminating},
 
 	{StatusStopped, CauseSwitchedOn, StatusRunning},
 	{StatusStopped, CauseLost, StatusInterrupted},
 	{StatusStopped, CauseRequested, StatusTerminating},
 	{StatusStopped, CauseScheduled, StatusTerminating},
 	{StatusStopped, CausePastDue, StatusTerminating},
+	{StatusStopped, CauseOperator, StatusTerminating},
 
 	{StatusTerminating, CauseConfirmedEnd, StatusTerminated},
 }

@@ -62,6 +62,14 @@ func (h auditLog) record(ctx context.Context, tx *db.Tx, c *rest.Call) error {
 	if e.Subject == "" {
 		e.Subject = c.PathID()
 	}
+	if err := h.entries.Append(ctx, tx, e); err != nil {
+		return err
+	}
+	if c.Route.Auth != rest.OperatorOnly || e.Account == c.Caller.Account {
+		return nil
+	}
+	// The operator's own account has the entry, too: what operators did is found in one place.
+	e.Account = c.Caller.Account
 	return h.entries.Append(ctx, tx, e)
 }
 

@@ -43,6 +43,8 @@ var schemaNames = map[string]string{
 	"audit.Entry":             "AuditEntry",
 	"deployment.KeyRef":       "SSHKeyReference",
 	"operator.Account":        "OperatorAccount",
+	"operator.Deployment":     "OperatorDeployment",
+	"operator.Volume":         "OperatorVolume",
 	"operator.Job":            "FailingJob",
 	"httpapi.providerAccount": "OperatorProvider",
 	"httpapi.walletView":      "Wallet",

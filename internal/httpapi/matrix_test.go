@@ -73,6 +73,7 @@ var whoMay = map[string]string{
 	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listProviderAccounts": operators,
 	"listJobs": operators, "getMargins": operators, "getSettings": operators, "updateSettings": operators,
 	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators,
+	"listAllDeployments": operators, "listAllVolumes": operators, "terminateAnyDeployment": operators,
 	"addSimulatorFault":    operators,
 	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
 	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,

@@ -70,6 +70,8 @@ var growing = map[string]struct {
 			"creator_id":      `'usr_' || CAST(i % 9 AS TEXT)`,
 			"gpu_type":        `'g' || CAST(i % 9 AS TEXT)`,
 			"hourly_price":    `i % 97 * 1000000`,
+			"capabilities":    `'{}'`, "plans": `'[]'`, "attempts": `'[]'`, "authorized_keys": `'[]'`, "steps": `'[]'`,
+			"ssh_host_keys": `'[]'`, "nodes": `'[]'`,
 		},
 	},
 	"deployment_tag": {
@@ -158,6 +160,8 @@ var ordered = map[string][]string{
 		"account",
 	}, "listIssues": {"issue"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
 	"listProviderAccounts": {"deployment"}, // those that may have a machine, by an index that holds no others
+	// The names of the page's accounts are found by id, unless all accounts fit into a few pages of the disk.
+	"listAllDeployments": {"deployment", "account"}, "listAllVolumes": {"volume", "account"},
 }
 
 // The values that filters are given. A parameter that is not here fails the test.
@@ -167,7 +171,7 @@ var filterValues = map[string][]string{
 	}, "limit": nil, "per_page": nil, "cursor": nil, "format": nil, "lastEventId": nil, "code": nil, "sortOrder": nil,
 	"sortBy": nil, "sort": {"createdAt", "-createdAt", "name", "-name", "hourlyPrice", "-hourlyPrice"}, "search": {"needle"},
 	"name": {"Needle"}, "provider": {"voltage-park"}, "region": {"r1"},
-	"project": {"j1"}, "createdBy": {"usr_1"},
+	"project": {"j1"}, "createdBy": {"usr_1"}, "account": {"acc_7"},
 	"gpuType": {
 		"g1",
 	}, "instanceType": nil, "gpuCount": nil, "minGpuCount": nil, "maxHourlyPrice": nil, "available": nil,
@@ -368,6 +372,11 @@ func combinations(t *testing.T, rt *rest.Route) []string {
 			case "type":
 				if rt.ID == "listEvents" {
 					v = strings.NewReplacer("charge", "deployment.running", "hold", "deployment.failed").Replace(v)
+				}
+				filters = append(filters, filter{p.Name, v})
+			case "status":
+				if rt.ID == "listAllVolumes" {
+					v = strings.NewReplacer("running", "available").Replace(v)
 				}
 				filters = append(filters, filter{p.Name, v})
 			default:

@@ -182,7 +182,9 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events,
 		Webhooks: webhooks, Issues: issues,
 		Operator: operator.New(
-			operator.Config{IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs},
+			operator.Config{
+				IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs, Deployments: deployments, Volumes: volumes,
+			},
 		), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 		Settings: settings.New(settings.Config{DB: d, Real: w.time.Now, Secrets: secrets}),
 	}

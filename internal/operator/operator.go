@@ -8,10 +8,12 @@ import (
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
@@ -20,10 +22,12 @@ const maxNote, maxReference = 200, 100
 
 // Config is what a Service needs. Every field is required.
 type Config struct {
-	IDs      *id.Maker
-	Accounts *account.Service
-	Wallet   *wallet.Ledger
-	Jobs     *job.Queue
+	IDs         *id.Maker
+	Accounts    *account.Service
+	Wallet      *wallet.Ledger
+	Jobs        *job.Queue
+	Deployments *deployment.Service
+	Volumes     *volume.Service
 }
 
 // Service does what operators do. It is safe for concurrent use.
@@ -31,7 +35,8 @@ type Service struct{ cfg Config }
 
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
-	if cfg.IDs == nil || cfg.Accounts == nil || cfg.Wallet == nil || cfg.Jobs == nil {
+	if cfg.IDs == nil || cfg.Accounts == nil || cfg.Wallet == nil || cfg.Jobs == nil || cfg.Deployments == nil ||
+		cfg.Volumes == nil {
 		panic("operator: New needs every field of its Config")
 	}
 	return &Service{cfg}

@@ -11,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
@@ -18,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/secret"
+	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
@@ -32,6 +34,7 @@ func TestService(t *testing.T) {
 		m := meter.New(meter.Config{DB: d, Wallet: ledger, Events: event.New(ids), Jobs: jobs})
 		s := operator.New(operator.Config{
 			IDs: ids, Wallet: ledger, Jobs: jobs,
+			Deployments: deployment.New(deployment.Config{DB: d}), Volumes: volume.New(volume.Config{DB: d}),
 			Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: time.Now,
 				Secrets: secrets}),
 		})

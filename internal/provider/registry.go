@@ -3,18 +3,32 @@ package provider
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 )
 
-// Registry has the providers of a running server, by slug, in the order of its configuration.
-type Registry struct {
-	order  []Provider
-	bySlug map[string]Provider
+// Registry has the providers of a running server, by slug, in the order of its configuration. They
+// can be replaced while it runs. It is safe for concurrent use.
+type Registry struct{ now atomic.Pointer[registered] }
+
+// registered is what a Registry has at one time. It is never changed.
+type registered struct {
+	version int64
+	order   []Provider
+	bySlug  map[string]Provider
 }
 
-// NewRegistry returns a Registry of those providers. It panics where a slug is missing, malformed
-// or used twice: offers and machines are stored under it.
+// NewRegistry returns a Registry of those providers. It panics as Replace does.
 func NewRegistry(providers ...Provider) *Registry {
-	r := &Registry{order: slices.Clone(providers), bySlug: make(map[string]Provider, len(providers))}
+	r := &Registry{}
+	r.Replace(providers...)
+	return r
+}
+
+// Replace makes those the registry's providers, all at once. What a caller got before stays usable.
+// It panics where a slug is missing, malformed or used twice: offers and machines are stored under
+// it.
+func (r *Registry) Replace(providers ...Provider) {
+	next := &registered{order: slices.Clone(providers), bySlug: make(map[string]Provider, len(providers))}
 	for _, p := range providers {
 		slug := p.Info().Slug
 		if !ValidSlug(slug) {
@@ -22,23 +36,34 @@ func NewRegistry(providers ...Provider) *Registry {
 				fmt.Sprintf("provider: %q is not a slug of 1 to 64 lower-case letters, digits and inner hyphens", slug),
 			)
 		}
-		if _, taken := r.bySlug[slug]; taken {
+		if _, taken := next.bySlug[slug]; taken {
 			panic(fmt.Sprintf("provider: two providers have the slug %q", slug))
 		}
-		r.bySlug[slug] = p
+		next.bySlug[slug] = p
 	}
-	return r
+	for {
+		before := r.now.Load()
+		if before != nil {
+			next.version = before.version + 1
+		}
+		if r.now.CompareAndSwap(before, next) {
+			return
+		}
+	}
 }
+
+// Version changes with every Replace.
+func (r *Registry) Version() int64 { return r.now.Load().version }
 
 // Get returns the provider with that slug.
 func (r *Registry) Get(slug string) (Provider, bool) {
-	p, found := r.bySlug[slug]
+	p, found := r.now.Load().bySlug[slug]
 	return p, found
 }
 
-// All returns every provider, in the order of NewRegistry's arguments. The slice is the caller's to
-// change.
-func (r *Registry) All() []Provider { return slices.Clone(r.order) }
+// All returns every provider, in the order of NewRegistry's or Replace's arguments. The slice is
+// the caller's to change.
+func (r *Registry) All() []Provider { return slices.Clone(r.now.Load().order) }
 
 // ValidSlug reports whether the text may name a provider or a region: 1 to 64 lower-case letters,
 // digits and hyphens, without a hyphen at either end.

@@ -29,7 +29,7 @@ var dependencies = []struct {
 	{"mcp", []string{"client"}},
 	{"version", nil},
 	{"settings", []string{"emailaddr", "secret", "db"}},
-	{"operator", []string{"meter", "wallet", "account", "job", "db"}},
+	{"operator", []string{"deployment", "volume", "meter", "wallet", "account", "job", "db"}},
 	{"pastdue", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{
 		"spendlimit", "step", "cloudinit", "secret", "volume", "issue", "quote", "catalog", "meter",

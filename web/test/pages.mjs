@@ -86,6 +86,8 @@ try {
       profile: '/settings/profile',
       audit: '/settings/audit',
       operator: '/operator',
+      'all-deployments': '/operator/deployments',
+      'all-volumes': '/operator/volumes',
       providers: '/operator/providers',
       margins: '/operator/margins',
       simulator: '/operator/simulator',

@@ -51,6 +51,8 @@ try {
     profile: '/settings/profile',
     audit: '/settings/audit',
     operator: '/operator',
+    'operator-deployments': '/operator/deployments',
+    'operator-volumes': '/operator/volumes',
     'operator-issues': '/operator/issues',
     'operator-providers': '/operator/providers',
     'operator-margins': '/operator/margins',

@@ -88,6 +88,8 @@ try {
       '/settings/profile',
       '/settings/audit',
       '/operator',
+      '/operator/deployments',
+      '/operator/volumes',
       '/operator/providers',
       '/operator/issues',
       '/operator/jobs',

@@ -8,12 +8,24 @@ import { pageQuery, useAll } from './hooks';
 
 export type Issue = Schema['Issue'];
 export type OperatorAccount = Schema['OperatorAccount'];
+export type OperatorDeployment = Schema['OperatorDeployment'];
+export type OperatorVolume = Schema['OperatorVolume'];
 
 export const issuesPath = '/api/v1/operator/issues';
+export const allDeploymentsPath = '/api/v1/operator/deployments';
+export const allVolumesPath = '/api/v1/operator/volumes';
 const simulatorPath = '/api/v1/operator/simulator';
 
 export function issuesPage(query: Query<typeof issuesPath>) {
   return { ...pageQuery(issuesPath, { params: { query } }), refetchInterval: 20_000 };
+}
+
+export function allDeploymentsPage(query: Query<typeof allDeploymentsPath>) {
+  return { ...pageQuery(allDeploymentsPath, { params: { query } }), refetchInterval: 10_000 };
+}
+
+export function allVolumesPage(query: Query<typeof allVolumesPath>) {
+  return { ...pageQuery(allVolumesPath, { params: { query } }), refetchInterval: 20_000 };
 }
 
 export function useOperatorAccounts() {

@@ -4,7 +4,8 @@ CREATE TABLE account (
     id         TEXT   PRIMARY KEY,
     name       TEXT   NOT NULL,
     created_at BIGINT NOT NULL,
-    markup     BIGINT CHECK (markup BETWEEN 0 AND 100000)
+    markup     BIGINT CHECK (markup BETWEEN 0 AND 100000),
+    name_key   TEXT   NOT NULL DEFAULT ''
 );
 CREATE INDEX account_markup ON account (id) WHERE markup IS NOT NULL;
 
@@ -309,6 +310,10 @@ CREATE INDEX volume_account ON volume (account_id, id) WHERE status <> 'deleted'
 CREATE INDEX volume_by_project ON volume (account_id, project, id) WHERE status <> 'deleted';
 CREATE INDEX volume_by_creator ON volume (account_id, creator_id, id) WHERE status <> 'deleted';
 CREATE INDEX volume_by_name ON volume (account_id, name_key, id) WHERE status <> 'deleted';
+CREATE INDEX volume_all ON volume (id) WHERE status <> 'deleted';
+CREATE INDEX volume_all_account ON volume (account_id, id);
+CREATE INDEX volume_all_status ON volume (status, id);
+CREATE INDEX volume_all_provider ON volume (provider, id);
 
 CREATE TABLE deployment (
     id                     TEXT   PRIMARY KEY,
@@ -375,6 +380,10 @@ CREATE INDEX deployment_by_project ON deployment (account_id, project, id);
 CREATE INDEX deployment_by_creator ON deployment (account_id, creator_id, id);
 CREATE INDEX deployment_by_gpu_type ON deployment (account_id, gpu_type, id);
 CREATE INDEX deployment_by_price ON deployment (account_id, hourly_price, id);
+CREATE INDEX deployment_all_status ON deployment (status, id);
+CREATE INDEX deployment_all_provider ON deployment (provider, id);
+CREATE INDEX deployment_all_gpu_type ON deployment (gpu_type, id);
+CREATE INDEX deployment_all_address ON deployment (address, id) WHERE address <> '';
 
 CREATE TABLE deployment_tag (
     deployment_id TEXT   NOT NULL,

@@ -1,5 +1,6 @@
 import { Button, Group } from '@mantine/core';
 import { useState } from 'react';
+import { useNavigate } from 'react-router';
 import { type OperatorAccount, useOperatorAccounts } from '../../api/operator';
 import { formatNumber, formatPercent } from '../../parts/locale';
 import { Money } from '../../parts/Money';
@@ -13,6 +14,7 @@ import { MarkupDialog } from './MarkupDialog';
 
 export function Accounts() {
   const accounts = useOperatorAccounts();
+  const navigate = useNavigate();
   const [creating, setCreating] = useState(false);
   const [crediting, setCrediting] = useState<OperatorAccount | null>(null);
   const [pricing, setPricing] = useState<OperatorAccount | null>(null);
@@ -46,6 +48,7 @@ export function Accounts() {
         name={(a) => a.name}
         empty={<div className="panel panel-body dim">No accounts yet.</div>}
         actions={(a) => [
+          { text: 'View deployments', run: () => navigate(`/operator/deployments?account=${a.id}`) },
           { text: 'Add credit', run: () => setCrediting(a) },
           { text: 'Set markup', run: () => setPricing(a) },
         ]}

@@ -4,6 +4,8 @@ import { useNavigate, useParams } from 'react-router';
 import { issuesPage, useSimulator } from '../../api/operator';
 import { PageHead } from '../../parts/PageHead';
 import { Accounts } from './Accounts';
+import { AllDeployments } from './AllDeployments';
+import { AllVolumes } from './AllVolumes';
 import { Issues } from './Issues';
 import { Jobs } from './Jobs';
 import { Margins } from './Margins';
@@ -17,7 +19,7 @@ export default function Operator() {
   const open = useQuery(issuesPage({ state: 'open', page: 1, limit: 100 })).data?.pagination.total ?? 0;
   return (
     <>
-      <PageHead title="Operator console">Manage accounts, providers and issues.</PageHead>
+      <PageHead title="Operator console">Manage accounts, their resources, providers and issues.</PageHead>
       <Tabs
         value={tab}
         onChange={(t) => navigate(t === 'accounts' ? '/operator' : `/operator/${t}`, { replace: true })}
@@ -25,6 +27,8 @@ export default function Operator() {
       >
         <Tabs.List>
           <Tabs.Tab value="accounts">Accounts</Tabs.Tab>
+          <Tabs.Tab value="deployments">Deployments</Tabs.Tab>
+          <Tabs.Tab value="volumes">Volumes</Tabs.Tab>
           <Tabs.Tab value="providers">Providers</Tabs.Tab>
           <Tabs.Tab value="issues">Issues{open > 0 ? ` (${open})` : ''}</Tabs.Tab>
           <Tabs.Tab value="jobs">Failing jobs</Tabs.Tab>
@@ -34,6 +38,12 @@ export default function Operator() {
         <div style={{ marginTop: 16 }}>
           <Tabs.Panel value="accounts">
             <Accounts />
+          </Tabs.Panel>
+          <Tabs.Panel value="deployments">
+            <AllDeployments />
+          </Tabs.Panel>
+          <Tabs.Panel value="volumes">
+            <AllVolumes />
           </Tabs.Panel>
           <Tabs.Panel value="providers">
             <Providers />

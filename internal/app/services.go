@@ -1,0 +1,79 @@
+package app
+
+import (
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/pastdue"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/quote"
+	"github.com/billetcloud/billet/internal/sshkey"
+	"github.com/billetcloud/billet/internal/volume"
+)
+
+// services are what the server has beside the services that most commands use. Of a command they
+// know no provider, and do what needs none.
+type services struct {
+	providers   *provider.Registry
+	markups     *markupTable
+	catalog     *catalog.Catalog
+	meter       *meter.Service
+	keys        *sshkey.Service
+	volumes     *volume.Service
+	quotes      *quote.Service
+	deployments *deployment.Service
+	pastDue     *pastdue.Service
+	answers     *idempotency.Service
+}
+
+func (o *Operator) buildServices(c Config, log *slog.Logger) services {
+	providers := provider.NewRegistry()
+	s := services{
+		providers: providers, markups: &markupTable{},
+		meter: meter.New(meter.Config{DB: o.DB, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs}),
+	}
+	s.catalog = catalog.New(catalog.Config{
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Providers: providers, Jobs: o.Jobs, Log: log, Markup: s.markups.of,
+		OwnMarkups: o.Accounts.Markups,
+	})
+	s.keys = sshkey.New(sshkey.Config{DB: o.DB, IDs: o.IDs})
+	s.quotes = quote.New(o.IDs)
+	s.answers = idempotency.New(idempotency.Config{DB: o.DB, Clock: o.Clock})
+	s.volumes = volume.New(volume.Config{
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Catalog: s.catalog, Meter: s.meter, Wallet: o.Wallet,
+		Providers: providers, Events: o.Events, Issues: o.Issues, Jobs: o.Jobs,
+	})
+	probe := c.Probe
+	if probe == nil {
+		probe = provider.ProbeSSH
+	}
+	s.deployments = deployment.New(deployment.Config{
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Catalog: s.catalog, SSHKeys: s.keys, Volumes: s.volumes,
+		Wallet: o.Wallet, Meter: s.meter, Events: o.Events, Issues: o.Issues, Jobs: o.Jobs, Providers: providers,
+		Quotes: s.quotes, Probe: probe, Secrets: o.secrets,
+	})
+	s.pastDue = pastdue.New(pastdue.Config{
+		DB: o.DB, Wallet: o.Wallet, Deployments: s.deployments, Volumes: s.volumes, Events: o.Events,
+		Terms: c.pastDueTerms(),
+	})
+	return s
+}
+
+// markupTable has the markups of providers in basis points, which can be replaced while the server
+// runs.
+type markupTable struct {
+	now atomic.Pointer[func(slug string) int64]
+}
+
+func (t *markupTable) set(markup func(slug string) int64) { t.now.Store(&markup) }
+
+func (t *markupTable) of(slug string) int64 {
+	if f := t.now.Load(); f != nil {
+		return (*f)(slug)
+	}
+	return 0
+}
