@@ -61,6 +61,12 @@ func (c *cloud) set(f func(c *cloud)) {
 	f(c)
 }
 
+// called returns how often the operation was called.
+func (c *cloud) called(op string) (n int) {
+	c.set(func(c *cloud) { n = c.calls[op] })
+	return n
+}
+
 // failing makes these operations fail in that way, and all others work.
 func (c *cloud) failing(t trouble, ops ...string) {
 	c.set(func(c *cloud) {
@@ -242,4 +248,14 @@ type plainCloud struct{ provider.Provider }
 
 func (plainCloud) Info() provider.Info {
 	return provider.Info{Slug: "plain", SyncEvery: time.Minute}
+}
+
+// always is the fault of one operation.
+func always(op string, t trouble) func(string) trouble {
+	return func(o string) trouble {
+		if o == op {
+			return t
+		}
+		return trouble{}
+	}
 }

@@ -188,8 +188,8 @@ func TestDecide_notConfigured(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	t.Parallel()
-	const foreign, missing, elsewhere, lost, cleaned, deleted = "x", "vol_missing", "vol_elsewhere", "vol_lost", "vol_cleaned",
-		"vol_deleted"
+	const foreign, missing, elsewhere = "x", "vol_missing", "vol_elsewhere"
+	const lost, cleaned, deleted = "vol_lost", "vol_cleaned", "vol_deleted"
 	strays := map[id.ID]string{missing: "1", elsewhere: "2", lost: "3", cleaned: "4", deleted: "5"}
 	rows := map[id.ID]record{
 		elsewhere: {provider: "other", status: StatusAvailable},

@@ -8,7 +8,7 @@
 // # Lifecycle
 //
 //	creating  → available   the provider has it: the hold becomes the first hour, the meter starts
-//	creating  → failed      refused, or not created in time: the hold is released, nothing was paid
+//	creating  → failed      refused, or not created in time: the hold is released, no charge
 //	available → attaching → attached
 //	attaching → detaching   detached before it was attached, refused, or the machine has ended
 //	attached  → detaching → available

@@ -1,197 +1,138 @@
 package volume_test
 
 import (
-	"crypto/rand"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/internal/clock"
-	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/issue"
-	"github.com/billetcloud/billet/internal/job"
-	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// watch compares the volumes and does what follows at once.
-func (r *rig) watch() {
-	r.t.Helper()
-	if _, err := r.volumes.Watch(r.t.Context(), "provider/voltage-park"); err != nil {
-		r.t.Fatal(err)
-	}
-	if err := r.runner.Drain(r.t.Context()); err != nil {
-		r.t.Fatal(err)
-	}
+// watch compares the volumes with the cloud's, and does what follows at once.
+func (r *testKit) watch() {
+	r.Helper()
+	_, err := r.volumes.Watch(r.Context(), "provider/voltage-park")
+	r.Must(err)
+	r.Drain()
 }
 
-// found are all issues, oldest first.
-func (r *rig) found() []issue.Issue {
-	r.t.Helper()
-	all, _, err := r.issues.List(r.t.Context(), r.db, issue.Filter{}, db.Page{Number: 1, Limit: 100})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	slices.Reverse(all)
-	return all
+// orphan puts a volume into the cloud that no row owns.
+func (r *testKit) orphan(key id.ID, v provider.Volume) {
+	r.cloud.set(func(c *cloud) { c.volumes[key] = v })
 }
 
 func TestWatch_OrphanedVolumesAreKept(t *testing.T) {
-	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		r := newRig(t, d, c)
-		r.open(acc, money.Dollars(1000))
-		v, err := r.create(acc, "data", 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.watch()
-		r.cloud.set(func(c *cloud) {
-			c.volumes["vol_nobodys"] = provider.Volume{ID: "up-1", Reference: "vol_nobodys", SizeGB: 10}
-			c.volumes["somebodys"] = provider.Volume{ID: "up-2", SizeGB: 10}
-		})
+	each(t, func(t *testing.T, r *testKit) {
+		v := r.available()
+		r.orphan("vol_nobodys", provider.Volume{ID: "up-1", Reference: "vol_nobodys", SizeGB: 10})
+		r.orphan("somebodys", provider.Volume{ID: "up-2", SizeGB: 10})
 		for range 3 {
-			c.Advance(24 * time.Hour)
+			r.Clock.Advance(24 * time.Hour)
 			r.watch()
 		}
-		all := r.found()
+		all := r.AllIssues()
 		if len(all) != 2 {
-			t.Fatalf("%+v", all)
+			t.Fatalf("%d issues, want 2: %+v", len(all), all)
 		}
-		for _, f := range all {
-			if f.Kind != issue.OrphanedVolume || f.State != issue.StateOpen || f.EndAfter != nil ||
-				f.Endable != (f.Reference != nil) {
-				t.Errorf("%+v", f)
+		for _, i := range all {
+			if i.Kind != issue.OrphanedVolume || i.State != issue.StateOpen || i.EndAfter != nil ||
+				i.Endable != (i.Reference != nil) {
+				t.Errorf("the issue is %+v, want it open, and endable only with a reference", i)
 			}
 		}
-		if len(r.cloud.volumes) != 3 || r.get(v.ID).Status != "available" {
-			t.Errorf("%v", r.cloud.volumes)
-		}
+		r.wantUpstream(3)
+		r.wantStatus(v, volume.StatusAvailable)
 	})
 }
 
 func TestWatch_DeletedVolumeIsDeletedAgain(t *testing.T) {
-	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		r := newRig(t, d, c)
-		r.open(acc, money.Dollars(1000))
-		v, err := r.create(acc, "data", 100)
-		if err != nil {
-			t.Fatal(err)
-		}
+	each(t, func(t *testing.T, r *testKit) {
+		v := r.available()
+		r.done(r.delete(v))
 		r.watch()
-		if _, err := r.delete(v.ID); err != nil {
-			t.Fatal(err)
-		}
+		r.Clock.Advance(48 * time.Hour)
 		r.watch()
-		c.Advance(48 * time.Hour)
+		r.wantStatus(v, volume.StatusDeleted)
+		if all := r.AllIssues(); len(all) != 0 {
+			t.Fatalf("issues of a deleted volume: %+v", all)
+		}
+		r.orphan(v, provider.Volume{ID: "back", Reference: v, SizeGB: 100})
 		r.watch()
-		if got := r.found(); len(got) != 0 || r.get(v.ID).Status != "deleted" {
-			t.Fatalf("%+v %+v", got, r.get(v.ID))
+		r.wantUpstream(0)
+		got := r.onlyIssue()
+		if got.VolumeID == nil || *got.VolumeID != v || got.Endable {
+			t.Fatalf("the issue is %+v, want one of %s that cannot be ended", got, v)
 		}
-		r.cloud.set(func(c *cloud) { c.volumes[v.ID] = provider.Volume{ID: "back", Reference: v.ID, SizeGB: 100} })
+		r.Clock.Advance(6 * time.Minute)
 		r.watch()
-		if len(r.cloud.volumes) != 0 {
-			t.Fatal("it was not deleted again")
+		if got := r.onlyIssue(); got.State != issue.StateEnded {
+			t.Fatalf("the issue is %s, want it ended", got.State)
 		}
-		got := r.found()
-		if len(got) != 1 || got[0].VolumeID == nil || *got[0].VolumeID != v.ID || got[0].Endable {
-			t.Fatalf("%+v", got)
-		}
-		c.Advance(6 * time.Minute)
+		// A list that is older than the end of the volume raises no issue.
+		r.cloud.set(func(c *cloud) { c.listed = []provider.Volume{{ID: "stale", Reference: v}} })
 		r.watch()
-		if got = r.found(); len(got) != 1 || got[0].State != issue.StateEnded {
-			t.Fatalf("%+v", got)
-		}
-		// A list that is older than the end of the volume finds nothing.
-		r.cloud.set(func(c *cloud) { c.listed = []provider.Volume{{ID: "stale", Reference: v.ID}} })
-		r.watch()
-		if n := len(r.found()); n != 1 {
-			t.Errorf("%d issues", n)
-		}
+		r.onlyIssue()
 	})
 }
 
-// What a provider did not know for a while is a tenant's data when it is back, whatever we told the
-// tenant.
+// onlyIssue returns the one issue.
+func (r *testKit) onlyIssue() issue.Issue {
+	r.Helper()
+	all := r.AllIssues()
+	if len(all) != 1 {
+		r.Fatalf("%d issues, want 1: %+v", len(all), all)
+	}
+	return all[0]
+}
+
+// A volume that its provider did not know for a while holds a tenant's data when it is back,
+// whatever the tenant was told.
 func TestWatch_LostVolumeThatReappearsIsKept(t *testing.T) {
-	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		r := newRig(t, d, c)
-		r.open(acc, money.Dollars(1000))
-		v, err := r.create(acc, "data", 100)
-		if err != nil {
-			t.Fatal(err)
-		}
+	each(t, func(t *testing.T, r *testKit) {
+		v := r.attached()
+		var kept provider.Volume
+		r.cloud.set(func(c *cloud) { kept = c.volumes[v]; delete(c.volumes, v) })
+		r.done(r.detach(v))
+		r.Pass(time.Hour)
+		r.wantStatus(v, volume.StatusFailed)
+		r.orphan(v, kept)
 		r.watch()
-		r.cloud.set(func(c *cloud) { c.machines[dep1] = provider.MachineReady })
-		if _, err := r.attach(v.ID, target1); err != nil {
-			t.Fatal(err)
-		}
+		r.Clock.Advance(24 * time.Hour)
 		r.watch()
-		kept := provider.Volume{}
-		r.cloud.set(func(c *cloud) { kept = c.volumes[v.ID]; delete(c.volumes, v.ID) })
-		if _, err := r.detach(v.ID); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.runner.Travel(t.Context(), c, c.Now().Add(time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		if x := r.get(v.ID); x.Status != "failed" {
-			t.Fatalf("the test's premise does not hold: %+v", x)
-		}
-		r.cloud.set(func(c *cloud) { c.volumes[v.ID] = kept })
-		r.watch()
-		c.Advance(24 * time.Hour)
-		r.watch()
-		if got := r.found(); len(r.cloud.volumes) != 1 || len(got) != 1 || got[0].State != issue.StateOpen ||
-			!got[0].Endable ||
-			got[0].VolumeID == nil {
-			t.Fatalf("%+v", got)
+		r.wantUpstream(1)
+		if got := r.onlyIssue(); got.State != issue.StateOpen || !got.Endable || got.VolumeID == nil {
+			t.Fatalf("the issue is %+v, want it open and endable", got)
 		}
 	})
 }
 
-// A volume costs us what its provider asked when it was made, for what it has, until the provider
-// has deleted it.
+// A volume costs the operator what its provider asked when it was created, for its size, until the
+// provider has deleted it.
 func TestVolumeCost(t *testing.T) {
-	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		r := newRig(t, d, c)
-		r.open(acc, money.Dollars(1000))
-		v, err := r.create(acc, "data", 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.watch()
-		r.cloud.set(func(c *cloud) { c.perGB = 900 }) // later prices are not its own
+	each(t, func(t *testing.T, r *testKit) {
+		v := r.available()
+		r.cloud.set(func(c *cloud) { c.perGB = 900 }) // for new volumes
 		r.sync()
-		c.Advance(30 * time.Minute)
-		size := int64(200)
-		if _, err := r.update(v.ID, volume.UpdateRequest{SizeGB: &size}); err != nil {
-			t.Fatal(err)
-		}
-		r.watch()
-		c.Advance(30 * time.Minute)
-		if _, err := r.delete(v.ID); err != nil {
-			t.Fatal(err)
-		}
-		r.watch()
-		c.Advance(24 * time.Hour)
-		m := meter.New(
-			meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: job.NewQueue(id.NewMaker(c, rand.Reader))},
-		)
-		rows, err := m.Margins(t.Context(), d, c.Now().Add(-48*time.Hour), c.Now(), c.Now(), wallet.ByProvider)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// Half an hour of 100 GB and one of 200, at 100 micro-dollars for a GB; the clock may stand
+		r.Clock.Advance(30 * time.Minute)
+		r.done(r.grow(v, 200))
+		r.Drain()
+		r.Clock.Advance(30 * time.Minute)
+		r.done(r.delete(v))
+		r.Drain()
+		r.Clock.Advance(24 * time.Hour)
+		now := r.Clock.Now()
+		rows, err := r.Meter.Margins(t.Context(), r.DB, now.Add(-48*time.Hour), now, now, wallet.ByProvider)
+		r.Must(err)
+		// Half an hour of 100 GB and one of 200, at 100 micro-dollars per GB. The clock may be
 		// within a second.
 		want := money.Micros(100*100/2 + 200*100/2)
 		if len(rows) != 1 || rows[0].Cost < want || rows[0].Cost > want+10 || rows[0].Seconds < 3600 ||
 			rows[0].Seconds > 3602 {
-			t.Fatalf("%+v, want %s", rows, want)
+			t.Fatalf("Margins = %+v, want the cost %s of an hour", rows, want)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package volume_test
 
 import (
-	"context"
 	"fmt"
 	"math/big"
 	"slices"
@@ -36,7 +35,7 @@ func TestVolumesMatchTheModel(t *testing.T) {
 				c := clock.NewFrozen(dbtest.Start)
 				d := engine.open(t, c)
 				defer func() { _ = d.Close() }()
-				keep(rt, newRig(rt, d, c))
+				keep(rt, newKit(rt, d, c))
 			})
 		})
 	}
@@ -110,7 +109,7 @@ func (b *box) cost(now time.Time) (sum money.Micros, hours int) {
 // keeping is one account, its volumes and the machines that they can be attached to.
 type keeping struct {
 	*rapid.T
-	r       *rig
+	r       *testKit
 	credits money.Micros
 	boxes   []*box
 	perGB   money.Micros
@@ -118,16 +117,17 @@ type keeping struct {
 	settled bool // every job that is due has run
 }
 
-func keep(t *rapid.T, r *rig) {
+func keep(t *rapid.T, r *testKit) {
 	k := &keeping{T: t, r: r, perGB: 110, ended: map[id.ID]bool{}}
 	k.credits = money.Micros(rapid.SampledFrom([]int64{30_000, 200_000, 100_000_000}).Draw(t, "credit"))
 	r.open(acc, k.credits)
 	k.create()
 	acts := map[string]func(*rapid.T){"": func(*rapid.T) { k.check() }}
 	for name, f := range map[string]func(){
-		"create": k.create, "attach": k.attach, "attach again": k.attach, "detach": k.detach, "grow": k.grow, "delete": k.delete, "past due": k.pastDue,
-		"machine": k.machine, "machine again": k.machine, "fault": k.fault, "calm": k.calm, "restart": k.restart, "time": k.time, "time again": k.time, "drain": k.drain,
-		"price": k.price, "credit": k.credit,
+		"create": k.create, "attach": k.attach, "attach again": k.attach, "detach": k.detach, "grow": k.grow,
+		"delete": k.delete, "past due": k.pastDue, "machine": k.machine, "machine again": k.machine,
+		"fault": k.fault, "calm": k.calm, "restart": k.restart, "time": k.time, "time again": k.time,
+		"drain": k.drain, "price": k.price, "credit": k.credit,
 	} {
 		acts[name] = func(*rapid.T) { f() }
 	}
@@ -175,17 +175,9 @@ func (k *keeping) create() {
 	v, err := k.r.create(acc, name, size)
 	k.answers("create", err, want)
 	if err == nil {
-		k.boxes = append(
-			k.boxes,
-			&box{
-				id:     v.ID,
-				name:   name,
-				perGB:  k.perGB,
-				status: "creating",
-				sizes:  []sized{{gb: size}},
-				wanted: []int64{size},
-			},
-		)
+		k.boxes = append(k.boxes, &box{
+			id: v.ID, name: name, perGB: k.perGB, status: "creating", sizes: []sized{{gb: size}}, wanted: []int64{size},
+		})
 	}
 }
 
@@ -239,7 +231,7 @@ func (k *keeping) grow() {
 	case k.r.money().Available < b.perGB*money.Micros(by):
 		want = apierr.InsufficientBalance
 	}
-	_, err := k.r.update(b.id, volume.UpdateRequest{SizeGB: &size})
+	_, err := k.r.grow(b.id, size)
 	k.answers("grow", err, want)
 	if err == nil {
 		b.wanted = append(b.wanted, size)
@@ -251,7 +243,7 @@ func (k *keeping) pastDue() {
 	if k.r.money().Available >= 0 {
 		k.Skip("there is no debt")
 	}
-	k.r.ok(func(ctx context.Context, tx *db.Tx) error { return k.r.volumes.DeleteAll(ctx, tx, acc) })
+	k.r.deleteAll()
 	k.settled = false
 	for _, b := range k.boxes {
 		if s := k.r.get(b.id).Status; s != "deleting" && s != "deleted" && s != "failed" {
@@ -263,23 +255,14 @@ func (k *keeping) pastDue() {
 // machine changes the machine of a deployment, which may end.
 func (k *keeping) machine() {
 	d := pick(k, "deployment", dep1, dep2)
-	state := pick(
-		k,
-		"state",
-		provider.MachineProvisioning,
-		provider.MachineReady,
-		provider.MachineReady,
-		provider.MachineReady,
-		provider.MachineOff,
-		provider.MachineGone,
-	)
+	state := pick(k, "state", machineStates...)
 	if k.ended[d] {
 		k.Skip("it has ended")
 	}
-	k.r.cloud.set(func(c *cloud) { c.machines[d] = state })
+	k.r.machine(d, state)
 	if state == provider.MachineGone {
 		k.ended[d] = true
-		k.r.ok(func(ctx context.Context, tx *db.Tx) error { return k.r.volumes.DetachAll(ctx, tx, d) })
+		k.r.detachAll(d)
 		k.settled = false
 	}
 }
@@ -301,57 +284,31 @@ func (k *keeping) price() {
 
 func (k *keeping) credit() {
 	k.credits += 50_000
-	k.r.ok(func(ctx context.Context, tx *db.Tx) error {
-		_, err := k.r.wallet.Credit(
-			ctx,
-			tx,
-			wallet.Credit{
-				Account:     acc,
-				Type:        wallet.TypeTopUp,
-				Amount:      50_000,
-				Description: "Top-up",
-				Dedupe:      fmt.Sprint(k.credits),
-			},
-		)
-		return err
-	})
+	k.r.Credit(acc, 50_000, fmt.Sprint(k.credits))
 }
 
 // restart is a server that was killed and starts again: only the database and the cloud are as they
 // were.
 func (k *keeping) restart() {
-	k.r.serve()
-	if err := k.r.catalog.Load(k.Context()); err != nil {
-		k.Fatal(err)
-	}
+	k.r.restart()
+	k.r.Must(k.r.catalog.Load(k.Context()))
 	k.drain()
 }
 
 func (k *keeping) drain() {
-	k.r.drain()
+	k.r.Drain()
 	k.settled = true
 }
 
 func (k *keeping) time() {
-	span := pick(
-		k,
-		"time",
-		time.Second,
-		10*time.Second,
-		59*time.Second,
-		16*time.Minute,
-		time.Hour-time.Second,
-		time.Hour,
-		time.Hour,
-		5*time.Hour,
-		30*time.Hour,
-	)
+	span := pick(k, "time", time.Second, 10*time.Second, 59*time.Second, 16*time.Minute, time.Hour-time.Second,
+		time.Hour, time.Hour, 5*time.Hour, 30*time.Hour)
 	if pick(k, "meanwhile the server is", "up", "up", "down") == "down" {
-		k.r.clock.Advance(span)
+		k.r.Clock.Advance(span)
 		k.settled = false
 		return
 	}
-	k.r.pass(span)
+	k.r.Pass(span)
 	k.settled = true
 }
 
@@ -359,7 +316,7 @@ func (k *keeping) time() {
 func (k *keeping) finish() {
 	k.calm()
 	rest := func() {
-		k.r.pass(3 * time.Hour)
+		k.r.Pass(3 * time.Hour)
 		k.settled = true
 		k.check()
 	}
@@ -369,11 +326,8 @@ func (k *keeping) finish() {
 		switch {
 		case b.status == "available" && (!there || up.AttachedTo != ""),
 			b.status == "attached" && up.AttachedTo != b.owner,
-			(b.status == "deleted" || b.status == "failed") &&
-				there,
-			b.status == "creating",
-			b.status == "detaching",
-			b.status == "deleting":
+			(b.status == "deleted" || b.status == "failed") && there,
+			b.status == "creating", b.status == "detaching", b.status == "deleting":
 			k.Fatalf("it is %s, and upstream %+v (%t)", b.status, up, there)
 		case b.held() && k.ended[b.owner]:
 			k.Fatalf("%s is %s, and %s has ended", b.id, b.status, b.owner)
@@ -381,8 +335,8 @@ func (k *keeping) finish() {
 	}
 	for _, d := range []id.ID{dep1, dep2} {
 		k.ended[d] = true
-		k.r.cloud.set(func(c *cloud) { c.machines[d] = provider.MachineGone })
-		k.r.ok(func(ctx context.Context, tx *db.Tx) error { return k.r.volumes.DetachAll(ctx, tx, d) })
+		k.r.machine(d, provider.MachineGone)
+		k.r.detachAll(d)
 	}
 	rest()
 	for _, b := range k.boxes {
@@ -398,29 +352,16 @@ func (k *keeping) finish() {
 // check compares everything that can be seen with the model.
 func (k *keeping) check() {
 	k.Helper()
-	now, held, spent := k.r.clock.Now(), money.Micros(0), money.Micros(0)
-	mine := map[id.ID]bool{}
+	held, spent, mine := money.Micros(0), money.Micros(0), map[id.ID]bool{}
 	for _, b := range k.boxes {
 		mine[b.id] = true
 		k.follow(b)
 		x := k.r.get(b.id)
-		gb := b.sizes[len(b.sizes)-1].gb
-		if x.Status != b.status || x.SizeGB != gb || x.HourlyPricePerGB != b.perGB ||
-			x.HourlyPrice != b.perGB*money.Micros(gb) ||
-			(x.AttachedTo != nil) != b.held() ||
-			b.held() && *x.AttachedTo != b.owner {
-			k.Fatalf("it is %+v, the model says %+v", x, *b)
-		}
-		if x.GrowingToGB != nil && (!slices.Contains(b.wanted, *x.GrowingToGB) || *x.GrowingToGB <= gb) {
-			k.Fatalf("the volume grows to a size that was not requested: %+v", x)
-		}
-		if up := k.r.cloud.volumes[b.id]; k.settled && b.status == "attached" && up.AttachedTo != b.owner {
-			k.Fatalf("attached to %s, and upstream %+v", b.owner, up)
-		}
+		k.checkVolume(b, x)
 		if b.status == "creating" {
 			held += x.HourlyPrice
 		}
-		k.bill(b, x, now)
+		k.bill(b, x, k.r.Clock.Now())
 		spent += x.CostToDate
 	}
 	for v := range k.r.cloud.volumes {
@@ -428,9 +369,28 @@ func (k *keeping) check() {
 			k.Fatalf("volume %s was not requested", v)
 		}
 	}
-	if w := k.r.money(); w.Balance != k.credits-spent || w.Held != held ||
-		(w.NegativeSince != nil) != (w.Available < 0) {
-		k.Fatalf("%+v, the model says %s with %s held", w, k.credits-spent, held)
+	k.r.wantMoney(k.credits-spent, held)
+	if w := k.r.WalletOf(acc); (w.NegativeSince != nil) != (w.Available < 0) {
+		k.Fatalf("negativeSince of %+v is wrong", w)
+	}
+}
+
+// checkVolume compares a volume with the model.
+func (k *keeping) checkVolume(b *box, x volume.Volume) {
+	k.Helper()
+	gb := b.sizes[len(b.sizes)-1].gb
+	if x.Status != b.status || x.SizeGB != gb || x.HourlyPricePerGB != b.perGB ||
+		x.HourlyPrice != b.perGB*money.Micros(gb) {
+		k.Fatalf("the volume is %+v, the model says %+v", x, *b)
+	}
+	if (x.AttachedTo != nil) != b.held() || b.held() && *x.AttachedTo != b.owner {
+		k.Fatalf("attachedTo of %+v is not the model's: %+v", x, *b)
+	}
+	if x.GrowingToGB != nil && (!slices.Contains(b.wanted, *x.GrowingToGB) || *x.GrowingToGB <= gb) {
+		k.Fatalf("the volume grows to a size that was not requested: %+v", x)
+	}
+	if up := k.r.cloud.volumes[b.id]; k.settled && b.status == "attached" && up.AttachedTo != b.owner {
+		k.Fatalf("the volume is attached to %s, and upstream %+v", b.owner, up)
 	}
 }
 
@@ -439,7 +399,7 @@ func (k *keeping) follow(b *box) {
 	k.Helper()
 	var all []event.Event
 	for p := 1; ; p++ {
-		some, total, err := k.r.events.List(k.Context(), k.r.db, acc, b.id, db.Page{Number: p, Limit: 100})
+		some, total, err := k.r.Events.List(k.Context(), k.r.DB, acc, b.id, db.Page{Number: p, Limit: 100})
 		if err != nil {
 			k.Fatal(err)
 		}
@@ -480,7 +440,7 @@ func (k *keeping) bill(b *box, x volume.Volume, now time.Time) {
 	k.Helper()
 	var cost money.Micros
 	hours, counts := map[time.Time]bool{}, map[wallet.Type]int{}
-	err := k.r.wallet.Export(k.Context(), k.r.db, acc, wallet.Filter{Subject: b.id}, func(t wallet.Transaction) error {
+	err := k.r.Wallet.Export(k.Context(), k.r.DB, acc, wallet.Filter{Subject: b.id}, func(t wallet.Transaction) error {
 		counts[t.Type]++
 		switch t.Type {
 		case wallet.TypeCharge:

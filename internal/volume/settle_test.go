@@ -4,136 +4,95 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/volume"
 )
 
 // A provider that would make two volumes of one reference is not asked twice before it is known
-// that the first request came to nothing.
+// that the first request had no effect.
 func TestUnansweredCreateIsSettledBeforeARetry(t *testing.T) {
-	asked := func(r *rig, op string) (n int) {
-		r.cloud.set(func(c *cloud) { n = c.calls[op] })
-		return n
+	lands := func(r *testKit, v id.ID) { r.orphan(v, provider.Volume{Reference: v, SizeGB: 100}) }
+	works := func(r *testKit, _ id.ID) { r.cloud.failing(trouble{}) }
+	throttled := &provider.Error{Kind: provider.KindThrottled, RetryAfter: 7 * time.Second}
+	type step struct {
+		act   func(r *testKit, v id.ID)
+		after time.Duration
+		want  volume.Status
+		asked int // how often the provider has been asked to create it
 	}
-	begin := func(t *testing.T, r *rig, answer trouble) volume.Volume {
-		t.Helper()
-		r.cloud.set(func(c *cloud) { c.settle = time.Minute })
-		r.open(acc, money.Dollars(10))
-		r.cloud.failing(answer, "create")
-		v, err := r.create(acc, "datasets", 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.drain()
-		return v
-	}
-	t.Run("it took effect", func(t *testing.T) {
-		engines(t, func(t *testing.T, r *rig) {
-			v := begin(t, r, trouble{silent, true})
-			r.pass(10 * time.Second)
-			r.expect(v.ID, volume.StatusAvailable)
-			if n := asked(r, "create"); n != 1 {
-				t.Errorf("asked for %d times", n)
-			}
-		})
-	})
-	t.Run("it took effect late", func(t *testing.T) {
-		engines(t, func(t *testing.T, r *rig) {
-			v := begin(t, r, trouble{silent, false})
-			r.pass(50 * time.Second)
-			r.cloud.set(func(c *cloud) { c.volumes[v.ID] = provider.Volume{Reference: v.ID, SizeGB: 100} })
-			r.pass(time.Minute)
-			r.expect(v.ID, volume.StatusAvailable)
-			if n := asked(r, "create"); n != 1 {
-				t.Errorf("asked for %d times", n)
-			}
-		})
-	})
-	t.Run("it did not", func(t *testing.T) {
-		engines(t, func(t *testing.T, r *rig) {
-			v := begin(t, r, trouble{silent, false})
-			r.serve() // a restart forgets nothing
-			r.pass(
-				118 * time.Second,
-			) // a minute in which the request may have waited to go out, and one in which it may take effect
-			if n := asked(r, "create"); n != 1 {
-				t.Errorf("asked for %d times while the first may still take effect", n)
-			}
-			r.cloud.failing(trouble{})
-			r.pass(10 * time.Second)
-			r.expect(v.ID, volume.StatusAvailable)
-			if n := asked(r, "create"); n != 2 {
-				t.Errorf("asked for %d times", n)
-			}
-		})
-	})
-	t.Run("it is answered and not yet shown", func(t *testing.T) {
-		engines(t, func(t *testing.T, r *rig) {
-			r.cloud.set(func(c *cloud) { c.making = true })
-			v := begin(t, r, trouble{})
-			r.cloud.failing(trouble{&provider.Error{Kind: provider.KindNotFound}, false}, "volume")
-			r.pass(50 * time.Second)
-			r.cloud.failing(trouble{})
-			r.cloud.set(func(c *cloud) { c.making = false })
-			r.pass(time.Minute)
-			r.expect(v.ID, volume.StatusAvailable)
-			if n := asked(r, "create"); n != 1 {
-				t.Errorf("asked for %d times", n)
-			}
-		})
-	})
-	t.Run("the provider says that it made nothing", func(t *testing.T) {
-		engines(t, func(t *testing.T, r *rig) {
-			v := begin(t, r, trouble{&provider.Error{Kind: provider.KindThrottled, RetryAfter: 7 * time.Second}, false})
-			r.cloud.failing(trouble{})
-			r.pass(8 * time.Second)
-			r.expect(v.ID, volume.StatusAvailable)
-		})
-	})
-	t.Run("it is deleted meanwhile", func(t *testing.T) {
-		engines(t, func(t *testing.T, r *rig) {
-			v := begin(t, r, trouble{silent, false})
-			if _, err := r.delete(v.ID); err != nil {
-				t.Fatal(err)
-			}
-			r.pass(110 * time.Second)
-			r.expect(v.ID, volume.StatusDeleting)
-			r.cloud.set(
-				func(c *cloud) { c.volumes[v.ID] = provider.Volume{Reference: v.ID} },
-			) // it lands after the first delete
-			r.pass(20 * time.Second)
-			r.expect(v.ID, volume.StatusDeleted)
-			r.cloud.set(func(c *cloud) {
-				if len(c.volumes) != 0 {
-					t.Errorf("left upstream: %v", c.volumes)
-				}
-			})
-			if w := r.money(); w.Available != money.Dollars(10) {
-				t.Errorf("%+v", w)
-			}
-		})
-	})
-	t.Run("it is deleted while it is about to be asked for", func(t *testing.T) {
-		engines(t, func(t *testing.T, r *rig) {
-			r.cloud.set(func(c *cloud) { c.settle = time.Minute })
-			r.open(acc, money.Dollars(10))
-			v, err := r.create(acc, "datasets", 100)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.cloud.set(func(c *cloud) {
-				c.meanwhile = func() { // while the question is on its way
-					if _, err := r.delete(v.ID); err != nil {
-						t.Error(err)
+	for name, c := range map[string]struct {
+		answer trouble // of the first create
+		making bool
+		steps  []step
+	}{
+		"had its effect": {answer: trouble{silent, true}, steps: []step{
+			{nil, 10 * time.Second, volume.StatusAvailable, 1},
+		}},
+		"has its effect late": {answer: trouble{silent, false}, steps: []step{
+			{nil, 50 * time.Second, volume.StatusCreating, 1},
+			{lands, time.Minute, volume.StatusAvailable, 1},
+		}},
+		// The request may wait a minute to be sent, and take effect for another.
+		"had no effect": {answer: trouble{silent, false}, steps: []step{
+			{func(r *testKit, _ id.ID) { r.restart() }, 118 * time.Second, volume.StatusCreating, 1},
+			{works, 10 * time.Second, volume.StatusAvailable, 2},
+		}},
+		"is answered, but not listed yet": {making: true, steps: []step{
+			{func(r *testKit, _ id.ID) {
+				r.cloud.failing(trouble{&provider.Error{Kind: provider.KindNotFound}, false}, "volume")
+			}, 50 * time.Second, volume.StatusCreating, 1},
+			{func(r *testKit, v id.ID) {
+				works(r, v)
+				r.cloud.set(func(c *cloud) { c.making = false })
+			}, time.Minute, volume.StatusAvailable, 1},
+		}},
+		"certainly had no effect": {answer: trouble{throttled, false}, steps: []step{
+			{works, 8 * time.Second, volume.StatusAvailable, 2},
+		}},
+		"is deleted meanwhile": {answer: trouble{silent, false}, steps: []step{
+			{func(r *testKit, v id.ID) { r.done(r.delete(v)) }, 110 * time.Second, volume.StatusDeleting, 1},
+			{lands, 20 * time.Second, volume.StatusDeleted, 1}, // after the first delete
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, r *testKit) {
+				r.cloud.set(func(cl *cloud) { cl.settle, cl.making = time.Minute, c.making })
+				r.open(acc, money.Dollars(10))
+				r.cloud.failing(c.answer, "create")
+				v := r.done(r.create(acc, "datasets", 100)).ID
+				r.Drain()
+				for _, s := range c.steps {
+					if s.act != nil {
+						s.act(r, v)
+					}
+					r.Pass(s.after)
+					r.wantStatus(v, s.want)
+					if got := r.cloud.called("create"); got != s.asked {
+						t.Fatalf("the provider was asked %d times to create it, want %d", got, s.asked)
 					}
 				}
+				if r.get(v).Status == volume.StatusDeleted {
+					r.wantUpstream(0)
+					r.wantMoney(money.Dollars(10), 0)
+				}
 			})
-			r.drain()
-			r.expect(v.ID, volume.StatusDeleted)
-			if n := asked(r, "create"); n != 0 {
-				t.Errorf("created %d times after it was deleted, want 0", n)
-			}
 		})
+	}
+}
+
+// A volume that is deleted while the provider is asked whether it exists is not created.
+func TestDeletedVolumeIsNotCreated(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		r.cloud.set(func(c *cloud) { c.settle = time.Minute })
+		r.open(acc, money.Dollars(10))
+		v := r.done(r.create(acc, "datasets", 100)).ID
+		r.cloud.set(func(c *cloud) { c.meanwhile = func() { r.done(r.delete(v)) } })
+		r.Drain()
+		r.wantStatus(v, volume.StatusDeleted)
+		if got := r.cloud.called("create"); got != 0 {
+			t.Errorf("the provider was asked %d times to create it, want 0", got)
+		}
 	})
 }

@@ -43,8 +43,8 @@ const (
 // Enum lists every status.
 func (Status) Enum() []Status {
 	return []Status{
-		StatusCreating, StatusAvailable, StatusAttaching, StatusAttached, StatusDetaching, StatusDeleting, StatusDeleted,
-		StatusFailed,
+		StatusCreating, StatusAvailable, StatusAttaching, StatusAttached, StatusDetaching, StatusDeleting,
+		StatusDeleted, StatusFailed,
 	}
 }
 

@@ -39,6 +39,7 @@ var dependencies = []struct {
 	{"volume", []string{
 		"spendlimit", "issue", "catalog", "meter", "wallet", "provider", "event", "job", "creator", "db",
 	}},
+	{"enginetest", []string{"issue", "meter", "wallet", "provider", "event", "job", "db"}},
 	{"spendlimit", []string{"db"}},
 	{"issue", []string{"provider", "job", "db"}},
 	{"provideraccount", []string{"secret", "provider/upstream", "provider", "db"}},
