@@ -13,8 +13,8 @@ type FilterAll struct {
 	Statuses []Status
 	Provider string
 	Account  id.ID
-	// Search is the id of a volume, deployment or account, or a part of the name of the volume or of
-	// its account, in any case.
+	// Search is the id of a volume, deployment or account, or a part of the name of the volume or
+	// of its account, in any case.
 	Search string
 }
 
