@@ -80,6 +80,9 @@ func TestReplicas(t *testing.T) {
 			}
 		})
 		t.Logf("%+v", total)
+		if total.Machines < total.Rounds || total.Deployments < total.Rounds {
+			t.Errorf("too little happened to show anything: %+v", total)
+		}
 	})
 }
 
