@@ -79,8 +79,8 @@ func fillEntries(ctx context.Context, engine db.Engine, pool *sql.DB, account id
 		_, err := pool.ExecContext(ctx, series(engine)+`
 			INSERT INTO wallet_transaction (id, account_id, seq, type, amount, balance_after, available_after,
 				description, provider, region, gpu_type, created_at)
-			SELECT `+txn+`, '`+string(account)+`', i, CASE WHEN i % 2 = 1 THEN 'top_up' ELSE 'adjustment' END, `+amount+`,
-				i % 2 * 10000, i % 2 * 10000,
+			SELECT `+txn+`, '`+string(account)+`', i, CASE WHEN i % 2 = 1 THEN 'top_up' ELSE 'adjustment' END,
+				`+amount+`, i % 2 * 10000, i % 2 * 10000,
 				'A cent of the bench', '', '', '', 1700000000000000 + i * 1000000 FROM n ORDER BY i`, lines)
 		return err
 	})

@@ -118,7 +118,8 @@ func (i reinstaller) Reinstall(ctx context.Context, reference id.ID, operatingSy
 				return nil
 			case rec.Phase == phaseOn || rec.Phase == phaseOff || rec.Phase == phaseBooting:
 				w, now := i.b.world, i.b.world.clock.Now()
-				rec.Phase, rec.OperatingSystem, rec.Detail, rec.HostKeys, rec.HostKey = phaseInstalling, operatingSystem, "", nil, ""
+				rec.Phase, rec.OperatingSystem, rec.Detail, rec.HostKeys, rec.HostKey = phaseInstalling,
+					operatingSystem, "", nil, ""
 				rec.Since, rec.DueAt = now, now.Add(w.installTakes(i.b.key(reference), rec.OfferKey, "reinstall", now))
 				return w.save(m, rec)
 			}

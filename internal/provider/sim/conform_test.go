@@ -122,9 +122,11 @@ func TestConformsUnderFaults(t *testing.T) {
 		"slow":         {{Kind: sim.FaultSlow, Seconds: sim.Span{Min: 1, Median: 60, Max: 120}}},
 		"lost answers": {{Kind: sim.FaultLostAnswer, Percent: 50, Seed: 4}},
 		"everything": {
-			{Kind: sim.FaultLostAnswer, Percent: 25, Seed: 1}, {Kind: sim.FaultUnavailable, Percent: 15, Seed: 2}, {Kind: sim.FaultGarbage, Percent: 15, Seed: 3},
+			{Kind: sim.FaultLostAnswer, Percent: 25, Seed: 1}, {Kind: sim.FaultUnavailable, Percent: 15, Seed: 2},
+			{Kind: sim.FaultGarbage, Percent: 15, Seed: 3},
 			{Kind: sim.FaultRateLimited, Percent: 15, Seed: 4}, {Kind: sim.FaultSlow, Percent: 50, Seed: 5},
-			{Kind: sim.FaultProvisioningTime, Seconds: sim.Span{Min: 1, Median: 60, Max: 300}, Seed: 6}, {Kind: sim.FaultPrice, Value: "+10%"},
+			{Kind: sim.FaultProvisioningTime, Seconds: sim.Span{Min: 1, Median: 60, Max: 300}, Seed: 6},
+			{Kind: sim.FaultPrice, Value: "+10%"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +136,8 @@ func TestConformsUnderFaults(t *testing.T) {
 				open := func() provider.Provider {
 					var err error
 					w, err = sim.Open(t.Context(), sim.Config{
-						Dir: dir, Clock: c, Seed: seed, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner, Faults: faults, Real: noTime{},
+						Dir: dir, Clock: c, Seed: seed, Log: slog.New(slog.DiscardHandler), Listen: sim.ListenBanner,
+						Faults: faults, Real: noTime{},
 					})
 					if err != nil {
 						t.Fatal(err)

@@ -108,41 +108,11 @@ func TestAnswersOutliveAKilledServer(t *testing.T) {
 		}
 		for reference, last := range history {
 			if reference.Kind() == id.Volume {
-				_, err := volumes.Volume(t.Context(), reference)
-				there := err == nil
-				switch last {
-				case "done create", "begin attach", "done attach", "begin detach", "done detach":
-					if !there {
-						t.Errorf("volume %s is lost after %q: %v", reference, last, err)
-					}
-				case "done delete":
-					if there {
-						t.Errorf("volume %s is back after %q", reference, last)
-					}
-				}
+				checkVolume(t, volumes, reference, last)
 				continue
 			}
 			m, there := machines[reference]
-			switch last {
-			case "done launch", "begin list", "done list":
-				if !there || m.State != provider.MachineReady {
-					t.Errorf("machine %s after %q: there %t, %s", reference, last, there, m.State)
-				}
-			case "done terminate":
-				if there {
-					t.Errorf("machine %s after %q is %s", reference, last, m.State)
-				}
-			}
-			again, err := p.Launch(t.Context(), launch(reference))
-			if err != nil {
-				t.Fatalf("launch %s again after %q: %v", reference, last, err)
-			}
-			if there && again.ID != m.ID {
-				t.Errorf("machine %s was %s and is %s", reference, m.ID, again.ID)
-			}
-			if last == "done terminate" && again.State != provider.MachineGone {
-				t.Errorf("machine %s had ended and is launched again: %s", reference, again.State)
-			}
+			checkMachine(t, p, m, there, reference, last)
 			// The next round begins with an empty world.
 			if err := p.Terminate(t.Context(), reference); err != nil {
 				t.Fatal(err)
@@ -156,6 +126,51 @@ func TestAnswersOutliveAKilledServer(t *testing.T) {
 		shut(t, w)
 	}
 	t.Logf("%d machines and volumes", len(history))
+}
+
+// checkVolume compares a volume with the last thing said of it before the kill.
+func checkVolume(t *testing.T, volumes provider.VolumeProvider, reference id.ID, last string) {
+	t.Helper()
+	_, err := volumes.Volume(t.Context(), reference)
+	there := err == nil
+	switch last {
+	case "done create", "begin attach", "done attach", "begin detach", "done detach":
+		if !there {
+			t.Errorf("volume %s is lost after %q: %v", reference, last, err)
+		}
+	case "done delete":
+		if there {
+			t.Errorf("volume %s is back after %q", reference, last)
+		}
+	}
+}
+
+// checkMachine compares a machine with the last thing said of it before the kill, and launches it
+// again, which must change nothing.
+func checkMachine(
+	t *testing.T, p provider.Provider, m provider.Machine, there bool, reference id.ID, last string,
+) {
+	t.Helper()
+	switch last {
+	case "done launch", "begin list", "done list":
+		if !there || m.State != provider.MachineReady {
+			t.Errorf("machine %s after %q: there %t, %s", reference, last, there, m.State)
+		}
+	case "done terminate":
+		if there {
+			t.Errorf("machine %s after %q is %s", reference, last, m.State)
+		}
+	}
+	again, err := p.Launch(t.Context(), launch(reference))
+	if err != nil {
+		t.Fatalf("launch %s again after %q: %v", reference, last, err)
+	}
+	if there && again.ID != m.ID {
+		t.Errorf("machine %s was %s and is %s", reference, m.ID, again.ID)
+	}
+	if last == "done terminate" && again.State != provider.MachineGone {
+		t.Errorf("machine %s had ended and is launched again: %s", reference, again.State)
+	}
 }
 
 // killed starts a victim, kills it after that many lines, and returns the last that it said of each

@@ -8,14 +8,14 @@
 //
 // # Owns
 //
-//	<dir>/lock                                           held by the one process that has the world open
-//	<dir>/machines/<provider>/<reference>/machine.json   what was ordered and how far it is
-//	<dir>/machines/<provider>/<reference>/node/          the machine itself (package node)
-//	<dir>/volumes/<provider>/<reference>/volume.json     size, name, which machine has it
-//	<dir>/volumes/<provider>/<reference>/files/          the volume's files
-//	<dir>/trash/                                         what is being deleted
-//	<dir>/probe/                                         there while the server finds out whether machines can be isolated
-//	<dir>/faults.json                                    how the world misbehaves, and how often it did
+//	lock                                           held by the process that has the world open
+//	machines/<provider>/<reference>/machine.json   what was ordered and how far it is
+//	machines/<provider>/<reference>/node/          the machine itself (package node)
+//	volumes/<provider>/<reference>/volume.json     size, name, which machine has it
+//	volumes/<provider>/<reference>/files/          the volume's files
+//	trash/                                         what is being deleted
+//	probe/                                         while the server tries to isolate a machine
+//	faults.json                                    how the world misbehaves, and how often it did
 //
 // # Does not own
 //

@@ -189,7 +189,8 @@ func with(takes []string, more ...string) []string { return append(slices.Clone(
 func Operations() []string {
 	return []string{
 		"launch", "machine", "machines", "terminate", "offers", "reboot", "power-on", "power-off", "reinstall",
-		"volume-pricing", "create-volume", "volume", "volumes", "grow-volume", "delete-volume", "attach-volume", "detach-volume",
+		"volume-pricing", "create-volume", "volume", "volumes", "grow-volume", "delete-volume", "attach-volume",
+		"detach-volume",
 	}
 }
 
@@ -224,7 +225,8 @@ func (w *World) checked(f Fault) (Fault, error) {
 		name string
 		set  bool
 	}{
-		{"operation", f.Operation != ""}, {"offer", f.Offer != ""}, {"percent", f.Percent != 0}, {"count", f.Count != 0},
+		{"operation", f.Operation != ""}, {"offer", f.Offer != ""}, {"percent", f.Percent != 0},
+		{"count", f.Count != 0},
 		{"seconds", f.Seconds != Span{}}, {"value", f.Value != ""}, {"for", f.ForSeconds != 0}, {"seed", f.Seed != 0},
 	} {
 		if p.set && !slices.Contains(takes, p.name) {

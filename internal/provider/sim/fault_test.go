@@ -81,7 +81,8 @@ func TestCallsThatGoWrong(t *testing.T) {
 		}},
 		FaultRejected: {false, func(b *bed, err error) { b.wantKind(err, provider.KindRejected) }},
 		FaultGarbage: {false, func(b *bed, err error) {
-			if said := (*provider.Error)(nil); errors.As(err, &said) || provider.KindOf(err) != provider.KindUnavailable {
+			if said := (*provider.Error)(nil); errors.As(err, &said) ||
+				provider.KindOf(err) != provider.KindUnavailable {
 				b.Errorf("%v is a provider's error, or of a known outcome", err)
 			}
 		}},
@@ -321,7 +322,7 @@ func TestWrongFaultsAreRefusedInWords(t *testing.T) {
 	}
 }
 
-func TestFaultsAreKeptAndCleared(t *testing.T) {
+func TestWorld_Reopen_KeepsFaults(t *testing.T) {
 	b := newBed(t)
 	b.fault(Fault{Kind: FaultLostAnswer, Count: 2})
 	b.fault(Fault{Kind: FaultPrice, Value: "+10%", ForSeconds: 60})
@@ -338,13 +339,20 @@ func TestFaultsAreKeptAndCleared(t *testing.T) {
 	}) || after[0].Injected != 1 || after[1].Until.IsZero() {
 		t.Fatalf("%+v, then %+v", before, after)
 	}
+}
+
+func TestWorld_ClearFaults(t *testing.T) {
+	b := newBed(t)
+	b.fault(Fault{Kind: FaultLostAnswer, Count: 2})
+	b.fault(Fault{Kind: FaultPrice, Value: "+10%", ForSeconds: 60})
 	if err := b.world.ClearFaults(t.Context(), "f1", "f9"); err == nil || len(b.world.Faults()) != 2 {
 		t.Errorf("%v", err)
 	}
 	if err := b.world.ClearFaults(t.Context(), "f1"); err != nil || len(b.world.Faults()) != 1 {
 		t.Errorf("%v", err)
 	}
-	if err := b.world.SetFaults(t.Context(), []Fault{{Kind: FaultSlow}, {Kind: FaultGarbage, Operation: "offers"}}); err != nil {
+	two := []Fault{{Kind: FaultSlow}, {Kind: FaultGarbage, Operation: "offers"}}
+	if err := b.world.SetFaults(t.Context(), two); err != nil {
 		t.Fatal(err)
 	}
 	if all := b.world.Faults(); len(all) != 2 || all[0].ID != "f3" || all[1].ID != "f4" {
@@ -370,7 +378,8 @@ func TestFaultsAreKeptAndCleared(t *testing.T) {
 
 func TestConfiguredFaultsAreAddedOnce(t *testing.T) {
 	c := Config{
-		Dir: t.TempDir(), Clock: clock.NewFrozen(time.Unix(1_900_000_000, 0)), Log: slog.New(slog.DiscardHandler), Listen: ListenBanner,
+		Dir: t.TempDir(), Clock: clock.NewFrozen(time.Unix(1_900_000_000, 0)), Log: slog.New(slog.DiscardHandler),
+		Listen: ListenBanner,
 		Faults: []Fault{{Kind: FaultUnavailable, Count: 1}},
 	}
 	for round := range 3 {
@@ -416,7 +425,8 @@ func TestFaultsUnderLoad(t *testing.T) {
 		{
 			Kind:    FaultFailProvisioning,
 			Percent: 30,
-		}, {Kind: FaultRefuseTerminate, Percent: 30}, {Kind: FaultScarcity, Value: "5"}, {Kind: FaultNoSSH, Percent: 20},
+		}, {Kind: FaultRefuseTerminate, Percent: 30}, {Kind: FaultScarcity, Value: "5"},
+		{Kind: FaultNoSSH, Percent: 20},
 	}
 	for range 5 {
 		for _, f := range kinds {

@@ -12,7 +12,8 @@ import (
 
 // A length of time is written as it was meant, and what is taken lies within bounds.
 func FuzzSpan(f *testing.F) {
-	for _, s := range []string{"5", "1-5", "30-240-1500", "0", "-1", "1--5", "5-1", "NaN", "Inf", "1e400", "0x1p3", "1_0", "", "-", "1-2-3-4", "0-0-1", "31622401", "1e-320", "0.1-0.3"} {
+	for _, s := range []string{"5", "1-5", "30-240-1500", "0", "-1", "1--5", "5-1", "NaN", "Inf", "1e400", "0x1p3",
+		"1_0", "", "-", "1-2-3-4", "0-0-1", "31622401", "1e-320", "0.1-0.3"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -44,7 +45,8 @@ func FuzzSpan(f *testing.F) {
 
 // A script of stock begins somewhere, moves forward and has no fewer than none.
 func FuzzStock(f *testing.F) {
-	for _, s := range []string{"4", "0s:4,10m:0", "10m:0,0s:4", "-1", "4,5", "0s:4,", "1h:1", "0s:-1", "0s:4,0s:5", "", ":", "1e9", "99999999999999999999"} {
+	for _, s := range []string{"4", "0s:4,10m:0", "10m:0,0s:4", "-1", "4,5", "0s:4,", "1h:1", "0s:-1", "0s:4,0s:5",
+		"", ":", "1e9", "99999999999999999999"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -74,7 +76,8 @@ func FuzzStock(f *testing.F) {
 // Whatever is done to a price, it stays one that can be asked for an hour: more than nothing, and
 // within bounds.
 func FuzzPrice(f *testing.F) {
-	for _, s := range []string{"+25%", "-10%", "40.00", "0", "-1", "100001", "-100%", "1001%", "%", "+%", "", "1e3", "--5%", "0%", "1000%"} {
+	for _, s := range []string{"+25%", "-10%", "40.00", "0", "-1", "100001", "-100%", "1001%", "%", "+%", "", "1e3",
+		"--5%", "0%", "1000%"} {
 		f.Add(s, int64(23_920_000))
 	}
 	f.Add("-99%", int64(1))
@@ -103,14 +106,13 @@ func FuzzFault(f *testing.F) {
 	for _, k := range FaultKinds() {
 		f.Add(`{"kind":"` + string(k.Kind) + `"}`)
 		f.Add(
-			`{"kind":"` + string(
-				k.Kind,
-			) + `","percent":20,"count":2,"value":"4","forSeconds":60,"seed":7,"operation":"launch","offer":"off_abc123","provider":"voltage-park","seconds":{"min":1,"median":2,"max":3}}`,
+			`{"kind":"` + string(k.Kind) + `","percent":20,"count":2,"value":"4","forSeconds":60,"seed":7,` +
+				`"operation":"launch","offer":"off_abc123","provider":"voltage-park",` +
+				`"seconds":{"min":1,"median":2,"max":3}}`,
 		)
 		f.Add(
-			`{"kind":"` + string(
-				k.Kind,
-			) + `","percent":101,"count":-1,"forSeconds":-1,"value":"x","provider":"no-such","seconds":{"min":3,"median":2,"max":1}}`,
+			`{"kind":"` + string(k.Kind) + `","percent":101,"count":-1,"forSeconds":-1,"value":"x",` +
+				`"provider":"no-such","seconds":{"min":3,"median":2,"max":1}}`,
 		)
 	}
 	sources, err := readCatalog(catalogJSON)

@@ -55,7 +55,8 @@ func (b *basic) rejects(operation, offer string, now time.Time) error {
 
 // answerLost reports whether the answer of a call that had its effect does not arrive.
 func (b *basic) answerLost(operation string) error {
-	if _, _, applies := b.world.faultFor(FaultLostAnswer, target{provider: b.source.Slug, operation: operation}, b.world.clock.Now()); applies {
+	at := target{provider: b.source.Slug, operation: operation}
+	if _, _, applies := b.world.faultFor(FaultLostAnswer, at, b.world.clock.Now()); applies {
 		return b.unanswered(operation, errors.New("no answer arrived in time"))
 	}
 	return nil
@@ -225,7 +226,8 @@ func (w *World) mayBeLost(ctx context.Context, m *machine) {
 
 // listAge returns how old what a list tells is: 0, unless a fault says otherwise.
 func (b *basic) listAge(operation string, now time.Time) time.Duration {
-	if f, random, applies := b.world.faultFor(FaultStaleList, target{provider: b.source.Slug, operation: operation}, now); applies {
+	at := target{provider: b.source.Slug, operation: operation}
+	if f, random, applies := b.world.faultFor(FaultStaleList, at, now); applies {
 		return f.Seconds.pick(random)
 	}
 	return 0

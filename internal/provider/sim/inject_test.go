@@ -411,12 +411,13 @@ func TestOrphans(t *testing.T) {
 		t.Errorf("stock %d became %d", stock, now)
 	}
 	if _, err := b.p.Machine(t.Context(), "orphan-f1-1"); provider.KindOf(err) != provider.KindNotFound {
-		t.Errorf("the world's own word for a orphan is told: %v", err)
+		t.Errorf("the world's own word for an orphan is told: %v", err)
 	}
 	if m := b.want("dep_foreign", provider.MachineReady); m.Address == "" {
 		t.Errorf("%+v", m)
 	}
-	if _, err := b.world.AddFault(t.Context(), Fault{Kind: FaultOrphan, Provider: "voltage-park", Value: "dep_foreign"}); err == nil ||
+	again := Fault{Kind: FaultOrphan, Provider: "voltage-park", Value: "dep_foreign"}
+	if _, err := b.world.AddFault(t.Context(), again); err == nil ||
 		len(b.world.Faults()) != 2 {
 		t.Errorf("a reference was given twice: %v", err)
 	}

@@ -396,7 +396,8 @@ func (w *World) bury(ctx context.Context, m *machine, r machineRecord) error {
 		return err
 	}
 	return w.save(m, machineRecord{
-		ID: r.ID, Provider: r.Provider, Reference: r.Reference, Phase: phaseGone, CreatedAt: r.CreatedAt, Since: w.clock.Now(),
+		ID: r.ID, Provider: r.Provider, Reference: r.Reference, Phase: phaseGone,
+		CreatedAt: r.CreatedAt, Since: w.clock.Now(),
 		OfferKey: r.OfferKey, Was: r.Was, ReadyAt: r.ReadyAt, EndAskedAt: r.EndAskedAt, Endpoint: r.Endpoint,
 		HostKeys: r.HostKeys, HostKey: r.HostKey, Others: r.Others, OrphanOf: r.OrphanOf,
 	})

@@ -71,7 +71,8 @@ func (w *World) registerOrphan(k key, o *offer, fault string) (*machine, error) 
 	m.record = machineRecord{
 		ID: machineID(k.provider, k.reference), Provider: k.provider, Reference: k.reference, Name: "orphan",
 		OfferKey: o.Key, Region: o.Region, OperatingSystem: o.OperatingSystems[0],
-		Phase: phaseOn, WasReady: true, ReadyAt: now, NoSSH: true, OrphanOf: fault, Address: address, Endpoint: deaf(address), CreatedAt: now,
+		Phase: phaseOn, WasReady: true, ReadyAt: now, NoSSH: true, OrphanOf: fault, Address: address,
+		Endpoint: deaf(address), CreatedAt: now,
 	}
 	m.quiet = true
 	m.work <- struct{}{} // establish leaves

@@ -193,7 +193,8 @@ func run(m provider.Machine, signer ssh.Signer, command, stdin string) (string, 
 		return "", err
 	}
 	client, err := ssh.Dial("tcp", net.JoinHostPort(m.Address, fmt.Sprint(m.SSHPort)), &ssh.ClientConfig{
-		User: m.SSHUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(host), HostKeyAlgorithms: []string{host.Type()}, Timeout: time.Minute,
+		User: m.SSHUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(host),
+		HostKeyAlgorithms: []string{host.Type()}, Timeout: time.Minute,
 	})
 	if err != nil {
 		return "", err

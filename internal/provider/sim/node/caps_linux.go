@@ -14,7 +14,8 @@ import (
 // namespace only. What is missing would let it mount, change network interfaces, inspect
 // processes of other rights, or raise its limits.
 var sessionCaps = map[uintptr]bool{
-	unix.CAP_CHOWN: true, unix.CAP_DAC_OVERRIDE: true, unix.CAP_FOWNER: true, unix.CAP_FSETID: true, unix.CAP_KILL: true,
+	unix.CAP_CHOWN: true, unix.CAP_DAC_OVERRIDE: true, unix.CAP_FOWNER: true, unix.CAP_FSETID: true,
+	unix.CAP_KILL:   true,
 	unix.CAP_SETGID: true, unix.CAP_SETUID: true, unix.CAP_SETPCAP: true, unix.CAP_NET_BIND_SERVICE: true,
 	unix.CAP_NET_RAW: true, unix.CAP_SYS_CHROOT: true, unix.CAP_SETFCAP: true, unix.CAP_AUDIT_WRITE: true,
 }

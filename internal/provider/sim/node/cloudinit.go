@@ -99,11 +99,15 @@ func finishCloudInit(root string, errs []string) error {
 	if err != nil {
 		return err
 	}
-	for path, text := range map[string][]byte{cloudInitResultFile: append(b, '\n'), cloudInitDir + "/boot-finished": []byte("cloud-init: finished\n")} {
+	for path, text := range map[string][]byte{
+		cloudInitResultFile:             append(b, '\n'),
+		cloudInitDir + "/boot-finished": []byte("cloud-init: finished\n"),
+	} {
 		if _, err := os.Lstat(at(path)); err == nil && len(errs) == 0 {
 			continue
 		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(at(path)), 0o755), os.WriteFile(at(path), text, 0o644)); err != nil {
+		err := os.MkdirAll(filepath.Dir(at(path)), 0o755)
+		if err = errors.Join(err, os.WriteFile(at(path), text, 0o644)); err != nil {
 			return err
 		}
 	}

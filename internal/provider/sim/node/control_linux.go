@@ -266,7 +266,8 @@ func attach(name string, mount int) error {
 
 func openAt(name string) (int, error) {
 	fd, err := unix.Openat2(unix.AT_FDCWD, volumePath(name), &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if err != nil {
 		return -1, fmt.Errorf("%s: %w", volumePath(name), err)

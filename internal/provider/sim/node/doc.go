@@ -10,7 +10,8 @@
 // [Running].
 //
 //	<dir>/state.json    process, its start time, address, public host keys (0600)
-//	<dir>/host_key      private host key (0600), kept over power-off and power-on; also host_key_rsa, host_key_ecdsa
+//	<dir>/host_key      private host key (0600), kept over power-off and power-on; likewise
+//	                    host_key_rsa and host_key_ecdsa
 //	<dir>/lock          held while a machine is started, stopped or wiped
 //	<dir>/control.sock  attach and detach a volume; never visible inside the machine
 //	<dir>/machine.log   what the machine's own processes have to say
@@ -59,23 +60,23 @@
 //
 // # What a session can reach
 //
-//	thing                          isolated machine                      plain machine (no namespaces)
-//	host programs (/usr, /lib)     read only                             as the server's user
-//	/etc                           small, its own, forgotten at stop     the host's, as the server's user
-//	own files (/root, /var, …)     yes, persistent                       <dir>/disk/root only (as HOME)
-//	other host files               no                                    as the server's user
-//	its volumes                    /mnt/<name>, nosuid, nodev            $HOME/mnt/<name>, a symbolic link
-//	/etc/passwd names, hostname    its own                               the host's
-//	host processes                 no                                    as the server's user
-//	processes of other machines    no                                    as the server's user
-//	host loopback services         no                                    yes
-//	internet                       no                                    yes
-//	mount, new namespaces          no                                    as the server's user
-//	set-user-id programs           without effect                        as the server's user
-//	keys of the kernel keyring     no                                    as the server's user
-//	host paths of its own mounts   their names, in /proc/self/mountinfo  as the server's user
-//	real GPUs                      no                                    as the server's user
-//	memory, CPU, disk space        the host's, without a cgroup limit    the host's
+//	thing                        isolated machine                plain machine (no namespaces)
+//	host programs (/usr, /lib)   read only                       as the server's user
+//	/etc                         small, its own, forgotten at stopthe host's, as the server's user
+//	own files (/root, /var, …)   yes, persistent                 <dir>/disk/root only (as HOME)
+//	other host files             no                              as the server's user
+//	its volumes                  /mnt/<name>, nosuid, nodev      $HOME/mnt/<name>, a symbolic link
+//	/etc/passwd names, hostname  its own                         the host's
+//	host processes               no                              as the server's user
+//	processes of other machines  no                              as the server's user
+//	host loopback services       no                              yes
+//	internet                     no                              yes
+//	mount, new namespaces        no                              as the server's user
+//	set-user-id programs         without effect                  as the server's user
+//	keys of the kernel keyring   no                              as the server's user
+//	host paths of its own mounts names, in /proc/self/mountinfo  as the server's user
+//	real GPUs                    no                              as the server's user
+//	memory, CPU, disk space      the host's, without a limit     the host's
 //
 // This is isolation for a cloud that you run on your own computer for yourself: a mistake inside
 // does no harm outside. It is NOT a wall against hostile tenants: there is no seccomp filter, no

@@ -66,7 +66,8 @@ func TestFileTransfer(t *testing.T) {
 		t.Error(err)
 	} else {
 		for _, f := range list {
-			if target, err := files.ReadLink("/proc/self/fd/" + f.Name()); err == nil && strings.HasPrefix(target, "socket:") {
+			if target, err := files.ReadLink("/proc/self/fd/" + f.Name()); err == nil &&
+				strings.HasPrefix(target, "socket:") {
 				t.Errorf("SFTP holds a socket: %s", target)
 			}
 		}

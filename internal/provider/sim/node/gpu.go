@@ -138,7 +138,10 @@ while [ $# -gt 0 ]; do
 	case $1 in
 	--showproductname) printf '%%s' %s ;;
 	--showmeminfo) shift; printf '%%s' %s ;;
-	*) printf 'rocm-smi (simulated): option "%%s" is not supported; there are --showproductname and --showmeminfo vram.\n' "$1" >&2; exit 2 ;;
+	*)
+		printf 'rocm-smi (simulated): option "%%s" is not supported; ' "$1" >&2
+		echo 'there are --showproductname and --showmeminfo vram.' >&2
+		exit 2 ;;
 	esac
 	[ $# -gt 0 ] && shift
 done

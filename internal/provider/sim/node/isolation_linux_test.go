@@ -100,12 +100,14 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 	}
 
 	// What is the host's is read only by its mount, not only by the files' owners.
-	if got := must(t, c, `awk '$5 ~ "^/([.]billet|usr|lib|bin|etc|dev$|proc/sys)" && $5 != "/usr/local" && $6 !~ /^ro,/' /proc/self/mountinfo`); got != "" {
+	if got := must(t, c, `awk '$5 ~ "^/([.]billet|usr|lib|bin|etc|dev$|proc/sys)" &&
+		$5 != "/usr/local" && $6 !~ /^ro,/' /proc/self/mountinfo`); got != "" {
 		t.Errorf("mounted for writing: %s", got)
 	}
 
 	// The SSH server has the rights of a session, so only its being hidden keeps its files closed.
-	if got := must(t, c, `n=0; for p in /proc/[0-9]*; do grep -q ^sshd $p/cmdline || continue; n=$((n+1)); readlink $p/fd/*; ls $p/root/ 2>/dev/null; cat $p/environ 2>/dev/null; done; echo $n`); got != "1" {
+	if got := must(t, c, `n=0; for p in /proc/[0-9]*; do grep -q ^sshd $p/cmdline || continue; n=$((n+1))
+		readlink $p/fd/*; ls $p/root/ 2>/dev/null; cat $p/environ 2>/dev/null; done; echo $n`); got != "1" {
 		t.Errorf("the SSH server's /proc shows %q", got)
 	}
 	status := must(t, c, "grep -E '^(NoNewPrivs|CapInh|CapPrm|CapBnd|CapAmb|Uid)' /proc/self/status")
@@ -115,7 +117,8 @@ func TestNothingOfTheHostIsReachable(t *testing.T) {
 	}
 	full := fmt.Sprintf("%016x", keep)
 	none := fmt.Sprintf("%016x", 0)
-	for field, want := range map[string]string{"NoNewPrivs": "1", "CapInh": none, "CapPrm": full, "CapBnd": full, "CapAmb": none} {
+	for field, want := range map[string]string{"NoNewPrivs": "1", "CapInh": none, "CapPrm": full, "CapBnd": full,
+		"CapAmb": none} {
 		if !strings.Contains(status, field+":\t"+want) {
 			t.Errorf("%s is not %s in:\n%s", field, want, status)
 		}

@@ -41,9 +41,6 @@ func TestPowerOffAndOn(t *testing.T) {
 	if got, ok := Running(spec.Dir); !ok || !reflect.DeepEqual(got, first) {
 		t.Errorf("running: %+v, %v", got, ok)
 	}
-	if err := Wipe(ctx, spec.Dir); !errors.Is(err, ErrRunning) {
-		t.Errorf("wiping a running machine: %v", err)
-	}
 	c := connect(t, first, l)
 	mark := fmt.Sprintf("%d", 100000+os.Getpid())
 	must(
@@ -81,7 +78,18 @@ func TestPowerOffAndOn(t *testing.T) {
 	if got := must(t, connect(t, second, l), "cat /root/file /usr/local/file /var/file"); got != "kept\nkept\nkept" {
 		t.Errorf("files after the restart: %q", got)
 	}
+}
 
+func TestWipe(t *testing.T) {
+	t.Parallel()
+	ctx := within(t)
+	l := newLogin(t)
+	spec := testSpec(t, l)
+	first := started(t, spec)
+	if err := Wipe(ctx, spec.Dir); !errors.Is(err, ErrRunning) {
+		t.Errorf("wiping a running machine: %v", err)
+	}
+	must(t, connect(t, first, l), "echo kept > /root/file")
 	if err := Stop(ctx, spec.Dir); err != nil {
 		t.Fatal(err)
 	}

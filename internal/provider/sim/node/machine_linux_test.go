@@ -242,7 +242,8 @@ func TestExec(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Start(`trap 'exit 5' USR1; echo ready $LC_TIME; while :; do read -t 0.1 x </dev/zero; done`); err != nil {
+	const program = `trap 'exit 5' USR1; echo ready $LC_TIME; while :; do read -t 0.1 x </dev/zero; done`
+	if err := s.Start(program); err != nil {
 		t.Fatal(err)
 	}
 	if line := readUntil(t, out, "ready"); !strings.Contains(line, "ready C") {

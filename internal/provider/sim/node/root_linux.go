@@ -30,7 +30,8 @@ var (
 	hostPrograms = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 	hostSettings = []string{
 		"/etc/alternatives", "/etc/ssl/certs", "/etc/ld.so.cache", "/etc/terminfo", "/etc/localtime", "/etc/os-release",
-		"/etc/bash.bashrc", "/etc/inputrc", "/etc/mime.types", "/etc/protocols", "/etc/services", "/etc/debian_version", "/etc/login.defs",
+		"/etc/bash.bashrc", "/etc/inputrc", "/etc/mime.types", "/etc/protocols", "/etc/services",
+		"/etc/debian_version", "/etc/login.defs",
 		"/etc/nanorc", "/etc/vim", "/etc/manpath.config", "/etc/magic", "/etc/screenrc",
 	}
 	hostDevices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
@@ -308,11 +309,13 @@ func makeDev() error {
 	if err := os.MkdirAll(inNewRoot("/dev/pts"), 0o755); err != nil {
 		return err
 	}
-	if err := unix.Mount("devpts", inNewRoot("/dev/pts"), "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,max=256"); err != nil {
+	if err := unix.Mount("devpts", inNewRoot("/dev/pts"), "devpts", unix.MS_NOSUID|unix.MS_NOEXEC,
+		"newinstance,ptmxmode=0666,mode=0620,max=256"); err != nil {
 		return fmt.Errorf("mount devpts: %w", err)
 	}
 	for name, link := range map[string]string{
-		"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
+		"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+		"stderr": "/proc/self/fd/2",
 	} {
 		if err := os.Symlink(link, inNewRoot("/dev/"+name)); err != nil {
 			return err
@@ -326,7 +329,8 @@ func makeProc() error {
 	if err := os.MkdirAll(inNewRoot("/proc"), 0o555); err != nil {
 		return err
 	}
-	if err := unix.Mount("proc", inNewRoot("/proc"), "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+	if err := unix.Mount("proc", inNewRoot("/proc"), "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC,
+		""); err != nil {
 		return fmt.Errorf("mount proc: %w", err)
 	}
 	if err := os.WriteFile(inNewRoot("/proc/sys/user/max_user_namespaces"), []byte("0"), 0); err != nil {
@@ -352,7 +356,8 @@ func makeFiles(cfg config) error {
 			return err
 		}
 	}
-	for _, path := range []string{"/media", "/sys", "/run/lock", "/etc/profile.d", "/etc/default", "/etc/skel", "/etc/ssh", "/etc/pam.d"} {
+	for _, path := range []string{"/media", "/sys", "/run/lock", "/etc/profile.d", "/etc/default", "/etc/skel",
+		"/etc/ssh", "/etc/pam.d"} {
 		if err := os.MkdirAll(inNewRoot(path), 0o755); err != nil {
 			return err
 		}
@@ -402,7 +407,8 @@ func furnish(cfg config) {
 			fmt.Fprintln(os.Stderr, "machine:", err)
 		}
 	}
-	for _, path := range []string{"/var/tmp", "/var/log", "/var/lib", "/var/cache", "/var/spool", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib"} {
+	for _, path := range []string{"/var/tmp", "/var/log", "/var/lib", "/var/cache", "/var/spool", "/usr/local/bin",
+		"/usr/local/sbin", "/usr/local/lib"} {
 		note(os.MkdirAll(path, 0o755))
 	}
 	note(os.Chmod("/var/tmp", 0o777|os.ModeSticky))

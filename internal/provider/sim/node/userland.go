@@ -22,7 +22,8 @@ func etcFiles() map[string]string {
 		), "group": group, "shells": "/bin/sh\n/bin/bash\n/bin/dash\n",
 		"sudoers": "Defaults env_reset\nroot ALL=(ALL:ALL) NOPASSWD: ALL\n%sudo ALL=(ALL:ALL) NOPASSWD: ALL\n",
 	}
-	for _, program := range []string{"su", "su-l", "runuser", "runuser-l", "sudo", "sudo-i", "chsh", "chfn", "passwd", "cron", "other"} {
+	for _, program := range []string{"su", "su-l", "runuser", "runuser-l", "sudo", "sudo-i", "chsh", "chfn", "passwd",
+		"cron", "other"} {
 		files["pam.d/"+program] = pam
 	}
 	var shadow, gshadow strings.Builder
@@ -113,15 +114,21 @@ while [ $# -gt 0 ]; do
 	-g | --group) [ $# -gt 1 ] || fail "option $1 requires an argument"; group=$2; shift ;;
 	--group=*) group=${1#*=} ;;
 	-D | --chdir) [ $# -gt 1 ] || fail "option $1 requires an argument"; dir=$2; shift ;;
-	-p | --prompt | -C | -T | -r | -t | -h | --host) [ $# -gt 1 ] || { [ "$1" = -h ] && { echo 'usage: sudo [-nSHEkKi] [-u user] [-g group] [-D directory] [VAR=value] [command]'; exit 0; }; fail "option $1 requires an argument"; }; shift ;;
+	-p | --prompt | -C | -T | -r | -t | -h | --host)
+		[ "$*" != -h ] || {
+			echo 'usage: sudo [-nSHEkKi] [-u user] [-g group] [-D directory] [VAR=value] [command]'; exit 0; }
+		[ $# -gt 1 ] || fail "option $1 requires an argument"
+		shift ;;
 	-i | --login) login=1 home=1 ;;
 	-s | --shell) shell=1 ;;
 	-H | --set-home) home=1 ;;
 	-V | --version) echo 'Sudo version 1.9.13p3 (simulated machine)'; exit 0 ;;
-	-l | --list) echo "User root may run the following commands on $(hostname):"; echo '    (ALL : ALL) NOPASSWD: ALL'; exit 0 ;;
+	-l | --list)
+		echo "User root may run the following commands on $(hostname):"; echo '    (ALL : ALL) NOPASSWD: ALL'; exit 0 ;;
 	-v | --validate | -k | -K | --reset-timestamp | --remove-timestamp) only=1 ;;
 	-n | -S | -E | -A | -b | -B | -P | -N | --non-interactive | --stdin | --preserve-env | --preserve-env=*) ;;
-	-[nSEHAbBPNkKis][nSEHAbBPNkKisu]*) rest=${1#-?}; first=${1%"$rest"}; shift; set -- "$first" "-$rest" "$@"; continue ;;
+	-[nSEHAbBPNkKis][nSEHAbBPNkKisu]*)
+		rest=${1#-?}; first=${1%"$rest"}; shift; set -- "$first" "-$rest" "$@"; continue ;;
 	-*) fail "invalid option $1" ;;
 	*) break ;;
 	esac
@@ -136,7 +143,8 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$only" ] && [ $# -eq 0 ] && exit 0
 entry=$(getent passwd "$user") || fail "unknown user $user"
-name=$(printf '%s' "$entry" | cut -d: -f1) uid=$(printf '%s' "$entry" | cut -d: -f3) gid=$(printf '%s' "$entry" | cut -d: -f4)
+name=$(printf '%s' "$entry" | cut -d: -f1) uid=$(printf '%s' "$entry" | cut -d: -f3)
+gid=$(printf '%s' "$entry" | cut -d: -f4)
 where=$(printf '%s' "$entry" | cut -d: -f6) program=$(printf '%s' "$entry" | cut -d: -f7)
 [ -n "$group" ] && { gid=$(getent group "$group" | cut -d: -f3); [ -n "$gid" ] || fail "unknown group $group"; }
 [ -n "$home$login$shell" ] || [ "$uid" -ne 0 ] && export HOME="$where"
@@ -246,7 +254,8 @@ func cloudInitStatus(root string, args []string, stdout, stderr io.Writer, sleep
 	const detail, source = "DataSourceNoCloud", "nocloud"
 	if format == "json" {
 		b, err := json.MarshalIndent(map[string]any{
-			"status": state, "extended_status": state, "boot_status_code": "enabled-by-generator", "datasource": source, "detail": detail,
+			"status": state, "extended_status": state, "boot_status_code": "enabled-by-generator",
+			"datasource": source, "detail": detail,
 			"errors": errs, "recoverable_errors": map[string]any{}, "schemas": map[string]any{},
 		}, "", "  ")
 		if err != nil {
@@ -275,7 +284,8 @@ func listed(errs []string) string {
 
 // usualPrograms are what users expect of a Debian server. They are the host's, where it has them.
 var usualPrograms = []string{
-	"cc", "crontab", "curl", "git", "htop", "less", "lspci", "make", "nano", "ping", "python3", "rsync", "screen", "setfacl", "tmux", "vim", "wget",
+	"cc", "crontab", "curl", "git", "htop", "less", "lspci", "make", "nano", "ping", "python3", "rsync", "screen",
+	"setfacl", "tmux", "vim", "wget",
 }
 
 // missingPrograms returns those that the host does not have.

@@ -40,9 +40,10 @@ func (g gpu) log() []entry {
 	ecc := func(when string) []entry {
 		var of []entry
 		for _, x := range [][2]string{
-			{"SRAM Correctable", "corrected." + when + ".sram"}, {"SRAM Uncorrectable " +
-				"Parity", "uncorrected." + when + ".sram"},
-			{"DRAM Correctable", "corrected." + when + ".dram"}, {"DRAM Uncorrectable", "uncorrected." + when + ".dram"},
+			{"SRAM Correctable", "corrected." + when + ".sram"},
+			{"SRAM Uncorrectable Parity", "uncorrected." + when + ".sram"},
+			{"DRAM Correctable", "corrected." + when + ".dram"},
+			{"DRAM Uncorrectable", "uncorrected." + when + ".dram"},
 		} {
 			of = append(
 				of,

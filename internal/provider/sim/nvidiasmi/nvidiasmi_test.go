@@ -38,26 +38,40 @@ func TestProgramsGetTheAnswersThatTheyParse(t *testing.T) {
 		args []string
 		want string // a regular expression for the whole of standard output
 	}{
-		"PyTorch and vLLM collect_env: driver version": {nil, `(?s).*Driver Version: (\d+\.\d+\.\d+) .*CUDA Version: \d+\.\d+ .*`},
-		"PyTorch collect_env: models":                  {[]string{"-L"}, `(GPU \d+: .+ \(UUID: GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\)\n){8}`},
-		"vLLM collect_env: topology":                   {[]string{"topo", "-m"}, `(?s)\tGPU0\t.*GPU7\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\nGPU0\t X \tNV18\t.*Legend:.*`},
-		"Ray: accelerator type":                        {[]string{"--query-gpu=name", "--format=csv,noheader"}, `(NVIDIA H100 \(simulated\)\n){8}`},
-		"Ansible's usual fact":                         {[]string{"--query-gpu=count", "--format=csv,noheader"}, `(8\n){8}`},
-		"Slurm and Kubernetes scripts: free memory":    {[]string{"--query-gpu=index,memory.free", "--format=csv,noheader,nounits"}, `(\d, 183359\n){8}`},
-		"nvidia_gpu_exporter: its fields": {[]string{"--query-gpu=timestamp,driver_version,count,name,serial,uuid,pci.bus_id,pci.domain,pcie.link.gen.current,pcie.link.width.max,index," +
-			"fan.speed,pstate,clocks_throttle_reasons.active,memory.total,memory.used,utilization.gpu,ecc.mode.current,ecc.errors.corrected.volatile.dram,temperature.gpu,power.draw," +
+		"PyTorch and vLLM collect_env: driver version": {nil,
+			`(?s).*Driver Version: (\d+\.\d+\.\d+) .*CUDA Version: \d+\.\d+ .*`},
+		"PyTorch collect_env: models": {[]string{"-L"},
+			`(GPU \d+: .+ \(UUID: GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\)\n){8}`},
+		"vLLM collect_env: topology": {[]string{"topo", "-m"},
+			`(?s)\tGPU0\t.*GPU7\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\nGPU0\t X \tNV18\t.*Legend:.*`},
+		"Ray: accelerator type": {[]string{"--query-gpu=name", "--format=csv,noheader"},
+			`(NVIDIA H100 \(simulated\)\n){8}`},
+		"Ansible's usual fact": {[]string{"--query-gpu=count", "--format=csv,noheader"}, `(8\n){8}`},
+		"Slurm and Kubernetes scripts: free memory": {
+			[]string{"--query-gpu=index,memory.free", "--format=csv,noheader,nounits"}, `(\d, 183359\n){8}`},
+		"nvidia_gpu_exporter: its fields": {[]string{"--query-gpu=timestamp,driver_version,count,name," +
+			"serial,uuid,pci.bus_id,pci.domain,pcie.link.gen.current,pcie.link.width.max,index," +
+			"fan.speed,pstate,clocks_throttle_reasons.active,memory.total,memory.used,utilization.gpu," +
+			"ecc.mode.current,ecc.errors.corrected.volatile.dram,temperature.gpu,power.draw," +
 			"clocks.current.graphics,clocks.max.sm,mig.mode.current", "--format=csv"},
-			`timestamp, driver_version, .*, memory\.total \[MiB\], memory\.used \[MiB\], utilization\.gpu \[%\], .*, power\.draw \[W\], clocks\.current\.graphics \[MHz\], .*\n` +
-				`(2026/11/29 12:00:00\.000, .*, 0x0000000000000001, 183359 MiB, 0 MiB, 0 %, Enabled, 0, 28, 70\.00 W, 120 MHz, 1980 MHz, Disabled\n){8}`},
-		"a watchdog: processes": {[]string{"--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader"}, ``},
-		"a watchdog: the head":  {[]string{"--query-compute-apps=pid,used_gpu_memory", "--format=csv"}, `pid, used_gpu_memory \[MiB\]\n`},
-		"one GPU by index":      {[]string{"-i", "3", "--query-gpu=index", "--format=csv,noheader"}, `3\n`},
-		"two GPUs":              {[]string{"--id=1,2", "--query-gpu=index", "--format=csv,noheader"}, `1\n2\n`},
-		"one section":           {[]string{"-q", "-d", "MEMORY", "-i", "0"}, `(?s).*Attached GPUs +: 8\nGPU 00000000:1B:00\.0\n    FB Memory Usage\n        Total +: 183359 MiB\n.*Free +: 183359 MiB\n\n`},
+			`timestamp, driver_version, .*, memory\.total \[MiB\], memory\.used \[MiB\], ` +
+				`utilization\.gpu \[%\], .*, power\.draw \[W\], clocks\.current\.graphics \[MHz\], .*\n` +
+				`(2026/11/29 12:00:00\.000, .*, 0x0000000000000001, 183359 MiB, 0 MiB, 0 %, Enabled, 0, 28, ` +
+				`70\.00 W, 120 MHz, 1980 MHz, Disabled\n){8}`},
+		"a watchdog: processes": {
+			[]string{"--query-compute-apps=pid,process_name,used_memory", "--format=csv,noheader"}, ``},
+		"a watchdog: the head": {[]string{"--query-compute-apps=pid,used_gpu_memory", "--format=csv"},
+			`pid, used_gpu_memory \[MiB\]\n`},
+		"one GPU by index": {[]string{"-i", "3", "--query-gpu=index", "--format=csv,noheader"}, `3\n`},
+		"two GPUs":         {[]string{"--id=1,2", "--query-gpu=index", "--format=csv,noheader"}, `1\n2\n`},
+		"one section": {[]string{"-q", "-d", "MEMORY", "-i", "0"},
+			`(?s).*Attached GPUs +: 8\nGPU 00000000:1B:00\.0\n    FB Memory Usage\n        Total +: 183359 MiB\n` +
+				`.*Free +: 183359 MiB\n\n`},
 		"spaces in a list of fields": {[]string{"--query-gpu=index, name", "--format=csv, " +
 			"noheader", "-i", "0"}, `0, NVIDIA H100 \(simulated\)\n`},
-		"NVLink":                       {[]string{"nvlink", "-s"}, `(GPU \d+: .*\n){8}`},
-		"a loop that is ended at once": {[]string{"--query-gpu=index", "--format=csv,noheader", "-i", "0", "-l", "1"}, `0\n`},
+		"NVLink": {[]string{"nvlink", "-s"}, `(GPU \d+: .*\n){8}`},
+		"a loop that is ended at once": {[]string{"--query-gpu=index", "--format=csv,noheader", "-i", "0", "-l", "1"},
+			`0\n`},
 	} {
 		out, errs, code := run(t, s, c.args...)
 		if code != 0 || !regexp.MustCompile("^"+c.want+"$").MatchString(out) || strings.Count(errs, "\n") != 1 ||
@@ -160,7 +174,8 @@ func TestWhatCannotBeDoneHasNVIDIAsExitCodes(t *testing.T) {
 	for args, want := range map[string]int{
 		"--query-gpu=nonsense --format=csv": 2, "--query-gpu=name": 2, "--query-gpu=name " +
 			"--format=xml": 2, "--no-such": 2, "topo": 2, "vgpu": 2,
-		"-i 2 -L": 6, "-i GPU-00000000 -L": 6, "-pm 1": 3, "--gpu-reset": 3, "-l 0": 2, "-q -d NOTHING": 2, "mig -lgi": 6,
+		"-i 2 -L": 6, "-i GPU-00000000 -L": 6, "-pm 1": 3, "--gpu-reset": 3, "-l 0": 2, "-q -d NOTHING": 2,
+		"mig -lgi": 6,
 	} {
 		out, _, code := run(t, s, strings.Fields(args)...)
 		if code != want || out == "" {

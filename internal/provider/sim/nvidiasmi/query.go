@@ -134,19 +134,22 @@ func makeFields() map[string]field {
 	for _, when := range []string{"volatile", "aggregate"} {
 		for _, kind := range []string{"corrected", "uncorrected"} {
 			for _, where := range []string{
-				"device_memory", "dram", "sram", "register_file", "l1_cache", "l2_cache", "texture_memory", "cbu", "total",
+				"device_memory", "dram", "sram", "register_file", "l1_cache", "l2_cache", "texture_memory", "cbu",
+				"total",
 			} {
 				all["ecc.errors."+kind+"."+when+"."+where] = field{"", ifECC("0")}
 			}
 		}
 	}
-	for _, name := range []string{"remapped_rows.correctable", "remapped_rows.uncorrectable", "retired_pages.single_bit_ecc.count", "retired_pages.double_bit.count"} {
+	for _, name := range []string{"remapped_rows.correctable", "remapped_rows.uncorrectable",
+		"retired_pages.single_bit_ecc.count", "retired_pages.double_bit.count"} {
 		all[name] = field{"", ifECC("0")}
 	}
 	all["ecc.mode.current"], all["ecc.mode.pending"] = field{"", ifECC("Enabled")}, field{"", ifECC("Enabled")}
 	for _, kind := range []string{"clocks_event_reasons", "clocks_throttle_reasons"} {
 		for _, reason := range []string{
-			"applications_clocks_setting", "sw_power_cap", "hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown",
+			"applications_clocks_setting", "sw_power_cap", "hw_slowdown", "hw_thermal_slowdown",
+			"hw_power_brake_slowdown",
 			"sw_thermal_slowdown", "sync_boost",
 		} {
 			all[kind+"."+reason] = field{"", constant("Not Active")}
@@ -158,18 +161,21 @@ func makeFields() map[string]field {
 	for _, name := range []string{
 		"vbios_version", "inforom.img", "inforom.oem", "inforom.ecc", "inforom.pwr", "gom.current", "gom.pending",
 		"driver_model.current", "driver_model.pending", "pci.sub_device_id", "fabric.cliqueId", "fabric.clusterUuid",
-		"module.power.draw.average", "module.power.draw.instant", "module.power.limit", "vgpu_device_capability.fractional_multi_vgpu",
+		"module.power.draw.average", "module.power.draw.instant", "module.power.limit",
+		"vgpu_device_capability.fractional_multi_vgpu",
 	} {
 		all[name] = field{"", constant(none)}
 	}
 	for alias, name := range map[string]string{
 		"gpu_name": "name", "gpu_serial": "serial", "gpu_uuid": "uuid", "gpu_bus_id": "pci.bus_id",
 		"clocks.gr": "clocks.current.graphics", "clocks.sm": "clocks.current.sm", "clocks.mem": "clocks.current.memory",
-		"clocks.video": "clocks.current.video", "clocks.max.gr": "clocks.max.graphics", "clocks.max.mem": "clocks.max.memory",
-		"clocks.applications.gr": "clocks.applications.graphics", "clocks.applications.mem": "clocks.applications.memory",
+		"clocks.video": "clocks.current.video", "clocks.max.gr": "clocks.max.graphics",
+		"clocks.max.mem": "clocks.max.memory", "clocks.applications.gr": "clocks.applications.graphics",
+		"clocks.applications.mem":         "clocks.applications.memory",
 		"clocks.default_applications.gr":  "clocks.default_applications.graphics",
 		"clocks.default_applications.mem": "clocks.default_applications.memory",
-		"retired_pages.sbe":               "retired_pages.single_bit_ecc.count", "retired_pages.dbe": "retired_pages.double_bit.count",
+		"retired_pages.sbe":               "retired_pages.single_bit_ecc.count",
+		"retired_pages.dbe":               "retired_pages.double_bit.count",
 	} {
 		all[alias] = all[name]
 	}
@@ -187,17 +193,17 @@ func (g gpu) fabric(v string) string {
 // lists are queries of things that an idle GPU has none of, with their fields and units.
 var lists = map[string]map[string]string{
 	"--query-compute-apps": {
-		"timestamp": "", "gpu_name": "", "gpu_bus_id": "", "gpu_serial": "", "gpu_uuid": "", "pid": "", "process_name": "",
-		"name": "", "used_gpu_memory": " [MiB]", "used_memory": " [MiB]",
+		"timestamp": "", "gpu_name": "", "gpu_bus_id": "", "gpu_serial": "", "gpu_uuid": "", "pid": "",
+		"process_name": "", "name": "", "used_gpu_memory": " [MiB]", "used_memory": " [MiB]",
 	},
 	"--query-accounted-apps": {
-		"timestamp": "", "gpu_name": "", "gpu_bus_id": "", "gpu_serial": "", "gpu_uuid": "", "vgpu_instance": "", "pid": "",
-		"gpu_utilization": " [%]", "gpu_util": " [%]", "mem_utilization": " [%]", "mem_util": " [%]",
+		"timestamp": "", "gpu_name": "", "gpu_bus_id": "", "gpu_serial": "", "gpu_uuid": "", "vgpu_instance": "",
+		"pid": "", "gpu_utilization": " [%]", "gpu_util": " [%]", "mem_utilization": " [%]", "mem_util": " [%]",
 		"max_memory_usage": " [MiB]", "max_mem": " [MiB]", "time": " [ms]",
 	},
 	"--query-retired-pages": {
-		"timestamp": "", "gpu_name": "", "gpu_bus_id": "", "gpu_serial": "", "gpu_uuid": "", "retired_pages.address": "",
-		"address": "", "retired_pages.cause": "", "cause": "",
+		"timestamp": "", "gpu_name": "", "gpu_bus_id": "", "gpu_serial": "", "gpu_uuid": "",
+		"retired_pages.address": "", "address": "", "retired_pages.cause": "", "cause": "",
 	},
 }
 
