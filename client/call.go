@@ -89,13 +89,19 @@ func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
 		p.key = ""
 	} else {
 		// Repeating other methods has the same effect, unless the first effect changed the ETag.
-		if p.key == "" && (r.method == http.MethodPost || o.ifMatch != "") {
+		if p.key == "" && (r.method == http.MethodPost && honorsKey(p.target) || o.ifMatch != "") {
 			p.key = rand.Text()
 		} else if len(p.key) > 255 || strings.ContainsFunc(p.key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return nil, invalid("header.Idempotency-Key", "must have 1 to 255 visible ASCII characters.")
 		}
 	}
 	return p, nil
+}
+
+// honorsKey reports whether a POST to the URL can have an Idempotency-Key. The operations for
+// signing in and the simulator's refuse it.
+func honorsKey(target string) bool {
+	return !strings.Contains(target, "/api/v1/account/") && !strings.Contains(target, "/api/v1/operator/simulator/")
 }
 
 // checkID rejects ids that would change the path: an empty id would request the list, and ".."

@@ -397,6 +397,23 @@ var types = map[string]reflect.Type{
 	"WebhookDelivery": reflect.TypeFor[WebhookDelivery](),
 }
 
+// TestClient_SendsIdempotencyKeysThatAreHonored checks every POST that needs no session.
+func TestClient_SendsIdempotencyKeysThatAreHonored(t *testing.T) {
+	_, ops := load(t)
+	for id, o := range ops {
+		if !strings.EqualFold(o.method, "POST") || len(o.Security) == 1 { // that of a session
+			continue
+		}
+		want := false
+		for _, p := range o.Parameters {
+			want = want || p.Name == "Idempotency-Key"
+		}
+		if got := honorsKey("https://billet.example" + o.path); got != want {
+			t.Errorf("%s: got a key: %t, want %t", id, got, want)
+		}
+	}
+}
+
 // TestEverySchemaHasType checks that every schema of a method has a type with the same fields, of
 // the same types and nullability.
 func TestEverySchemaHasType(t *testing.T) {

@@ -180,7 +180,7 @@ func (d document) serve(ops map[string]operation, w *told, bare bool) http.Handl
 		if r.Header.Get("Authorization") != "Bearer pk_live_test" {
 			w.fault("%s: no key", o.ID)
 		}
-		if (r.Header.Get("Idempotency-Key") != "") != (r.Method == http.MethodPost) {
+		if (r.Header.Get("Idempotency-Key") != "") != (r.Method == http.MethodPost && honorsKey(r.URL.Path)) {
 			w.fault("%s %s: Idempotency-Key %q", r.Method, o.ID, r.Header.Get("Idempotency-Key"))
 		}
 		for name, values := range r.URL.Query() {

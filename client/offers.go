@@ -134,8 +134,8 @@ type OfferQuery struct {
 	MaxHourlyPrice *Money `query:"maxHourlyPrice"`
 	// Available selects available or sold-out offers; nil means both.
 	Available *bool `query:"available"`
-	// Sort is price, pricePerGpu, gpuCount, gpuMemoryGb, name, provider or region, prefixed with a
-	// hyphen for descending; "" means price.
+	// Sort has one or more of price, pricePerGpu, gpuCount, gpuMemoryGb, name, provider and region,
+	// separated by commas, each prefixed with a hyphen for descending; "" means price.
 	Sort string `query:"sort"`
 }
 

@@ -59,7 +59,7 @@ func WithResponse(r *Response) CallOption { return func(o *callOptions) { o.resp
 
 // WithIdempotencyKey sets the Idempotency-Key: 1 to 255 visible ASCII characters. For 24 hours, the
 // server returns the same response to the same key and request, even from another process. By
-// default, each POST has a random key, and each call with WithIfMatch.
+// default, each POST that honors a key has a random one, and each call with WithIfMatch.
 func WithIdempotencyKey(key string) CallOption { return func(o *callOptions) { o.key = key } }
 
 // WithIfMatch makes a change only if the resource still has the ETag of an earlier Response. The

@@ -42,7 +42,8 @@ type SSHKeyQuery struct {
 	Paging
 	// Name is the whole name, case-insensitive.
 	Name string `query:"name"`
-	// Sort is createdAt or name, prefixed with a hyphen for descending; "" means -createdAt.
+	// Sort has createdAt, name or both, separated by commas, each prefixed with a hyphen for
+	// descending; "" means -createdAt.
 	Sort string `query:"sort"`
 }
 

@@ -126,7 +126,8 @@ type VolumeQuery struct {
 	// it.
 	Project   string `query:"project"`
 	CreatedBy string `query:"createdBy"`
-	// Sort is createdAt or name, prefixed with a hyphen for descending; "" means -createdAt.
+	// Sort has createdAt, name or both, separated by commas, each prefixed with a hyphen for
+	// descending; "" means -createdAt.
 	Sort string `query:"sort"`
 }
 

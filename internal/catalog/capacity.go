@@ -64,7 +64,7 @@ type Share struct {
 func (m Market) Capacity(q CapacityQuery) Capacity {
 	out := Capacity{Count: q.Count, Certain: true, Offers: []Share{}, Shortfalls: []Shortfall{}}
 	available := true
-	q.Available, q.Sort = &available, "price"
+	q.Available, q.Sort = &available, nil // lowest price first
 	for p := 1; out.Found < out.Count; p++ {
 		q.Page = db.Page{Number: p, Limit: 100}
 		page, _ := m.List(q.Query)

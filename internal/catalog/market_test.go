@@ -102,15 +102,17 @@ func checkList(t *testing.T, m catalog.Market, want []catalog.Offer) {
 			q.MaxHourlyPrice = &limit
 			fits = slices.DeleteFunc(fits, func(o catalog.Offer) bool { return o.HourlyPrice > limit })
 		}
-		for sort, compare := range map[string]func(a, b catalog.Offer) int{"price": byPrice, "-price": byPriceDown} {
-			q.Sort = sort
+		for sort, compare := range map[catalog.SortKey]func(a, b catalog.Offer) int{
+			"price": byPrice, "-price": byPriceDown,
+		} {
+			q.Sort = []catalog.SortKey{sort}
 			slices.SortFunc(fits, compare)
 			got, total := m.List(q)
 			if total != len(fits) || !slices.Equal(ids(got), ids(fits)) {
 				t.Fatalf("List by %s up to %s = %v of %d, want %v", sort, limit, ids(got), total, ids(fits))
 			}
 		}
-		q.Sort = "name"
+		q.Sort = []catalog.SortKey{"name"}
 		if _, total := m.List(q); total != len(fits) {
 			t.Fatalf("List by name up to %s has %d offers, want %d", limit, total, len(fits))
 		}

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -24,18 +23,45 @@ type Query struct {
 	// MaxHourlyPrice is for the whole offer, inclusive.
 	MaxHourlyPrice *money.Micros
 	Available      *bool
-	// Sort is one of Sorts; "" and anything else is DefaultSort.
-	Sort string
+	// Sort are the keys, the first of which counts most; DefaultSort if there are none.
+	Sort []SortKey
 	// Page selects a page; with a Limit of 0 it is everything.
 	db.Page
 }
 
-// DefaultSort is by price, lowest first.
-const DefaultSort = "price"
+// SortField is what offers can be sorted by.
+type SortField string
 
-// sorts are the ascending orders; each has its reverse with a leading hyphen. Ties are by ID,
-// ascending in both directions.
-var sorts = map[string]func(a, b *Offer) int{
+// Enum lists the fields.
+func (SortField) Enum() []SortField {
+	return []SortField{"price", "pricePerGpu", "gpuCount", "gpuMemoryGb", "name", "provider", "region"}
+}
+
+// SortKey is a SortField, with a leading hyphen for descending order.
+type SortKey string
+
+// Enum lists the keys.
+func (SortKey) Enum() (keys []SortKey) {
+	for _, f := range SortField("").Enum() {
+		keys = append(keys, SortKey(f), SortKey("-"+f))
+	}
+	return keys
+}
+
+// DefaultSort is by price, lowest first.
+const DefaultSort SortKey = "price"
+
+// compare returns the order of two offers by the key. Ties are by ID, ascending in both directions.
+func (k SortKey) compare(a, b *Offer) int {
+	name, down := strings.CutPrefix(string(k), "-")
+	if down {
+		a, b = b, a
+	}
+	return comparisons[SortField(name)](a, b)
+}
+
+// comparisons are the ascending orders.
+var comparisons = map[SortField]func(a, b *Offer) int{
 	"price":       func(a, b *Offer) int { return cmp.Compare(a.HourlyPrice, b.HourlyPrice) },
 	"pricePerGpu": func(a, b *Offer) int { return cmp.Compare(a.HourlyPricePerGPU, b.HourlyPricePerGPU) },
 	"gpuCount":    func(a, b *Offer) int { return cmp.Compare(a.GPUCount, b.GPUCount) },
@@ -43,37 +69,6 @@ var sorts = map[string]func(a, b *Offer) int{
 	"name":        func(a, b *Offer) int { return cmp.Compare(strings.ToLower(a.GPUType), strings.ToLower(b.GPUType)) },
 	"provider":    func(a, b *Offer) int { return cmp.Compare(a.Provider, b.Provider) },
 	"region":      func(a, b *Offer) int { return cmp.Compare(a.Region, b.Region) },
-}
-
-// sortAliases are the names of an offer's own fields.
-var sortAliases = map[string]string{"gpuType": "name", "hourlyPrice": "price", "hourlyPricePerGpu": "pricePerGpu"}
-
-// Sorts returns the names of the orders. Each can also be requested with a leading hyphen.
-func Sorts() []string {
-	names := make([]string, 0, len(sorts))
-	for name := range sorts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// ParseSort returns the order named s; false if there is none. "" is DefaultSort.
-func ParseSort(s string) (string, bool) {
-	if s == "" {
-		return DefaultSort, true
-	}
-	name, down := strings.CutPrefix(s, "-")
-	if full, known := sortAliases[name]; known {
-		name = full
-	}
-	if _, known := sorts[name]; !known {
-		return "", false
-	}
-	if down {
-		name = "-" + name
-	}
-	return name, true
 }
 
 // List returns a page of the offers that match, and how many match in all.
@@ -94,10 +89,6 @@ func (m Market) Part(q Query) ([]Offer, db.Listed) {
 
 func (m Market) list(q Query) (page []Offer, total int, more bool) {
 	s := m.s
-	order, known := ParseSort(q.Sort)
-	if !known {
-		order = DefaultSort
-	}
 	wanted := matcher{q: q, search: strings.Fields(strings.ToLower(q.Search))}
 	wanted.q.Provider, wanted.q.GPUType = strings.ToLower(q.Provider), strings.ToLower(q.GPUType)
 	wanted.q.Region, wanted.q.InstanceType = strings.ToLower(q.Region), strings.ToLower(q.InstanceType)
@@ -129,7 +120,7 @@ func (m Market) list(q Query) (page []Offer, total int, more bool) {
 		}
 	}
 	page = make([]Offer, 0, max(min(limit, total-skip), 0))
-	for _, i := range s.order[order] {
+	for _, i := range s.sorted(q.Sort) {
 		if !passed {
 			passed = string(s.offers[i].ID) == after
 			continue

@@ -59,7 +59,7 @@ func TestListMatchesSimpleSearch(t *testing.T) {
 		t.Fatalf("%d offers", len(all))
 	}
 	byID := func(a, b catalog.Offer) int { return cmp.Compare(a.ID, b.ID) }
-	orders := map[string]func(a, b catalog.Offer) int{
+	orders := map[catalog.SortField]func(a, b catalog.Offer) int{
 		"price":       func(a, b catalog.Offer) int { return cmp.Compare(a.HourlyPrice, b.HourlyPrice) },
 		"pricePerGpu": func(a, b catalog.Offer) int { return cmp.Compare(a.HourlyPricePerGPU, b.HourlyPricePerGPU) },
 		"gpuCount":    func(a, b catalog.Offer) int { return cmp.Compare(a.GPUCount, b.GPUCount) },
@@ -70,8 +70,8 @@ func TestListMatchesSimpleSearch(t *testing.T) {
 		"provider": func(a, b catalog.Offer) int { return cmp.Compare(a.Provider, b.Provider) },
 		"region":   func(a, b catalog.Offer) int { return cmp.Compare(a.Region, b.Region) },
 	}
-	if len(orders) != len(catalog.Sorts()) {
-		t.Fatalf("sorts: %v", catalog.Sorts())
+	if fields := catalog.SortField("").Enum(); len(orders) != len(fields) {
+		t.Fatalf("sort fields: %v", fields)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		pick := func(name string, from ...string) string { return rapid.SampledFrom(append(from, "")).Draw(t, name) }
@@ -80,9 +80,12 @@ func TestListMatchesSimpleSearch(t *testing.T) {
 			Provider: pick("provider", "Voltage-Park", "hyper-1", "none"),
 			GPUType:  pick("gpuType", "nvidia H100", "AMD MI300X"), Region: pick("region", "oslo-1", "ELSEWHERE"),
 			InstanceType: pick("instanceType", "vm", "BARE_METAL"),
-			Sort: pick("sort", "price", "-price", "pricePerGpu", "-pricePerGpu", "gpuCount", "-gpuCount",
-				"gpuMemoryGb", "name", "-name", "provider", "region"),
-			Page: db.Page{Number: rapid.IntRange(1, 4).Draw(t, "page"), Limit: rapid.IntRange(1, 30).Draw(t, "limit")},
+			Sort: rapid.SliceOfNDistinct(rapid.SampledFrom(catalog.SortKey("").Enum()), 0, 4, fieldOf).
+				Draw(t, "sort"),
+			Page: db.Page{
+				Number: rapid.IntRange(1, 4).Draw(t, "page"),
+				Limit:  rapid.IntRange(1, 30).Draw(t, "limit"),
+			},
 		}
 		if rapid.Bool().Draw(t, "with count") {
 			n := rapid.IntRange(1, 8).Draw(t, "count")
@@ -106,13 +109,21 @@ func TestListMatchesSimpleSearch(t *testing.T) {
 				want = append(want, o)
 			}
 		}
-		name, down := strings.CutPrefix(cmp.Or(q.Sort, "price"), "-")
+		keys := q.Sort
+		if len(keys) == 0 {
+			keys = []catalog.SortKey{"price"}
+		}
 		slices.SortFunc(want, func(a, b catalog.Offer) int {
-			n := orders[name](a, b)
-			if down {
-				n = -n
+			for _, k := range keys {
+				n := orders[fieldOf(k)](a, b)
+				if strings.HasPrefix(string(k), "-") {
+					n = -n
+				}
+				if n != 0 {
+					return n
+				}
 			}
-			return cmp.Or(n, byID(a, b))
+			return byID(a, b)
 		})
 		got, total := r.cat.Default().List(q)
 		from := min(q.Offset(), len(want))
@@ -121,6 +132,10 @@ func TestListMatchesSimpleSearch(t *testing.T) {
 			t.Fatalf("%+v:\n got %v of %d\nwant %v of %d", q, ids(got), total, ids(page), len(want))
 		}
 	})
+}
+
+func fieldOf(k catalog.SortKey) catalog.SortField {
+	return catalog.SortField(strings.TrimPrefix(string(k), "-"))
 }
 
 func plainly(q catalog.Query, o catalog.Offer) bool {
@@ -139,15 +154,6 @@ func plainly(q catalog.Query, o catalog.Offer) bool {
 		(q.GPUCount == nil || *q.GPUCount == o.GPUCount) && (q.MinGPUCount == nil || *q.MinGPUCount <= o.GPUCount) &&
 		(q.MaxHourlyPrice == nil || o.HourlyPrice <= *q.MaxHourlyPrice) &&
 		(q.Available == nil || *q.Available == o.Available)
-}
-
-func TestParseSort(t *testing.T) {
-	for in, want := range map[string]string{"": "price", "-price": "-price", "gpuType": "name",
-		"-hourlyPricePerGpu": "-pricePerGpu", "--price": "", "-": "", "Price": "", "color": ""} {
-		if got, ok := catalog.ParseSort(in); got != want || ok != (want != "") {
-			t.Errorf("%q: %q %t", in, got, ok)
-		}
-	}
 }
 
 // facets is a market of a provider with offers and one without.
@@ -249,7 +255,7 @@ func big(tb testing.TB) *rig {
 func TestListAllocatesLittleMoreThanItsPage(t *testing.T) {
 	r := big(t)
 	yes := true
-	q := catalog.Query{Search: "nvidia park", Available: &yes, Sort: "-pricePerGpu",
+	q := catalog.Query{Search: "nvidia park", Available: &yes, Sort: []catalog.SortKey{"-pricePerGpu"},
 		Page: db.Page{Number: 3, Limit: 20}}
 	if page, total := r.cat.Default().List(q); len(page) != 20 || total < 5_000 {
 		t.Fatalf("%d of %d", len(page), total)
@@ -262,7 +268,7 @@ func TestListAllocatesLittleMoreThanItsPage(t *testing.T) {
 func BenchmarkListOf10000(b *testing.B) {
 	r := big(b)
 	yes := true
-	q := catalog.Query{Search: "nvidia dallas", Available: &yes, Sort: "-pricePerGpu",
+	q := catalog.Query{Search: "nvidia dallas", Available: &yes, Sort: []catalog.SortKey{"-pricePerGpu"},
 		Page: db.Page{Number: 3, Limit: 20}}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -19,7 +19,7 @@ type snapshot struct {
 	facts    []facts // of the offer at the same index
 	texts    []texts // each distinct set of texts, once
 	byID     map[id.ID]int
-	order    map[string][]int // indexes in offers, by each sort
+	order    map[SortKey][]int // indexes in offers, by each sort
 	volumes  []VolumePrice
 	regions  map[regionKey]regionInfo
 	health   map[string]Health
@@ -51,7 +51,7 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 	registry := c.cfg.Providers.Version()
 	infos := c.infos()
 	s := &snapshot{
-		version: version, registry: registry, byID: make(map[id.ID]int, len(records)), order: map[string][]int{},
+		version: version, registry: registry, byID: make(map[id.ID]int, len(records)), order: map[SortKey][]int{},
 		health: c.assess(nil), figures: &figures{}, own: &priceLists{},
 	}
 	known := map[texts]int{}
@@ -86,8 +86,8 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 		}
 		s.facts = append(s.facts, facts{price: o.HourlyPrice, gpuCount: o.GPUCount, texts: at, available: o.Available})
 	}
-	for name := range sorts {
-		s.sort(name)
+	for _, f := range SortField("").Enum() {
+		s.sort(f)
 	}
 	for _, v := range volumes {
 		if _, configured := infos[v.Provider]; configured {
@@ -100,8 +100,8 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 }
 
 // sort fills in both directions of one order.
-func (s *snapshot) sort(name string) {
-	compare, up := sorts[name], make([]int, len(s.offers))
+func (s *snapshot) sort(f SortField) {
+	compare, up := comparisons[f], make([]int, len(s.offers))
 	for i := range up {
 		up[i] = i
 	}
@@ -109,7 +109,36 @@ func (s *snapshot) sort(name string) {
 	// Stable on the order by ID in both directions.
 	slices.SortStableFunc(up, func(a, b int) int { return compare(&s.offers[a], &s.offers[b]) })
 	slices.SortStableFunc(down, func(a, b int) int { return compare(&s.offers[b], &s.offers[a]) })
-	s.order[name], s.order["-"+name] = up, down
+	s.order[SortKey(f)], s.order[SortKey("-"+f)] = up, down
+}
+
+// sorted returns the offers' indexes in the order of the keys. Only offers that are equal in the
+// first key are sorted here, by the others.
+func (s *snapshot) sorted(keys []SortKey) []int {
+	if len(keys) == 0 {
+		return s.order[DefaultSort]
+	}
+	order := s.order[keys[0]]
+	if len(keys) == 1 {
+		return order
+	}
+	order = slices.Clone(order)
+	for from := 0; from < len(order); {
+		to := from + 1
+		for to < len(order) && keys[0].compare(&s.offers[order[from]], &s.offers[order[to]]) == 0 {
+			to++
+		}
+		slices.SortStableFunc(order[from:to], func(a, b int) int {
+			for _, k := range keys[1:] {
+				if n := k.compare(&s.offers[a], &s.offers[b]); n != 0 {
+					return n
+				}
+			}
+			return 0
+		})
+		from = to
+	}
+	return order
 }
 
 // with returns the same offers with the given health, figures and markups.

@@ -34,7 +34,8 @@ terminal.
 
 PATH is relative to the API, such as /deployments, or starts with /api/, or is a full URL of the
 same server: the key is never sent to another one. METHOD defaults to GET. Fields are the body or,
-for GET, the query. A POST has an Idempotency-Key, which its retries keep.
+for GET, the query. A POST that honors an Idempotency-Key has one,
+which its retries keep.
 
 Error responses are printed as well; see 'billet help exit-codes' for the exit code.`,
 		Example: `  billet api /offers -f gpuType="NVIDIA B200"

@@ -10,7 +10,7 @@ import (
 // Help for flags that several commands share.
 var (
 	typeHelp = "instance `type`: " + joined(client.InstanceTypes())
-	sortHelp = "sort by createdAt or name; prefix - for descending"
+	sortHelp = "sort by `keys` createdAt or name; prefix - for descending, separate several by commas"
 )
 
 // joined lists the values of an enumeration: "a, b or c".

@@ -207,7 +207,7 @@ func (e *errorOutput) text(cmd *cobra.Command) string {
 	if n := len(e.Fields); n > 0 {
 		lines := make([]string, n)
 		for i, f := range e.Fields {
-			lines[i] = inputName(cmd, f.Field) + ": " + inCommandTerms(cmd, f.Message)
+			lines[i] = fieldText(cmd, f)
 		}
 		if text = lines[0]; n > 1 {
 			text = fmt.Sprintf("%d errors:\n  %s", n, strings.Join(lines, "\n  "))
@@ -220,4 +220,13 @@ func (e *errorOutput) text(cmd *cobra.Command) string {
 		text += "\nInclude this request ID when you contact the server's operator: " + e.RequestID
 	}
 	return text
+}
+
+// fieldText is what is wrong with an input, in the terms of cmd.
+func fieldText(cmd *cobra.Command, f client.FieldError) string {
+	message := f.Message
+	if !strings.HasPrefix(message, "must be one of ") { // what follows are values, not fields
+		message = inCommandTerms(cmd, message)
+	}
+	return inputName(cmd, f.Field) + ": " + message
 }

@@ -89,7 +89,8 @@ Words filter the list: each must occur in the GPU type, provider, region or inte
 	f.StringVar(&instance, "type", "", typeHelp)
 	f.StringVar(&most, "max-price", "", "maximum price per machine and hour, in `USD`")
 	f.StringVar(&q.Sort, "sort", "",
-		"sort by price, pricePerGpu, gpuCount, gpuMemoryGb, name, provider or region; prefix - for descending")
+		"sort by `keys` price, pricePerGpu, gpuCount, gpuMemoryGb, name, provider or region; prefix - for descending, "+
+			"separate several by commas")
 	f.BoolVarP(&all, "all", "a", false, "include sold-out offers")
 	t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		q.Search, q.InstanceType = strings.Join(args, " "), client.InstanceType(strings.ToUpper(instance))
@@ -103,9 +104,22 @@ Words filter the list: each must occur in the GPU type, provider, region or inte
 		if !all {
 			q.Available = new(true)
 		}
-		items, err := collect(c.Offers.All(ctx, q))
+		q.Limit = client.PageSize
+		page, err := c.Offers.List(ctx, q)
 		if err != nil {
 			return err
+		}
+		for _, w := range page.Warnings { // the same on each page
+			t.note("Warning: %s", clean(fieldText(cmd, w)))
+		}
+		items := page.Items
+		if page.NextCursor != nil {
+			q.Cursor = *page.NextCursor
+			rest, err := collect(c.Offers.All(ctx, q))
+			if err != nil {
+				return err
+			}
+			items = append(items, rest...)
 		}
 		return list(t, offerListing, items)
 	})

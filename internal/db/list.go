@@ -75,12 +75,15 @@ func (p Page) Next(keys []any, rows int, of Listed) *Cursor {
 type Key struct {
 	Column string
 	Number bool // else it is a text
+	// Reverse sorts by the column against the direction of the list.
+	Reverse bool
 }
 
 // Keys of the usual orders.
 var (
-	byID   = []Key{{Column: "id"}}
-	byName = []Key{{Column: "name_key"}, {Column: "id"}}
+	byID           = []Key{{Column: "id"}}
+	byName         = []Key{{Column: "name_key"}, {Column: "id"}}
+	byNameReversed = []Key{{Column: "name_key"}, {Column: "id", Reverse: true}}
 )
 
 // Order is the order of a list of things that have a name. They are sorted by id where it is time
@@ -91,8 +94,10 @@ type Order int
 const (
 	NewestFirst Order = iota
 	OldestFirst
-	ByName
-	ByNameDown
+	ByName     // those with one name, oldest first
+	ByNameDown // those with one name, newest first
+	ByNameNewestFirst
+	ByNameDownOldestFirst
 )
 
 // Sorting returns the order as a list needs it, for a table with the columns id and name_key.
@@ -104,6 +109,10 @@ func (o Order) Sorting() (keys []Key, down bool) {
 		return byName, false
 	case ByNameDown:
 		return byName, true
+	case ByNameNewestFirst:
+		return byNameReversed, false
+	case ByNameDownOldestFirst:
+		return byNameReversed, true
 	default:
 		return byID, true
 	}
@@ -332,11 +341,47 @@ func (l List[T]) fits(q *query) {
 
 // order writes the order by columns that are called so.
 func (l List[T]) order(q *query, columns []string) {
-	down := ""
-	if l.Down {
-		down = " DESC"
+	word := ` ORDER BY `
+	for i, column := range columns {
+		q.add(word + column)
+		if l.falls(i) {
+			q.add(` DESC`)
+		}
+		word = `, `
 	}
-	q.add(` ORDER BY ` + strings.Join(columns, down+", ") + down)
+}
+
+// falls reports whether the values of that key fall from row to row.
+func (l List[T]) falls(key int) bool { return l.Down != l.Order[key].Reverse }
+
+// after returns the condition that a row comes after the one with those keys.
+func (l List[T]) after(keys []any) Cond {
+	columns, _ := l.names()
+	signs, mixed := make([]string, len(columns)), false
+	for i := range columns {
+		signs[i] = ` > `
+		if l.falls(i) {
+			signs[i] = ` < `
+		}
+		mixed = mixed || signs[i] != signs[0]
+	}
+	marks := "?" + strings.Repeat(", ?", len(keys)-1)
+	switch {
+	case len(keys) == 1:
+		return Cond{columns[0] + signs[0] + marks, keys}
+	case !mixed:
+		return Cond{`(` + strings.Join(columns, ", ") + `)` + signs[0] + `(` + marks + `)`, keys}
+	}
+	// No row comparison has two directions. The first condition is what an index is searched by.
+	c := Cond{columns[0] + strings.TrimSpace(signs[0]) + `= ?`, []any{keys[0]}}
+	last := len(keys) - 1
+	for i, column := range columns[:last] {
+		c.Text += ` AND (` + column + signs[i] + `? OR ` + column + ` = ?`
+		c.Args = append(c.Args, keys[i], keys[i])
+	}
+	c.Text += ` AND ` + columns[last] + signs[last] + `?` + strings.Repeat(`)`, last)
+	c.Args = append(c.Args, keys[last])
+	return c
 }
 
 // names are what the keys are called outside and inside of a window.
@@ -358,16 +403,7 @@ func (l List[T]) rows(q *query, what func(), each *Cond, after []any, limit int)
 		conditions = append(conditions, *each)
 	}
 	if after != nil {
-		sign := ` > `
-		if l.Down {
-			sign = ` < `
-		}
-		marks := "?" + strings.Repeat(", ?", len(after)-1)
-		text := columns[0] + sign + marks
-		if len(after) > 1 {
-			text = `(` + strings.Join(columns, ", ") + `)` + sign + `(` + marks + `)`
-		}
-		conditions = append(conditions, Cond{text, after})
+		conditions = append(conditions, l.after(after))
 	}
 	q.where(conditions...)
 	l.order(q, columns)

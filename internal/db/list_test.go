@@ -62,13 +62,17 @@ func TestList_PagesCoverTheWholeList(t *testing.T) {
 		late := []db.Cond{{Text: `seq > ?`, Args: []any{120}}}
 		for name, l := range map[string]db.List[string]{
 			"all": listOf(db.NewestFirst), "upwards": listOf(db.OldestFirst), "by name": listOf(db.ByName),
-			"by name, downwards": listOf(db.ByNameDown),
-			"one kind":           with(listOf(db.NewestFirst), kinds(3), nil),
-			"three kinds":        with(listOf(db.OldestFirst), kinds(3, 1, 4), nil),
-			"late":               with(listOf(db.ByName), nil, late),
-			"late of a kind":     with(listOf(db.NewestFirst), kinds(0), late),
-			"late of two kinds":  with(listOf(db.NewestFirst), kinds(0, 2), late),
-			"none":               with(listOf(db.NewestFirst), kinds(9), nil),
+			"by name, downwards":          listOf(db.ByNameDown),
+			"by name, newest first":       listOf(db.ByNameNewestFirst),
+			"name down, oldest first":     listOf(db.ByNameDownOldestFirst),
+			"late, by name, newest first": with(listOf(db.ByNameNewestFirst), nil, late),
+			"kinds by name, newest first": with(listOf(db.ByNameNewestFirst), kinds(1, 2), nil),
+			"one kind":                    with(listOf(db.NewestFirst), kinds(3), nil),
+			"three kinds":                 with(listOf(db.OldestFirst), kinds(3, 1, 4), nil),
+			"late":                        with(listOf(db.ByName), nil, late),
+			"late of a kind":              with(listOf(db.NewestFirst), kinds(0), late),
+			"late of two kinds":           with(listOf(db.NewestFirst), kinds(0, 2), late),
+			"none":                        with(listOf(db.NewestFirst), kinds(9), nil),
 		} {
 			whole, of, err := l.Page(t.Context(), d, db.Page{Number: 1, Limit: 1000})
 			if err != nil || of.Next != nil || !of.Exact || of.Total != len(whole) ||

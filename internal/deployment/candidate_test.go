@@ -16,7 +16,7 @@ import (
 func (r *testKit) otherOffers(n int) []catalog.Offer {
 	r.t.Helper()
 	yes, seen := true, map[string]bool{slug: true}
-	all, _ := r.catalog.Default().List(catalog.Query{Available: &yes, Sort: "price", Page: firstPage})
+	all, _ := r.catalog.Default().List(catalog.Query{Available: &yes, Page: firstPage})
 	var out []catalog.Offer
 	for _, o := range all {
 		if !seen[o.Provider] && len(out) < n {

@@ -178,9 +178,9 @@ func TestService_ListAndUpdate(t *testing.T) {
 		}
 		for want, f := range map[string]deployment.Filter{
 			"gamma Alpha beta":  {},
-			"beta Alpha gamma":  {Order: db.OldestFirst},
-			"Alpha beta gamma":  {Order: db.ByName, Tag: "all"},
-			"gamma beta Alpha":  {Order: db.ByNameDown},
+			"beta Alpha gamma":  {Sort: []deployment.SortKey{"createdAt", "-name"}},
+			"Alpha beta gamma":  {Sort: []deployment.SortKey{"hourlyPrice", "name"}, Tag: "all"},
+			"gamma beta Alpha":  {Sort: []deployment.SortKey{"-name", "createdAt"}},
 			"Alpha":             {Tag: "t1"},
 			"gamma Alpha beta ": {Statuses: []deployment.Status{deployment.StatusPending, deployment.StatusRunning}},
 			"":                  {Statuses: []deployment.Status{deployment.StatusRunning}},

@@ -213,12 +213,26 @@ type Filter struct {
 	Project  string
 	// CreatedBy is the id of a user or API key.
 	CreatedBy id.ID
-	Name      string // the whole name, in any case
-	Search    string // part of the name, a tag, the address or the id, in any case
-	Order     db.Order
-	// Price sorts by price in place of Order, the lowest first if it is above 0, the highest first
-	// if it is below.
-	Price int
+	Name      string    // the whole name, in any case
+	Search    string    // part of the name, a tag, the address or the id, in any case
+	Sort      []SortKey // the first counts most; newest first if there are none
+}
+
+// SortField is what deployments can be sorted by.
+type SortField string
+
+// Enum lists the fields.
+func (SortField) Enum() []SortField { return []SortField{"createdAt", "name", "hourlyPrice"} }
+
+// SortKey is a SortField, with a leading hyphen for descending order.
+type SortKey string
+
+// Enum lists the keys.
+func (SortKey) Enum() (keys []SortKey) {
+	for _, f := range SortField("").Enum() {
+		keys = append(keys, SortKey(f), SortKey("-"+f))
+	}
+	return keys
 }
 
 // List returns a page of the account's deployments, newest first unless the filter says otherwise,

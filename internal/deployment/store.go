@@ -286,9 +286,7 @@ func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
 
 func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, db.Listed, error) {
 	l := deployments.List(db.Is(`account_id`, account))
-	if l.Order, l.Down = f.Order.Sorting(); f.Price != 0 {
-		l.Order, l.Down = []db.Key{{Column: `hourly_price`, Number: true}, {Column: `id`}}, f.Price < 0
-	}
+	l.Order = orderOf(f.Sort)
 	var filters []db.Cond // those that an index serves first
 	if len(f.Statuses) > 0 {
 		filters = append(filters, db.IsOneOf(`status`, f.Statuses))
@@ -321,7 +319,7 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 		}
 	case f.Tag != "" && byID:
 		l.Source, l.SourceID = `deployment_tag`, `deployment_tag.deployment_id`
-		l.Order = []db.Key{{Column: `deployment_tag.deployment_id`}}
+		l.Order = []db.Key{{Column: `deployment_tag.deployment_id`, Reverse: l.Order[0].Reverse}}
 		l.Where = []db.Cond{db.Is(`deployment_tag.account_id`, account), db.Is(`tag`, f.Tag)}
 		l.Rest = append(l.Rest, filters...)
 	case f.Tag != "":
@@ -339,6 +337,25 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 		return nil, db.Listed{}, err
 	}
 	return out, of, readTags(ctx, r, out)
+}
+
+// orderOf returns the columns of the sort keys, until they are different for every row. Those that
+// are equal in all keys are sorted by time, in the direction of the last key.
+func orderOf(keys []SortKey) (order []db.Key) {
+	down := true
+	for _, k := range keys {
+		var name string
+		name, down = strings.CutPrefix(string(k), "-")
+		switch name {
+		case "name":
+			order = append(order, db.Key{Column: `name_key`, Reverse: down})
+		case "hourlyPrice":
+			order = append(order, db.Key{Column: `hourly_price`, Number: true, Reverse: down})
+		default: // ids rise with time
+			return append(order, db.Key{Column: `id`, Reverse: down})
+		}
+	}
+	return append(order, db.Key{Column: `id`, Reverse: down})
 }
 
 // searched is the condition that the name, a tag, the address or the id has the text.

@@ -162,34 +162,26 @@ func (h deployments) create(
 type deploymentsQuery struct {
 	rest.Paging
 	rest.Named
-	Sort      string              `query:"sort" enum:"createdAt,-createdAt,name,-name,hourlyPrice,-hourlyPrice" doc:"Sort key; a leading hyphen sorts in descending order. -createdAt if omitted."`
-	SortBy    string              `query:"sortBy" enum:"createdAt,name,hourlyPrice" doc:"Another way to sort, with sortOrder."`
-	SortOrder string              `query:"sortOrder" enum:"asc,desc" doc:"Order of sortBy; asc if omitted."`
-	Status    []deployment.Status `query:"status" doc:"One or more statuses."`
-	Provider  string              `query:"provider" maxLength:"100" doc:"Slug of the provider."`
-	Region    string              `query:"region" maxLength:"100" doc:"Slug of the region."`
-	Tag       string              `query:"tag" maxLength:"64" doc:"A tag that the deployment has."`
-	GPUType   string              `query:"gpuType" maxLength:"100" doc:"GPU type, such as NVIDIA B200."`
-	Project   string              `query:"project" maxLength:"64" doc:"Project of the deployment."`
-	CreatedBy id.ID               `query:"createdBy" maxLength:"40" doc:"Id of the user or API key that created the deployment."`
-	Search    string              `query:"search" maxLength:"64" doc:"Part of the name, a tag, the address or the id, case-insensitive."`
+	Sort      []deployment.SortKey `query:"sort" maxItems:"3" doc:"Sort keys, such as name,-createdAt: the first counts most. A leading hyphen sorts in descending order. -createdAt if omitted. createdAt is different for every deployment, so a key after it changes nothing."`
+	SortBy    deployment.SortField `query:"sortBy" doc:"Another way to sort, by one key, with sortOrder."`
+	SortOrder rest.SortOrder       `query:"sortOrder" doc:"Order of sortBy; asc if omitted."`
+	Status    []deployment.Status  `query:"status" doc:"One or more statuses."`
+	Provider  string               `query:"provider" maxLength:"100" doc:"Slug of the provider."`
+	Region    string               `query:"region" maxLength:"100" doc:"Slug of the region."`
+	Tag       string               `query:"tag" maxLength:"64" doc:"A tag that the deployment has."`
+	GPUType   string               `query:"gpuType" maxLength:"100" doc:"GPU type, such as NVIDIA B200."`
+	Project   string               `query:"project" maxLength:"64" doc:"Project of the deployment."`
+	CreatedBy id.ID                `query:"createdBy" maxLength:"40" doc:"Id of the user or API key that created the deployment."`
+	Search    string               `query:"search" maxLength:"64" doc:"Part of the name, a tag, the address or the id, case-insensitive."`
 }
 
 // filter is what the query asks for, within the caller's project.
 func (q *deploymentsQuery) filter(c *rest.Call) deployment.Filter {
-	f := deployment.Filter{
+	return deployment.Filter{
 		Statuses: q.Status, Provider: q.Provider, Region: q.Region, GPUType: q.GPUType, Tag: q.Tag,
 		Project: cmp.Or(c.Caller.Project, q.Project), CreatedBy: q.CreatedBy, Name: q.Name, Search: q.Search,
+		Sort: rest.SortKeys(q.Sort, q.SortBy, q.SortOrder),
 	}
-	switch key := rest.SortKey(q.Sort, q.SortBy, q.SortOrder); key {
-	case "hourlyPrice":
-		f.Price = 1
-	case "-hourlyPrice":
-		f.Price = -1
-	default:
-		f.Order = rest.Sorting{Sort: key}.Order()
-	}
-	return f
 }
 
 // Check finds parameters that contradict each other.

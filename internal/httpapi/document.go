@@ -143,8 +143,9 @@ An account can have 100 active API keys, 200 SSH keys, 10 webhooks, 100 open quo
 
 ## Idempotency
 
-Send an ` + "`Idempotency-Key`" + ` of your own (1–255 visible ASCII characters) with any POST, PATCH, PUT or DELETE. The same key and body within 24 hours return the first response again, byte for byte, with ` + "`Idempotent-Replayed: true`" + `, and have no second effect, even while the first request is in progress and after a crash.
+Send an ` + "`Idempotency-Key`" + ` of your own (1–255 visible ASCII characters) with a POST, PATCH, PUT or DELETE that lists it as a parameter. The same key and body within 24 hours return the first response again, byte for byte, with ` + "`Idempotent-Replayed: true`" + `, and have no second effect, even while the first request is in progress and after a crash.
 Responses 2xx, 402, 404 and 409 are kept. After any other response the key is free, so you can fix and retry the request. Another body under the same key is IDEMPOTENCY_KEY_REUSED.
+Operations before sign-in, those on a user's password and passkeys, and the simulator's cannot keep a response. They refuse the header with INVALID_REQUEST.
 
 ## Concurrent changes
 

@@ -1,11 +1,14 @@
 package httpapi
 
 import (
+	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
@@ -107,6 +110,35 @@ func TestRouter_IfMatchIsNeverIgnored(t *testing.T) {
 	same(t, "fields", r.fields(), []string{"header.If-Match"})
 	if list := w.want(200, w.ada, "GET", Base+"/ssh-keys", nil).list; len(list) != 0 {
 		t.Errorf("got %v, want no key", list)
+	}
+}
+
+// Operations that manage their own transactions cannot keep what the headers promise.
+func TestRouter_UnmanagedOperationsRefuseConditionsAndKeys(t *testing.T) {
+	w := newWorld(t)
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
+	w.newUser(w.ada, account.Owner,
+		account.UserRequest{Email: "ada@example.com", Password: goodPassword, Operator: true})
+	cookie := w.cookie("ada@example.com")
+	n := 0
+	for _, rt := range w.s.Routes() {
+		if rt.Method == http.MethodGet || rt.Replayed() {
+			continue
+		}
+		n++
+		at := strings.ReplaceAll(rt.Path, "{id}", "dep_1")
+		r := w.by(400, cookie, rt.Method, at, nil, header("Idempotency-Key", "k"), header("If-Match", "*"))
+		if rt.OAuth {
+			continue // its error has no fields
+		}
+		for _, field := range []string{"header.Idempotency-Key", "header.If-Match"} {
+			if !slices.Contains(r.fields(), field) {
+				t.Errorf("%s: got errors of %v, want %s among them", rt.ID, r.fields(), field)
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("got %d operations, want at least 10", n)
 	}
 }
 

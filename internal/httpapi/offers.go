@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -63,24 +62,14 @@ type offersQuery struct {
 	MinGPUCount    *int                  `query:"minGpuCount" minimum:"0" maximum:"1000000" doc:"Minimum number of GPUs."`
 	MaxHourlyPrice *money.Micros         `query:"maxHourlyPrice" minimum:"0" doc:"Maximum price of the whole offer, in US dollars per hour."`
 	Available      *bool                 `query:"available" doc:"true for available offers only, false for unavailable ones only."`
-	Sort           string                `query:"sort" maxLength:"40" doc:"price, pricePerGpu, gpuCount, gpuMemoryGb, name, provider or region; a leading hyphen sorts in descending order. price if omitted."`
-	SortBy         string                `query:"sortBy" maxLength:"40" doc:"Another way to sort, with sortOrder."`
-	SortOrder      string                `query:"sortOrder" enum:"asc,desc" doc:"Order of sortBy; asc if omitted."`
+	Sort           []catalog.SortKey     `query:"sort" maxItems:"7" means:"gpuType=name,hourlyPrice=price,hourlyPricePerGpu=pricePerGpu" doc:"Sort keys, such as -gpuCount,price: the first counts most. A leading hyphen sorts in descending order. price if omitted."`
+	SortBy         catalog.SortField     `query:"sortBy" means:"gpuType=name,hourlyPrice=price,hourlyPricePerGpu=pricePerGpu" doc:"Another way to sort, by one key, with sortOrder."`
+	SortOrder      rest.SortOrder        `query:"sortOrder" doc:"Order of sortBy; asc if omitted."`
 }
 
-// Check finds parameters that contradict each other, and unknown sort keys.
+// Check finds parameters that contradict each other.
 func (q offersQuery) Check() []apierr.FieldError {
-	invalid := append(q.Paging.Check(), rest.CheckSort(q.Sort, q.SortBy, q.SortOrder)...)
-	for field, value := range map[string]string{"query.sort": q.Sort, "query.sortBy": q.SortBy} {
-		if _, known := catalog.ParseSort(value); !known || (field == "query.sortBy" && strings.HasPrefix(value, "-")) {
-			message := "must be one of " + strings.Join(catalog.Sorts(), ", ") + "."
-			if near := apierr.Nearest(strings.TrimPrefix(value, "-"), catalog.Sorts()); near != "" {
-				message += " Did you mean " + near + "?"
-			}
-			invalid = append(invalid, apierr.FieldError{Field: field, Message: message})
-		}
-	}
-	return invalid
+	return append(q.Paging.Check(), rest.CheckSort(q.Sort, q.SortBy, q.SortOrder)...)
 }
 
 type offerPath struct {
@@ -148,7 +137,7 @@ func (h offers) list(
 		Search: in.Search, Provider: in.Provider, GPUType: in.GPUType, Region: in.Region,
 		InstanceType: string(in.InstanceType),
 		GPUCount:     in.GPUCount, MinGPUCount: in.MinGPUCount, MaxHourlyPrice: in.MaxHourlyPrice, Available: in.Available,
-		Sort: rest.SortKey(in.Sort, in.SortBy, in.SortOrder), Page: p,
+		Sort: rest.SortKeys(in.Sort, in.SortBy, in.SortOrder), Page: p,
 	})
 	return items, page, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/rest"
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // growing are the tables that grow with other people's data, with what their rows are filled with
@@ -169,7 +170,10 @@ var filterValues = map[string][]string{
 	"page": {
 		"1",
 	}, "limit": nil, "per_page": nil, "cursor": nil, "format": nil, "lastEventId": nil, "code": nil, "sortOrder": nil,
-	"sortBy": nil, "sort": {"createdAt", "-createdAt", "name", "-name", "hourlyPrice", "-hourlyPrice"}, "search": {"needle"},
+	"sortBy": nil, "sort": {
+		"createdAt", "-createdAt", "name", "-name", "name,-createdAt", "-name,createdAt", "hourlyPrice",
+		"-hourlyPrice", "hourlyPrice,-name", "-name,hourlyPrice,-createdAt",
+	}, "search": {"needle"},
 	"name": {"Needle"}, "provider": {"voltage-park"}, "region": {"r1"},
 	"project": {"j1"}, "createdBy": {"usr_1"}, "account": {"acc_7"},
 	"gpuType": {
@@ -366,7 +370,7 @@ func combinations(t *testing.T, rt *rest.Route) []string {
 		for _, v := range values {
 			switch p.Name {
 			case "sort":
-				if slices.Contains(p.Schema.Enum, any("name")) && slices.Contains(p.Schema.Enum, any(v)) {
+				if sortsBy(p.Schema, v) {
 					sorts = append(sorts, "sort="+url.QueryEscape(v))
 				}
 			case "type":
@@ -403,4 +407,14 @@ func combinations(t *testing.T, rt *rest.Route) []string {
 		}
 	}
 	return out
+}
+
+// sortsBy reports whether a list in the database has all of the sort keys.
+func sortsBy(s *huma.Schema, keys string) bool {
+	for k := range strings.SplitSeq(keys, ",") {
+		if !slices.Contains(s.Items.Enum, any("createdAt")) || !slices.Contains(s.Items.Enum, any(k)) {
+			return false
+		}
+	}
+	return true
 }

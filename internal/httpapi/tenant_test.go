@@ -260,6 +260,9 @@ func TestListsCanBeSorted(t *testing.T) {
 			"?sort=-createdAt":                 "[gamma Alpha beta]",
 			"?sort=name":                       "[Alpha beta gamma]",
 			"?sort=-name&limit=2":              "[gamma beta]",
+			"?sort=name,-createdAt":            "[Alpha beta gamma]",
+			"?sort=-createdAt,name":            "[gamma Alpha beta]",
+			"?sort=-name&sort=createdAt":       "[gamma beta Alpha]",
 			"?sortBy=name":                     "[Alpha beta gamma]",
 			"?sortBy=createdAt&sortOrder=desc": "[gamma Alpha beta]",
 		} {
@@ -290,6 +293,8 @@ func TestOffers(t *testing.T) {
 		names("sortBy=price&sortOrder=desc"),
 		[]string{"off_dear", "off_abc123", "off_sold", "off_plain"},
 	)
+	same(t, "several keys", names("sort=-gpuCount,-price"), []string{"off_dear", "off_abc123", "off_sold", "off_plain"})
+	same(t, "a field's own name", names("sort=gpuType,-hourlyPrice"), names("sort=name,-price"))
 	same(t, "available", names("available=true&minGpuCount=8&maxHourlyPrice=23.92"), []string{"off_abc123"})
 	same(t, "page", names("page=2&per_page=3"), []string{"off_dear"})
 	r := w.want(200, w.ada, "GET", Base+"/offers?page=9&limit=3", nil)

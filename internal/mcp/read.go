@@ -29,6 +29,8 @@ type listed[T any] struct {
 	Total        int     `json:"total"`
 	TotalIsExact bool    `json:"totalIsExact" jsonschema:"false if there can be more entries than total"`
 	NextCursor   *string `json:"nextCursor" jsonschema:"cursor of the next page; null on the last"`
+	// Warnings are the API's: an empty list of offers may have a misspelled filter as its reason.
+	Warnings []client.FieldError `json:"warnings,omitempty" jsonschema:"filters that match nothing because the value is unknown"`
 }
 
 // page converts a page of the API.
@@ -38,7 +40,7 @@ func page[T, U any](p *client.Page[T], err error, show func(T) U) (*listed[U], e
 	}
 	out := &listed[U]{
 		Items: make([]U, len(p.Items)), Page: p.Page, TotalPages: p.TotalPages,
-		Total: p.Total, TotalIsExact: p.TotalIsExact, NextCursor: p.NextCursor,
+		Total: p.Total, TotalIsExact: p.TotalIsExact, NextCursor: p.NextCursor, Warnings: p.Warnings,
 	}
 	for i, item := range p.Items {
 		out.Items[i] = show(item)

@@ -108,15 +108,22 @@ func (in *input) readNames(t reflect.Type, s *huma.Schema) {
 	}
 }
 
-// readSynonyms reads the tag `means`, such as DEDICATED=VM: another word for one of the field's
-// values. The description has it. It is no value of the schema, because no response has it.
-func readSynonyms(f reflect.StructField, s *huma.Schema) map[string]string {
-	word, value, is := strings.Cut(f.Tag.Get("means"), "=")
-	if !is {
-		return nil
+// readSynonyms reads the tag `means`, such as DEDICATED=VM: other words for the field's values,
+// separated by commas. The description has them. They are no values of the schema, because no
+// response has them.
+func readSynonyms(f reflect.StructField, s *huma.Schema) (words map[string]string) {
+	for pair := range strings.SplitSeq(f.Tag.Get("means"), ",") {
+		word, value, is := strings.Cut(pair, "=")
+		if !is {
+			continue
+		}
+		if words == nil {
+			words = map[string]string{}
+		}
+		words[word] = value
+		s.Description = strings.TrimSpace(s.Description + " " + word + " means " + value + ".")
 	}
-	s.Description = strings.TrimSpace(s.Description + " " + word + " means " + value + ".")
-	return map[string]string{word: value}
+	return words
 }
 
 // rename gives the fields of a body the names that they have in the schema, and returns those that
@@ -289,7 +296,8 @@ func (in *input) query(r *http.Request, v reflect.Value) []apierr.FieldError {
 		}
 		// An empty text filters nothing: forms send such parameters.
 		if !given ||
-			(text == "" && p.schema.Type == huma.TypeString && p.schema.Enum == nil && p.schema.Format != "date-time") {
+			(text == "" && (p.schema.Type == huma.TypeArray ||
+				p.schema.Type == huma.TypeString && p.schema.Enum == nil && p.schema.Format != "date-time")) {
 			continue
 		}
 		if err := setParam(&c, p, v.FieldByIndex(p.index), text); err != nil {
@@ -332,7 +340,7 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 	case huma.TypeArray:
 		items := []any{}
 		for _, item := range strings.Split(text, ",") {
-			items = append(items, spelled(p.schema.Items, item))
+			items = append(items, spelled(p.schema.Items, p.value(item)))
 		}
 		value, raw = items, string(Encode(items))
 	default:
@@ -340,16 +348,14 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 			c.add(path, "must be a time such as 2027-01-31T18:30:00Z; write the plus sign of an offset as %%2B.")
 			return nil
 		}
-		for word, value := range p.synonyms {
-			if strings.EqualFold(word, text) {
-				text = value
-			}
-		}
-		value = spelled(p.schema, text)
+		value = spelled(p.schema, p.value(text))
 		raw = string(Encode(value))
 	}
-	before := len(c.invalid)
-	if c.check(p.schema, value, path); len(c.invalid) > before {
+	before, schema := len(c.invalid), p.schema
+	if items, is := value.([]any); is && len(items) == 1 { // its errors need no position
+		value, schema = items[0], p.schema.Items
+	}
+	if c.check(schema, value, path); len(c.invalid) > before {
 		return nil
 	}
 	if t, is := clock.ParseRFC3339(text); is && p.schema.Format == "date-time" {
@@ -359,6 +365,22 @@ func setParam(c *checker, p param, field reflect.Value, text string) error {
 		return errors.New("has a value that this operation does not accept.")
 	}
 	return nil
+}
+
+// value returns the parameter's value that the text is another word for, or the text. A leading
+// hyphen, as in sort keys, is kept.
+func (p param) value(text string) string {
+	plain, down := strings.CutPrefix(text, "-")
+	for word, value := range p.synonyms {
+		switch {
+		case !strings.EqualFold(word, plain):
+		case down:
+			return "-" + value
+		default:
+			return value
+		}
+	}
+	return text
 }
 
 // spelled returns the schema's own spelling of one of its values: filters ignore case.

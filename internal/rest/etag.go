@@ -91,7 +91,7 @@ func tags(values []string) (list []string, valid bool) {
 // conditional is the GET of the path whose ETag the route compares with If-Match; nil where the
 // route has none.
 func (rr *Router) conditional(rt *Route) *Route {
-	if rt.Method != http.MethodPatch && rt.Method != http.MethodDelete {
+	if rt.unmanaged || rt.Method != http.MethodPatch && rt.Method != http.MethodDelete {
 		return nil
 	}
 	get := rr.paths[rt.Path].routes[http.MethodGet]
@@ -99,6 +99,23 @@ func (rr *Router) conditional(rt *Route) *Route {
 		return nil
 	}
 	return get
+}
+
+// unsupportedHeaders finds headers of a change that ask for more than the operation can promise.
+func (c *Call) unsupportedHeaders() (invalid []apierr.FieldError) {
+	if c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead {
+		return nil // neither changes what a GET does
+	}
+	for _, name := range []string{"Idempotency-Key", "If-Match"} {
+		if len(c.Request.Header.Values(name)) > 0 {
+			invalid = append(invalid, unsupportedHeader(name))
+		}
+	}
+	return invalid
+}
+
+func unsupportedHeader(name string) apierr.FieldError {
+	return apierr.FieldError{Field: "header." + name, Message: "is not supported by this operation; omit it."}
 }
 
 // precondition decodes If-Match. The function checks it within the transaction of the change.
@@ -110,9 +127,7 @@ func (c *Call) precondition() (check func(ctx context.Context, tx *db.Tx) error,
 	wanted, valid := tags(values)
 	switch {
 	case c.Route.get == nil:
-		return nil, []apierr.FieldError{
-			{Field: "header.If-Match", Message: "is not supported by this operation; omit it."},
-		}
+		return nil, []apierr.FieldError{unsupportedHeader("If-Match")}
 	case !valid:
 		return nil, []apierr.FieldError{{
 			Field: "header.If-Match", Message: "must be an ETag as GET returned it, in its quotes, or *.",

@@ -59,9 +59,9 @@ type filterQuery struct {
 	GPUCount       *int          `query:"gpuCount" minimum:"0" maximum:"1000000"`
 	MaxHourlyPrice *money.Micros `query:"maxHourlyPrice" minimum:"0"`
 	Available      *bool         `query:"available"`
-	Sort           string        `query:"sort" maxLength:"40"`
+	Sort           []string      `query:"sort" maxItems:"7" maxLength:"40"`
 	SortBy         string        `query:"sortBy" maxLength:"40"`
-	SortOrder      string        `query:"sortOrder" enum:"asc,desc"`
+	SortOrder      SortOrder     `query:"sortOrder"`
 	From           *time.Time    `query:"from"`
 	To             *time.Time    `query:"to"`
 	Format         string        `query:"format" enum:"json,csv"`

@@ -64,11 +64,29 @@ type paged interface {
 	cursor() string
 }
 
+// SortKey is a key that lists of things with a name are sorted by.
+type SortKey string
+
+// Enum lists the keys.
+func (SortKey) Enum() []SortKey { return []SortKey{"createdAt", "-createdAt", "name", "-name"} }
+
+// SortField is a SortKey without a direction.
+type SortField string
+
+// Enum lists the fields.
+func (SortField) Enum() []SortField { return []SortField{"createdAt", "name"} }
+
+// SortOrder is the direction of SortBy.
+type SortOrder string
+
+// Enum lists the directions.
+func (SortOrder) Enum() []SortOrder { return []SortOrder{"asc", "desc"} }
+
 // Sorting are the parameters of lists that can be sorted by time and name.
 type Sorting struct {
-	Sort      string `query:"sort" enum:"createdAt,-createdAt,name,-name" doc:"Sort key; a leading hyphen sorts in descending order. -createdAt if omitted."`
-	SortBy    string `query:"sortBy" enum:"createdAt,name" doc:"Another way to sort, with sortOrder."`
-	SortOrder string `query:"sortOrder" enum:"asc,desc" doc:"Order of sortBy; asc if omitted."`
+	Sort      []SortKey `query:"sort" maxItems:"2" doc:"Sort keys, such as name,-createdAt: the first counts most. A leading hyphen sorts in descending order. -createdAt if omitted. createdAt is different for every entry, so a key after it changes nothing."`
+	SortBy    SortField `query:"sortBy" doc:"Another way to sort, by one key, with sortOrder."`
+	SortOrder SortOrder `query:"sortOrder" doc:"Order of sortBy; asc if omitted."`
 }
 
 // Check finds parameters that contradict each other.
@@ -76,12 +94,24 @@ func (q Sorting) Check() []apierr.FieldError { return CheckSort(q.Sort, q.SortBy
 
 // Order is the order that was asked for.
 func (q Sorting) Order() db.Order {
-	switch SortKey(q.Sort, q.SortBy, q.SortOrder) {
-	case "createdAt":
+	keys := SortKeys(q.Sort, q.SortBy, q.SortOrder)
+	if len(keys) == 0 {
+		return db.NewestFirst
+	}
+	last := SortKey("")
+	if len(keys) > 1 {
+		last = keys[1]
+	}
+	switch first := keys[0]; {
+	case first == "createdAt":
 		return db.OldestFirst
-	case "name":
+	case first == "name" && last == "-createdAt":
+		return db.ByNameNewestFirst
+	case first == "name":
 		return db.ByName
-	case "-name":
+	case first == "-name" && last == "createdAt":
+		return db.ByNameDownOldestFirst
+	case first == "-name":
 		return db.ByNameDown
 	default:
 		return db.NewestFirst
@@ -103,9 +133,21 @@ type ListQuery struct {
 // Check finds parameters that contradict each other.
 func (q ListQuery) Check() []apierr.FieldError { return append(q.Paging.Check(), q.Sorting.Check()...) }
 
-// CheckSort finds contradictions between the two ways to sort.
-func CheckSort(sort, by, order string) (invalid []apierr.FieldError) {
-	if sort != "" && by != "" {
+// CheckSort finds contradictions between sort keys, and between the two ways to sort.
+func CheckSort[Key, Field ~string](sort []Key, by Field, order SortOrder) (invalid []apierr.FieldError) {
+	seen := map[string]bool{}
+	for _, k := range sort {
+		name := strings.TrimPrefix(string(k), "-")
+		if seen[name] {
+			invalid = append(
+				invalid,
+				apierr.FieldError{Field: "query.sort", Message: "has " + name + " more than once; give each key once."},
+			)
+			break
+		}
+		seen[name] = true
+	}
+	if len(sort) > 0 && by != "" {
 		invalid = append(
 			invalid,
 			apierr.FieldError{Field: "query.sortBy", Message: "contradicts sort; give one of them."},
@@ -119,15 +161,15 @@ func CheckSort(sort, by, order string) (invalid []apierr.FieldError) {
 	return invalid
 }
 
-// SortKey is the sort key that was asked for in either way; "" for none.
-func SortKey(sort, by, order string) string {
+// SortKeys are the sort keys that were asked for in either way; nil for none.
+func SortKeys[Key, Field ~string](sort []Key, by Field, order SortOrder) []Key {
 	switch {
 	case by == "":
 		return sort
 	case order == "desc":
-		return "-" + by
+		return []Key{Key("-" + by)}
 	default:
-		return by
+		return []Key{Key(by)}
 	}
 }
 

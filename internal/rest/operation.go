@@ -109,9 +109,9 @@ func Read[In, Out any](rr *Router, o Operation, h func(ctx context.Context, c *C
 	return unmanaged(rr, o, h)
 }
 
-// Unmanaged registers an operation that changes something and manages its own transactions, so that
-// an Idempotency-Key has no meaning for it. Its handler writes the audit entry with Call.Commit or
-// Call.Record.
+// Unmanaged registers an operation that changes something and manages its own transactions. It can
+// keep no response with them, so it refuses Idempotency-Key and If-Match instead of ignoring them.
+// Its handler writes the audit entry with Call.Commit or Call.Record.
 func Unmanaged[In, Out any](rr *Router, o Operation, h func(ctx context.Context, c *Call, in *In) (Out, error)) *Route {
 	return unmanaged(rr, o, h)
 }
@@ -121,7 +121,7 @@ func unmanaged[In, Out any](rr *Router, o Operation, h func(ctx context.Context,
 		in := new(In)
 		d, err := c.Route.in.decode(w, c.Request, in)
 		if err == nil {
-			err = apierr.Invalid(d.invalid).OrNil()
+			err = apierr.Invalid(append(d.invalid, c.unsupportedHeaders()...)).OrNil()
 		}
 		if err == nil {
 			err = rr.reauthorizeAfterBody(ctx, c)
@@ -147,6 +147,9 @@ func unmanaged[In, Out any](rr *Router, o Operation, h func(ctx context.Context,
 func Write[In, Out any](
 	rr *Router, o Operation, h func(ctx context.Context, tx *db.Tx, c *Call, in *In) (Out, error),
 ) *Route {
+	if o.Auth == Public {
+		panic("rest: " + o.ID + " has no account whose Idempotency-Key it could honor; register it with Unmanaged")
+	}
 	serve := func(ctx context.Context, w http.ResponseWriter, c *Call) (Answer, error) {
 		in := new(In)
 		d, err := c.Route.in.decode(w, c.Request, in)
@@ -277,10 +280,8 @@ func (rt *Route) tagged() bool {
 // IsList reports whether the route answers pages.
 func (rt *Route) IsList() bool { return rt.list }
 
-// Replayed reports whether an Idempotency-Key means something to the route.
-func (rt *Route) Replayed() bool {
-	return rt.Method != http.MethodGet && rt.Auth != Public && !rt.unmanaged
-}
+// Replayed reports whether the route honors an Idempotency-Key.
+func (rt *Route) Replayed() bool { return rt.Method != http.MethodGet && !rt.unmanaged }
 
 type envelope struct {
 	Success bool `json:"success"`

@@ -52,7 +52,7 @@ export default function Deployments() {
       status: statuses.filter((s) => wanted.includes(s)),
       tag: params.get('tag') ?? undefined,
       search: params.get('search') ?? undefined,
-      sort: sort === 'name' || sort === '-name' || sort === 'createdAt' ? sort : '-createdAt',
+      sort: [sort === 'name' || sort === '-name' || sort === 'createdAt' ? sort : '-createdAt'],
     };
   }, [params]);
   const rows = usePagedRows<Deployment>((page, limit) =>
@@ -104,7 +104,7 @@ export default function Deployments() {
       <ResourceTable
         label="Deployments"
         columns={columns}
-        rows={{ ...rows, sort: query.sort, onSort: (sort) => set('sort', sort === '-createdAt' ? '' : sort) }}
+        rows={{ ...rows, sort: query.sort?.[0], onSort: (sort) => set('sort', sort === '-createdAt' ? '' : sort) }}
         rowKey={(d) => d.id}
         empty={
           filtered ? (

@@ -85,6 +85,7 @@ export function queryOf(f: Filters): OfferQuery {
     maxHourlyPrice: most > 0 ? most : undefined,
     // Sold-out offers are shown on request only.
     available: f.available === 'all' ? undefined : true,
-    sort: f.sort,
+    // The server names the keys that exist, if a link has another.
+    sort: f.sort?.split(',') as OfferQuery['sort'],
   };
 }
