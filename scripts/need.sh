@@ -38,3 +38,5 @@ fi
 
 # The generators of clients and their dependencies: the tests download nothing. scripts/npm.sh does the same for npm.
 (cd "$(dirname "$0")/../test/clients/go" && go mod download)
+# The ACME server of the tests.
+(cd "$(dirname "$0")/../test/acmetest/pebble" && go mod download)

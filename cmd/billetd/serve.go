@@ -7,6 +7,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/app"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func serve() *cobra.Command {
@@ -20,13 +21,15 @@ func serve() *cobra.Command {
 With --sim it offers simulated machines, each a real SSH endpoint on this machine, and
 ` + "`billetd sim advance`" + ` moves its clock. With --demo it creates a demo account once.`,
 		Example: "  billetd serve --sim --demo\n" +
-			"  billetd serve --listen 0.0.0.0:8080 --database-url postgres://billet@db/billet",
+			"  billetd serve --listen 0.0.0.0:8080 --database-url postgres://billet@db/billet\n" +
+			"  billetd serve --tls-domain gpu.example.com",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			if common.cfg.Log, err = logger(level, format); err != nil {
 				return err
 			}
+			tlsPorts(cmd.Flags(), &common.cfg)
 			context.AfterFunc(cmd.Context(), func() { // whatever still runs
 				time.Sleep(app.StopTime)
 				common.cfg.Log.ErrorContext(context.WithoutCancel(cmd.Context()), "shutdown timed out; exiting",
@@ -114,6 +117,7 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 		"`URL` of the server in browsers, such as https://gpu.example.com; required for passkeys and\n"+
 			"invitations, and makes cookies Secure if it is https",
 	)
+	tlsFlags(f, &common.cfg)
 	f.StringVar(&common.cfg.OIDCIssuer, "oidc-issuer", "", "`URL` of an identity provider for sign-in (OpenID Connect)")
 	f.StringVar(&common.cfg.OIDCClientID, "oidc-client-id", "", "client `ID` of this server at the identity provider")
 	f.StringVar(&common.cfg.OIDCClientSecretFile, "oidc-client-secret-file", "", "`file` with the client secret")
@@ -121,4 +125,33 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 	f.StringVar(&level, "log-level", "info", "log `level`: debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "log `format`: text or json")
 	return cmd
+}
+
+// tlsFlags are the flags of a server that terminates TLS itself.
+func tlsFlags(f *pflag.FlagSet, c *app.Config) {
+	f.StringVar(&c.TLSDomain, "tls-domain", "",
+		"`domains`, comma-separated, to serve https for, with certificates that the server gets and renews\n"+
+			"by ACME; --listen is then :443 by default, --http-listen :80 and --public-url the first domain's")
+	f.StringVar(&c.TLSEmail, "tls-email", "", "`email` address for the ACME account")
+	f.StringVar(&c.TLSACMEDirectory, "tls-acme-directory", c.TLSACMEDirectory, "directory `URL` of the ACME server")
+	f.StringVar(&c.TLSACMECAFile, "tls-acme-ca-file", "",
+		"`file` with the certificates that verify the ACME server, in PEM; default: the system's")
+	f.StringVar(&c.TLSCert, "tls-cert", "",
+		"`file` with a certificate and its chain in PEM, to serve https with instead; read again when it changes")
+	f.StringVar(&c.TLSKey, "tls-key", "", "`file` with the key of --tls-cert in PEM")
+	f.StringVar(&c.HTTPListen, "http-listen", "",
+		"`address` of plain HTTP, which redirects to https and answers ACME challenges; empty for none")
+}
+
+// tlsPorts sets the well-known ports for a server that terminates TLS, unless others were chosen.
+func tlsPorts(f *pflag.FlagSet, c *app.Config) {
+	if c.TLSDomain == "" && c.TLSCert == "" {
+		return
+	}
+	if !f.Changed("listen") {
+		c.Listen = ":443"
+	}
+	if !f.Changed("http-listen") {
+		c.HTTPListen = ":80"
+	}
 }

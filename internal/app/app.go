@@ -35,7 +35,6 @@ import (
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
-	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/webhook"
 	"github.com/prometheus/client_golang/prometheus"
@@ -82,7 +81,9 @@ type App struct {
 	demoEmail string
 	metrics   *prometheus.Registry
 	loops     *loops
-	claimLost chan error // that another server has the simulator's lease
+	public    *url.URL
+	certs     certificates // nil without TLS
+	claimLost chan error   // that another server has the simulator's lease
 	closers   []func() error
 }
 
@@ -128,7 +129,7 @@ func (c Config) parse() (s parsed, err error) {
 	if s.proxies, err = parseNetworks(c.TrustedProxies); err != nil {
 		return s, err
 	}
-	if s.public, err = parsePublicURL(c.PublicURL); err != nil {
+	if s.public, err = parsePublicURL(c.publicURL()); err != nil {
 		return s, err
 	}
 	s.oidc, err = c.identityProvider(s.public)
@@ -162,7 +163,9 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.buildRunner()
+	a.public = set.public
 	a.buildHandler(set, limiter)
+	a.metrics.MustRegister(certificateGauge{a.certificateEnds})
 	gauges := newGauges(a.DB, a.cfg.Log, a.Clock, a.loops, a.Issues, a.services.deployments)
 	a.metrics.MustRegister(a.skew.gauge(), gauges)
 	return a.services.catalog.Load(ctx)
@@ -286,6 +289,18 @@ func (a *App) limiter() (ratelimit.Limiter, error) {
 	return l, nil
 }
 
+// startPeriodic enqueues the periodic jobs.
+func (a *App) startPeriodic(ctx context.Context) error {
+	for _, start := range []func(context.Context) error{
+		a.services.catalog.Start, a.services.deployments.StartWatching, a.services.volumes.StartWatching, a.startPurges,
+	} {
+		if err := start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // startPurges enqueues the periodic deletion of old answers and webhook deliveries.
 func (a *App) startPurges(ctx context.Context) error {
 	return a.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -328,9 +343,12 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		return fmt.Errorf("listen: %w; is another server running? Choose another --listen", err)
 	}
 	defer func() { _ = l.Close() }()
-	s := Started{URL: "http://" + reachable(l.Addr()), Unisolated: a.unisolated}
-	servers := []*http.Server{a.server(a.handler)}
-	listeners := []net.Listener{rest.Guard(servers[0], l)}
+	s := Started{Unisolated: a.unisolated}
+	servers, listeners, err := a.front(ctx, l)
+	if err != nil {
+		return err
+	}
+	s.URL = a.at(l.Addr())
 	if a.cfg.MetricsListen != "" {
 		ml, err := a.listenMetrics(ctx)
 		if err != nil {
@@ -361,12 +379,8 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		a.demoEmail = d.Email
 		s.Demo, s.DemoFile = &d, filepath.Join(a.cfg.DataDir, demoFile)
 	}
-	for _, start := range []func(context.Context) error{
-		a.services.catalog.Start, a.services.deployments.StartWatching, a.services.volumes.StartWatching, a.startPurges,
-	} {
-		if err := start(ctx); err != nil {
-			return err
-		}
+	if err := a.startPeriodic(ctx); err != nil {
+		return err
 	}
 
 	// With the simulator or SQLite, a lock on the database or the data directory excludes other
@@ -424,6 +438,9 @@ func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	loop := func(d time.Duration, what string, f func(context.Context) error) {
 		a.loops.begin(what, d, nil)
 		wg.Go(func() { a.loops.every(ctx, d, a.cfg.Log, what, f) })
+	}
+	if a.certs != nil {
+		loop(certificatesEvery, "keep certificates", a.certs.Round)
 	}
 	a.loops.begin("run jobs", 0, a.runner.Alive)
 	wg.Go(func() { a.runner.Run(ctx) })

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/certificate"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/issue"
@@ -74,6 +75,14 @@ type Config struct {
 	// PublicURL is the URL of the server for browsers, such as https://gpu.example.com; "" to use
 	// each request's.
 	PublicURL string
+	// TLSDomain are the domains, separated by commas, for which the server gets certificates by ACME
+	// from the server with the directory URL TLSACMEDirectory, which TLSACMECAFile verifies instead
+	// of the system's authorities. TLSEmail may be "". TLSCert and TLSKey are files with a certificate
+	// instead. Without either, Listen is plain HTTP.
+	TLSDomain, TLSEmail, TLSACMEDirectory, TLSACMECAFile, TLSCert, TLSKey string
+	// HTTPListen is the address of plain HTTP beside TLS, which redirects to PublicURL and answers
+	// challenges of ACME; "" for none.
+	HTTPListen string
 	// OIDCIssuer and the others configure an identity provider that users may sign in with; all are
 	// empty for none. OIDCClientSecretFile is the file with the secret. They need a PublicURL.
 	OIDCIssuer, OIDCClientID, OIDCClientSecretFile, OIDCName string
@@ -103,13 +112,14 @@ func Default() Config {
 		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh",
 		MaxClockSkew: DefaultMaxClockSkew, PastDueGrace: pastdue.DefaultGrace,
 		PastDueKeepVolumes: pastdue.DefaultKeepVolumes, OrphanedMachines: "terminate",
-		OrphanedMachinesGrace: issue.DefaultGrace,
+		OrphanedMachinesGrace: issue.DefaultGrace, TLSACMEDirectory: certificate.LetsEncrypt,
 	}
 }
 
 // check returns every error of the configuration at once.
 func (c Config) check() error {
-	return errors.Join(c.checkAddresses(), c.checkStorage(), c.checkPolicies(), c.checkNetworks(), c.checkOIDC())
+	return errors.Join(c.checkAddresses(), c.checkStorage(), c.checkPolicies(), c.checkNetworks(), c.checkOIDC(),
+		c.checkTLS())
 }
 
 func (c Config) checkAddresses() error {

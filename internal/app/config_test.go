@@ -73,3 +73,75 @@ func TestMarkup(t *testing.T) {
 		}
 	}
 }
+
+func TestConfigOfTLS(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Config)
+		want   []string // parts of the error; none for a good configuration
+	}{
+		"domains": {func(c *Config) { c.TLSDomain, c.HTTPListen = "gpu.example.com, www.example.com", ":80" }, nil},
+		"files": {func(c *Config) {
+			c.TLSCert, c.TLSKey, c.PublicURL = "cert.pem", "key.pem", "https://gpu.example.com"
+		}, nil},
+		"both": {func(c *Config) {
+			c.TLSDomain, c.TLSCert, c.TLSKey = "gpu.example.com", "cert.pem", "key.pem"
+		}, []string{"either --tls-domain or --tls-cert"}},
+		"no key": {
+			func(c *Config) { c.TLSCert = "cert.pem" },
+			[]string{"used together", "needs --public-url"},
+		},
+		"no domain": {func(c *Config) { c.TLSDomain = " ," }, []string{"1 to 20 domains"}},
+		"wildcard": {
+			func(c *Config) { c.TLSDomain = "*.example.com" },
+			[]string{`"*.example.com" is not a domain`},
+		},
+		"address": {
+			func(c *Config) { c.TLSDomain = "192.0.2.1" },
+			[]string{`"192.0.2.1" is not a domain`},
+		},
+		"local name": {func(c *Config) { c.TLSDomain = "gpu" }, []string{`"gpu" is not a domain`}},
+		"plain public URL": {
+			func(c *Config) { c.TLSDomain, c.PublicURL = "a.example.com", "http://a.example.com" },
+			[]string{"must be an https URL"},
+		},
+		"another public": {
+			func(c *Config) { c.TLSDomain, c.PublicURL = "a.example.com", "https://b.example.com" },
+			[]string{"b.example.com must be one of"},
+		},
+		"redirect to what": {
+			func(c *Config) { c.HTTPListen = ":80" },
+			[]string{"--http-listen redirects to https"},
+		},
+		"redirect at where": {
+			func(c *Config) { c.TLSDomain, c.HTTPListen = "a.example.com", "80" },
+			[]string{"--http-listen:"},
+		},
+		"directory": {
+			func(c *Config) { c.TLSDomain, c.TLSACMEDirectory = "a.example.com", "http://acme" },
+			[]string{"--tls-acme-directory"},
+		},
+		"email": {
+			func(c *Config) { c.TLSDomain, c.TLSEmail = "a.example.com", "nonsense" },
+			[]string{"--tls-email"},
+		},
+	} {
+		config := Default()
+		config.Log = slog.New(slog.DiscardHandler)
+		c.change(&config)
+		err := config.check()
+		if (err != nil) != (len(c.want) > 0) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: no %q in %v", name, want, err)
+			}
+		}
+	}
+	c := Default()
+	if c.TLSDomain = "GPU.example.com,www.example.com,gpu.example.com"; c.publicURL() != "https://gpu.example.com" ||
+		len(c.tlsDomains()) != 2 {
+		t.Errorf("public URL %s, domains %v", c.publicURL(), c.tlsDomains())
+	}
+}

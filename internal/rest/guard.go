@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -34,8 +35,8 @@ const (
 // listener to start it on. From then on what net/http would answer by itself has an envelope, a
 // request id and the headers of the limits, too. Connections are told apart by their state and
 // never by what is written, so responses of handlers are not inspected. Guard sets the server's
-// Handler, ConnContext and ConnState. A listener of TLS connections must be guarded inside of TLS,
-// where it loses HTTP/2.
+// Handler, ConnContext and ConnState. A listener of TLS connections is one of Secure, guarded
+// outside of TLS; net/http itself answers those of HTTP/2, which has no malformed first lines.
 func Guard(h *http.Server, l net.Listener) net.Listener {
 	rr := h.Handler.(*Router)
 	h.MaxHeaderBytes = maxHeaders
@@ -43,12 +44,18 @@ func Guard(h *http.Server, l net.Listener) net.Listener {
 		return context.WithValue(ctx, connKey{}, c)
 	}
 	h.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Context().Value(connKey{}).(*guarded).handled.Store(true)
+		if c, is := r.Context().Value(connKey{}).(*guarded); is {
+			c.handled.Store(true)
+			if secure, is := c.Conn.(*tls.Conn); is { // which net/http does not see behind the guard
+				state := secure.ConnectionState()
+				r.TLS = &state
+			}
+		}
 		rr.ServeHTTP(w, r)
 	})
 	h.ConnState = func(c net.Conn, state http.ConnState) {
-		if state == http.StateIdle { // the response is written as a whole, and the next request not yet read
-			c.(*guarded).handled.Store(false)
+		if c, is := c.(*guarded); is && state == http.StateIdle {
+			c.handled.Store(false) // the response is written as a whole, and the next request not yet read
 		}
 	}
 	return guard{l, rr}
@@ -65,6 +72,9 @@ func (g guard) Accept() (net.Conn, error) {
 	c, err := g.Listener.Accept()
 	if err != nil {
 		return nil, err
+	}
+	if secure, is := c.(*tls.Conn); is && secure.ConnectionState().NegotiatedProtocol == "h2" {
+		return c, nil
 	}
 	return &guarded{Conn: c, router: g.router}, nil
 }

@@ -51,6 +51,7 @@ var dependencies = []struct {
 	{"webhook", []string{"webhook/outbound", "secret", "event", "job", "creator", "db"}},
 	{"webhook/outbound", []string{"ipaddr"}},
 	{"account", []string{"secret", "creator", "db"}},
+	{"certificate", []string{"secret", "db"}},
 	{"secret", nil},
 	{"oidc/oidctest", nil},
 	{"oidc", nil},
@@ -118,13 +119,17 @@ var external = map[string]struct {
 	"github.com/pquerna/otp":    {[]string{"account"}, "one package authenticates users"},
 	"net/http": {[]string{
 		"httpapi", "rest", "app", "oidc", "oidc/oidctest", "dashboard", "cli", "provider/*", "webhook/outbound",
+		"certificate",
 	}, "the core knows no HTTP; adapters and webhooks do"},
-	"github.com/standard-webhooks":    {[]string{"webhook"}, "one package signs webhooks"},
-	"golang.org/x/time/rate":          {[]string{"provider/upstream"}, "limits calls to clouds, not to us"},
-	"github.com/spf13/cobra":          {[]string{"cli"}, "only the commands parse flags"},
-	"github.com/modelcontextprotocol": {[]string{"mcp"}, "one package serves agents"},
-	"github.com/google/jsonschema-go": {[]string{"mcp"}, "one package serves agents"},
-	"github.com/pressly/goose":        {[]string{"db/migrate"}, "one package migrates"},
+	"github.com/standard-webhooks":     {[]string{"webhook"}, "one package signs webhooks"},
+	"golang.org/x/time/rate":           {[]string{"provider/upstream"}, "limits calls to clouds, not to us"},
+	"github.com/caddyserver/certmagic": {[]string{"certificate"}, "one package gets certificates"},
+	"github.com/mholt/acmez/v3":        {[]string{"certificate"}, "one package gets certificates"},
+	"go.uber.org/zap":                  {[]string{"certificate"}, "certmagic's log, which is off"},
+	"github.com/spf13/cobra":           {[]string{"cli"}, "only the commands parse flags"},
+	"github.com/modelcontextprotocol":  {[]string{"mcp"}, "one package serves agents"},
+	"github.com/google/jsonschema-go":  {[]string{"mcp"}, "one package serves agents"},
+	"github.com/pressly/goose":         {[]string{"db/migrate"}, "one package migrates"},
 }
 
 func TestPackagesImportDownwards(t *testing.T) {

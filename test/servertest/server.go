@@ -179,7 +179,7 @@ func (s *Server) TryRestart(killAfter time.Duration, env ...string) bool {
 	go func(cmd *exec.Cmd, ended chan struct{}) {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			if m := regexp.MustCompile(`^Billet serves at (http://\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+			if m := regexp.MustCompile(`^Billet serves at (https?://\S+)`).FindStringSubmatch(lines.Text()); m != nil {
 				url <- m[1]
 			}
 		}
@@ -447,6 +447,29 @@ func (s *Server) Running(key, deployment string) map[string]any {
 	s.t.Helper()
 	s.Advance("10s")
 	return s.Await(key, deployment, "running")
+}
+
+// Use makes further calls with another client, such as one that trusts the server's certificate.
+func (s *Server) Use(client *http.Client) { s.client = client }
+
+// Until waits until the condition holds.
+func (s *Server) Until(what string, holds func() bool) {
+	s.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patience); !holds(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			s.t.Fatalf("waited in vain: %s\n%s", what, s.log)
+		}
+	}
+}
+
+// AwaitLog waits until the log has the text.
+func (s *Server) AwaitLog(text string) {
+	s.t.Helper()
+	s.Until("the log has "+text, func() bool { return strings.Contains(s.Log(), text) })
 }
 
 type safeBuffer struct {

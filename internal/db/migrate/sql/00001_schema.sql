@@ -694,6 +694,32 @@ CREATE TABLE server_lease (
     until_at BIGINT NOT NULL
 );
 
+-- The certificates that the server gets by ACME, and its attempts. Deleted a month after the certificate's end, once no server asks for it.
+CREATE TABLE certificate (
+    domain          TEXT   PRIMARY KEY,
+    chain           TEXT   NOT NULL,           -- PEM; '' for none yet
+    private_key     TEXT   NOT NULL,           -- sealed
+    not_before_at   BIGINT,                    -- NULL for none yet
+    not_after_at    BIGINT,
+    failures        BIGINT NOT NULL,           -- attempts since the last success, including a running one
+    fault           TEXT   NOT NULL,           -- why the last attempt failed; '' if it did not
+    next_attempt_at BIGINT NOT NULL
+);
+
+-- The ACME account, and answers to challenges, which are deleted after a day.
+CREATE TABLE acme_entry (
+    name        TEXT   PRIMARY KEY,
+    value       TEXT   NOT NULL,               -- sealed
+    modified_at BIGINT NOT NULL
+);
+
+-- Who orders a certificate or registers the ACME account, and until when by the database's clock.
+CREATE TABLE acme_lock (
+    name     TEXT   PRIMARY KEY,
+    holder   TEXT   NOT NULL,
+    until_at BIGINT NOT NULL
+);
+
 -- Rows are written here and deleted in the same transaction, to see whether anything can be written.
 CREATE TABLE write_try (
     id     TEXT   PRIMARY KEY,
@@ -745,6 +771,9 @@ DROP TABLE wallet_day_subject;
 DROP TABLE wallet_subject;
 DROP TABLE wallet_day;
 DROP TABLE write_try;
+DROP TABLE acme_lock;
+DROP TABLE acme_entry;
+DROP TABLE certificate;
 DROP TABLE server_lease;
 DROP TABLE settings;
 DROP TABLE installation;

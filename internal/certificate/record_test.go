@@ -1,0 +1,83 @@
+package certificate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mholt/acmez/v3/acme"
+)
+
+func TestRecord_Due(t *testing.T) {
+	now := time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
+	at := func(days int) *time.Time {
+		t := now.AddDate(0, 0, days)
+		return &t
+	}
+	for name, c := range map[string]struct {
+		r      record
+		usable bool
+		want   bool
+	}{
+		"no certificate":                     {record{next: now}, false, true},
+		"no certificate, within the backoff": {record{next: *at(1)}, false, false},
+		"fresh":                              {record{notBefore: at(-1), notAfter: at(89), next: now}, true, false},
+		"a third is left":                    {record{notBefore: at(-60), notAfter: at(30), next: now}, true, true},
+		"a third is left, within backoff":    {record{notBefore: at(-60), notAfter: at(30), next: *at(1)}, true, false},
+		"fresh, but its key cannot be read":  {record{notBefore: at(-1), notAfter: at(89), next: now}, false, true},
+	} {
+		if got := c.r.due(now, c.usable); got != c.want {
+			t.Errorf("%s: due is %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// Let's Encrypt allows five failed validations of a name in an hour.
+func TestBackoffStaysWithinTheLimits(t *testing.T) {
+	var at time.Duration
+	attempts := 0
+	for failures := int64(0); ; failures++ {
+		if at += wait(failures); at >= time.Hour {
+			break
+		}
+		attempts++
+	}
+	if attempts > 5 {
+		t.Errorf("%d attempts in the first hour, want at most 5", attempts)
+	}
+	for failures := int64(1); failures < 100; failures++ {
+		if d := wait(failures); d < firstDelay || d > mostDelay || d < wait(failures-1) {
+			t.Errorf("after %d failures: %v", failures, d)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"unreachable": {errors.New("dial tcp: refused"),
+			[]string{"The ACME server https://acme/dir cannot be used", "refused"}},
+		"in time": {context.DeadlineExceeded, []string{"in time", "DNS records", "gpu.example.com"}},
+		"rate limit": {acme.Problem{Type: acme.ProblemTypeRateLimited, Detail: "too many"},
+			[]string{"rate limit", "too many"}},
+		"connection": {fmt.Errorf("x: %w", acme.Problem{Type: acme.ProblemTypeConnection, Detail: "no route."}),
+			[]string{"could not verify the domain: no route. Check"}},
+		"control characters": {acme.Problem{Detail: "a\x1b[2J\nb"}, []string{"refused: a [2J b."}},
+		"long":               {acme.Problem{Detail: strings.Repeat("ä", 5000)}, []string{"…"}},
+	} {
+		got := explain("gpu.example.com", "https://acme/dir", c.err)
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: no %q in %q", name, want, got)
+			}
+		}
+		if len(got) > 2*maxFault || strings.ContainsAny(got, "\n\x1b") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
