@@ -107,7 +107,8 @@ func (t DeviceToken) GoString() string { return t.String() }
 // answer is lost, the authorization expires unused.
 //
 //	config := client.Config{BaseURL: "https://billet.example"}
-//	d, err := client.AuthorizeDevice(ctx, config, client.DeviceAuthorizationRequest{ClientID: "billet on my-laptop"})
+//	r := client.DeviceAuthorizationRequest{ClientID: "billet on my-laptop"}
+//	d, err := client.AuthorizeDevice(ctx, config, r)
 //	fmt.Printf("Open %s and compare the code: %s\n", d.VerificationURIComplete, d.UserCode)
 //	t, err := d.Wait(ctx)
 func AuthorizeDevice(
@@ -123,13 +124,16 @@ func AuthorizeDevice(
 	if err != nil {
 		return nil, err
 	}
-	for _, text := range []string{codes.VerificationURI, codes.VerificationURIComplete} { // programs open it in a browser
+	// Programs open the pages in a browser.
+	for _, text := range []string{codes.VerificationURI, codes.VerificationURIComplete} {
 		if !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") {
 			return nil, errors.New("client: the server's verification page is neither http nor https")
 		}
 	}
 	return &DeviceAuthorization{
-		UserCode: codes.UserCode, VerificationURI: codes.VerificationURI, VerificationURIComplete: codes.VerificationURIComplete,
+		UserCode: codes.UserCode, VerificationURI: codes.VerificationURI,
+		VerificationURIComplete: codes.VerificationURIComplete,
+
 		ExpiresAt: c.now().Add(time.Duration(codes.ExpiresIn) * time.Second),
 		c:         c, clientID: r.ClientID, deviceCode: codes.DeviceCode,
 		interval: min(max(time.Duration(codes.Interval)*time.Second, time.Second), time.Minute),

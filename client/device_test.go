@@ -21,7 +21,8 @@ import (
 func user(t *testing.T, s *servertest.Server, account string) func(path string, body any) servertest.Answer {
 	t.Helper()
 	var made struct{ Password, Email string }
-	if err := json.Unmarshal([]byte(s.Run("user", "create", "--account", account, "--email", "ada@example.com", "-o", "json")), &made); err != nil {
+	created := s.Run("user", "create", "--account", account, "--email", "ada@example.com", "-o", "json")
+	if err := json.Unmarshal([]byte(created), &made); err != nil {
 		t.Fatal(err)
 	}
 	cookie := ""
@@ -45,7 +46,8 @@ func TestDeviceAuthorization_Wait(t *testing.T) {
 	front := httptest.NewServer(b)
 	defer front.Close()
 	config := client.Config{
-		BaseURL: front.URL, APIKey: "pk_live_of_another_account", HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		BaseURL: front.URL, APIKey: "pk_live_of_another_account",
+		HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			if d >= 5*time.Second {
 				s.Advance(d.String()) // the interval
@@ -136,8 +138,8 @@ func TestDeviceAuthorization_Interval(t *testing.T) {
 		case r.URL.Path == "/api/v1/account/device/authorize":
 			_, _ = fmt.Fprintf(
 				w,
-				`{"device_code":"d","user_code":"u","verification_uri":%q,"verification_uri_complete":%q,"expires_in":600,"interval":7}`,
-				page,
+				`{"device_code":"d","user_code":"u","verification_uri":%[1]q,"verification_uri_complete":%[1]q,
+					"expires_in":600,"interval":7}`,
 				page,
 			)
 		case r.URL.Path != "/api/v1/account/device/token":
@@ -149,7 +151,8 @@ func TestDeviceAuthorization_Interval(t *testing.T) {
 		default:
 			_, _ = fmt.Fprint(
 				w,
-				`{"access_token":"pk_live_x","token_type":"Bearer","scope":"","key_id":"key_1","key_name":"n","account_id":"acc_1","account_name":"a"}`,
+				`{"access_token":"pk_live_x","token_type":"Bearer","scope":"","key_id":"key_1","key_name":"n",
+					"account_id":"acc_1","account_name":"a"}`,
 			)
 		}
 	}))
@@ -170,11 +173,12 @@ func TestDeviceAuthorization_Interval(t *testing.T) {
 		t.Errorf("Wait: got %v, %v after pauses of %v, want %v", k, err, slept, want)
 	}
 	page = "file:///etc/passwd"
-	if _, err := client.AuthorizeDevice(t.Context(), config, client.DeviceAuthorizationRequest{ClientID: "x"}); err == nil ||
+	request := client.DeviceAuthorizationRequest{ClientID: "x"}
+	if _, err := client.AuthorizeDevice(t.Context(), config, request); err == nil ||
 		strings.Contains(err.Error(), "passwd") {
 		t.Errorf("AuthorizeDevice with a file as page: got %v, want an error that does not show it", err)
 	}
-	if _, err := client.AuthorizeDevice(t.Context(), client.Config{}, client.DeviceAuthorizationRequest{ClientID: "x"}); err == nil {
+	if _, err := client.AuthorizeDevice(t.Context(), client.Config{}, request); err == nil {
 		t.Error("AuthorizeDevice without a server: got no error")
 	}
 }

@@ -9,12 +9,12 @@
 //	d, err = c.Deployments.WaitForRunning(ctx, d.ID, nil)
 //	fmt.Println(*d.SSHCommand)
 //
-// It owns how a call is made: one Idempotency-Key for each POST that honors it, kept across retries, so that a
-// lost response has no second effect; which errors are retried and when; typed errors; pagination;
-// long polls; and event streams that resume after an interruption. It does not own calls that need
-// a signed-in user (API keys, members, sessions), operator calls, and the WebSocket of the
-// terminal. A tenant's API key cannot make the former, and a machine's SSH address replaces the
-// latter.
+// It owns how a call is made: one Idempotency-Key for each POST that honors it, kept across
+// retries, so that a lost response has no second effect; which errors are retried and when; typed
+// errors; pagination; long polls; and event streams that resume after an interruption. It does not
+// own calls that need a signed-in user (API keys, members, sessions), operator calls, and the
+// WebSocket of the terminal. A tenant's API key cannot make the former, and a machine's SSH address
+// replaces the latter.
 //
 // # Conventions
 //

@@ -29,7 +29,8 @@ const (
 	// ScopeReadWebhooks reads webhooks and their deliveries, ScopeWriteWebhooks changes them.
 	ScopeReadWebhooks  Scope = "webhooks:read"
 	ScopeWriteWebhooks Scope = "webhooks:write"
-	// ScopeReadAPIKeys and ScopeWriteAPIKeys are a user's, as are those of people and of the audit.
+	// ScopeReadAPIKeys and ScopeWriteAPIKeys are a user's, as are those of members and of the
+	// audit.
 	ScopeReadAPIKeys  Scope = "api-keys:read"
 	ScopeWriteAPIKeys Scope = "api-keys:write"
 	ScopeReadMembers  Scope = "members:read"

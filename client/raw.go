@@ -31,8 +31,8 @@ type RawResponse struct {
 	Body   []byte
 }
 
-// Raw makes a call with the same API key, retries and Idempotency-Key as other methods, and returns the
-// unchanged response. An error response is returned with its error. A URL of another server is
+// Raw makes a call with the same API key, retries and Idempotency-Key as other methods, and returns
+// the unchanged response. An error response is returned with its error. A URL of another server is
 // rejected, so that the key is only sent to the client's server.
 func (c *Client) Raw(ctx context.Context, in RawRequest, options ...CallOption) (*RawResponse, error) {
 	r := request{method: strings.ToUpper(in.Method), header: http.Header{}}

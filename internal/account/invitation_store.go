@@ -21,8 +21,8 @@ const (
 // fields are the destinations of invitationColumns.
 func (i *Invitation) fields() []any {
 	return []any{
-		&i.ID, &i.Account, &i.Role, &i.Email, &i.CreatedBy.ID, &i.InvitedBy.Email, &i.CreatedBy.Name, &i.CreatedAt, &i.ExpiresAt,
-		&i.acceptedAt, &i.revokedAt,
+		&i.ID, &i.Account, &i.Role, &i.Email, &i.CreatedBy.ID, &i.InvitedBy.Email, &i.CreatedBy.Name,
+		&i.CreatedAt, &i.ExpiresAt, &i.acceptedAt, &i.revokedAt,
 	}
 }
 

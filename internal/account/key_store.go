@@ -13,8 +13,8 @@ import (
 )
 
 const keyColumns = `id, account_id, name, prefix, scopes, networks, limit_read, limit_write, limit_deploy,
-	expires_at, revoked_at, last_used_at, created_at, created_by, (SELECT CASE WHEN p.name = '' THEN p.email ELSE p.name END
-		FROM users p WHERE p.id = api_key.created_by), project`
+	expires_at, revoked_at, last_used_at, created_at, created_by,
+	(SELECT CASE WHEN p.name = '' THEN p.email ELSE p.name END FROM users p WHERE p.id = api_key.created_by), project`
 
 func scanKey(row db.Row) (Key, error) {
 	var k Key

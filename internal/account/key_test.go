@@ -155,7 +155,14 @@ func TestService_ListKeys(t *testing.T) {
 		_, err := w.revoke(w.mine, made[0])
 		w.ok(err)
 		for page, want := range map[int][]id.ID{1: made[:2], 2: made[2:4], 3: made[4:], 4: {}} {
-			got, total, err := w.s.ListKeys(w.Context(), w.d, w.mine, "", db.NewestFirst, db.Page{Number: page, Limit: 2})
+			got, total, err := w.s.ListKeys(
+				w.Context(),
+				w.d,
+				w.mine,
+				"",
+				db.NewestFirst,
+				db.Page{Number: page, Limit: 2},
+			)
 			w.ok(err)
 			ids := []id.ID{}
 			for _, k := range got {

@@ -20,12 +20,7 @@ func FuzzCheckName(f *testing.F) {
 		faults := apierr.CheckName("name", name)
 		if len(faults) == 0 {
 			if !utf8.ValidString(name) || name == "" || utf8.RuneCountInString(name) > apierr.MaxNameLength ||
-				strings.TrimSpace(name) != name ||
-				strings.ContainsFunc(name, func(r rune) bool {
-					return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) ||
-						unicode.In(r, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) ||
-						(unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d')
-				}) {
+				strings.TrimSpace(name) != name || strings.ContainsFunc(name, neverShown) {
 				t.Errorf("%q is taken", name)
 			}
 			return
@@ -35,13 +30,24 @@ func FuzzCheckName(f *testing.F) {
 			t.Errorf("%q: %v", name, faults)
 		}
 		// Any good part of it is good alone, so the refusal is not for the letters.
-		if plain := strings.Map(func(r rune) rune {
-			if r >= 'a' && r <= 'z' {
-				return r
-			}
-			return -1
-		}, name); plain != "" && len(plain) <= apierr.MaxNameLength && apierr.CheckName("name", plain) != nil {
+		plain := strings.Map(onlyLetter, name)
+		if plain != "" && len(plain) <= apierr.MaxNameLength && apierr.CheckName("name", plain) != nil {
 			t.Errorf("%q is refused", plain)
 		}
 	})
+}
+
+// neverShown reports whether the character is displayed as nothing wherever it stands.
+func neverShown(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) ||
+		unicode.In(r, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs) ||
+		(unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d')
+}
+
+// onlyLetter drops whatever is not a to z.
+func onlyLetter(r rune) rune {
+	if r >= 'a' && r <= 'z' {
+		return r
+	}
+	return -1
 }

@@ -16,8 +16,9 @@ const nonJoiner, joiner = '\u200C', '\u200D'
 
 // joined are the scripts that are written with joiners.
 var joined = []*unicode.RangeTable{
-	unicode.Arabic, unicode.Syriac, unicode.Mongolian, unicode.Nko, unicode.Devanagari, unicode.Bengali, unicode.Gurmukhi, unicode.Gujarati, unicode.Oriya,
-	unicode.Tamil, unicode.Telugu, unicode.Kannada, unicode.Malayalam, unicode.Sinhala, unicode.Khmer, unicode.Myanmar, unicode.Tibetan,
+	unicode.Arabic, unicode.Syriac, unicode.Mongolian, unicode.Nko, unicode.Devanagari, unicode.Bengali,
+	unicode.Gurmukhi, unicode.Gujarati, unicode.Oriya, unicode.Tamil, unicode.Telugu, unicode.Kannada,
+	unicode.Malayalam, unicode.Sinhala, unicode.Khmer, unicode.Myanmar, unicode.Tibetan,
 }
 
 // hidden returns what an invisible character is, or one that changes what is displayed around it,
@@ -34,21 +35,8 @@ func hidden(before, r, after rune) string {
 		return "an invisible tag character"
 	case unicode.Is(unicode.Co, r):
 		return "a private-use character"
-	case r == variationEmoji || r == variationPlain:
-		if before != 0 && (unicode.In(before, unicode.S, unicode.Nd, unicode.P) ||
-			r == variationEmoji && before == joiner) && !unicode.IsSpace(before) {
-			return ""
-		}
-		return "an invisible character"
-	case r == joiner || r == nonJoiner:
-		if unicode.In(before, joined...) && unicode.In(after, joined...) {
-			return ""
-		}
-		if r == joiner && unicode.In(before, unicode.So, unicode.Sk, unicode.Variation_Selector) &&
-			unicode.Is(unicode.So, after) {
-			return "" // one emoji of several
-		}
-		return "an invisible character"
+	case joins(before, r, after) || variesEmoji(before, r):
+		return ""
 	case unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point),
 		r == '\u2800':
 		return "an invisible character"
@@ -56,6 +44,24 @@ func hidden(before, r, after rune) string {
 		return "an unassigned character"
 	}
 	return ""
+}
+
+// variesEmoji reports whether the character chooses the form of the one before it.
+func variesEmoji(before, r rune) bool {
+	if r != variationEmoji && r != variationPlain || before == 0 || unicode.IsSpace(before) {
+		return false
+	}
+	return unicode.In(before, unicode.S, unicode.Nd, unicode.P) || r == variationEmoji && before == joiner
+}
+
+// joins reports whether the character joins letters, or emoji to one.
+func joins(before, r, after rune) bool {
+	if r != joiner && r != nonJoiner {
+		return false
+	}
+	letters := unicode.In(before, joined...) && unicode.In(after, joined...)
+	return letters || r == joiner && unicode.In(before, unicode.So, unicode.Sk, unicode.Variation_Selector) &&
+		unicode.Is(unicode.So, after)
 }
 
 // findHidden returns the first hidden character of a text, its position from 1, and what it is; ""

@@ -75,10 +75,10 @@ type Config struct {
 	// PublicURL is the URL of the server for browsers, such as https://gpu.example.com; "" to use
 	// each request's.
 	PublicURL string
-	// TLSDomain are the domains, separated by commas, for which the server gets certificates by ACME
-	// from the server with the directory URL TLSACMEDirectory, which TLSACMECAFile verifies instead
-	// of the system's authorities. TLSEmail may be "". TLSCert and TLSKey are files with a certificate
-	// instead. Without either, Listen is plain HTTP.
+	// TLSDomain are the domains, separated by commas, for which the server gets certificates by
+	// ACME from the server with the directory URL TLSACMEDirectory, which TLSACMECAFile verifies
+	// instead of the system's authorities. TLSEmail may be "". TLSCert and TLSKey are files with a
+	// certificate instead. Without either, Listen is plain HTTP.
 	TLSDomain, TLSEmail, TLSACMEDirectory, TLSACMECAFile, TLSCert, TLSKey string
 	// HTTPListen is the address of plain HTTP beside TLS, which redirects to PublicURL and answers
 	// challenges of ACME; "" for none.

@@ -78,7 +78,8 @@ func wayOn(c Config) string {
 			"--secret-key-command. "+
 			"If it is lost for good, `billetd secret-key replace` goes on with a new one: then authenticator apps "+
 			"have to be set up again, "+
-			"webhooks given new secrets and providers their API keys", secret.File, filepath.Join(c.DataDir, secret.File))
+			"webhooks given new secrets and providers their API keys",
+		secret.File, filepath.Join(c.DataDir, secret.File))
 }
 
 // findSecrets uses the configured key, or the one in the data directory, which it creates if it

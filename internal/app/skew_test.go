@@ -52,7 +52,8 @@ func TestReplicaUsesTheDatabaseClockAndReportsSkew(t *testing.T) {
 	if err := s.measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(); s.within() || math.Abs(got-130) > tolerance.Seconds() || !strings.Contains(log.String(), "claims no jobs") {
+	if got := shown(); s.within() || math.Abs(got-130) > tolerance.Seconds() ||
+		!strings.Contains(log.String(), "claims no jobs") {
 		t.Errorf("within: %t, shown as %v s\n%s", s.within(), got, &log)
 	}
 	near("ahead")
@@ -61,7 +62,8 @@ func TestReplicaUsesTheDatabaseClockAndReportsSkew(t *testing.T) {
 	if err := s.measure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(); !s.within() || math.Abs(got) > tolerance.Seconds() || !strings.Contains(log.String(), "claims jobs") {
+	if got := shown(); !s.within() || math.Abs(got) > tolerance.Seconds() ||
+		!strings.Contains(log.String(), "claims jobs") {
 		t.Errorf("within: %t, shown as %v s\n%s", s.within(), got, &log)
 	}
 	near("set right")

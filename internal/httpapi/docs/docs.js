@@ -1,8 +1,14 @@
 "use strict";
-// Shows the OpenAPI document of this server, and lets the reader try it. Everything that comes from the
-// document or from an answer is put into the page as text, never as markup.
+// Shows the OpenAPI document of this server, and lets the reader try it. Everything that comes from
+// the document or from an answer is put into the page as text, never as markup.
 
 let api = null;
+
+// shownHeaders are the headers that are shown above a response.
+const shownHeaders = [
+  "X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After", "Location",
+  "Idempotent-Replayed",
+];
 
 function el(name, attributes, ...children) {
   const e = document.createElement(name);
@@ -23,8 +29,11 @@ function prose(text) {
     if (lines[0].startsWith("## ")) {
       out.push(el("h2", {}, lines[0].slice(3)));
     } else if (lines[0].startsWith("|")) {
-      const rows = lines.filter((l) => !/^\|[\s|-]+\|$/.test(l)).map((l) => l.slice(1, -1).split("|").map((c) => c.trim()));
-      out.push(el("table", {}, rows.map((r, i) => el("tr", {}, r.map((c) => el(i === 0 ? "th" : "td", {}, marked(c)))))));
+      const rows = lines
+        .filter((l) => !/^\|[\s|-]+\|$/.test(l))
+        .map((l) => l.slice(1, -1).split("|").map((c) => c.trim()));
+      const row = (r, i) => el("tr", {}, r.map((c) => el(i === 0 ? "th" : "td", {}, marked(c))));
+      out.push(el("table", {}, rows.map(row)));
     } else {
       out.push(el("p", {}, marked(lines.join(" "))));
     }
@@ -68,11 +77,16 @@ function fields(schema, depth) {
   if (s.items) return fields(s.items, depth);
   if (!s.properties) return el("p", { class: "dim" }, typeOf(schema));
   const required = s.required || [];
-  const rows = Object.entries(s.properties).sort(([a], [b]) => required.includes(b) - required.includes(a)).map(([name, p]) => {
+  const requiredFirst = ([a], [b]) => required.includes(b) - required.includes(a);
+  const rows = Object.entries(s.properties).sort(requiredFirst).map(([name, p]) => {
     const inner = resolve(p).items || p;
-    const deep = depth < 4 && resolve(inner).properties ? el("details", {}, el("summary", { class: "dim" }, "fields"), fields(inner, depth + 1)) : null;
-    return el("tr", {}, el("td", {}, el("code", {}, name), required.includes(name) ? "" : el("span", { class: "dim" }, " optional")),
-      el("td", {}, typeOf(p)), el("td", {}, marked(resolve(p).description || p.description || ""), el("div", { class: "dim" }, limits(p)), deep));
+    const deep = depth < 4 && resolve(inner).properties
+      ? el("details", {}, el("summary", { class: "dim" }, "fields"), fields(inner, depth + 1))
+      : null;
+    const text = marked(resolve(p).description || p.description || "");
+    const optional = required.includes(name) ? "" : el("span", { class: "dim" }, " optional");
+    return el("tr", {}, el("td", {}, el("code", {}, name), optional), el("td", {}, typeOf(p)),
+      el("td", {}, text, el("div", { class: "dim" }, limits(p)), deep));
   });
   return el("table", {}, el("tr", {}, ["field", "type", ""].map((h) => el("th", {}, h))), rows);
 }
@@ -130,8 +144,11 @@ function tryForm(path, method, op) {
     const key = document.getElementById("key").value.trim();
     if (key && (op.security || []).some((s) => "bearer" in s)) headers.Authorization = "Bearer " + key;
     if (body) headers["Content-Type"] = "application/json";
-    // The key itself stays out of what may be copied into a chat: the shell takes it from its environment.
-    const flags = Object.entries(headers).map(([k, v]) => (k === "Authorization" ? '-H "Authorization: Bearer $BILLET_API_KEY"' : "-H " + quoted(k + ": " + v)));
+    // The key itself stays out of what may be copied into a chat: the shell takes it from its
+    // environment.
+    const keyFlag = '-H "Authorization: Bearer $BILLET_API_KEY"';
+    const flags = Object.entries(headers)
+      .map(([k, v]) => (k === "Authorization" ? keyFlag : "-H " + quoted(k + ": " + v)));
     if (body) flags.push("-d " + quoted(body.value));
     const curl = ["curl -i -X " + method + " " + quoted(location.origin + url), ...flags].join(" \\\n  ");
     result.replaceChildren(el("p", { class: "dim" }, "Sending…"));
@@ -139,43 +156,63 @@ function tryForm(path, method, op) {
       const started = performance.now();
       const answer = await fetch(url, { method, headers, body: body ? body.value : undefined, redirect: "error" });
       let text = await answer.text();
-      if ((answer.headers.get("Content-Type") || "").startsWith("application/json")) text = JSON.stringify(JSON.parse(text), null, 2);
-      const shown = ["X-Request-Id", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Retry-After", "Location", "Idempotent-Replayed"]
-        .filter((h) => answer.headers.get(h) !== null).map((h) => h + ": " + answer.headers.get(h));
-      result.replaceChildren(el("p", { class: answer.ok ? "good" : "bad" }, answer.status + " " + answer.statusText + " in " + Math.round(performance.now() - started) + " ms"),
-        el("pre", {}, shown.join("\n")), el("pre", {}, text), el("p", { class: "dim" }, "The same in a shell:"), el("pre", {}, curl));
+      if ((answer.headers.get("Content-Type") || "").startsWith("application/json")) {
+        text = JSON.stringify(JSON.parse(text), null, 2);
+      }
+      const shown = shownHeaders.filter((h) => answer.headers.get(h) !== null)
+        .map((h) => h + ": " + answer.headers.get(h));
+      const took = Math.round(performance.now() - started);
+      const status = answer.status + " " + answer.statusText + " in " + took + " ms";
+      result.replaceChildren(el("p", { class: answer.ok ? "good" : "bad" }, status),
+        el("pre", {}, shown.join("\n")), el("pre", {}, text),
+        el("p", { class: "dim" }, "The same in a shell:"), el("pre", {}, curl));
     } catch (problem) {
       result.replaceChildren(el("p", { class: "bad" }, "No answer: " + problem.message), el("pre", {}, curl));
     }
   }
 
   return el("form", { onsubmit: send, autocomplete: "off" }, el("h3", {}, "Try it"), inputs.map((i) => i.row),
-    body ? [el("label", { for: body.id }, "Body"), body] : null, el("p", {}, el("button", { type: "submit" }, "Send")), result);
+    body ? [el("label", { for: body.id }, "Body"), body] : null,
+    el("p", {}, el("button", { type: "submit" }, "Send")), result);
+}
+
+// parameterRow is a parameter in the table of an operation.
+function parameterRow(p) {
+  return el("tr", {}, el("td", {}, el("code", {}, p.name), el("span", { class: "dim" }, " in " + p.in)),
+    el("td", {}, typeOf(p.schema)),
+    el("td", {}, marked(p.description || ""), el("div", { class: "dim" }, limits(p.schema))));
+}
+
+// statusDetails is what opens below a status.
+function statusDetails(status, kind, ...content) {
+  return el("details", {}, el("summary", {}, el("strong", { class: kind }, status)), ...content);
 }
 
 function operation(path, method, op) {
   const id = "op-" + op.operationId;
   const inside = el("div", { class: "inside" });
-  const box = el("details", { class: "op", id }, el("summary", {}, el("span", { class: "method" }, method), el("span", { class: "path" }, path), el("span", { class: "dim" }, op.summary)), inside);
+  const summary = el("summary", {}, el("span", { class: "method" }, method), el("span", { class: "path" }, path),
+    el("span", { class: "dim" }, op.summary));
+  const box = el("details", { class: "op", id }, summary, inside);
   box.addEventListener("toggle", () => {
     if (!box.open || inside.hasChildNodes()) return;
     const parameters = (op.parameters || []).map(resolve);
     inside.append(...prose(op.description));
     if (parameters.length) {
-      inside.append(el("h3", {}, "Parameters"), el("table", {}, parameters.map((p) => el("tr", {},
-        el("td", {}, el("code", {}, p.name), el("span", { class: "dim" }, " in " + p.in)), el("td", {}, typeOf(p.schema)),
-        el("td", {}, marked(p.description || ""), el("div", { class: "dim" }, limits(p.schema)))))));
+      inside.append(el("h3", {}, "Parameters"), el("table", {}, parameters.map(parameterRow)));
     }
-    if (op.requestBody) inside.append(el("h3", {}, "Body"), fields(op.requestBody.content["application/json"].schema, 0));
+    if (op.requestBody) {
+      inside.append(el("h3", {}, "Body"), fields(op.requestBody.content["application/json"].schema, 0));
+    }
     inside.append(el("h3", {}, "Answers"));
     for (const [status, r] of Object.entries(op.responses)) {
       const answer = resolve(r), json = answer.content && answer.content["application/json"];
       if (status === "4XX" || status === "5XX") continue; // their codes say it better
-      inside.append(el("details", {}, el("summary", {}, el("strong", { class: "good" }, status)), prose(answer.description),
+      inside.append(statusDetails(status, "good", prose(answer.description),
         json ? fields(resolve(json.schema).properties.data || json.schema, 0) : null));
     }
     for (const [status, codes] of Object.entries(op["x-codes"] || {})) {
-      inside.append(el("details", {}, el("summary", {}, el("strong", { class: "bad" }, status)), el("p", {}, codes.join(", "))));
+      inside.append(statusDetails(status, "bad", el("p", {}, codes.join(", "))));
     }
     inside.append(tryForm(path, method, op));
   });
