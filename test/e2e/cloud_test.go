@@ -84,6 +84,47 @@ func byFile(t *testing.T, cloud *voltageparktest.Cloud, args ...string) *servert
 	return servertest.Prepare(t, t.TempDir(), append(args, "--providers-file", filepath.Join(dir, "providers.yaml"))...)
 }
 
+// awaitB200 waits until the cloud's B200 of an instance type can be ordered, and returns its offer.
+func awaitB200(t *testing.T, s *servertest.Server, key, kind string) (offer map[string]any) {
+	t.Helper()
+	await(t, "the cloud's B200", func() bool {
+		for _, o := range s.Call(key, http.MethodGet, "/offers?search=b200", nil).List {
+			o := o.(map[string]any)
+			if o["gpuType"] != "NVIDIA B200" || o["provider"] != "voltage-park" {
+				t.Fatalf("a search for b200 finds %v", o)
+			}
+			if o["instanceType"] == kind && o["region"] == "dallas-usa-5" && o["available"] == true &&
+				(kind == "VM" || o["gpuCount"] == 8.0 && o["interconnect"] == "Ethernet") {
+				offer = o
+			}
+		}
+		return offer != nil
+	})
+	return offer
+}
+
+// checkFirstHour checks the specification's billing: the first hour is charged when the machine
+// runs, and the minimum runtime is 25 minutes. It schedules the end as early as possible.
+func checkFirstHour(t *testing.T, s *servertest.Server, key, id string, price *big.Rat) {
+	t.Helper()
+	if w := s.Call(key, http.MethodGet, "/wallet", nil).Data; new(big.Rat).Sub(
+		big.NewRat(1000, 1), dollars(w["balance"]),
+	).Cmp(price) != 0 || w["held"] != 0.0 {
+		t.Errorf("one hour at %s leaves %v", price.FloatString(6), w)
+	}
+	if a := s.Call(key, http.MethodGet, "/deployments/"+id+"/can-terminate", nil); a.Data["canTerminate"] != false ||
+		a.Data["remainingSeconds"].(float64) < 1400 {
+		t.Errorf("can-terminate: %d %s", a.Status, a.Body)
+	}
+	if a := s.Call(key, http.MethodDelete, "/deployments/"+id, nil); a.Status != http.StatusBadRequest ||
+		a.Code() != "MINIMUM_RUNTIME_NOT_MET" {
+		t.Errorf("terminate at once: %d %s", a.Status, a.Body)
+	}
+	if a := s.Call(key, http.MethodDelete, "/deployments/"+id+"?when=earliest", nil); a.Status != http.StatusAccepted {
+		t.Fatalf("terminate as soon as may be: %d %s", a.Status, a.Body)
+	}
+}
+
 func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *servertest.Server) bought {
 	t.Helper()
 	_, key := s.Key("1000", "--read-limit", "100000", "--write-limit", "1000")
@@ -99,20 +140,7 @@ func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *servertest.Server
 	if !mayListenAt22(t) { // a bare-metal machine of this cloud has no other port
 		kind = "VM"
 	}
-	var offer map[string]any
-	await(t, "the cloud's B200", func() bool {
-		for _, o := range s.Call(key, http.MethodGet, "/offers?search=b200", nil).List {
-			o := o.(map[string]any)
-			if o["gpuType"] != "NVIDIA B200" || o["provider"] != "voltage-park" {
-				t.Fatalf("a search for b200 finds %v", o)
-			}
-			if o["instanceType"] == kind && o["region"] == "dallas-usa-5" && o["available"] == true &&
-				(kind == "VM" || o["gpuCount"] == 8.0 && o["interconnect"] == "Ethernet") {
-				offer = o
-			}
-		}
-		return offer != nil
-	})
+	offer := awaitB200(t, s, key, kind)
 	// The specification's body; a VM has its own operating system and number of GPUs.
 	body := map[string]any{
 		"provider": "voltage-park", "offerId": offer["id"], "gpuType": "NVIDIA B200", "gpuCount": 8,
@@ -161,24 +189,7 @@ func quickStart(t *testing.T, cloud *voltageparktest.Cloud, s *servertest.Server
 		t.Errorf("the cloud made %v", made)
 	}
 
-	// The specification's billing: the first hour is charged when the machine runs, and the
-	// minimum runtime is 25 minutes.
-	if w := s.Call(key, http.MethodGet, "/wallet", nil).Data; new(big.Rat).Sub(
-		big.NewRat(1000, 1), dollars(w["balance"]),
-	).Cmp(price) != 0 || w["held"] != 0.0 {
-		t.Errorf("one hour at %s leaves %v", price.FloatString(6), w)
-	}
-	if a := s.Call(key, http.MethodGet, "/deployments/"+id+"/can-terminate", nil); a.Data["canTerminate"] != false ||
-		a.Data["remainingSeconds"].(float64) < 1400 {
-		t.Errorf("can-terminate: %d %s", a.Status, a.Body)
-	}
-	if a := s.Call(key, http.MethodDelete, "/deployments/"+id, nil); a.Status != http.StatusBadRequest ||
-		a.Code() != "MINIMUM_RUNTIME_NOT_MET" {
-		t.Errorf("terminate at once: %d %s", a.Status, a.Body)
-	}
-	if a := s.Call(key, http.MethodDelete, "/deployments/"+id+"?when=earliest", nil); a.Status != http.StatusAccepted {
-		t.Fatalf("terminate as soon as may be: %d %s", a.Status, a.Body)
-	}
+	checkFirstHour(t, s, key, id, price)
 	s.Stop()
 	checkNoKey(t, s, voltageparktest.Token)
 	return bought{cloud, s, key, running}
@@ -285,7 +296,7 @@ func awaitRunning(t *testing.T, s *servertest.Server, key, id string) (d map[str
 
 func mayListenAt22(t *testing.T) bool {
 	t.Helper()
-	m, err := upstreamtest.ListenSSH("nobody", nil, "")
+	m, err := upstreamtest.ListenSSH("root", nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,27 @@ func issuesOf(t *testing.T, s *servertest.Server, key, kind string) []map[string
 
 const operatorScopes = "operator:read,operator:write"
 
+func checkMetrics(t *testing.T, s *servertest.Server, wants ...string) {
+	t.Helper()
+	metrics := scrape(t, s)
+	for _, want := range wants {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s in the metrics", want)
+		}
+	}
+}
+
+// checkOperatorOnly checks that a tenant's key may read none of the operator's paths.
+func checkOperatorOnly(t *testing.T, s *servertest.Server, tenant string, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		if a := s.Call(tenant, "GET", "=/api/v1/operator"+path, nil); a.Status != 403 ||
+			a.Code() != "INSUFFICIENT_SCOPE" {
+			t.Errorf("%s with a tenant's key: %d %s", path, a.Status, a.Body)
+		}
+	}
+}
+
 func TestOrphansBecomeIssues(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
@@ -66,24 +87,15 @@ func TestOrphansBecomeIssues(t *testing.T) {
 			foreign[0]["endAfter"] != nil {
 			t.Fatalf("%v", foreign)
 		}
-		metrics := scrape(t, s)
-		for _, want := range []string{
-			`billet_issues{kind="orphaned_machine",provider="basalt"} 1`,
+		checkMetrics(
+			t, s, `billet_issues{kind="orphaned_machine",provider="basalt"} 1`,
 			`billet_issues{kind="unmanaged_machine",provider="northgrid"} 1`,
 			`billet_deployments{status="running"} 1`,
-		} {
-			if !strings.Contains(metrics, want) {
-				t.Errorf("no %s in the metrics", want)
-			}
-		}
-		for _, path := range []string{
-			"/issues", "/issues/" + foreign[0]["id"].(string), "/accounts", "/provider-accounts", "/jobs", "/margins",
-		} {
-			if a := s.Call(tenant, "GET", "=/api/v1/operator"+path, nil); a.Status != 403 ||
-				a.Code() != "INSUFFICIENT_SCOPE" {
-				t.Errorf("%s with a tenant's key: %d %s", path, a.Status, a.Body)
-			}
-		}
+		)
+		checkOperatorOnly(
+			t, s, tenant, "/issues", "/issues/"+foreign[0]["id"].(string), "/accounts", "/provider-accounts", "/jobs",
+			"/margins",
+		)
 
 		s.Kill() // the scheduled end survives the kill
 		s.Restart()
@@ -97,25 +109,26 @@ func TestOrphansBecomeIssues(t *testing.T) {
 			t.Errorf("%v", orphaned)
 		}
 		at := "=/api/v1/operator/issues/" + foreign[0]["id"].(string)
-		if a := s.Call(operator, "POST", at+"/terminate", nil); a.Status != 409 {
-			t.Errorf("%d %s", a.Status, a.Body)
+		call := func(want int, what string, body any) {
+			t.Helper()
+			if a := s.Call(operator, "POST", at+what, body); a.Status != want {
+				t.Errorf("%s: got %d %s, want %d", what, a.Status, a.Body, want)
+			}
 		}
+		call(409, "/terminate", nil)
 		if out := s.Run("issues", "list"); !strings.Contains(out, foreign[0]["id"].(string)) ||
 			strings.Contains(out, "dep_somebodyelses") {
 			t.Errorf("issue list:\n%s", out)
 		}
-		if a := s.Call(operator, "POST", at+"/dismiss", map[string]any{"note": "the old cluster"}); a.Status != 200 {
-			t.Errorf("%d %s", a.Status, a.Body)
-		}
+		call(200, "/dismiss", map[string]any{"note": "the old cluster"})
 		s.Advance("30m")
 		if foreign = issuesOf(t, s, operator, "unmanaged_machine"); len(foreign) != 1 ||
 			foreign[0]["state"] != "dismissed" || foreign[0]["note"] != "the old cluster" {
 			t.Errorf("%v", foreign)
 		}
-		metrics = scrape(t, s)
-		if strings.Contains(metrics, "billet_issues{") ||
-			!strings.Contains(metrics, `billet_issues_ended_total{kind="orphaned_machine",provider="basalt"} 1`) {
-			t.Errorf("the metrics still have issues, or miss what was ended")
+		checkMetrics(t, s, `billet_issues_ended_total{kind="orphaned_machine",provider="basalt"} 1`)
+		if strings.Contains(scrape(t, s), "billet_issues{") {
+			t.Error("the metrics still have issues")
 		}
 		s.Await(tenant, runs, "running")
 	})

@@ -151,6 +151,13 @@ func TestOperatorCommandsWhileServerRuns(t *testing.T) {
 		if a := s.Call(key, "GET", "/offers", nil); a.Status != 401 || a.Code() != "REVOKED_API_KEY" {
 			t.Errorf("%d %s", a.Status, a.Body)
 		}
+	})
+}
+
+func TestOperatorCommandsRefuseWrongValues(t *testing.T) {
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Start(t, append(args, "--sim")...)
+		account, _ := s.Key("1")
 		for _, command := range [][]string{
 			{"account", "create", "--name", strings.Repeat("x", 65)},
 			{"account", "create", "--name", "a", "--credit", "1e3"},
@@ -272,6 +279,13 @@ func TestOperatorSetsSpendingLimits(t *testing.T) {
 		if a := s.Call(free, "POST", "/deployments", body); a.Status != http.StatusCreated {
 			t.Errorf("the key without limits gets %d %s", a.Status, a.Body)
 		}
+	})
+}
+
+func TestOperatorCannotSetWrongSpendingLimits(t *testing.T) {
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		s := servertest.Prepare(t, t.TempDir(), args...)
+		account, _ := s.Key("1000")
 		for _, wrong := range [][]string{
 			{"--max-hourly-price", "much"}, {"--max-spend-per-day", "-1"},
 			{"--max-spend-per-month", "2000000000"}, {"--max-deployments", "-1"}, {"--gpu-type", " "},

@@ -230,27 +230,34 @@ func TestProviderCommands(t *testing.T) {
 		s.Run("provider", "remove", "park")
 		s.Stop()
 		s.Restart()
-		if list := s.Call(key, http.MethodGet, "/offers?provider=park", nil).List; len(list) != 0 {
-			t.Errorf("sold of a cloud that was removed: %v", list)
-		}
-		if a := s.Call(
-			key, http.MethodPost, "/deployments",
-			map[string]any{
-				"offerId": o["id"], "operatingSystem": "TensorML 24 Everything", "name": "late",
-				"ssh_public_key": me.public,
-			},
-		); a.Status/100 != 4 {
-			t.Errorf("deployed at a cloud that was removed: %d %s", a.Status, a.Body)
-		}
-		if d := s.Call(key, http.MethodGet, "/deployments/"+id, nil); d.Data["status"] != "terminated" ||
-			d.Data["provider"] != "park" {
-			t.Errorf("what was there once: %d %s", d.Status, d.Body)
-		}
-		if out := s.Run("provider", "list"); strings.Contains(out, "park") {
-			t.Errorf("list:\n%s", out)
-		}
+		checkRemoved(t, s, key, o["id"], id)
 		checkNoKey(t, s, voltageparktest.Token)
 	})
+}
+
+// checkRemoved checks that a cloud sells nothing after its removal, and that its ended deployment
+// is kept.
+func checkRemoved(t *testing.T, s *servertest.Server, key string, offer any, ended string) {
+	t.Helper()
+	if list := s.Call(key, http.MethodGet, "/offers?provider=park", nil).List; len(list) != 0 {
+		t.Errorf("sold of a cloud that was removed: %v", list)
+	}
+	if a := s.Call(
+		key, http.MethodPost, "/deployments",
+		map[string]any{
+			"offerId": offer, "operatingSystem": "TensorML 24 Everything", "name": "late",
+			"ssh_public_key": newIdentity(t).public,
+		},
+	); a.Status/100 != 4 {
+		t.Errorf("deployed at a cloud that was removed: %d %s", a.Status, a.Body)
+	}
+	if d := s.Call(key, http.MethodGet, "/deployments/"+ended, nil); d.Data["status"] != "terminated" ||
+		d.Data["provider"] != "park" {
+		t.Errorf("what was there once: %d %s", d.Status, d.Body)
+	}
+	if out := s.Run("provider", "list"); strings.Contains(out, "park") {
+		t.Errorf("list:\n%s", out)
+	}
 }
 
 // A simulated clock is refused together with a real cloud.

@@ -39,20 +39,7 @@ func TestResale(t *testing.T) {
 	_, shopKey := shop.Key("1000", "--read-limit", "100000")
 
 	// The reseller sells the source's dollar for a dollar and a quarter, under its own id.
-	var sold map[string]any
-	await(t, "offers of the source in the shop", func() bool {
-		for _, o := range shop.Call(
-			shopKey, http.MethodGet, "/offers?provider=source&available=true&limit=100", nil,
-		).List {
-			o := o.(map[string]any)
-			if can := o["capabilities"].(map[string]any); can["reinstall"] == true && can["volumes"] == true &&
-				can["cloudInit"] == true {
-				sold = o
-				return true
-			}
-		}
-		return false
-	})
+	sold := awaitResold(t, shop, shopKey)
 	list := source.Call(sourceKey, http.MethodGet, fmt.Sprintf("/offers?limit=100&region=%s", sold["region"]), nil).List
 	me := newIdentity(t)
 	a := shop.Call(shopKey, http.MethodPost, "/deployments", map[string]any{
@@ -122,28 +109,43 @@ func TestResale(t *testing.T) {
 		t.Error("the machine still lets its tenant in")
 	}
 
-	// Each wallet has paid what its deployment cost: its time at its own price.
-	for _, side := range []struct {
-		name string
-		s    *servertest.Server
-		key  string
-		d    map[string]any
-	}{{"source", source, sourceKey, theirs}, {"shop", shop, shopKey, d}} {
-		from, to := instant(t, side.d["startedAt"]), instant(t, side.d["billedUntil"])
-		ran := to.Sub(from)
-		cost := dollars(side.d["costToDate"])
-		want := new(big.Rat).Mul(dollars(side.d["hourlyPrice"]), big.NewRat(int64(ran/time.Second), 3600))
-		if off := new(big.Rat).Sub(cost, want); ran < 26*time.Minute || ran > 30*time.Minute ||
-			off.Abs(off).Cmp(big.NewRat(1, 1_000_000)) > 0 {
-			t.Errorf("%s: %s for %s, want %s", side.name, cost.FloatString(6), ran, want.FloatString(6))
+	checkPaid(t, "source", source, sourceKey, theirs)
+	checkPaid(t, "shop", shop, shopKey, d)
+}
+
+// awaitResold waits until the shop sells a machine of the source that can do everything.
+func awaitResold(t *testing.T, shop *servertest.Server, key string) (sold map[string]any) {
+	t.Helper()
+	await(t, "offers of the source in the shop", func() bool {
+		for _, o := range shop.Call(
+			key, http.MethodGet, "/offers?provider=source&available=true&limit=100", nil,
+		).List {
+			o := o.(map[string]any)
+			if can := o["capabilities"].(map[string]any); can["reinstall"] == true && can["volumes"] == true &&
+				can["cloudInit"] == true {
+				sold = o
+				return true
+			}
 		}
-		w := side.s.Call(side.key, http.MethodGet, "/wallet", nil).Data
-		if paid := new(big.Rat).Sub(big.NewRat(1000, 1), dollars(w["balance"])); paid.Cmp(cost) != 0 {
-			t.Errorf(
-				"%s: the wallet has paid %s for what cost %s: %v", side.name, paid.FloatString(6),
-				cost.FloatString(6), w,
-			)
-		}
+		return false
+	})
+	return sold
+}
+
+// checkPaid checks that the wallet has paid what the account's only deployment cost: its time at
+// its price.
+func checkPaid(t *testing.T, name string, s *servertest.Server, key string, d map[string]any) {
+	t.Helper()
+	ran := instant(t, d["billedUntil"]).Sub(instant(t, d["startedAt"]))
+	cost := dollars(d["costToDate"])
+	want := new(big.Rat).Mul(dollars(d["hourlyPrice"]), big.NewRat(int64(ran/time.Second), 3600))
+	if off := new(big.Rat).Sub(cost, want); ran < 26*time.Minute || ran > 30*time.Minute ||
+		off.Abs(off).Cmp(big.NewRat(1, 1_000_000)) > 0 {
+		t.Errorf("%s: %s for %s, want %s", name, cost.FloatString(6), ran, want.FloatString(6))
+	}
+	w := s.Call(key, http.MethodGet, "/wallet", nil).Data
+	if paid := new(big.Rat).Sub(big.NewRat(1000, 1), dollars(w["balance"])); paid.Cmp(cost) != 0 {
+		t.Errorf("%s: the wallet has paid %s for what cost %s: %v", name, paid.FloatString(6), cost.FloatString(6), w)
 	}
 }
 

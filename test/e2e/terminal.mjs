@@ -1,6 +1,6 @@
 // Runs the terminal's client as a page would, outside a browser. The input is one line of JSON on
-// standard input: {dir, key, script: [lines]}, and with "connect" the options of connect. Prints one
-// line of JSON.
+// standard input: {dir, key, script: [lines]}, and with "connect" the options of connect. Prints
+// one line of JSON.
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 

@@ -35,8 +35,15 @@ func withoutNamespaces(t *testing.T, binary, dir string, user string, args ...st
 	return cmd
 }
 
-// TestUnisolatedMachinesNeedConsent starts a server where machines cannot be isolated.
-func TestUnisolatedMachinesNeedConsent(t *testing.T) {
+// hardened is a host where machines cannot be isolated. Other users than root may run its binary.
+type hardened struct {
+	t      *testing.T
+	base   string
+	binary string
+}
+
+func newHardened(t *testing.T) hardened {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can start a server as another user; CI is")
 	}
@@ -56,16 +63,24 @@ func TestUnisolatedMachinesNeedConsent(t *testing.T) {
 	if err := os.Chmod(base, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	directory := func(name string, owner int) string {
-		dir := filepath.Join(base, name)
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(dir, owner, owner); err != nil {
-			t.Fatal(err)
-		}
-		return dir
+	return hardened{t, base, binary}
+}
+
+// directory makes a data directory of a user.
+func (h hardened) directory(name string, owner int) string {
+	h.t.Helper()
+	dir := filepath.Join(h.base, name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		h.t.Fatal(err)
 	}
+	if err := os.Chown(dir, owner, owner); err != nil {
+		h.t.Fatal(err)
+	}
+	return dir
+}
+
+func TestUnisolatedMachinesAreRefusedWithoutConsent(t *testing.T) {
+	h := newHardened(t)
 	for name, c := range map[string]struct {
 		user string
 		uid  int
@@ -78,8 +93,8 @@ func TestUnisolatedMachinesNeedConsent(t *testing.T) {
 		"root that accepts it":  {"0", 0, []string{"--sim-unisolated"}, []string{"root of this host"}},
 		"a variable that is no": {"1000", 1000, []string{"--sim-unisolated=false"}, []string{"--sim-unisolated"}},
 	} {
-		dir := directory(strings.ReplaceAll(name, " ", "-"), c.uid)
-		out, err := withoutNamespaces(t, binary, dir, c.user, c.args...).CombinedOutput()
+		dir := h.directory(strings.ReplaceAll(name, " ", "-"), c.uid)
+		out, err := withoutNamespaces(t, h.binary, dir, c.user, c.args...).CombinedOutput()
 		if err == nil || strings.Contains(string(out), "Billet serves at") {
 			t.Errorf("%s: it serves: %s", name, out)
 		}
@@ -89,9 +104,12 @@ func TestUnisolatedMachinesNeedConsent(t *testing.T) {
 			}
 		}
 	}
+}
 
-	dir := directory("accepted", 1000)
-	cmd := withoutNamespaces(t, binary, dir, "1000", "--sim-unisolated")
+func TestUnisolatedMachinesAreLabeled(t *testing.T) {
+	h := newHardened(t)
+	dir := h.directory("accepted", 1000)
+	cmd := withoutNamespaces(t, h.binary, dir, "1000", "--sim-unisolated")
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()
