@@ -24,23 +24,23 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// doors are the ports of a server that terminates TLS itself, and the ACME server that looks for it
-// there.
-type doors struct {
+// listeners are the ports of a server that terminates TLS itself, and the ACME server that looks for
+// it there.
+type listeners struct {
 	t             *testing.T
 	acme          *acmetest.Server
 	secure, plain int
 }
 
-func newDoors(t *testing.T) doors {
+func newListeners(t *testing.T) listeners {
 	t.Helper()
 	ports := acmetest.Ports(t, 2)
-	return doors{t, acmetest.Start(t, acmetest.Config{HTTPPort: ports[1], TLSPort: ports[0], Life: time.Hour}),
+	return listeners{t, acmetest.Start(t, acmetest.Config{HTTPPort: ports[1], TLSPort: ports[0], Life: time.Hour}),
 		ports[0], ports[1]}
 }
 
 // args are the arguments of a server at these ports that gets certificates for the domains.
-func (d doors) args(domains string) []string {
+func (d listeners) args(domains string) []string {
 	return []string{
 		"--listen", local(d.secure), "--http-listen", local(d.plain), "--tls-domain", domains,
 		"--tls-email", "ops@example.com", "--tls-acme-directory", d.acme.Directory, "--tls-acme-ca-file", d.acme.CAFile,
@@ -74,7 +74,7 @@ func serial(t *testing.T, address, name string, roots *x509.CertPool, not string
 }
 
 func TestTLSDomain(t *testing.T) {
-	d := newDoors(t)
+	d := newListeners(t)
 	s := servertest.Start(t, append(d.args(site+",www.example.com"), "--sim", "--sim-machines", "banner")...)
 	first := serial(t, local(d.secure), site, d.acme.Roots(), "")
 	serial(t, local(d.secure), "www.example.com", d.acme.Roots(), "")
@@ -145,7 +145,7 @@ func health(t *testing.T, port int) (string, error) {
 }
 
 // malformed sends what net/http cannot read over TLS.
-func malformed(t *testing.T, d doors) {
+func malformed(t *testing.T, d listeners) {
 	t.Helper()
 	c, err := tls.Dial("tcp", local(d.secure), &tls.Config{ServerName: site, RootCAs: d.acme.Roots()})
 	if err != nil {
@@ -166,7 +166,7 @@ func malformed(t *testing.T, d doors) {
 }
 
 // redirected checks the address of plain HTTP.
-func redirected(t *testing.T, d doors, origin string) {
+func redirected(t *testing.T, d listeners, origin string) {
 	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, c := range []struct {
@@ -238,7 +238,7 @@ func metricsOf(t *testing.T, s *servertest.Server) string {
 // Two replicas place one order and serve the same certificate. The ACME server reaches only one of
 // them.
 func TestTLSReplicas(t *testing.T) {
-	d := newDoors(t)
+	d := newListeners(t)
 	database := dbtest.PostgresURL(t)
 	shared := []string{"--database-url", database, "--secret-key-command",
 		"echo AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}
@@ -256,7 +256,7 @@ func TestTLSReplicas(t *testing.T) {
 
 // A server whose certificates are refused says why, and goes on with what it can.
 func TestTLSRefused(t *testing.T) {
-	d := newDoors(t)
+	d := newListeners(t)
 	s := servertest.Start(t, d.args(site+","+acmetest.Blocked)...)
 	roots := d.acme.Roots()
 	serial(t, local(d.secure), site, roots, "")
@@ -269,7 +269,8 @@ func TestTLSRefused(t *testing.T) {
 	if out, err := health(t, d.secure); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
-	if _, err := tls.Dial("tcp", local(d.secure), &tls.Config{ServerName: acmetest.Blocked, RootCAs: roots}); err == nil {
+	blocked := &tls.Config{ServerName: acmetest.Blocked, RootCAs: roots}
+	if _, err := tls.Dial("tcp", local(d.secure), blocked); err == nil {
 		t.Error("the refused domain has a certificate")
 	}
 	out := s.Run("certificate", "list", "-o", "json")
@@ -281,8 +282,8 @@ func TestTLSRefused(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &listed); err != nil || len(listed) != 2 {
 		t.Fatalf("%v in %s", err, out)
 	}
-	if listed[0].Domain != acmetest.Blocked || listed[0].Failures != 1 || !strings.Contains(listed[0].Fault, "refused") ||
-		listed[1].Domain != site || listed[1].NotAfter == nil ||
+	if listed[0].Domain != acmetest.Blocked || listed[0].Failures != 1 ||
+		!strings.Contains(listed[0].Fault, "refused") || listed[1].Domain != site || listed[1].NotAfter == nil ||
 		listed[1].Fault != "" {
 		t.Errorf("listed: %s", out)
 	}
@@ -331,7 +332,7 @@ func TestTLSFiles(t *testing.T) {
 	}
 }
 
-// Clients that connect and say nothing keep nobody out.
+// Clients that connect and say nothing keep no client out.
 func TestTLSSilentClients(t *testing.T) {
 	e := newEdge(t)
 	ports := acmetest.Ports(t, 1)
