@@ -28,7 +28,7 @@ import (
 )
 
 // patience is how long a test waits for a program to start.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Blocked is a domain for which the server refuses certificates.
 const Blocked = "blocked.example.com"
