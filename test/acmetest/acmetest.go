@@ -20,11 +20,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/billetcloud/billet/test/servertest"
 )
 
 // patience is how long a test waits for a program to start.
@@ -99,17 +102,14 @@ func Start(t testing.TB, c Config) *Server {
 	return s
 }
 
-// Ports returns free ports of the loopback address.
+// Ports returns different free ports of the loopback address.
 func Ports(t testing.TB, n int) []int {
 	t.Helper()
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for len(ports) < n {
+		if port := servertest.FreePort(t); !slices.Contains(ports, port) {
+			ports = append(ports, port)
 		}
-		defer func() { _ = l.Close() }() // only now, so that no port comes twice
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
 }

@@ -24,8 +24,8 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// listeners are the ports of a server that terminates TLS itself, and the ACME server that looks
-// for it there.
+// listeners are the ports of a server that terminates TLS itself, and the ACME server that
+// checks it.
 type listeners struct {
 	t             *testing.T
 	acme          *acmetest.Server
