@@ -199,6 +199,7 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 		},
 	},
 
+	"getQuotas":        {func(ctx context.Context, c *Client) (any, error) { return c.Quotas.Get(ctx) }},
 	"getCurrentApiKey": {func(ctx context.Context, c *Client) (any, error) { return c.Key.Get(ctx) }},
 
 	"listEvents": {

@@ -44,6 +44,12 @@ const (
 	// ErrKeyLimitReached is a deploy or extension that exceeds a spending limit of the key;
 	// Details["limit"] is its name.
 	ErrKeyLimitReached Code = "KEY_LIMIT_REACHED"
+	// ErrQuotaExceeded is a deploy, volume or resize that exceeds a quota of the account;
+	// Details["quota"] is its name.
+	ErrQuotaExceeded Code = "QUOTA_EXCEEDED"
+	// ErrAccountSuspended is a call that would start something in a suspended account;
+	// Details["reason"] says why it is.
+	ErrAccountSuspended Code = "ACCOUNT_SUSPENDED"
 	// ErrInsufficientScope is a key without the required scope, which the message names.
 	ErrInsufficientScope Code = "INSUFFICIENT_SCOPE"
 	// ErrNetworkNotAllowed is a request from outside the key's IP allowlist.

@@ -140,7 +140,7 @@ func accounts() *cobra.Command {
 		},
 	)
 	markup.Args = cobra.ExactArgs(2)
-	cmd.AddCommand(markup)
+	cmd.AddCommand(markup, suspendAccount(), resumeAccount(), accountQuotas())
 	return cmd
 }
 

@@ -22,7 +22,12 @@ type Account struct {
 	// Markup is what the account pays above the providers' prices, in basis points; nil for the
 	// default. Tenants do not see it.
 	Markup *int64 `json:"-"`
+	// SuspendedAt and SuspendedReason are shown as Suspension.
+	SuspendedAt     *time.Time `json:"-"`
+	SuspendedReason string     `json:"-"`
 }
+
+var errNoAccount = apierr.New(apierr.NotFound, "There is no account with this id.")
 
 // MaxMarkup is the highest markup of an account, in basis points.
 const MaxMarkup = 100_000
@@ -86,7 +91,7 @@ func (s *Service) List(ctx context.Context, r db.Reader, p db.Page) ([]Account, 
 func (s *Service) Get(ctx context.Context, r db.Reader, account id.ID) (Account, error) {
 	a, found, err := accountByID(ctx, r, account)
 	if err == nil && !found {
-		err = apierr.New(apierr.NotFound, "There is no account with this id.")
+		err = errNoAccount
 	}
 	return a, err
 }

@@ -29,6 +29,8 @@
 //     invitation or email address exists.
 //   - A session works in one account, with the current role of its user there. A user who leaves an
 //     account has no session in it from that commit on, and no API key that they created.
+//   - A suspended account starts nothing that costs money: whatever does calls Enter first, which
+//     locks the account as suspending it does.
 //   - Every account has an owner. Only owners add and remove owners.
 //   - A code, a recovery code, a challenge, an invitation and the state of an external sign-in work
 //     once, also for concurrent calls. The first answer uses up a challenge and a state, even if it

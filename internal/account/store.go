@@ -12,6 +12,7 @@ var accounts = db.NewTable("account", func(a *Account) []db.Column {
 	return []db.Column{
 		db.Col("id", &a.ID), db.Col("name", &a.Name), db.Derived("name_key", strings.ToLower(a.Name)),
 		db.Col("created_at", &a.CreatedAt), db.Col("markup", &a.Markup),
+		db.Col("suspended_at", &a.SuspendedAt), db.Col("suspended_reason", &a.SuspendedReason),
 	}
 })
 
@@ -27,6 +28,20 @@ func accountByID(ctx context.Context, r db.Reader, account id.ID) (Account, bool
 		return Account{}, false, nil
 	}
 	return accounts.Find(ctx, r, `WHERE id = $1`, account)
+}
+
+// lockedAccount is accountByID for a row that nobody else changes, or locks, until the transaction
+// ends.
+func lockedAccount(ctx context.Context, tx *db.Tx, account id.ID) (Account, bool, error) {
+	if !account.Valid(id.Account) {
+		return Account{}, false, nil
+	}
+	return accounts.Find(ctx, tx, `WHERE id = $1`+db.ForUpdate(tx), account)
+}
+
+func setSuspension(ctx context.Context, tx *db.Tx, a Account) error {
+	_, err := accounts.Update(ctx, tx, &a, []string{"suspended_at", "suspended_reason"}, db.Is("id", a.ID))
+	return err
 }
 
 func setMarkup(ctx context.Context, tx *db.Tx, a Account) error {

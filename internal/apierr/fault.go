@@ -19,6 +19,8 @@ const (
 	InsufficientBalance  Code = "INSUFFICIENT_BALANCE"
 	InsufficientScope    Code = "INSUFFICIENT_SCOPE"
 	KeyLimitReached      Code = "KEY_LIMIT_REACHED"
+	QuotaExceeded        Code = "QUOTA_EXCEEDED"
+	AccountSuspended     Code = "ACCOUNT_SUSPENDED"
 	NetworkNotAllowed    Code = "NETWORK_NOT_ALLOWED"
 	SignInRequired       Code = "SIGN_IN_REQUIRED"
 	SignInFailed         Code = "SIGN_IN_FAILED"

@@ -27,6 +27,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provideraccount"
+	"github.com/billetcloud/billet/internal/quota"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/spendlimit"
@@ -134,7 +135,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.services = o.buildServices(c, log)
 	o.Console = operator.New(operator.Config{
 		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs, Deployments: o.services.deployments,
-		Volumes: o.services.volumes,
+		Volumes: o.services.volumes, Events: o.Events,
 	})
 	return o, nil
 }
@@ -200,6 +201,57 @@ func (o *Operator) ChangeSettings(ctx context.Context, c settings.Change) (s set
 		return err
 	})
 	return s, err
+}
+
+// Suspend suspends an account and ends its deployments as asked. The account reads the reason.
+func (o *Operator) Suspend(
+	ctx context.Context, of id.ID, reason string, terminate operator.Termination,
+) (a operator.Account, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		var changed bool
+		if a, changed, err = o.Console.Suspend(ctx, tx, of, reason, terminate); err != nil || !changed {
+			return err
+		}
+		return o.record(ctx, tx, of, "suspendAccount", of)
+	})
+	return a, err
+}
+
+// Resume ends the suspension of an account.
+func (o *Operator) Resume(ctx context.Context, of id.ID) (a operator.Account, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		var changed bool
+		if a, changed, err = o.Console.Resume(ctx, tx, of); err != nil || !changed {
+			return err
+		}
+		return o.record(ctx, tx, of, "resumeAccount", of)
+	})
+	return a, err
+}
+
+// SetQuotas changes an account's own quotas, or with "" the installation's. change gets what they
+// were.
+func (o *Operator) SetQuotas(
+	ctx context.Context, of id.ID, change func(*quota.Limits),
+) (q operator.Quotas, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if of == "" {
+			if q.Defaults, err = quota.Defaults(ctx, tx); err != nil {
+				return err
+			}
+			change(&q.Defaults)
+			return quota.SetDefaults(ctx, tx, q.Defaults)
+		}
+		if q, err = o.Console.Quotas(ctx, tx, of); err != nil {
+			return err
+		}
+		change(&q.Limits)
+		if q, err = o.Console.SetQuotas(ctx, tx, of, q.Limits); err != nil {
+			return err
+		}
+		return o.record(ctx, tx, of, "setQuotas", of)
+	})
+	return q, err
 }
 
 // TerminateDeployment ends a deployment of any account at once. Its tenant reads the reason.

@@ -92,11 +92,11 @@ var exitOf = func() map[client.Code]int {
 		exitSignIn: {
 			client.ErrMissingAPIKey, client.ErrInvalidAPIKey, client.ErrExpiredAPIKey, client.ErrRevokedAPIKey,
 			client.ErrSignInRequired, client.ErrSignInFailed, client.ErrSecondFactorRequired,
-			client.ErrInsufficientScope, client.ErrNetworkNotAllowed,
+			client.ErrInsufficientScope, client.ErrNetworkNotAllowed, client.ErrAccountSuspended,
 			client.ErrAccessDenied, client.ErrExpiredToken, client.ErrInvalidGrant,
 		},
 		exitNotFound: {client.ErrNotFound},
-		exitMoney:    {client.ErrInsufficientBalance, client.ErrKeyLimitReached},
+		exitMoney:    {client.ErrInsufficientBalance, client.ErrKeyLimitReached, client.ErrQuotaExceeded},
 		exitConflict: {
 			client.ErrConflict, client.ErrOfferUnavailable, client.ErrIdempotencyKeyReused,
 			client.ErrUnsupportedByProvider, client.ErrMinimumRuntimeNotMet, client.ErrPreconditionFailed,
@@ -122,6 +122,7 @@ var hints = map[client.Code]string{
 		"or choose another login with --profile.",
 	client.ErrMinimumRuntimeNotMet: "Run 'billet terminate --when earliest' to terminate it as soon as possible.",
 	client.ErrInsufficientBalance:  "Run 'billet wallet' to see your balance.",
+	client.ErrQuotaExceeded:        "Run 'billet quotas' to see what is used.",
 	client.ErrOfferUnavailable:     "Run 'billet offers' to list available offers.",
 	client.ErrIdempotencyKeyReused: "Machines of the earlier run still exist: see 'billet ps'. " +
 		"To repeat a run, give the same --offer, --name and --max-price, and a time for --auto-terminate.",

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -52,8 +53,12 @@ func (s *Service) PowerOff(ctx context.Context, tx *db.Tx, account, deployment i
 	return s.act(ctx, tx, account, deployment, ActionPowerOff)
 }
 
-// PowerOn switches a stopped machine on in the background. Errors as for Reboot.
+// PowerOn switches a stopped machine on in the background. Errors as for Reboot, and
+// ACCOUNT_SUSPENDED.
 func (s *Service) PowerOn(ctx context.Context, tx *db.Tx, account, deployment id.ID) (Deployment, error) {
+	if err := accounts.Enter(ctx, tx, account); err != nil {
+		return Deployment{}, err
+	}
 	return s.act(ctx, tx, account, deployment, ActionPowerOn)
 }
 

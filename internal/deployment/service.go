@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
@@ -65,13 +66,16 @@ func New(cfg Config) *Service { return &Service{cfg} }
 // Create accepts a deployment: in the caller's transaction the first hour is put on hold, the row
 // and its event are written, and a job is enqueued that asks the provider. It returns
 // INVALID_REQUEST with every problem, NOT_FOUND, OFFER_UNAVAILABLE, CONFLICT if the price is above
-// maxHourlyPrice, INSUFFICIENT_BALANCE or SERVICE_UNAVAILABLE.
+// maxHourlyPrice, INSUFFICIENT_BALANCE, ACCOUNT_SUSPENDED, QUOTA_EXCEEDED or SERVICE_UNAVAILABLE.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req CreateRequest) (Deployment, error) {
 	if !s.cfg.Catalog.Ready() {
 		return Deployment{}, &apierr.Error{
 			Code: apierr.ServiceUnavailable, RetryAfter: 30 * time.Second,
 			Message: "The marketplace is temporarily unavailable. Try again shortly.",
 		}
+	}
+	if err := accounts.Enter(ctx, tx, account); err != nil {
+		return Deployment{}, err
 	}
 	c, err := s.check(ctx, tx, account, req, tx.Now)
 	if err != nil {
@@ -88,6 +92,9 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	hold := r.hourlyPrice
 	for _, p := range plans { // any of them may become the deployment's
 		hold = max(hold, p.HourlyPrice)
+	}
+	if err := s.checkQuota(ctx, tx, r, hold, plans); err != nil {
+		return Deployment{}, err
 	}
 	if err := r.beginSpending(ctx, tx, req, hold, plans); err != nil {
 		return Deployment{}, err

@@ -284,6 +284,21 @@ func unended(ctx context.Context, tx *db.Tx, account id.ID) ([]row, error) {
 	return rows, readTags(ctx, tx, rows)
 }
 
+// countUnended counts the account's deployments that are neither final nor terminating, and their
+// GPUs.
+func countUnended(ctx context.Context, r db.Reader, account id.ID) (machines, gpus int64, err error) {
+	err = r.QueryRow(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(gpu_count), 0) AS BIGINT) FROM deployment
+		WHERE account_id = $1 AND status IN ($2, $3, $4, $5)`,
+		account, StatusPending, StatusDeploying, StatusRunning, StatusStopped).Scan(&machines, &gpus)
+	return machines, gpus, err
+}
+
+// withCandidates returns the account's deployments that may still become another candidate.
+func withCandidates(ctx context.Context, r db.Reader, account id.ID) ([]row, error) {
+	return deployments.Select(ctx, r, `WHERE account_id = $1 AND status IN ($2, $3) AND plans <> '[]'`,
+		account, StatusPending, StatusDeploying)
+}
+
 func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, db.Listed, error) {
 	l := deployments.List(db.Is(`account_id`, account))
 	l.Order = orderOf(f.Sort)

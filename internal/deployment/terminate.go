@@ -101,6 +101,35 @@ func (s *Service) EndForPastDue(ctx context.Context, tx *db.Tx, account id.ID) (
 	return len(rows), nil
 }
 
+// EndForSuspension ends every deployment of the account that has not ended, whatever its
+// protection: at once, or with earliest when its minimum runtime is met. The account is locked, so
+// none is added meanwhile. It returns how many it ended and scheduled.
+func (s *Service) EndForSuspension(
+	ctx context.Context, tx *db.Tx, account id.ID, reason string, earliest bool,
+) (ended, scheduled int, err error) {
+	rows, err := unended(ctx, tx, account)
+	if err != nil {
+		return 0, 0, err
+	}
+	for i := range rows {
+		r := &rows[i]
+		at := r.terminableAt()
+		switch due, planned := r.terminateDue(); {
+		case !earliest || !at.After(tx.Now):
+			err = s.beginEnd(ctx, tx, r, CauseOperator, reason)
+			ended++
+		case planned && !due.After(at): // it ends then anyway
+		default:
+			err = s.queueTermination(ctx, tx, r)
+			scheduled++
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	return ended, scheduled, nil
+}
+
 // TerminateByOperator ends a deployment of any account at once, whatever its minimum runtime or
 // protection. Its tenant reads the reason. It reports whether anything changed: one that has ended
 // stays as it is. It returns NOT_FOUND.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -23,11 +24,17 @@ type UpdateRequest struct {
 	TerminationProtection *bool
 }
 
-// Update changes a deployment. It returns INVALID_REQUEST, NOT_FOUND, or CONFLICT for an
-// auto-terminate time of a deployment that has ended.
+// Update changes a deployment. It returns INVALID_REQUEST, NOT_FOUND, ACCOUNT_SUSPENDED for a
+// change of the auto-terminate time, or CONFLICT for one of a deployment that has ended.
 func (s *Service) Update(
 	ctx context.Context, tx *db.Tx, account, deployment id.ID, u UpdateRequest,
 ) (Deployment, error) {
+	if u.AutoTerminateAt != nil || u.ClearAutoTerminateAt {
+		// A suspended account does not put off the ends that came with the suspension.
+		if err := accounts.Enter(ctx, tx, account); err != nil {
+			return Deployment{}, err
+		}
+	}
 	r, err := s.get(ctx, tx, account, deployment)
 	if err != nil {
 		return Deployment{}, err

@@ -144,6 +144,18 @@ type DeploymentsEndedData struct {
 	Deployments int `json:"deployments" doc:"Number of terminated deployments."`
 }
 
+// AccountSuspendedData is the data of account.suspended.
+type AccountSuspendedData struct {
+	Reason    string    `json:"reason" doc:"Reason of the operator."`
+	Since     time.Time `json:"since" doc:"Since when the account is suspended."`
+	Terminate string    `json:"terminate" doc:"What happens to deployments: never, earliest (each ends when its minimum runtime is met) or now."`
+	Ended     int       `json:"ended" doc:"Number of deployments that were terminated with the suspension."`
+	Scheduled int       `json:"scheduled" doc:"Number of deployments whose termination was scheduled."`
+}
+
+// AccountResumedData is the data of account.resumed, which is empty.
+type AccountResumedData struct{}
+
 // VolumesDeletedData is the data of account.volumes_deleted, which is empty.
 type VolumesDeletedData struct{}
 
@@ -200,6 +212,8 @@ var Kinds = []Kind{
 	{"account.deployments_ended", "Deployments were terminated because the account stayed past due.",
 		DeploymentsEndedData{}},
 	{"account.volumes_deleted", "Volumes were deleted because the account stayed past due.", VolumesDeletedData{}},
+	{"account.suspended", "The operator suspended the account: nothing new can be started.", AccountSuspendedData{}},
+	{"account.resumed", "The operator resumed the account.", AccountResumedData{}},
 	{"webhook.paused", "Nothing could be delivered to a webhook for 72 hours.", WebhookStoppedData{}},
 	{"webhook.disabled", "A webhook's endpoint answered 410 Gone.", WebhookStoppedData{}},
 	{TypeTest, "A test was requested. It is sent to that webhook only, and is not in the history.", WebhookTestData{}},

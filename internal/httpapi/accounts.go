@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -47,6 +48,19 @@ func (h operatorAccounts) routes(r *rest.Router) {
 			"seconds. Existing " +
 			"deployments keep their price. The price history has the default prices.",
 	}, h.setMarkup)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/suspend", ID: "suspendAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.WriteOperator), Summary: "Suspend an account",
+		Description: "New deployments, power-ons and new or larger volumes are refused with ACCOUNT_SUSPENDED and " +
+			"the reason. The account can still read, terminate and pay, and its streams go on. With `terminate`, all " +
+			"deployments end in the same change, or are scheduled to end when their minimum runtime is met. Volumes " +
+			"are kept. Suspending it again can change the reason or end deployments.",
+	}, h.suspend)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/resume", ID: "resumeAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.WriteOperator), Summary: "Resume an account",
+		Description: "Ends the suspension. Terminations that were scheduled with it stay; the account can cancel them.",
+	}, h.resume)
 }
 
 type accountPath struct {
@@ -79,16 +93,20 @@ type setMarkup struct {
 // operatorAccount is an account as the operator sees it.
 type operatorAccount struct {
 	operator.Account
-	MarkupPercent *percent `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
+	Suspension    *account.Suspension `json:"suspension" doc:"Since when and why it can start nothing new; null if it is not suspended."`
+	MarkupPercent *percent            `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
 }
 
-func accountOf(a operator.Account) operatorAccount { return operatorAccount{a, (*percent)(a.Markup)} }
+func accountOf(a operator.Account) operatorAccount {
+	return operatorAccount{a, a.Suspension(), (*percent)(a.Markup)}
+}
 
 // credited is an account after a credit.
 type credited struct {
 	operator.Account
-	MarkupPercent *percent `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
-	Made          bool     `json:"made" doc:"false if the reference was used before and nothing was changed."`
+	Suspension    *account.Suspension `json:"suspension" doc:"Since when and why it can start nothing new; null if it is not suspended."`
+	MarkupPercent *percent            `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
+	Made          bool                `json:"made" doc:"false if the reference was used before and nothing was changed."`
 }
 
 func (h operatorAccounts) list(
@@ -134,7 +152,7 @@ func (h operatorAccounts) credit(
 ) (credited, error) {
 	a, made, err := h.svc.Credit(ctx, tx, in.ID, in.Body.Amount, in.Body.Note, in.Body.Reference)
 	c.Change.Account, c.Change.None = in.ID, !made
-	return credited{a, (*percent)(a.Markup), made}, err
+	return credited{a, a.Suspension(), (*percent)(a.Markup), made}, err
 }
 
 func (h operatorAccounts) setMarkup(
@@ -142,5 +160,30 @@ func (h operatorAccounts) setMarkup(
 ) (operatorAccount, error) {
 	a, err := h.svc.SetMarkup(ctx, tx, in.ID, (*int64)(in.Body.Percent.Value))
 	c.Change.Account = in.ID
+	return accountOf(a), err
+}
+
+type suspendAccount struct {
+	accountPath
+	Body struct {
+		Reason    string               `json:"reason" minLength:"1" maxLength:"500" example:"Payment dispute 2028-114." doc:"Reason for the suspension, shown to the account."`
+		Terminate operator.Termination `json:"terminate,omitempty" doc:"What happens to its deployments: never (they keep running), earliest (each ends when its minimum runtime is met) or now. never if omitted."`
+	}
+}
+
+func (h operatorAccounts) suspend(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *suspendAccount,
+) (operatorAccount, error) {
+	terminate := cmp.Or(in.Body.Terminate, operator.TerminateNever)
+	a, changed, err := h.svc.Suspend(ctx, tx, in.ID, in.Body.Reason, terminate)
+	c.Change.Account, c.Change.None = in.ID, !changed
+	return accountOf(a), err
+}
+
+func (h operatorAccounts) resume(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *accountPath,
+) (operatorAccount, error) {
+	a, changed, err := h.svc.Resume(ctx, tx, in.ID)
+	c.Change.Account, c.Change.None = in.ID, !changed
 	return accountOf(a), err
 }

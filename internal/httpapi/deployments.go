@@ -36,7 +36,8 @@ func (h deployments) routes(r *rest.Router) {
 			"released if the deployment " +
 			"fails. Requires an available balance of $50.00, and at least the first hour's price.",
 		Errors: []apierr.Code{
-			apierr.InsufficientBalance, apierr.KeyLimitReached, apierr.NotFound, apierr.OfferUnavailable,
+			apierr.InsufficientBalance, apierr.KeyLimitReached, apierr.QuotaExceeded, apierr.AccountSuspended,
+			apierr.NotFound, apierr.OfferUnavailable,
 			apierr.Conflict,
 			apierr.Unsupported,
 		},
@@ -57,7 +58,7 @@ func (h deployments) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateDeployment", Tag: tagDeployments,
 		Scope:   string(account.WriteDeployments),
-		Summary: "Update a deployment", Errors: []apierr.Code{apierr.Conflict, apierr.KeyLimitReached},
+		Summary: "Update a deployment", Errors: []apierr.Code{apierr.Conflict, apierr.KeyLimitReached, apierr.AccountSuspended},
 	}, h.update)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: one, ID: "terminateDeployment", Tag: tagDeployments,
@@ -91,7 +92,9 @@ func (h deployments) routes(r *rest.Router) {
 		}
 	}
 	rest.Write(r, action("/reboot", "rebootDeployment", "Reboot a machine"), h.reboot)
-	rest.Write(r, action("/power-on", "powerOnDeployment", "Power on a machine"), h.powerOn)
+	powerOn := action("/power-on", "powerOnDeployment", "Power on a machine")
+	powerOn.Errors = append(powerOn.Errors, apierr.AccountSuspended)
+	rest.Write(r, powerOn, h.powerOn)
 	rest.Write(r, action("/power-off", "powerOffDeployment", "Power off a machine (billing continues)"), h.powerOff)
 	rest.Write(r, action("/reinstall", "reinstallDeployment", "Reinstall a machine"), h.reinstall)
 }

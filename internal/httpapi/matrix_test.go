@@ -74,6 +74,8 @@ var whoMay = map[string]string{
 	"listJobs": operators, "getMargins": operators, "getSettings": operators, "updateSettings": operators,
 	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators,
 	"listAllDeployments": operators, "listAllVolumes": operators, "terminateAnyDeployment": operators,
+	"suspendAccount": operators, "resumeAccount": operators, "getAccountQuotas": operators, "setAccountQuotas": operators,
+	"getDefaultQuotas": operators, "setDefaultQuotas": operators, "getQuotas": everyRole,
 	"addSimulatorFault":    operators,
 	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
 	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,

@@ -42,10 +42,16 @@ func (h me) routes(r *rest.Router) {
 // signedInUser is who is signed in, and where.
 type signedInUser struct {
 	User     account.User         `json:"user"`
-	Account  account.Account      `json:"account" doc:"Account that the session works in."`
+	Account  tenantAccount        `json:"account" doc:"Account that the session works in."`
 	Role     account.Role         `json:"role" doc:"Role of the user in that account."`
 	Scopes   []account.Scope      `json:"scopes" doc:"Scopes of that role."`
 	Accounts []account.Membership `json:"accounts" doc:"All accounts that the user is a member of."`
+}
+
+// tenantAccount is an account as its members see it.
+type tenantAccount struct {
+	account.Account
+	Suspension *account.Suspension `json:"suspension" doc:"Why nothing new can be started; null if the account is not suspended."`
 }
 
 type updateMe struct {
@@ -82,7 +88,7 @@ func (h me) describe(ctx context.Context, r db.Reader, n account.Session) (signe
 		return signedInUser{}, err
 	}
 	all, err := h.accounts.Memberships(ctx, r, n.User.ID)
-	return signedInUser{n.User, a, n.Role, n.Role.Scopes(), all}, err
+	return signedInUser{n.User, tenantAccount{a, a.Suspension()}, n.Role, n.Role.Scopes(), all}, err
 }
 
 func (h me) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updateMe) (signedInUser, error) {

@@ -163,6 +163,7 @@ func register(cfg Config) *server {
 		operatorAccounts{db: cfg.DB, svc: cfg.Operator},
 		operatorSettings{svc: cfg.Settings},
 		operatorResources{db: cfg.DB, svc: cfg.Operator},
+		quotas{db: cfg.DB, svc: cfg.Operator},
 		operations{
 			db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, catalog: cfg.Catalog, deployments: cfg.Deployments,
 			meter: cfg.Meter,

@@ -40,7 +40,9 @@ func (h volumes) routes(r *rest.Router) {
 		Status: http.StatusCreated, Summary: "Create a volume",
 		Description: "Billed hourly once it is `available`, attached or not. A volume that fails to be created costs " +
 			"nothing.",
-		Errors: []apierr.Code{apierr.InsufficientBalance, apierr.Conflict},
+		Errors: []apierr.Code{
+			apierr.InsufficientBalance, apierr.QuotaExceeded, apierr.AccountSuspended, apierr.Conflict,
+		},
 	}, h.create)
 	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getVolume", Tag: tagVolumes, Scope: string(account.ReadVolumes),
@@ -49,7 +51,9 @@ func (h volumes) routes(r *rest.Router) {
 	}, h.get)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
-		Summary: "Update a volume", Description: "Renames it, moves it to another project, or resizes it.", Errors: []apierr.Code{apierr.Conflict, apierr.InsufficientBalance},
+		Summary: "Update a volume", Description: "Renames it, moves it to another project, or resizes it.", Errors: []apierr.Code{
+			apierr.Conflict, apierr.InsufficientBalance, apierr.QuotaExceeded, apierr.AccountSuspended,
+		},
 	}, h.update)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: one, ID: "deleteVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),

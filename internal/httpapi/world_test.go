@@ -184,6 +184,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Operator: operator.New(
 			operator.Config{
 				IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs, Deployments: deployments, Volumes: volumes,
+				Events: events,
 			},
 		), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 		Settings: settings.New(settings.Config{DB: d, Real: w.time.Now, Secrets: secrets}),

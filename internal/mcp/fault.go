@@ -75,6 +75,9 @@ var hints = map[client.Code]string{
 	client.ErrKeyLimitReached: "Call whoami to see the limits and their use. Choose something cheaper or shorter, or " +
 		"terminate " +
 		"a machine. Only the user can raise a limit, in the dashboard under Settings → API keys.",
+	client.ErrQuotaExceeded: "Terminate a machine or delete a volume. Only the operator can raise a quota: ask the " +
+		"user to ask for it.",
+	client.ErrAccountSuspended:      "Nothing new can be started. Tell the user the reason.",
 	client.ErrInsufficientScope:     "Ask the user for a key with this scope.",
 	client.ErrNotFound:              "Find the ID with the list tool. Do not guess IDs.",
 	client.ErrOfferUnavailable:      "Call list_offers to find an available offer, then create a new quote.",

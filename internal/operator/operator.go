@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
@@ -28,6 +29,7 @@ type Config struct {
 	Jobs        *job.Queue
 	Deployments *deployment.Service
 	Volumes     *volume.Service
+	Events      *event.Service
 }
 
 // Service does what operators do. It is safe for concurrent use.
@@ -36,7 +38,7 @@ type Service struct{ cfg Config }
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
 	if cfg.IDs == nil || cfg.Accounts == nil || cfg.Wallet == nil || cfg.Jobs == nil || cfg.Deployments == nil ||
-		cfg.Volumes == nil {
+		cfg.Volumes == nil || cfg.Events == nil {
 		panic("operator: New needs every field of its Config")
 	}
 	return &Service{cfg}

@@ -34,7 +34,9 @@ func TestService(t *testing.T) {
 		m := meter.New(meter.Config{DB: d, Wallet: ledger, Events: event.New(ids), Jobs: jobs})
 		s := operator.New(operator.Config{
 			IDs: ids, Wallet: ledger, Jobs: jobs,
-			Deployments: deployment.New(deployment.Config{DB: d}), Volumes: volume.New(volume.Config{DB: d}),
+			Deployments: deployment.New(
+				deployment.Config{DB: d},
+			), Volumes: volume.New(volume.Config{DB: d}), Events: event.New(ids),
 			Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: time.Now,
 				Secrets: secrets}),
 		})

@@ -60,6 +60,18 @@ var Codes = []struct {
 		"The request exceeds a spending limit of the API key; `details.limit` names the limit.",
 	},
 	{
+		apierr.QuotaExceeded,
+		http.StatusForbidden,
+		false,
+		"The request exceeds a quota of the account; `details.quota` names it.",
+	},
+	{
+		apierr.AccountSuspended,
+		http.StatusForbidden,
+		false,
+		"The operator has suspended the account; `details.reason` says why. Nothing new can be started.",
+	},
+	{
 		apierr.InsufficientScope,
 		http.StatusForbidden,
 		false,

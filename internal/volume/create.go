@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/creator"
@@ -15,6 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/quota"
 	"github.com/billetcloud/billet/internal/spendlimit"
 	"github.com/billetcloud/billet/internal/wallet"
 )
@@ -42,6 +44,9 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if !s.cfg.Catalog.Ready() {
 		return Volume{}, unavailable("The marketplace is temporarily unavailable. Try again shortly.")
 	}
+	if err := accounts.Enter(ctx, tx, account); err != nil {
+		return Volume{}, err
+	}
 	// As every slug is, and as filters take them.
 	req.Provider, req.Region = strings.ToLower(req.Provider), strings.ToLower(req.Region)
 	if s.neverAnswered(req.Provider) {
@@ -61,6 +66,10 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		provider: req.Provider, region: req.Region, status: StatusCreating, createdAt: now, statusSince: tx.Now,
 		hourlyPricePerGB: price.PerGBHour, hourlyCostPerGB: price.CostPrice,
 		project: req.Project, createdBy: req.By,
+	}
+	want := quota.Usage{Volumes: 1, VolumeGB: req.SizeGB, HourlySpend: r.hourlyPrice()}
+	if err := s.checkQuota(ctx, tx, account, want); err != nil {
+		return Volume{}, err
 	}
 	if inserted, err := insert(ctx, tx, r); err != nil {
 		return Volume{}, err

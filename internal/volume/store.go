@@ -11,6 +11,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 // queryChunk is how many volumes one query names.
@@ -166,6 +167,16 @@ func live(ctx context.Context, r db.Reader, account id.ID) ([]record, error) {
 		`WHERE account_id = $1 AND status NOT IN ('failed', 'deleting', 'deleted') ORDER BY id`,
 		account,
 	)
+}
+
+// usage counts the account's volumes that exist or are being created, with their size in GB and
+// what an hour of their growth will cost.
+func usage(ctx context.Context, r db.Reader, account id.ID) (n, sizeGB int64, growth money.Micros, err error) {
+	err = r.QueryRow(ctx, `SELECT COUNT(*), CAST(COALESCE(SUM(wanted_size_gb), 0) AS BIGINT),
+			CAST(COALESCE(SUM((wanted_size_gb - size_gb) * hourly_price_per_gb), 0) AS BIGINT)
+		FROM volume WHERE account_id = $1 AND status <> 'deleted' AND status NOT IN ('failed', 'deleting')`,
+		account).Scan(&n, &sizeGB, &growth)
+	return n, sizeGB, growth, err
 }
 
 // findName returns the volume that has the name, or "".

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 
+	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/quota"
 	"github.com/billetcloud/billet/internal/spendlimit"
 )
 
@@ -26,6 +28,11 @@ type UpdateRequest struct {
 // then. Machines keep the path at which they mounted it. It returns NOT_FOUND, INVALID_REQUEST with
 // every problem, CONFLICT, or INSUFFICIENT_BALANCE if less than an hour of the growth is available.
 func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, req UpdateRequest) (Volume, error) {
+	if req.SizeGB != nil { // before the volume's row, as everywhere
+		if err := accounts.Enter(ctx, tx, account); err != nil {
+			return Volume{}, err
+		}
+	}
 	r, err := s.lock(ctx, tx, account, volume)
 	if err != nil {
 		return Volume{}, err
@@ -108,6 +115,9 @@ func (s *Service) checkGrowth(r *record, sizeGB int64) []apierr.FieldError {
 func (s *Service) beginGrowth(ctx context.Context, tx *db.Tx, r *record, sizeGB int64, key id.ID) error {
 	added := sizeGB - r.wantedSizeGB
 	extra := r.hourlyPricePerGB.Times(added)
+	if err := s.checkQuota(ctx, tx, r.account, quota.Usage{VolumeGB: added, HourlySpend: extra}); err != nil {
+		return err
+	}
 	w, err := s.cfg.Wallet.Get(ctx, tx, r.account)
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ var dependencies = []struct {
 	{"app", []string{"*"}}, // knows every implementation
 	{"httpapi", []string{
 		"rest",
-		"operator", "pastdue", "spendlimit", "deployment", "volume", "issue", "quote", "catalog",
+		"operator", "pastdue", "spendlimit", "quota", "deployment", "volume", "issue", "quote", "catalog",
 		"meter", "wallet", "webhook", "sshkey", "settings", "account", "audit", "oidc", "event", "idempotency",
 		"ratelimit", "provider", "creator", "db",
 	}},
@@ -29,11 +29,11 @@ var dependencies = []struct {
 	{"mcp", []string{"client"}},
 	{"version", nil},
 	{"settings", []string{"emailaddr", "secret", "db"}},
-	{"operator", []string{"deployment", "volume", "meter", "wallet", "account", "job", "db"}},
+	{"operator", []string{"deployment", "volume", "quota", "meter", "wallet", "account", "event", "job", "db"}},
 	{"pastdue", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
 	{"deployment", []string{
-		"spendlimit", "step", "cloudinit", "secret", "volume", "issue", "quote", "catalog", "meter",
-		"wallet", "sshkey", "provider", "event", "job", "creator", "db",
+		"account", "quota", "spendlimit", "step", "cloudinit", "secret", "volume", "issue", "quote", "catalog",
+		"meter", "wallet", "sshkey", "provider", "event", "job", "creator", "db",
 	}},
 	{"step", nil},
 	{"volume", []string{
@@ -41,6 +41,7 @@ var dependencies = []struct {
 	}},
 	{"enginetest", []string{"issue", "meter", "wallet", "provider", "event", "job", "db"}},
 	{"spendlimit", []string{"db"}},
+	{"quota", []string{"db"}},
 	{"issue", []string{"provider", "job", "db"}},
 	{"provideraccount", []string{"secret", "provider/upstream", "provider", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},

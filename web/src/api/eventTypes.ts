@@ -39,6 +39,8 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'account.recovered': 'Balance restored',
   'account.deployments_ended': 'Deployments terminated',
   'account.volumes_deleted': 'Volumes deleted',
+  'account.suspended': 'Account suspended',
+  'account.resumed': 'Account resumed',
   'webhook.paused': 'Webhook paused',
   'webhook.disabled': 'Webhook disabled',
   'webhook.test': 'Test',

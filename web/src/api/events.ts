@@ -4,7 +4,7 @@
 
 import { useEffect, useSyncExternalStore } from 'react';
 import { learnServerTimeAfter } from './clock';
-import { refresh } from './queries';
+import { mePath, refresh } from './queries';
 
 const url = '/api/v1/inventory/events';
 
@@ -132,6 +132,7 @@ function schedule(text: string) {
     const all = subjects.has('');
     const any = (prefix: string) => all || [...subjects].some((s) => s.startsWith(prefix));
     refresh('/api/v1/inventory/wallet');
+    if (any('acc_')) refresh(mePath);
     if (any('dep_')) refresh('/api/v1/inventory/deployments');
     if (any('dep_') || any('vol_')) refresh('/api/v1/inventory/volumes');
   }, 150);

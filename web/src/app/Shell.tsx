@@ -11,6 +11,7 @@ import { Funds } from './Funds';
 import { Logo } from './Logo';
 import { Nav } from './Nav';
 import { PastDue } from './PastDue';
+import { Suspended } from './Suspended';
 import './shell.css';
 
 // Menus load after the content of the page.
@@ -61,6 +62,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </section>
         <div style={{ minWidth: 0 }}>
           <Outage />
+          <Suspended />
           <PastDue />
           <main id="main" className="page" ref={main} tabIndex={-1}>
             {children}

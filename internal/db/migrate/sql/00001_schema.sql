@@ -5,7 +5,9 @@ CREATE TABLE account (
     name       TEXT   NOT NULL,
     created_at BIGINT NOT NULL,
     markup     BIGINT CHECK (markup BETWEEN 0 AND 100000),
-    name_key   TEXT   NOT NULL DEFAULT ''
+    name_key   TEXT   NOT NULL DEFAULT '',
+    suspended_at     BIGINT,                   -- NULL while the account may start something
+    suspended_reason TEXT   NOT NULL DEFAULT ''
 );
 CREATE INDEX account_markup ON account (id) WHERE markup IS NOT NULL;
 
@@ -765,7 +767,19 @@ CREATE TABLE throttle (
 );
 CREATE INDEX throttle_until ON throttle (until);
 
+-- How much an account may have at once. NULL is the default; in the row of the defaults, whose account_id is '', it is no limit.
+CREATE TABLE quota (
+    account_id   TEXT   PRIMARY KEY,
+    machines     BIGINT,
+    gpus         BIGINT,
+    hourly_spend BIGINT,                       -- micro-dollars
+    volumes      BIGINT,
+    volume_gb    BIGINT,
+    changed_at   BIGINT NOT NULL
+);
+
 -- +goose Down
+DROP TABLE quota;
 DROP TABLE throttle;
 DROP TABLE wallet_day_subject;
 DROP TABLE wallet_subject;

@@ -1,16 +1,21 @@
 import { Button, Group } from '@mantine/core';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
+import { useSend, withId } from '../../api/hooks';
 import { type OperatorAccount, useOperatorAccounts } from '../../api/operator';
+import { useConfirm } from '../../parts/confirm';
 import { formatNumber, formatPercent } from '../../parts/locale';
 import { Money } from '../../parts/Money';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { useListRows } from '../../parts/rows';
 import { Chip } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
+import { toast } from '../../parts/toast';
 import { CreateAccountDialog } from './CreateAccountDialog';
 import { CreditDialog } from './CreditDialog';
 import { MarkupDialog } from './MarkupDialog';
+import { DefaultQuotasDialog, QuotasDialog } from './QuotasDialog';
+import { SuspendDialog } from './SuspendDialog';
 
 export function Accounts() {
   const accounts = useOperatorAccounts();
@@ -18,6 +23,10 @@ export function Accounts() {
   const [creating, setCreating] = useState(false);
   const [crediting, setCrediting] = useState<OperatorAccount | null>(null);
   const [pricing, setPricing] = useState<OperatorAccount | null>(null);
+  const [limiting, setLimiting] = useState<OperatorAccount | 'default' | null>(null);
+  const [suspending, setSuspending] = useState<OperatorAccount | null>(null);
+  const resume = useSend('post', '/api/v1/operator/accounts/{id}/resume');
+  const confirm = useConfirm();
   const rows = useListRows(accounts, {
     sorts: {
       name: (a) => a.name,
@@ -36,9 +45,14 @@ export function Accounts() {
         <span className="dim">
           {formatNumber(rows.count)} {rows.count === 1 ? 'account' : 'accounts'}
         </span>
-        <Button variant="default" onClick={() => setCreating(true)}>
-          Create account
-        </Button>
+        <Group gap="xs">
+          <Button variant="default" onClick={() => setLimiting('default')}>
+            Set default quotas
+          </Button>
+          <Button variant="default" onClick={() => setCreating(true)}>
+            Create account
+          </Button>
+        </Group>
       </Group>
       <ResourceTable
         label="Accounts"
@@ -51,13 +65,34 @@ export function Accounts() {
           { text: 'View deployments', run: () => navigate(`/operator/deployments?account=${a.id}`) },
           { text: 'Add credit', run: () => setCrediting(a) },
           { text: 'Set markup', run: () => setPricing(a) },
+          { text: 'Set quotas', run: () => setLimiting(a) },
+          { text: a.suspension ? 'Change suspension' : 'Suspend', danger: true, run: () => setSuspending(a) },
+          ...(a.suspension
+            ? [
+                {
+                  text: 'Resume',
+                  run: () =>
+                    confirm({
+                      title: `Resume ${a.name}?`,
+                      body: `Suspended: ${a.suspension?.reason} Scheduled terminations stay until the account cancels them.`,
+                      action: 'Resume',
+                      run: async () => {
+                        await resume.mutateAsync(withId(a.id));
+                        toast(`${a.name} is resumed`);
+                      },
+                    }),
+                },
+              ]
+            : []),
         ]}
         rowHeight={56}
         cardHeight={92}
         card={(a, menu) => (
           <div style={{ display: 'grid', gap: 6 }}>
             <div className="card-row">
-              <span className="strong truncate">{a.name}</span>
+              <span className="strong truncate">
+                {a.name} {a.suspension && <Chip tone="bad">suspended</Chip>}
+              </span>
               <span className="nowrap">
                 <Money usd={a.available} /> available
               </span>
@@ -73,6 +108,9 @@ export function Accounts() {
         )}
       />
       {creating && <CreateAccountDialog onClose={() => setCreating(false)} />}
+      {limiting === 'default' && <DefaultQuotasDialog onClose={() => setLimiting(null)} />}
+      {limiting && limiting !== 'default' && <QuotasDialog of={limiting} onClose={() => setLimiting(null)} />}
+      {suspending && <SuspendDialog of={suspending} onClose={() => setSuspending(null)} />}
       {pricing && <MarkupDialog of={pricing} onClose={() => setPricing(null)} />}
       {crediting && <CreditDialog to={crediting} onClose={() => setCrediting(null)} />}
     </>
@@ -87,7 +125,9 @@ const columns: Column<OperatorAccount>[] = [
     cell: (a) => (
       <>
         <span className="cell-main strong">{a.name}</span>
-        <span className="cell-sub mono">{a.id}</span>
+        <span className="cell-sub mono">
+          {a.suspension && <Chip tone="bad">suspended</Chip>} {a.id}
+        </span>
       </>
     ),
   },
