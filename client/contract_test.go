@@ -380,6 +380,8 @@ var types = map[string]reflect.Type{
 	"Offer": reflect.TypeFor[Offer](), "Pagination": reflect.TypeFor[Pagination](),
 	"PastDue": reflect.TypeFor[PastDue](), "PriceHistory": reflect.TypeFor[PriceHistory](),
 	"PricePoint": reflect.TypeFor[PricePoint](), "ProviderFacet": reflect.TypeFor[Provider](),
+	"QuotaLimits": reflect.TypeFor[QuotaLimits](), "QuotaUsage": reflect.TypeFor[QuotaUsage](),
+	"Quotas":      reflect.TypeFor[Quotas](),
 	"RegionFacet": reflect.TypeFor[Region](),
 	"Node":        reflect.TypeFor[Node](), "ReinstallDeployment": reflect.TypeFor[ReinstallDeployment](),
 	"Reliability": reflect.TypeFor[Reliability](), "RenameSSHKey": reflect.TypeFor[renameSSHKey](),

@@ -9,22 +9,22 @@ import (
 // QuotaLimits are the most that the account may have at once. A nil one means no limit.
 type QuotaLimits struct {
 	// Machines counts deployments that have not ended, GPUs their GPUs.
-	Machines *int64 `json:"machines"`
-	GPUs     *int64 `json:"gpus"`
+	Machines *int `json:"machines"`
+	GPUs     *int `json:"gpus"`
 	// HourlySpend is that of deployments and volumes together.
 	HourlySpend *Money `json:"hourlySpend"`
 	// Volumes counts volumes that are not deleted, VolumeGB is their size in decimal GB, together.
-	Volumes  *int64 `json:"volumes"`
-	VolumeGB *int64 `json:"volumeGb"`
+	Volumes  *int `json:"volumes"`
+	VolumeGB *int `json:"volumeGb"`
 }
 
 // QuotaUsage is what the account has, in the units of QuotaLimits.
 type QuotaUsage struct {
-	Machines    int64 `json:"machines"`
-	GPUs        int64 `json:"gpus"`
+	Machines    int   `json:"machines"`
+	GPUs        int   `json:"gpus"`
 	HourlySpend Money `json:"hourlySpend"`
-	Volumes     int64 `json:"volumes"`
-	VolumeGB    int64 `json:"volumeGb"`
+	Volumes     int   `json:"volumes"`
+	VolumeGB    int   `json:"volumeGb"`
 }
 
 // Quotas are how much the account may have at once, and what it uses of that.

@@ -35,7 +35,7 @@ beyond a quota is refused. Only the operator of the server changes quotas.`,
 }
 
 // quotaText describes what is used of a limit.
-func quotaText(used int64, limit *int64, unit string) string {
+func quotaText(used int, limit *int, unit string) string {
 	if limit == nil {
 		return fmt.Sprintf("%d%s (no limit)", used, unit)
 	}
