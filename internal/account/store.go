@@ -30,8 +30,8 @@ func accountByID(ctx context.Context, r db.Reader, account id.ID) (Account, bool
 	return accounts.Find(ctx, r, `WHERE id = $1`, account)
 }
 
-// lockedAccount is accountByID for a row that nobody else changes, or locks, until the transaction
-// ends.
+// lockedAccount is accountByID for a row that no other transaction changes, or locks, until this
+// one ends.
 func lockedAccount(ctx context.Context, tx *db.Tx, account id.ID) (Account, bool, error) {
 	if !account.Valid(id.Account) {
 		return Account{}, false, nil

@@ -63,7 +63,7 @@ func (s *Service) Suspend(
 }
 
 // Resume ends the suspension of an account. Terminations that were scheduled with it stay until
-// somebody changes the auto-terminate time. It reports whether anything changed, and returns
+// the account changes the auto-terminate time. It reports whether anything changed, and returns
 // NOT_FOUND.
 func (s *Service) Resume(ctx context.Context, tx *db.Tx, of id.ID) (a Account, changed bool, err error) {
 	if changed, err = s.cfg.Accounts.Resume(ctx, tx, of); err != nil {

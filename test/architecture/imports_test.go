@@ -37,7 +37,8 @@ var dependencies = []struct {
 	}},
 	{"step", nil},
 	{"volume", []string{
-		"spendlimit", "issue", "catalog", "meter", "wallet", "provider", "event", "job", "creator", "db",
+		"account", "quota", "spendlimit", "issue", "catalog", "meter", "wallet", "provider", "event", "job",
+		"creator", "db",
 	}},
 	{"enginetest", []string{"issue", "meter", "wallet", "provider", "event", "job", "db"}},
 	{"spendlimit", []string{"db"}},

@@ -74,7 +74,7 @@ export function Accounts() {
                   run: () =>
                     confirm({
                       title: `Resume ${a.name}?`,
-                      body: `Suspended: ${a.suspension?.reason} Scheduled terminations stay until the account cancels them.`,
+                      body: `Reason: ${a.suspension?.reason} Scheduled terminations stay until they are canceled.`,
                       action: 'Resume',
                       run: async () => {
                         await resume.mutateAsync(withId(a.id));
