@@ -16,6 +16,7 @@ want npm npm
 want chromium chromium # the dashboard's tests
 want /usr/sbin/nginx nginx-light # the proxies of docs/install.md
 want /usr/sbin/haproxy haproxy
+want caddy caddy
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detector
 # Simulated machines are compared with OpenSSH's sshd and sftp-server, and tested with other SSH clients.

@@ -340,7 +340,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	SetMemory()
 	l, err := net.Listen("tcp", a.cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %w; is another server running? Choose another --listen", err)
+		return fmt.Errorf("listen: %w; %s", err, afterListen(err))
 	}
 	defer func() { _ = l.Close() }()
 	s := Started{Unisolated: a.unisolated}

@@ -3,7 +3,10 @@ package app
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +76,35 @@ func FuzzNetworks(f *testing.F) {
 		if a, err := netip.ParseAddr(strings.TrimSpace(s)); err == nil &&
 			(len(got) != 1 || !got[0].Contains(a.Unmap())) {
 			t.Errorf("%q is not in %v", s, got)
+		}
+	})
+}
+
+// Plain HTTP redirects to the public URL, whatever the request says.
+func FuzzRedirect(f *testing.F) {
+	for _, s := range [][2]string{
+		{"/offers?a=b", "gpu.example.com"}, {"//evil.example", "evil.example"}, {"http://evil.example/x", ""},
+		{"/%0d%0aX: y", "a"}, {"/\\evil.example", "a"}, {"*", "a"}, {"/@evil.example", "a:b@c"}, {"/..//x", "a"},
+	} {
+		f.Add(s[0], s[1])
+	}
+	public, err := parsePublicURL("https://gpu.example.com:8443")
+	if err != nil {
+		f.Fatal(err)
+	}
+	a := &App{public: public}
+	f.Fuzz(func(t *testing.T, target, host string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Skip("net/http refuses it")
+		}
+		w := httptest.NewRecorder()
+		a.redirect(nil).ServeHTTP(w, &http.Request{
+			Method: http.MethodGet, URL: u, Host: host, RequestURI: target, Header: http.Header{},
+		})
+		to, err := url.Parse(w.Header().Get("Location"))
+		if err != nil || to.Scheme != "https" || to.Host != public.Host || to.User != nil {
+			t.Errorf("%q of %q leads to %q (%v)", target, host, w.Header().Get("Location"), err)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
@@ -131,7 +132,7 @@ func (a *App) front(ctx context.Context, l net.Listener) ([]*http.Server, []net.
 	if a.cfg.HTTPListen != "" {
 		var err error
 		if plain, err = net.Listen("tcp", a.cfg.HTTPListen); err != nil {
-			return nil, nil, fmt.Errorf("--http-listen: %w", err)
+			return nil, nil, fmt.Errorf("--http-listen: %w; %s", err, afterListen(err))
 		}
 		a.closers = append(a.closers, func() error { return ignoreClosed(plain.Close()) })
 	}
@@ -150,6 +151,14 @@ func (a *App) front(ctx context.Context, l net.Listener) ([]*http.Server, []net.
 		servers, listeners = append(servers, redirects), append(listeners, plain)
 	}
 	return servers, listeners, nil
+}
+
+// afterListen says what to do when an address cannot be listened on.
+func afterListen(err error) string {
+	if errors.Is(err, syscall.EACCES) {
+		return "ports below 1024 need the capability CAP_NET_BIND_SERVICE; see docs/install.md, or choose another"
+	}
+	return "is another server running? Choose another address"
 }
 
 // at is the URL of the server that listens at the address: the public one where TLS needs the name.

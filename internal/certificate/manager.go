@@ -70,10 +70,12 @@ type Manager struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu      sync.Mutex
-	loaded  map[string]loaded // by domain
-	busy    bool              // attempts are running
-	cleaned time.Time
+	mu     sync.Mutex
+	loaded map[string]loaded // by domain
+	// unusable are the chains by domain that could not be used.
+	unusable map[string]string
+	busy     bool // attempts are running
+	cleaned  time.Time
 }
 
 // loaded is a certificate in use.
@@ -92,7 +94,10 @@ func New(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{cfg: c, answering: make(chan struct{}, challenges), spare: spare, loaded: map[string]loaded{}}
+	m := &Manager{
+		cfg: c, answering: make(chan struct{}, challenges), spare: spare,
+		loaded: map[string]loaded{}, unusable: map[string]string{},
+	}
 	m.work, m.stop = context.WithCancel(context.Background())
 	m.store = &storage{
 		locks: locks{c.DB, c.Time, c.Log}, secrets: c.Secrets, held: map[string]*held{},
@@ -114,7 +119,9 @@ func New(c Config) (*Manager, error) {
 
 // Close cancels running attempts and waits for their end.
 func (m *Manager) Close() error {
-	m.stop()
+	m.mu.Lock()
+	m.stop() // from now on, no attempt starts
+	m.mu.Unlock()
 	m.running.Wait()
 	m.cache.Stop()
 	return nil
@@ -149,13 +156,16 @@ func (m *Manager) Round(ctx context.Context) error {
 // use loads the certificate of the row, if it is another one than the loaded one.
 func (m *Manager) use(ctx context.Context, r record, now time.Time) {
 	m.mu.Lock()
-	known := m.loaded[r.domain].chain
+	known, unusable := m.loaded[r.domain].chain, m.unusable[r.domain]
 	m.mu.Unlock()
-	if r.chain == "" || r.chain == known {
+	if r.chain == "" || r.chain == known || r.chain == unusable {
 		return
 	}
 	pair, err := m.open(r)
 	if err != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.unusable[r.domain] = r.chain // so that it is logged once
 		m.cfg.Log.WarnContext(ctx, "a stored certificate cannot be used; getting another one", "domain", r.domain,
 			"error", err)
 		return

@@ -11,12 +11,9 @@ import (
 	"time"
 )
 
-const (
-	// handshakeTime limits a handshake, so that silent clients do not collect.
-	handshakeTime = 10 * time.Second
-	// maxHandshakes limits how many run at once; more connections wait in the system's queue.
-	maxHandshakes = 1024
-)
+// handshakeTime limits a handshake, so that silent clients do not collect. How many run at once is
+// not limited: otherwise silent clients could keep others out.
+const handshakeTime = 10 * time.Second
 
 // notTLS answers a client that does not speak TLS, as net/http does.
 const notTLS = "HTTP/1.0 400 Bad Request\r\n\r\nThis address serves https only.\n"
@@ -32,7 +29,6 @@ func Secure(l net.Listener, config *tls.Config) net.Listener {
 	config.NextProtos = append(slices.Clone(protocols), config.NextProtos...)
 	s := &secure{
 		Listener: l, config: config, ready: make(chan net.Conn), ended: make(chan struct{}),
-		slots: make(chan struct{}, maxHandshakes),
 	}
 	go s.run()
 	return s
@@ -42,7 +38,6 @@ type secure struct {
 	net.Listener
 	config *tls.Config
 	ready  chan net.Conn
-	slots  chan struct{}
 	// ended is closed when the inner listener fails for good, with err set.
 	ended chan struct{}
 	err   error
@@ -52,10 +47,8 @@ type secure struct {
 // run accepts connections until the listener is closed.
 func (s *secure) run() {
 	for {
-		s.slots <- struct{}{}
 		c, err := s.Listener.Accept()
 		if err != nil {
-			<-s.slots
 			if temporary, is := err.(interface{ Temporary() bool }); is && temporary.Temporary() {
 				time.Sleep(5 * time.Millisecond) // as net/http does when there are too many open files
 				continue
@@ -79,7 +72,6 @@ func (s *secure) handshake(raw net.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
 	err := c.HandshakeContext(ctx)
 	cancel()
-	<-s.slots
 	if p := c.ConnectionState().NegotiatedProtocol; err != nil || (p != "" && !slices.Contains(protocols, p)) {
 		if plain, is := errors.AsType[tls.RecordHeaderError](err); is && plain.Conn != nil {
 			_ = raw.SetWriteDeadline(time.Now().Add(lingerTime))

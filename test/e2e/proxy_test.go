@@ -160,6 +160,18 @@ func (e *edge) haproxy(s *servertest.Server, example string) {
 	e.start("/usr/sbin/haproxy", "-db", "-q", "-f", file)
 }
 
+// caddy starts Caddy with the test's certificate in place of one of its own.
+func (e *edge) caddy(s *servertest.Server, example string) {
+	e.t.Helper()
+	site := strings.Replace(e.fit(s, example), "gpu.example.com {", fmt.Sprintf(
+		"%s {\nbind 127.0.0.1\ntls %s %s", e.origin, filepath.Join(e.dir, "fullchain.pem"),
+		filepath.Join(e.dir, "privkey.pem")), 1)
+	e.t.Setenv("XDG_DATA_HOME", e.dir)
+	e.t.Setenv("XDG_CONFIG_HOME", e.dir)
+	file := e.write("Caddyfile", "{\nadmin off\nauto_https disable_redirects\n}\n"+site)
+	e.start("/usr/bin/caddy", "run", "--adapter", "caddyfile", "--config", file)
+}
+
 // start starts a proxy until the end of the test, and returns when it listens.
 func (e *edge) start(program string, args ...string) {
 	e.t.Helper()
@@ -305,6 +317,7 @@ func TestProxies(t *testing.T) {
 			)
 		}, "127.0.0.1"},
 		{"HAProxy as documented", func(e *edge) { e.haproxy(s, documented(e.t, "haproxy")) }, "127.0.0.2"},
+		{"Caddy as documented", func(e *edge) { e.caddy(s, documented(e.t, "caddyfile")) }, "127.0.0.2"},
 		{"HAProxy that says nothing", func(e *edge) { e.haproxy(s, bare(documented(e.t, "haproxy"))) }, "127.0.0.1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -362,7 +375,10 @@ func (v visitor) streams(s *servertest.Server, key, machine string, n int) {
 	next("id: ")
 	// A long poll that ends because nothing happens.
 	v.want(200, "GET", inventory+"/deployments/"+machine+"?waitFor=terminated&timeoutSeconds=1", nil)
-	s.Deploy(key, "event"+strconv.Itoa(n), newIdentity(v.t).public)
+	name := map[string]string{"name": "event-" + strconv.Itoa(n)}
+	if a := s.Call(key, "PATCH", "/deployments/"+machine, name); a.Status != 200 {
+		v.t.Fatalf("rename: %d %s", a.Status, a.Body)
+	}
 	next("event: deployment.")
 
 	// A terminal: bytes of the machine, over a WebSocket.
