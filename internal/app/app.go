@@ -27,6 +27,7 @@ import (
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/pastdue"
@@ -233,11 +234,13 @@ func (a *App) buildRunner() {
 	a.runner.Handle(meter.KindPastDue, s.pastDue.Reconcile)
 	a.runner.Handle(issue.KindEnd, remover.End)
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
+	a.runner.Handle(mail.KindSend, a.Mail.Send)
 	a.runner.HandlePeriodic(catalog.KindSync, s.catalog.Sync)
 	a.runner.HandlePeriodic(deployment.KindWatch, s.deployments.Watch)
 	a.runner.HandlePeriodic(volume.KindWatch, s.volumes.Watch)
 	a.runner.HandlePeriodic(idempotency.KindPurge, s.answers.Purge)
 	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
+	a.runner.HandlePeriodic(mail.KindPurge, a.Mail.Purge)
 }
 
 func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
@@ -251,7 +254,8 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
 		Volumes: s.volumes, Deployments: s.deployments, Quotes: s.quotes, Events: a.Events, Webhooks: a.Webhooks,
-		Issues: a.Issues, Operator: a.Console, Idempotency: s.answers, Settings: a.Settings, Version: a.cfg.Version,
+		Issues: a.Issues, Operator: a.Console, Idempotency: s.answers, Settings: a.Settings, Mail: a.Mail,
+		Version:        a.cfg.Version,
 		TrustedProxies: set.proxies,
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demoEmail },
 		Elsewhere: dashboard.New().Serve, Simulator: simulation, Serves: a.serves, PastDueTerms: a.cfg.pastDueTerms(),
@@ -301,10 +305,13 @@ func (a *App) startPeriodic(ctx context.Context) error {
 	return nil
 }
 
-// startPurges enqueues the periodic deletion of old answers and webhook deliveries.
+// startPurges enqueues the periodic deletion of old answers, webhook deliveries and mails.
 func (a *App) startPurges(ctx context.Context) error {
 	return a.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := a.Jobs.Enqueue(ctx, tx, job.NoOwner, idempotency.KindPurge, idempotency.Fleet, tx.Now); err != nil {
+			return err
+		}
+		if err := a.Jobs.Enqueue(ctx, tx, job.NoOwner, mail.KindPurge, mail.Fleet, tx.Now); err != nil {
 			return err
 		}
 		return a.Jobs.Enqueue(ctx, tx, job.NoOwner, webhook.KindPurge, webhook.Fleet, tx.Now)

@@ -23,6 +23,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
@@ -52,6 +53,7 @@ type Operator struct {
 	ProviderAccounts *provideraccount.Service
 	Webhooks         *webhook.Service
 	Settings         *settings.Service
+	Mail             *mail.Service
 
 	services  services
 	skew      *skew
@@ -122,6 +124,9 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.Audit = audit.New(o.IDs)
 	o.Settings = settings.New(settings.Config{DB: o.DB, Real: real.Now, Secrets: secrets})
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
+	if o.Mail, err = o.mail(c, log); err != nil {
+		return nil, errors.Join(err, o.DB.Close())
+	}
 	if o.Webhooks, err = o.webhooks(c, log, secrets, real); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
@@ -138,6 +143,20 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		Volumes: o.services.volumes, Events: o.Events,
 	})
 	return o, nil
+}
+
+// mail is part of Operator because a command's changes cause mails, too. The server sends them.
+func (o *Operator) mail(c Config, log *slog.Logger) (*mail.Service, error) {
+	public, err := parsePublicURL(c.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	m := mail.New(mail.Config{
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Settings: o.Settings, Accounts: o.Accounts, Jobs: o.Jobs,
+		Secrets: o.secrets, Chance: mathrand.Float64, PublicURL: public,
+	})
+	o.Events.OnEvents(m.EnqueueForEvents)
+	return m, nil
 }
 
 // webhooks is part of Operator because a command's changes are sent, too.

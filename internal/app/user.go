@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"github.com/billetcloud/billet/internal/mail"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/audit"
@@ -36,6 +37,14 @@ func (o *Operator) CreateUser(
 	return p, err
 }
 
+// byOperator returns the mail about an operator's change of how a user signs in.
+func (o *Operator) byOperator(tx *db.Tx, kind mail.Kind, p account.User, what string) mail.Message {
+	return mail.Message{
+		Kind: kind, Cause: string(o.IDs.New(id.Request)), To: p.Email,
+		Data: map[string]string{"at": mail.Text(tx.Now), "address": "", "what": what},
+	}
+}
+
 // SetPassword changes a user's password and ends all their sessions.
 func (o *Operator) SetPassword(ctx context.Context, email, password string) (account.User, error) {
 	hash, err := o.Accounts.HashPassword(ctx, "password", password)
@@ -43,14 +52,21 @@ func (o *Operator) SetPassword(ctx context.Context, email, password string) (acc
 		return account.User{}, err
 	}
 	return o.changeUser(ctx, email, "setPassword", func(ctx context.Context, tx *db.Tx, p account.User) error {
-		return o.Accounts.SetPassword(ctx, tx, p.ID, hash, "")
+		if err := o.Accounts.SetPassword(ctx, tx, p.ID, hash, ""); err != nil {
+			return err
+		}
+		return o.Mail.Enqueue(ctx, tx, o.byOperator(tx, mail.PasswordChanged, p, ""))
 	})
 }
 
 // ResetFactors removes a user's authenticator app and passkeys.
 func (o *Operator) ResetFactors(ctx context.Context, email string) (account.User, error) {
 	return o.changeUser(ctx, email, "resetFactors", func(ctx context.Context, tx *db.Tx, p account.User) error {
-		return o.Accounts.RemoveFactors(ctx, tx, p.ID)
+		if err := o.Accounts.RemoveFactors(ctx, tx, p.ID); err != nil {
+			return err
+		}
+		return o.Mail.Enqueue(ctx, tx,
+			o.byOperator(tx, mail.SecondFactorChanged, p, "The operator removed your authenticator app and passkeys"))
 	})
 }
 

@@ -45,6 +45,8 @@ const (
 
 	WebhookAfterCall = "webhook.after-call" // the tenant's address has answered; it is not written down
 
+	MailAfterCall = "mail.after-call" // the mail server has taken the mail; it is not written down
+
 	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
 )
 
@@ -54,7 +56,7 @@ var All = []string{
 	ChargeBeforeCommit, ChargeAfterCommit,
 	TerminateAfterCommit, TerminateBeforeCall, TerminateAfterCall, TerminateBeforeConfirming,
 	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall,
-	ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, JobBeforeFinish,
+	ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, MailAfterCall, JobBeforeFinish,
 }
 
 // armed is the point at which this process ends, and how often it must be reached.

@@ -28,6 +28,7 @@ type Event struct {
 type Service struct {
 	ids      *id.Maker
 	appended func(ctx context.Context, tx *db.Tx, accounts []id.ID) error
+	follows  func(ctx context.Context, tx *db.Tx, events []Event) error
 
 	mu       sync.Mutex
 	watchers map[id.ID]map[chan struct{}]bool
@@ -54,6 +55,16 @@ func (l *Service) OnAppend(f func(ctx context.Context, tx *db.Tx, accounts []id.
 	l.appended = f
 }
 
+// OnEvents registers a function that is called in each transaction that appends, once the events
+// are written, with the events. It may add rows that follow from them, under the rule of OnAppend.
+// Call OnEvents once, before the first Append.
+func (l *Service) OnEvents(f func(ctx context.Context, tx *db.Tx, events []Event) error) {
+	if l.follows != nil {
+		panic("event: OnEvents was called twice")
+	}
+	l.follows = f
+}
+
 // Append adds events, sets their ID and CreatedAt, and wakes the watchers of their subjects and
 // accounts after the commit. Events are written, and can be read, at the end of the transaction:
 // the account's counter is the last row that it locks.
@@ -66,8 +77,16 @@ func (l *Service) Append(_ context.Context, tx *db.Tx, added ...Event) error {
 		for i := range added { // with the counter locked, so that the IDs of one process rise with the numbers
 			added[i].ID, added[i].CreatedAt = l.ids.New(id.Event), tx.Now
 		}
-		if err := events.Insert(ctx, tx, added...); err != nil || l.appended == nil {
+		if err := events.Insert(ctx, tx, added...); err != nil {
 			return err
+		}
+		if l.follows != nil {
+			if err := l.follows(ctx, tx, added); err != nil {
+				return err
+			}
+		}
+		if l.appended == nil {
+			return nil
 		}
 		accounts := make([]id.ID, len(added))
 		for i, e := range added {

@@ -50,6 +50,9 @@ var schemaNames = map[string]string{
 	"quota.Usage":             "QuotaUsage",
 	"httpapi.quotaView":       "Quotas",
 	"operator.Job":            "FailingJob",
+	"settings.Mail":           "MailServer",
+	"mail.Switch":             "MailSwitch",
+	"mail.TestResult":         "MailTestResult",
 	"httpapi.providerAccount": "OperatorProvider",
 	"httpapi.walletView":      "Wallet",
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"github.com/billetcloud/billet/internal/mail"
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -16,6 +17,7 @@ type factors struct {
 	db       *db.DB
 	accounts *account.Service
 	site     site
+	mail     *mail.Service
 }
 
 func (h factors) routes(r *rest.Router) {
@@ -93,7 +95,10 @@ func (h factors) confirmTOTP(
 	user := callerOf(c).user
 	c.Change.Subject = user.ID
 	codes, err := h.accounts.ConfirmTOTP(ctx, tx, *user, in.Body.Code)
-	return recoveryCodes{codes}, err
+	if err != nil {
+		return recoveryCodes{}, err
+	}
+	return recoveryCodes{codes}, h.mail.Enqueue(ctx, tx, secondFactor(c, tx, *user, "An authenticator app was set up"))
 }
 
 type removeTOTP struct {
@@ -108,7 +113,10 @@ func (h factors) removeTOTP(ctx context.Context, c *rest.Call, in *removeTOTP) (
 		return changed{}, err
 	}
 	return changed{true}, c.Commit(ctx, user.ID, func(ctx context.Context, tx *db.Tx) error {
-		return h.accounts.RemoveTOTP(ctx, tx, user.ID)
+		if err := h.accounts.RemoveTOTP(ctx, tx, user.ID); err != nil {
+			return err
+		}
+		return h.mail.Enqueue(ctx, tx, secondFactor(c, tx, *user, "The authenticator app was turned off"))
 	})
 }
 
@@ -166,6 +174,9 @@ func (h factors) addPasskey(ctx context.Context, c *rest.Call, in *addPasskey) (
 		if p, err = h.accounts.AddPasskey(ctx, tx, n); err != nil {
 			return err
 		}
+		if err := h.mail.Enqueue(ctx, tx, secondFactor(c, tx, *callerOf(c).user, "A passkey was added")); err != nil {
+			return err
+		}
 		c.Change = rest.Change{}
 		c.Created(p.ID)
 		return c.Record(ctx, tx)
@@ -182,5 +193,10 @@ func (h factors) renamePasskey(
 func (h factors) removePasskey(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *passkeyPath,
 ) (account.Passkey, error) {
-	return h.accounts.RemovePasskey(ctx, tx, callerOf(c).user.ID, in.ID)
+	user := callerOf(c).user
+	p, err := h.accounts.RemovePasskey(ctx, tx, user.ID, in.ID)
+	if err != nil {
+		return p, err
+	}
+	return p, h.mail.Enqueue(ctx, tx, secondFactor(c, tx, *user, "A passkey was removed"))
 }

@@ -26,7 +26,7 @@ var (
 		"accountId", "allowedNetworks", "challengeId", "cloudInit", "code", "credential", "currentPassword",
 		"deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type", "kind", "newPassword",
 		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
-		"region", "regions", "scope", "seconds", "sshKeyId", "sshKeyIds", "ssh_public_key",
+		"region", "regions", "scope", "seconds", "sshKeyId", "sshKeyIds", "ssh_public_key", "to",
 		"token", "types", "url", "userCode", "value", "volumeIds",
 	}
 )

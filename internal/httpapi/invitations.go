@@ -8,6 +8,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/rest"
 )
 
@@ -19,6 +20,7 @@ type invitations struct {
 	auth     authenticator
 	start    sessionStarter
 	site     site
+	mail     *mail.Service
 }
 
 func (h invitations) routes(r *rest.Router) {
@@ -32,8 +34,8 @@ func (h invitations) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createInvitation", Tag: tagAccount, Auth: rest.SessionOnly,
 		Scope: string(account.WriteMembers), Status: http.StatusCreated, Summary: "Invite a member",
-		Description: "Send the link yourself; no email is sent. It works once, for seven days, and only while you " +
-			"may invite to that role.",
+		Description: "With an email address, and if this server sends mails, the user gets the link by mail. Otherwise " +
+			"send it yourself. It works once, for seven days, and only while you may invite to that role.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
 	rest.Write(r, rest.Operation{
@@ -74,7 +76,8 @@ type createInvitation struct {
 // newInvitation is an invitation with its link, which is shown once.
 type newInvitation struct {
 	account.Invitation
-	URL string `json:"url" doc:"Link to send. It is shown once."`
+	URL    string `json:"url" doc:"Link to send. It is shown once."`
+	Mailed bool   `json:"mailed" doc:"Whether the link is sent to the email address, too."`
 }
 
 type invitationToken struct {
@@ -103,8 +106,22 @@ func (h invitations) create(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *createInvitation,
 ) (newInvitation, error) {
 	i, token, err := h.accounts.Invite(ctx, tx, c.Caller.Account, *callerOf(c).user, in.Body.Role, in.Body.Email)
+	if err != nil {
+		return newInvitation{}, err
+	}
 	c.Created(i.ID)
-	return newInvitation{i, h.site.link(c, "/invite", token)}, err
+	out := newInvitation{Invitation: i, URL: h.site.link(c, "/invite", token)}
+	if i.Email == "" {
+		return out, nil
+	}
+	a, err := h.accounts.Get(ctx, tx, i.Account)
+	if err != nil {
+		return newInvitation{}, err
+	}
+	if out.Mailed, err = h.mail.Configured(ctx, tx); err != nil {
+		return newInvitation{}, err
+	}
+	return out, h.mail.Enqueue(ctx, tx, invitationMail(i, a.Name, *callerOf(c).user, out.URL))
 }
 
 func (h invitations) revoke(

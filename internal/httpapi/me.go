@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"github.com/billetcloud/billet/internal/mail"
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -15,6 +16,7 @@ import (
 type me struct {
 	db       *db.DB
 	accounts *account.Service
+	mail     *mail.Service
 }
 
 func (h me) routes(r *rest.Router) {
@@ -120,6 +122,9 @@ func (h me) changePassword(ctx context.Context, c *rest.Call, in *changePassword
 		return changed{}, err
 	}
 	return changed{true}, c.Commit(ctx, who.user.ID, func(ctx context.Context, tx *db.Tx) error {
-		return h.accounts.SetPassword(ctx, tx, who.user.ID, p, who.session.ID)
+		if err := h.accounts.SetPassword(ctx, tx, who.user.ID, p, who.session.ID); err != nil {
+			return err
+		}
+		return h.mail.Enqueue(ctx, tx, security(c, tx, mail.PasswordChanged, *who.user, nil))
 	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/issue"
+	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/operator"
@@ -68,6 +69,7 @@ type Config struct {
 	Operator    *operator.Service
 	Idempotency *idempotency.Service
 	Settings    *settings.Service
+	Mail        *mail.Service
 
 	// Version is that of the server, for the document and the index.
 	Version string
@@ -134,7 +136,7 @@ func register(cfg Config) *server {
 		Document: newDocument(cfg.Version), SchemaNames: schemaNames, ForeignNames: foreignNames, RolesWith: rolesWith,
 	})}
 	where := site{router: s.Router, publicURL: cfg.PublicURL}
-	start := sessionStarter{db: cfg.DB, clock: cfg.Clock, accounts: cfg.Accounts, audit: entries}
+	start := sessionStarter{db: cfg.DB, clock: cfg.Clock, accounts: cfg.Accounts, audit: entries, mail: cfg.Mail}
 	for _, resource := range []interface{ routes(r *rest.Router) }{
 		offers{db: cfg.DB, clock: cfg.Clock, catalog: cfg.Catalog},
 		quotes{db: cfg.DB, catalog: cfg.Catalog, quotes: cfg.Quotes, wallet: cfg.Wallet},
@@ -147,11 +149,13 @@ func register(cfg Config) *server {
 			demoEmail: cfg.DemoEmail,
 		},
 		sessions{db: cfg.DB, accounts: cfg.Accounts},
-		me{db: cfg.DB, accounts: cfg.Accounts},
-		factors{db: cfg.DB, accounts: cfg.Accounts, site: where},
+		me{db: cfg.DB, accounts: cfg.Accounts, mail: cfg.Mail},
+		factors{db: cfg.DB, accounts: cfg.Accounts, site: where, mail: cfg.Mail},
 		oidcSignIn{db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, client: cfg.OIDC},
 		members{db: cfg.DB, accounts: cfg.Accounts},
-		invitations{db: cfg.DB, accounts: cfg.Accounts, audit: entries, auth: auth, start: start, site: where},
+		invitations{
+			db: cfg.DB, accounts: cfg.Accounts, audit: entries, auth: auth, start: start, site: where, mail: cfg.Mail,
+		},
 		apiKeys{db: cfg.DB, clock: cfg.Clock, accounts: cfg.Accounts},
 		deviceAuthorizations{
 			db: cfg.DB, log: cfg.Log, accounts: cfg.Accounts, site: where, keys: apiKeys{db: cfg.DB},
@@ -164,6 +168,7 @@ func register(cfg Config) *server {
 		operatorSettings{svc: cfg.Settings},
 		operatorResources{db: cfg.DB, svc: cfg.Operator},
 		quotas{db: cfg.DB, svc: cfg.Operator},
+		mails{db: cfg.DB, svc: cfg.Mail, accounts: cfg.Accounts},
 		operations{
 			db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, catalog: cfg.Catalog, deployments: cfg.Deployments,
 			meter: cfg.Meter,

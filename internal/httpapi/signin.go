@@ -10,6 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/rest"
 )
@@ -20,6 +21,7 @@ type sessionStarter struct {
 	clock    clock.Clock
 	accounts *account.Service
 	audit    auditLog
+	mail     *mail.Service
 }
 
 // session is a signed-in user, the account that they work in, and until when.
@@ -53,6 +55,11 @@ func (h sessionStarter) start(
 		}
 		c.Caller = rest.Caller{Account: n.Account, Identity: caller{user: &n.User}}
 		c.Change = rest.Change{Subject: n.ID}
+		if known := n.Browser == origin.Browser; !known && n.User.CreatedAt.Before(tx.Now) {
+			if err := h.mail.Enqueue(ctx, tx, signedInOn(c, tx, n)); err != nil {
+				return err
+			}
+		}
 		return c.Record(ctx, tx)
 	})
 	if err != nil {

@@ -32,6 +32,7 @@ import (
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
@@ -189,6 +190,11 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 		Settings: settings.New(settings.Config{DB: d, Real: w.time.Now, Secrets: secrets}),
 	}
+	w.c.Mail = mail.New(mail.Config{
+		DB: d, IDs: ids, Clock: c, Log: log, Settings: w.c.Settings, Accounts: accounts, Jobs: jobs, Secrets: secrets,
+		Chance: func() float64 { return 0.5 },
+	})
+	events.OnEvents(w.c.Mail.EnqueueForEvents)
 	w.s = newServer(w.c)
 	if _, err := offers.Sync(t.Context(), "provider/voltage-park"); err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ const (
 	Webhook             Kind = "whk"
 	Delivery            Kind = "whd"
 	DeviceAuthorization Kind = "dau"
+	Mail                Kind = "eml"
 )
 
 // MaxLength is the maximum length that Valid accepts.

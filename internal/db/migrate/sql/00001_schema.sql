@@ -438,6 +438,7 @@ CREATE TABLE membership (
     role       TEXT   NOT NULL,
     created_at BIGINT NOT NULL,
     seen_at    BIGINT,                         -- last seen in this account; NULL = never
+    mail_off   TEXT   NOT NULL DEFAULT '',     -- kinds of mails that the member switched off, apart by spaces
     PRIMARY KEY (account_id, user_id)
 );
 CREATE INDEX membership_by_user ON membership (user_id, created_at, account_id);
@@ -689,6 +690,33 @@ CREATE TABLE settings (
 INSERT INTO settings (id, version, installation, mail, mail_password, sign_up, public_pages)
 VALUES (1, 0, '{}', '{}', '', '{}', '{}');
 
+-- The outbox, and what was sent from it in the last month.
+CREATE TABLE mail (
+    id         TEXT   PRIMARY KEY,
+    kind       TEXT   NOT NULL,
+    cause      TEXT   NOT NULL,                -- id of what caused it
+    recipient  TEXT   NOT NULL,
+    account_id TEXT   NOT NULL,                -- '' = it concerns none
+    state      TEXT   NOT NULL,
+    attempts   BIGINT NOT NULL,
+    last_error TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,                -- given up then
+    sent_at    BIGINT,
+    data       TEXT   NOT NULL,                -- what it says, sealed; '' once it is no longer pending
+    UNIQUE (cause, recipient, kind)
+);
+CREATE INDEX mail_recipient ON mail (recipient, kind, created_at);
+CREATE INDEX mail_created ON mail (created_at, id) WHERE state <> 'pending';
+CREATE INDEX mail_state ON mail (state, id);
+
+CREATE TABLE mail_suppression (
+    address  TEXT   PRIMARY KEY,
+    reason   TEXT   NOT NULL,
+    until_at BIGINT NOT NULL
+);
+CREATE INDEX mail_suppression_until ON mail_suppression (until_at);
+
 -- Which one server does something that only one may do, and until when by the database's clock.
 CREATE TABLE server_lease (
     name     TEXT   PRIMARY KEY,
@@ -789,6 +817,8 @@ DROP TABLE acme_lock;
 DROP TABLE acme_entry;
 DROP TABLE certificate;
 DROP TABLE server_lease;
+DROP TABLE mail_suppression;
+DROP TABLE mail;
 DROP TABLE settings;
 DROP TABLE installation;
 DROP TABLE device_authorization;

@@ -1,0 +1,44 @@
+package mail
+
+import (
+	"context"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/event"
+)
+
+// byEvent are the kinds of mails that events cause.
+var byEvent = map[string]Kind{
+	"account.past_due":          PastDue,
+	"account.deployments_ended": ResourcesEnded,
+	"account.volumes_deleted":   ResourcesEnded,
+	"account.low_balance":       LowBalance,
+	"deployment.failed":         DeploymentFailed,
+	"deployment.interrupted":    DeploymentInterrupted,
+	"webhook.paused":            WebhookStopped,
+	"webhook.disabled":          WebhookStopped,
+}
+
+// EnqueueForEvents adds the mails that events cause, in the transaction that appends them. Their
+// data are those of the event.
+func (s *Service) EnqueueForEvents(ctx context.Context, tx *db.Tx, events []event.Event) error {
+	for _, e := range events {
+		kind, causes := byEvent[e.Type]
+		if !causes {
+			continue
+		}
+		data := map[string]string{
+			"subject": string(e.Subject), "reason": "none was given.", "deployments": "", "description": "",
+		}
+		for name, value := range e.Data {
+			if text := Text(value); text != "" {
+				data[name] = text
+			}
+		}
+		m := Message{Kind: kind, Cause: string(e.ID), Account: e.Account, Data: data}
+		if err := s.EnqueueToMembers(ctx, tx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}

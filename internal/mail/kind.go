@@ -1,0 +1,207 @@
+package mail
+
+import (
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/account"
+)
+
+// Kind is what a mail is about. It selects its text.
+type Kind string
+
+// The kinds of mails.
+const (
+	VerifyAddress         Kind = "verify_address"
+	PasswordReset         Kind = "password_reset"
+	Invitation            Kind = "invitation"
+	NewSignIn             Kind = "new_sign_in"
+	PasswordChanged       Kind = "password_changed"
+	SecondFactorChanged   Kind = "second_factor_changed"
+	PastDue               Kind = "past_due"
+	ResourcesEnded        Kind = "resources_ended"
+	LowBalance            Kind = "low_balance"
+	DeploymentFailed      Kind = "deployment_failed"
+	DeploymentInterrupted Kind = "deployment_interrupted"
+	WebhookStopped        Kind = "webhook_stopped"
+)
+
+// spec is what is fixed for a kind.
+type spec struct {
+	kind Kind
+	// text describes the kind, for the list of switches.
+	text string
+	// always is true if no member can switch it off.
+	always bool
+	// roles get the mail if it is about an account.
+	roles []account.Role
+	// perHour is how many of the kind one address gets in an hour; 0 for no limit.
+	perHour int
+	// subject is fixed: the subject of a mail contains no text of users.
+	subject string
+	// body is a text/template over the mail's data. An empty line separates paragraphs.
+	body string
+	// button and path are the link below the text, unless the mail has a link of its own; "" for
+	// none.
+	button, path string
+}
+
+var (
+	everyone = account.Roles
+	payers   = []account.Role{account.Owner, account.Admin, account.Billing}
+	workers  = []account.Role{account.Owner, account.Admin, account.Member}
+)
+
+// manyPerHour limits kinds of which a bad hour can cause hundreds.
+const manyPerHour = 20
+
+// specs are all kinds, in the order in which they are listed.
+var specs = []spec{
+	{
+		kind: VerifyAddress, always: true, perHour: manyPerHour,
+		text:    "Confirmation of your email address.",
+		subject: "Confirm your email address",
+		body: "Someone signed up at {{.installation}} with this email address. If it was you, confirm the " +
+			"address.\n\n" +
+			"The link works once, until {{.expiresAt}}. If it was not you, ignore this mail: nothing happens " +
+			"without it.",
+		button: "Confirm email address",
+	},
+	{
+		kind: PasswordReset, always: true, perHour: manyPerHour,
+		text:    "Link to set a new password.",
+		subject: "Set a new password",
+		body: "Someone asked for a new password for this email address at {{.installation}}. If it was you, set it " +
+			"now.\n\n" +
+			"The link works once, until {{.expiresAt}}. If it was not you, ignore this mail: your password stays " +
+			"the same.",
+		button: "Set a new password",
+	},
+	{
+		kind: Invitation, always: true, perHour: manyPerHour,
+		text:    "Invitation to an account.",
+		subject: "You are invited to an account",
+		body: "{{.invitedBy}} invites you to the account {{.account}} at {{.installation}}, with the role " +
+			"{{.role}}.\n\n" +
+			"The link works once, until {{.expiresAt}}.",
+		button: "Accept the invitation",
+	},
+	{
+		kind: NewSignIn, always: true, perHour: manyPerHour,
+		text:    "Sign-in from a browser that you have not used before.",
+		subject: "New sign-in to your account",
+		body: "You signed in on a new browser at {{.at}}.\n\nAddress: {{.address}}\n\nBrowser: {{.browser}}\n\n" +
+			"If it was not you, change your password and end the other sessions.",
+		button: "Review your sessions", path: "/settings/profile",
+	},
+	{
+		kind: PasswordChanged, always: true,
+		text:    "Change of your password.",
+		subject: "Your password was changed",
+		body: "Your password was changed at {{.at}}{{if .address}} from the address {{.address}}{{end}}.\n\n" +
+			"If it was not you, ask {{.help}} for help at once.",
+		button: "Review your sessions", path: "/settings/profile",
+	},
+	{
+		kind: SecondFactorChanged, always: true,
+		text:    "Change of your two-factor authentication or passkeys.",
+		subject: "Your sign-in methods were changed",
+		body: "{{.what}} at {{.at}}{{if .address}} from the address {{.address}}{{end}}.\n\n" +
+			"If it was not you, change your password and ask {{.help}} for help at once.",
+		button: "Review your sign-in methods", path: "/settings/profile",
+	},
+	{
+		kind: PastDue, always: true, roles: payers,
+		text:    "Balance below zero, with the deadlines for machines and volumes.",
+		subject: "Your account is past due",
+		body: "The balance of the account {{.account}} is below zero since {{.since}}. Available: {{.available}}.\n\n" +
+			"Unless money is added before, all machines are terminated at {{.deploymentsEndAt}}, and all volumes are " +
+			"deleted with their data at {{.volumesDeletedAt}}.",
+		button: "Open the wallet", path: "/wallet",
+	},
+	{
+		kind: ResourcesEnded, always: true, roles: everyone,
+		text:    "Machines or volumes ended because the account stayed past due.",
+		subject: "Resources of your account were ended",
+		body: "The account {{.account}} stayed past due. {{if .deployments}}Its machines were terminated: " +
+			"{{.deployments}}.{{else}}Its volumes were deleted.{{end}}",
+		button: "Open the wallet", path: "/wallet",
+	},
+	{
+		kind: LowBalance, roles: payers,
+		text:    "Balance that lasts only for hours.",
+		subject: "Your balance is low",
+		body: "The balance of the account {{.account}} is {{.available}}. At the current hourly spend of " +
+			"{{.hourlySpend}} " +
+			"it lasts until {{.emptyAt}}.\n\nAdd money before then: once the balance is below zero the account is " +
+			"past due.",
+		button: "Open the wallet", path: "/wallet",
+	},
+	{
+		kind: DeploymentFailed, roles: workers, perHour: manyPerHour,
+		text:    "Deployment that failed before it ran.",
+		subject: "A deployment failed",
+		body: "The deployment {{.name}} of the account {{.account}} failed before it ran. It costs nothing.\n\n" +
+			"Reason: {{.reason}}",
+		button: "Open the deployment", path: "/deployments/{{.subject}}",
+	},
+	{
+		kind: DeploymentInterrupted, roles: workers, perHour: manyPerHour,
+		text:    "Machine that the provider took back.",
+		subject: "A machine was interrupted",
+		body: "The provider took back the machine {{.name}} of the account {{.account}}. It is no longer charged. " +
+			"What was " +
+			"on its local disks is lost.\n\nReason: {{.reason}}",
+		button: "Open the deployment", path: "/deployments/{{.subject}}",
+	},
+	{
+		kind: WebhookStopped, roles: workers, perHour: manyPerHour,
+		text:    "Webhook to which nothing is sent anymore.",
+		subject: "A webhook was stopped",
+		body: "Nothing is sent anymore to the webhook {{if .description}}{{.description}}{{else}}{{.subject}}{{end}} " +
+			"of the " +
+			"account {{.account}}.\n\n{{.reason}}",
+		button: "Open the webhooks", path: "/settings/webhooks",
+	},
+}
+
+// specOf returns the spec of a kind, which must be one of the constants.
+func specOf(k Kind) spec {
+	i := slices.IndexFunc(specs, func(s spec) bool { return s.kind == k })
+	if i < 0 {
+		panic("mail: there is no kind " + string(k))
+	}
+	return specs[i]
+}
+
+// Enum lists every kind.
+func (Kind) Enum() []Kind {
+	var all []Kind
+	for _, s := range specs {
+		all = append(all, s.kind)
+	}
+	return all
+}
+
+// Switch describes a kind to a member.
+type Switch struct {
+	Kind         Kind   `json:"kind" doc:"Kind of mail."`
+	Description  string `json:"description" doc:"What the mail is about."`
+	CanSwitchOff bool   `json:"canSwitchOff" doc:"false for mails about security or the loss of data."`
+	Enabled      bool   `json:"enabled" doc:"Whether you get this mail."`
+}
+
+// lifetime is how long a mail is tried unless it expires earlier.
+const lifetime = 24 * time.Hour
+
+// Switches lists the kinds that members get, with those switched off that are named.
+func Switches(off []string) []Switch {
+	var all []Switch
+	for _, s := range specs {
+		if s.kind == VerifyAddress || s.kind == PasswordReset || s.kind == Invitation { // answers to what one asked for
+			continue
+		}
+		all = append(all, Switch{s.kind, s.text, !s.always, s.always || !slices.Contains(off, string(s.kind))})
+	}
+	return all
+}
