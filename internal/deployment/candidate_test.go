@@ -33,7 +33,8 @@ func (r *testKit) otherOffers(n int) []catalog.Offer {
 // among is a request for the page's offer, or else one of the others.
 func requestAmong(t *testing.T, others ...catalog.Offer) deployment.CreateRequest {
 	req := request(t)
-	req.Provider, req.GPUType, req.GPUCount, req.Region, req.InstanceType, req.OperatingSystem = nil, nil, nil, nil, nil, nil
+	req.Provider, req.GPUType, req.GPUCount = nil, nil, nil
+	req.Region, req.InstanceType, req.OperatingSystem = nil, nil, nil
 	req.Candidates, req.OfferID = []deployment.Candidate{{OfferID: req.OfferID}}, ""
 	for _, o := range others {
 		req.Candidates = append(
@@ -49,10 +50,10 @@ func TestNextCandidateMakesOneMachine(t *testing.T) {
 		arrange func(p *fakeProvider)
 		cause   deployment.Cause
 	}{
-		"no capacity": {func(p *fakeProvider) { p.launchErr = &provider.Error{Kind: provider.KindNoCapacity, Message: "gone"} }, deployment.CauseNoCapacity},
-		"refused":     {func(p *fakeProvider) { p.launchErr = &provider.Error{Kind: provider.KindRejected} }, deployment.CauseRejected},
-		"our key":     {func(p *fakeProvider) { p.launchErr = &provider.Error{Kind: provider.KindCredentials} }, deployment.CauseRejected},
-		"no answer":   {func(p *fakeProvider) { p.launchErr = &provider.Error{Kind: provider.KindUnavailable} }, deployment.CauseTimedOut},
+		"no capacity": {launchFails(provider.KindNoCapacity), deployment.CauseNoCapacity},
+		"refused":     {launchFails(provider.KindRejected), deployment.CauseRejected},
+		"our key":     {launchFails(provider.KindCredentials), deployment.CauseRejected},
+		"no answer":   {launchFails(provider.KindUnavailable), deployment.CauseTimedOut},
 		"made, and no answer": {func(p *fakeProvider) {
 			p.answerErr = &provider.Error{Kind: provider.KindUnavailable}
 			p.changeMachine = func(m provider.Machine) (provider.Machine, error) {
@@ -177,7 +178,9 @@ func TestContradictoryCandidatesAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, r *testKit) {
 		a, other := r.account(money.Dollars(1000)), r.otherOffers(1)[0]
 		for name, change := range map[string]func(req *deployment.CreateRequest){
-			"twice":        func(req *deployment.CreateRequest) { req.Candidates = append(req.Candidates, req.Candidates[0]) },
+			"twice": func(req *deployment.CreateRequest) {
+				req.Candidates = append(req.Candidates, req.Candidates[0])
+			},
 			"and an offer": func(req *deployment.CreateRequest) { req.OfferID = other.ID },
 			"too many": func(req *deployment.CreateRequest) {
 				req.Candidates = make([]deployment.Candidate, deployment.MaxCandidates+1)

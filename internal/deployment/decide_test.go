@@ -179,7 +179,8 @@ func TestDecide_candidates(t *testing.T) {
 		}
 	}
 	start := row{
-		status: StatusDeploying, offerID: "off_1", launchBy: now.Add(10 * time.Minute), plans: []plan{{OfferID: "off_2"}},
+		status: StatusDeploying, offerID: "off_1", launchBy: now.Add(10 * time.Minute),
+		plans: []plan{{OfferID: "off_2"}},
 	}
 	testDecide(t, start, []decideCase{
 		{

@@ -29,7 +29,9 @@ func TestNextCandidateWaitsForTheEndOfTheMachine(t *testing.T) {
 							r.fake.launchErr = refused
 						}
 					}
-					r.fake.changeMachine = func(provider.Machine) (provider.Machine, error) { return provider.Machine{}, refused }
+					r.fake.changeMachine = func(provider.Machine) (provider.Machine, error) {
+						return provider.Machine{}, refused
+					}
 					r.fake.terminateErr = refused
 				})
 				d, err := r.create(a, requestAmong(t, next))
@@ -44,7 +46,8 @@ func TestNextCandidateWaitsForTheEndOfTheMachine(t *testing.T) {
 					t.Errorf("%+v, %s held", d, r.walletOf(a).Held)
 				}
 				r.fake.set(func() {
-					r.fake.launchErr, r.fake.onLaunch, r.fake.answerErr, r.fake.changeMachine, r.fake.terminateErr = nil, nil, nil, nil, nil
+					r.fake.launchErr, r.fake.onLaunch, r.fake.answerErr = nil, nil, nil
+					r.fake.changeMachine, r.fake.terminateErr = nil, nil
 				})
 				r.pass(10 * time.Minute)
 				if up := r.upstream(); len(up) != 0 {

@@ -149,7 +149,8 @@ func (r *testKit) build(fake provider.Provider) {
 	)
 	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})
 	r.catalog = catalog.New(catalog.Config{
-		DB: d, IDs: r.ids, Clock: c, Providers: providers, Jobs: jobs, Log: log, Markup: func(string) int64 { return 0 },
+		DB: d, IDs: r.ids, Clock: c, Providers: providers, Jobs: jobs, Log: log,
+		Markup: func(string) int64 { return 0 },
 	})
 	r.keys = sshkey.New(sshkey.Config{DB: d, IDs: r.ids})
 	r.volumes = volume.New(volume.Config{

@@ -3,7 +3,6 @@ package deployment_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,81 +19,102 @@ import (
 func TestLifecycleFromCreateToRefund(t *testing.T) {
 	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
-		d := r.deploy(a)
-		if d.Status != deployment.StatusPending || d.Steps[0].Status != "active" || d.StartedAt != nil ||
-			d.IPAddress != nil {
-			t.Fatalf("%+v", d)
-		}
-		if w := r.walletOf(a); w.Held != d.HourlyPrice || w.Balance != money.Dollars(1000) ||
-			w.Available != w.Balance-w.Held {
-			t.Fatalf("after the deploy: %+v", w)
-		}
-		d = r.await(a, d.ID, deployment.StatusRunning)
-		if w := r.walletOf(a); w.Held != 0 || w.Balance != money.Dollars(1000)-d.HourlyPrice ||
-			d.CostToDate != d.HourlyPrice {
-			t.Fatalf("running: %+v, cost %s", w, d.CostToDate)
-		}
-		if d.IPAddress == nil || *d.SSHUser != "root" || !strings.HasSuffix(*d.SSHCommand, "root@"+*d.IPAddress) ||
-			len(r.upstream()) != 1 {
-			t.Fatalf("%+v, upstream %v", d, r.upstream())
-		}
-		for _, s := range d.Steps {
-			if s.Status != "done" || s.FinishedAt == nil {
-				t.Errorf("step %+v of a running deployment", s)
-			}
-		}
-
-		r.clock.AdvanceTo(d.StartedAt.Add(25*time.Minute - time.Second))
-		r.drain()
-		_, _, err := r.terminate(a, d.ID, false)
-		e := (*apierr.Error)(nil)
-		if !errors.As(err, &e) || e.Code != apierr.MinimumRuntimeNotMet || e.Details["remainingSeconds"] != int64(1) ||
-			!strings.Contains(e.Message, "1 minute") {
-			t.Fatalf("a second early: %v", err)
-		}
-		can, err := r.deployments.CanTerminate(t.Context(), r.db, a, d.ID)
-		if err != nil || can.CanTerminate || can.RemainingSeconds != 1 ||
-			!can.TerminableAt.Equal(d.StartedAt.Add(25*time.Minute)) {
-			t.Fatalf("%+v %v", can, err)
-		}
+		d := r.deployed(a)
+		r.wantTooEarly(a, d, d.StartedAt.Add(25*time.Minute-time.Second))
 		r.clock.AdvanceTo(d.StartedAt.Add(25*time.Minute + 17*time.Second))
-		want := money.ForSeconds(d.HourlyPrice, 3600-25*60-17)
-		if can, err = r.deployments.CanTerminate(t.Context(), r.db, a, d.ID); err != nil || !can.CanTerminate ||
-			can.Refund != want {
-			t.Fatalf("%+v %v, want a refund of %s", can, err, want)
+		refund := money.ForSeconds(d.HourlyPrice, 3600-25*60-17)
+		can, err := r.deployments.CanTerminate(t.Context(), r.db, a, d.ID)
+		if err != nil || !can.CanTerminate || can.Refund != refund {
+			t.Fatalf("CanTerminate = %+v, %v; want a refund of %s", can, err, refund)
 		}
 		d, _, err = r.terminate(a, d.ID, false)
 		r.must(err)
-		if d.Status != deployment.StatusTerminating || d.CostToDate != d.HourlyPrice-want || d.TerminatedAt != nil ||
+		if d.Status != deployment.StatusTerminating || d.CostToDate != d.HourlyPrice-refund || d.TerminatedAt != nil ||
 			d.BilledUntil == nil {
-			t.Fatalf("%+v", d)
+			t.Fatalf("Terminate = %+v", d)
 		}
 		d = r.await(a, d.ID, deployment.StatusTerminated)
-		if !d.TerminatedAt.Equal(d.StartedAt.Add(25*time.Minute+17*time.Second)) || len(r.upstream()) != 0 {
-			t.Fatalf("%+v, upstream %v", d, r.upstream())
+		at := d.StartedAt.Add(25*time.Minute + 17*time.Second)
+		if !d.TerminatedAt.Equal(at) || len(r.upstream()) != 0 {
+			t.Fatalf("terminatedAt is %s, want %s; upstream %v", d.TerminatedAt, at, r.upstream())
 		}
 		for range 2 {
 			again, _, err := r.terminate(a, d.ID, false)
 			if err != nil || again.Status != deployment.StatusTerminated || again.CostToDate != d.CostToDate {
-				t.Fatalf("terminated again: %+v %v", again, err)
+				t.Fatalf("Terminate again = %+v, %v", again, err)
 			}
 		}
 		r.pass(3 * time.Hour)
-		if w := r.walletOf(a); w.Balance != money.Dollars(1000)-d.HourlyPrice+want {
-			t.Fatalf("afterwards: %+v", w)
-		}
-		events, _, err := r.events.List(t.Context(), r.db, a, d.ID, db.Page{Number: 1, Limit: 100})
-		r.must(err)
-		var kinds []string
-		for _, e := range events {
-			kinds = append(kinds, strings.TrimPrefix(e.Type, "deployment."))
-		}
-		kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == "progress" })
-		if got := strings.Join(kinds, " "); got != "created deploying charged running refunded terminating terminated" {
-			t.Errorf("events: %s", got)
+		r.wantWallet(a, money.Dollars(1000)-d.HourlyPrice+refund, 0)
+		want := "created deploying charged running refunded terminating terminated"
+		if got := r.eventTypes(a, d.ID); got != want {
+			t.Errorf("the events are %q, want %q", got, want)
 		}
 		r.checkLedger()
 	})
+}
+
+// deployed deploys and waits until the machine runs. It checks what a tenant sees and pays.
+func (r *testKit) deployed(a id.ID) deployment.Deployment {
+	r.t.Helper()
+	d := r.deploy(a)
+	if d.Status != deployment.StatusPending || d.Steps[0].Status != "active" || d.StartedAt != nil ||
+		d.IPAddress != nil {
+		r.t.Fatalf("Create = %+v", d)
+	}
+	r.wantWallet(a, money.Dollars(1000), d.HourlyPrice)
+	d = r.await(a, d.ID, deployment.StatusRunning)
+	r.wantWallet(a, money.Dollars(1000)-d.HourlyPrice, 0)
+	if d.CostToDate != d.HourlyPrice || d.IPAddress == nil || *d.SSHUser != "root" ||
+		!strings.HasSuffix(*d.SSHCommand, "root@"+*d.IPAddress) || len(r.upstream()) != 1 {
+		r.t.Fatalf("the running deployment is %+v, upstream %v", d, r.upstream())
+	}
+	for _, s := range d.Steps {
+		if s.Status != "done" || s.FinishedAt == nil {
+			r.t.Fatalf("step %+v of a running deployment", s)
+		}
+	}
+	return d
+}
+
+// wantTooEarly checks that the deployment cannot be terminated at that instant, a second before the
+// end of its minimum runtime.
+func (r *testKit) wantTooEarly(a id.ID, d deployment.Deployment, at time.Time) {
+	r.t.Helper()
+	r.clock.AdvanceTo(at)
+	r.drain()
+	_, _, err := r.terminate(a, d.ID, false)
+	e := (*apierr.Error)(nil)
+	if !errors.As(err, &e) || e.Code != apierr.MinimumRuntimeNotMet || e.Details["remainingSeconds"] != int64(1) ||
+		!strings.Contains(e.Message, "1 minute") {
+		r.t.Fatalf("Terminate a second early = %v", err)
+	}
+	can, err := r.deployments.CanTerminate(r.t.Context(), r.db, a, d.ID)
+	if err != nil || can.CanTerminate || can.RemainingSeconds != 1 || !can.TerminableAt.Equal(at.Add(time.Second)) {
+		r.t.Fatalf("CanTerminate a second early = %+v, %v", can, err)
+	}
+}
+
+// wantWallet fails the test unless the account has that balance, and that much of it is held.
+func (r *testKit) wantWallet(a id.ID, balance, held money.Micros) {
+	r.t.Helper()
+	if w := r.walletOf(a); w.Balance != balance || w.Held != held || w.Available != balance-held {
+		r.t.Fatalf("the wallet is %+v, want %s with %s held", w, balance, held)
+	}
+}
+
+// eventTypes returns the types of the deployment's events but its progress, oldest first.
+func (r *testKit) eventTypes(a, d id.ID) string {
+	r.t.Helper()
+	events, _, err := r.events.List(r.t.Context(), r.db, a, d, firstPage)
+	r.must(err)
+	var types []string
+	for _, e := range events {
+		if t := strings.TrimPrefix(e.Type, "deployment."); t != "progress" {
+			types = append(types, t)
+		}
+	}
+	return strings.Join(types, " ")
 }
 
 func TestHoursAreChargedAtTheAgreedPrice(t *testing.T) {
@@ -105,7 +125,10 @@ func TestHoursAreChargedAtTheAgreedPrice(t *testing.T) {
 		for _, step := range []struct {
 			at    time.Duration
 			hours int64
-		}{{time.Hour - time.Microsecond, 1}, {time.Hour, 2}, {2*time.Hour - time.Second, 2}, {2 * time.Hour, 3}, {7*time.Hour + 30*time.Minute, 8}} {
+		}{
+			{time.Hour - time.Microsecond, 1}, {time.Hour, 2}, {2*time.Hour - time.Second, 2}, {2 * time.Hour, 3},
+			{7*time.Hour + 30*time.Minute, 8},
+		} {
 			r.pass(d.StartedAt.Add(step.at).Sub(r.clock.Now()))
 			if got := r.get(a, d.ID).CostToDate; got != d.HourlyPrice.Times(step.hours) {
 				t.Fatalf("after %s: %s, want %d hours at %s", step.at, got, step.hours, d.HourlyPrice)
@@ -141,35 +164,29 @@ func TestTerminateOnTheHourDoesNotPayTheNextHour(t *testing.T) {
 }
 
 func TestFailedDeploymentCostsNothing(t *testing.T) {
-	ready := func(m provider.Machine) (provider.Machine, error) {
-		m.State = provider.MachineProvisioning
-		return m, nil
-	}
+	launchTimesOut := func(p *fakeProvider) { p.launchErr = errors.New("i/o timeout") }
 	for name, c := range map[string]struct {
-		arrange func(r *testKit)
+		arrange func(p *fakeProvider)
 		wait    time.Duration
 		cause   deployment.Cause
 	}{
-		"no capacity": {func(r *testKit) { r.fake.launchErr = &provider.Error{Kind: provider.KindNoCapacity} }, time.Second, deployment.CauseNoCapacity},
-		"rejected":    {func(r *testKit) { r.fake.launchErr = &provider.Error{Kind: provider.KindRejected, Message: "Not you."} }, time.Second, deployment.CauseRejected},
-		"offer gone":  {func(r *testKit) { r.fake.launchErr = &provider.Error{Kind: provider.KindNotFound} }, time.Second, deployment.CauseNoCapacity},
-		"never ready": {func(r *testKit) { r.fake.changeMachine = ready }, 16 * time.Minute, deployment.CauseTimedOut},
-		"no SSH": {func(r *testKit) {
-			r.sshErr = errors.New("connection " +
-				"refused")
-		}, 16 * time.Minute, deployment.CauseTimedOut},
-		"no answer": {func(r *testKit) { r.fake.launchErr = errors.New("i/o timeout") }, 25 * time.Minute, deployment.CauseTimedOut},
-		"broken": {func(r *testKit) {
-			r.fake.changeMachine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineFailed; return m, nil }
-		}, 10 * time.Second, deployment.CauseRejected},
-		"lost on the way": {func(r *testKit) {
-			r.fake.changeMachine = func(m provider.Machine) (provider.Machine, error) { m.State = provider.MachineLost; return m, nil }
-		}, 10 * time.Second, deployment.CauseLost},
+		"no capacity": {launchFails(provider.KindNoCapacity), time.Second, deployment.CauseNoCapacity},
+		"rejected":    {launchFails(provider.KindRejected), time.Second, deployment.CauseRejected},
+		"offer gone":  {launchFails(provider.KindNotFound), time.Second, deployment.CauseNoCapacity},
+		"never ready": {inState(provider.MachineProvisioning), 16 * time.Minute, deployment.CauseTimedOut},
+		"no SSH":      {nil, 16 * time.Minute, deployment.CauseTimedOut},
+		"no answer":   {launchTimesOut, 25 * time.Minute, deployment.CauseTimedOut},
+		"broken":      {inState(provider.MachineFailed), 10 * time.Second, deployment.CauseRejected},
+		"lost":        {inState(provider.MachineLost), 10 * time.Second, deployment.CauseLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, r *testKit) {
 				a := r.account(money.Dollars(100))
-				r.fake.set(func() { c.arrange(r) })
+				if c.arrange == nil {
+					r.sshErr = errNoSSH
+				} else {
+					r.fake.set(func() { c.arrange(r.fake) })
+				}
 				d := r.deploy(a)
 				r.pass(10 * time.Second)
 				r.clock.Advance(c.wait)
@@ -373,7 +390,9 @@ func TestActions(t *testing.T) {
 	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(1000))
 		d := r.running(a)
-		act := func(f func(context.Context, *db.Tx, id.ID, id.ID) (deployment.Deployment, error)) (x deployment.Deployment, err error) {
+		act := func(
+			f func(context.Context, *db.Tx, id.ID, id.ID) (deployment.Deployment, error),
+		) (x deployment.Deployment, err error) {
 			err = r.tx(func(ctx context.Context, tx *db.Tx) (err error) { x, err = f(ctx, tx, a, d.ID); return err })
 			return x, err
 		}
@@ -474,10 +493,9 @@ func TestTerminateWhileTheMachineIsLostRefundsOnce(t *testing.T) {
 			})
 			wg.Wait()
 			x := r.get(a, d.ID)
-			if want := money.ForSeconds(d.HourlyPrice, 3600-int64(x.BilledUntil.Sub(*x.StartedAt)/time.Second)); r.walletOf(
-				a,
-			).Available-before != want {
-				t.Fatalf("refunded %s, want %s", r.walletOf(a).Available-before, want)
+			want := money.ForSeconds(d.HourlyPrice, 3600-int64(x.BilledUntil.Sub(*x.StartedAt)/time.Second))
+			if got := r.walletOf(a).Available - before; got != want {
+				t.Fatalf("%s was refunded, want %s", got, want)
 			}
 			r.pass(time.Minute)
 		}

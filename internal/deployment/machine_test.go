@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
+
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
@@ -44,7 +46,9 @@ func TestEveryNodeOfAClusterIsShown(t *testing.T) {
 			}
 		})
 		answers := 3 // nodes
-		r.hostKey = func(at provider.Endpoint) string { return "ssh-ed25519 " + strings.ReplaceAll(at.Address, ":", "") }
+		r.hostKey = func(at provider.Endpoint) string {
+			return "ssh-ed25519 " + strings.ReplaceAll(at.Address, ":", "")
+		}
 		r.probe = func(at provider.Endpoint) error {
 			if !at.WantKey || at.Address == "127.0.3.3:2200" && answers < 4 {
 				return errors.New("connection refused")
@@ -69,7 +73,8 @@ func TestEveryNodeOfAClusterIsShown(t *testing.T) {
 				t.Errorf("%+v", n)
 			}
 		}
-		for node, want := range map[int]string{0: fmt.Sprintf("%s:%d", *x.IPAddress, *x.SSHPort), 3: "127.0.3.3:2200", 4: "", -1: ""} {
+		first := fmt.Sprintf("%s:%d", *x.IPAddress, *x.SSHPort)
+		for node, want := range map[int]string{0: first, 3: "127.0.3.3:2200", 4: "", -1: ""} {
 			at, err := r.deployments.SSHEndpoint(t.Context(), r.db, a, d.ID, node)
 			if at.Address != want || (err == nil) != (want != "") {
 				t.Errorf("node %d is at %q, %v", node, at.Address, err)
@@ -117,10 +122,12 @@ func TestStatedPriceIsTheCost(t *testing.T) {
 			all[0].EndAfter != nil {
 			t.Fatalf("%+v", all)
 		}
-		if err := r.tx(func(ctx context.Context, tx *db.Tx) error { _, err := r.issues.End(ctx, tx, all[0].ID); return err }); r.code(
-			err,
-		) != "CONFLICT" {
-			t.Errorf("a machine that runs can be ended for its price: %v", err)
+		err := r.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := r.issues.End(ctx, tx, all[0].ID)
+			return err
+		})
+		if r.code(err) != apierr.Conflict {
+			t.Errorf("End of a running machine for its price = %v, want CONFLICT", err)
 		}
 		stated = 2_500_000 // it was raised while the machine runs
 		r.pass(2 * time.Minute)
@@ -174,11 +181,15 @@ func TestPrivateAddressIsRefused(t *testing.T) {
 		before := r.running(a)
 		r.fake.changeReady(func(m *provider.Machine) { m.Address = "10.0.0.5" })
 		d := r.deploy(a)
-		for _, address := range []string{"10.0.0.5", "169.254.169.254", "127.88.1.1", "100.64.0.1", "fd00::1", "::1", "0.0.0.0", "192.168.1.1", "localhost", "::ffff:10.0.0.1"} {
+		for _, address := range []string{
+			"10.0.0.5", "169.254.169.254", "127.88.1.1", "100.64.0.1", "fd00::1", "::1", "0.0.0.0", "192.168.1.1",
+			"localhost", "::ffff:10.0.0.1",
+		} {
 			for name, change := range map[string]func(m *provider.Machine){
 				"the machine": func(m *provider.Machine) { m.Address = address },
 				"a node": func(m *provider.Machine) {
-					m.Address, m.Nodes = "8.8.8.8", []provider.Node{{Address: "8.8.8.8", SSHPort: 22}, {Address: address, SSHPort: 22}}
+					m.Address = "8.8.8.8"
+					m.Nodes = []provider.Node{{Address: "8.8.8.8", SSHPort: 22}, {Address: address, SSHPort: 22}}
 				},
 			} {
 				r.fake.changeReady(change)
@@ -329,7 +340,9 @@ func TestHostKeyIsLearned(t *testing.T) {
 // An offer that boots fast is given up sooner than its provider's others, and one that says too
 // much is not waited for longer.
 func TestLaunchLimitOfTheOfferCounts(t *testing.T) {
-	for limit, want := range map[time.Duration]time.Duration{4 * time.Minute: 4 * time.Minute, 0: 15 * time.Minute, 24 * time.Hour: 15 * time.Minute} {
+	for limit, want := range map[time.Duration]time.Duration{
+		4 * time.Minute: 4 * time.Minute, 0: 15 * time.Minute, 24 * time.Hour: 15 * time.Minute,
+	} {
 		t.Run(limit.String(), func(t *testing.T) {
 			each(t, func(t *testing.T, r *testKit) {
 				a := r.account(money.Dollars(1000))

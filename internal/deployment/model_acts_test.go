@@ -75,8 +75,9 @@ func (m *model) create() {
 	}
 	m.settled = false
 	m.lives = append(m.lives, &life{
-		id: d.ID, price: o.HourlyPrice, created: now.Truncate(time.Second), status: "pending", planned: req.AutoTerminateAt,
-		asked: map[deployment.Action]bool{}, expect: map[string]int{"created": 1},
+		id: d.ID, price: o.HourlyPrice, created: now.Truncate(time.Second), status: "pending",
+		planned: req.AutoTerminateAt,
+		asked:   map[deployment.Action]bool{}, expect: map[string]int{"created": 1},
 	})
 	if draw(m, "then the price", "stays", "stays", "changes") == "changes" {
 		m.inject(sim.Fault{Kind: sim.FaultPrice, Value: draw(m, "price", "19.999999", "+35%"), ForSeconds: 7200})
@@ -333,10 +334,9 @@ func (m *model) goOn(to time.Time) {
 }
 
 func (m *model) time() {
-	m.goOn(
-		m.r.clock.Now().
-			Add(draw(m, "time", time.Second, 3*time.Second, 10*time.Second, 20*time.Second, 59*time.Second, 7*time.Minute, 15*time.Minute, time.Hour, 5*time.Hour, 50*time.Hour)),
-	)
+	span := draw(m, "time", time.Second, 3*time.Second, 10*time.Second, 20*time.Second, 59*time.Second,
+		7*time.Minute, 15*time.Minute, time.Hour, 5*time.Hour, 50*time.Hour)
+	m.goOn(m.r.clock.Now().Add(span))
 }
 
 // boundary goes to an instant at which something changes, or a little to its side.

@@ -174,7 +174,8 @@ func live(t *rapid.T, r *testKit, met map[deployment.Cause]int) {
 	m.account = r.account(m.credits)
 	acts := map[string]func(*rapid.T){"": func(*rapid.T) { m.check() }}
 	for name, f := range map[string]func(){
-		"create": m.create, "create again": m.create, "delete": m.delete, "delete again": m.delete, "missed": m.missed, "patch": m.patch, "act": m.act, "act again": m.act, "credit": m.credit,
+		"create": m.create, "create again": m.create, "delete": m.delete, "delete again": m.delete,
+		"missed": m.missed, "patch": m.patch, "act": m.act, "act again": m.act, "credit": m.credit,
 		"fault": m.fault, "fault again": m.fault, "calm": m.calm, "restart": m.restart,
 		"time": m.time, "time again": m.time, "boundary": m.boundary, "boundary again": m.boundary,
 	} {
@@ -264,71 +265,91 @@ func (m *model) change(l *life, e event.Event) {
 	if !slices.Contains(deployment.Statuses, to) {
 		return
 	}
-	cause, second := deployment.Cause(fmt.Sprint(e.Data["cause"])), at.Truncate(time.Second)
+	cause := deployment.Cause(fmt.Sprint(e.Data["cause"]))
 	if fmt.Sprint(e.Data["from"]) != string(l.status) || !slices.Contains(arrows[l.status], to) {
 		m.Fatalf("%s became %s from %v by %s, the model says it was %s", l.id, to, e.Data["from"], cause, l.status)
 	}
 	m.met[cause]++
-	due, planned := l.due()
-	planned = planned && !due.After(at)
-	allowed, end := true, &second
-	switch cause {
-	case deployment.CauseLaunching, deployment.CauseConfirmedEnd:
-		end = nil
-	case deployment.CauseReady:
-		end, l.started = nil, &second
-	case deployment.CauseSwitchedOff, deployment.CauseSwitchedOn:
-		end, allowed = nil, l.asked[map[deployment.Cause]deployment.Action{deployment.CauseSwitchedOff: "power-off", deployment.CauseSwitchedOn: "power-on"}[cause]]
-	case deployment.CauseNoCapacity:
-		allowed = m.injected[sim.FaultScarcity] > 0 || m.met[cause] <= m.injected[sim.FaultNoCapacity]
-	case deployment.CauseRejected:
-		allowed = m.met[cause] <= m.injected[sim.FaultFailProvisioning]
-	case deployment.CauseTimedOut:
-		allowed = !at.Before(l.created.Add(m.r.fake.Info().LaunchLimit))
-	case deployment.CauseLost:
-		allowed, l.whole = m.met[cause] <= m.injected[sim.FaultMachineLost], true
-	case deployment.CauseRequested:
-		allowed = l.deletedAt != nil && l.deletedAt.Equal(at) && !planned && !at.Before(l.terminable())
-	case deployment.CauseScheduled:
-		due = due.Truncate(time.Second)
-		allowed, end = planned && !due.Before(l.terminable()), &due
-	case deployment.CausePastDue:
-		allowed = !planned && !l.protected ||
-			l.protected // protection does not help against past due, which is checked with the wallet
-	default:
-		allowed = false
-	}
-	if !allowed {
+	if !m.allows(l, cause, at) {
 		m.Fatalf("%s became %s by %s at %s, which the model does not allow: %+v", l.id, to, cause, at, *l)
 	}
-	l.status = to
-	if end != nil {
-		l.ended = end
+	second := at.Truncate(time.Second)
+	switch cause {
+	case deployment.CauseLaunching, deployment.CauseConfirmedEnd, deployment.CauseSwitchedOff,
+		deployment.CauseSwitchedOn: // the bill goes on, or has ended
+	case deployment.CauseReady:
+		l.started = &second
+	case deployment.CauseScheduled:
+		due, _ := l.due()
+		due = due.Truncate(time.Second)
+		l.ended = &due
+	default:
+		l.ended, l.whole = &second, l.whole || cause == deployment.CauseLost
 	}
+	l.status = to
 }
 
-// seen compares the deployment as the API shows it.
+// allows reports whether the status may change for that cause now.
+func (m *model) allows(l *life, cause deployment.Cause, at time.Time) bool {
+	due, planned := l.due()
+	planned = planned && !due.After(at)
+	switch cause {
+	case deployment.CauseLaunching, deployment.CauseConfirmedEnd, deployment.CauseReady:
+		return true
+	case deployment.CauseSwitchedOff:
+		return l.asked["power-off"]
+	case deployment.CauseSwitchedOn:
+		return l.asked["power-on"]
+	case deployment.CauseNoCapacity:
+		return m.injected[sim.FaultScarcity] > 0 || m.met[cause] <= m.injected[sim.FaultNoCapacity]
+	case deployment.CauseRejected:
+		return m.met[cause] <= m.injected[sim.FaultFailProvisioning]
+	case deployment.CauseTimedOut:
+		return !at.Before(l.created.Add(m.r.fake.Info().LaunchLimit))
+	case deployment.CauseLost:
+		return m.met[cause] <= m.injected[sim.FaultMachineLost]
+	case deployment.CauseRequested:
+		return l.deletedAt != nil && l.deletedAt.Equal(at) && !planned && !at.Before(l.terminable())
+	case deployment.CauseScheduled:
+		return planned && !due.Truncate(time.Second).Before(l.terminable())
+	case deployment.CausePastDue: // protection does not prevent it; the debt is checked with the wallet
+		return !planned || l.protected
+	}
+	return false
+}
+
+// seen compares the deployment with what the API shows.
 func (m *model) seen(l *life, now time.Time) {
 	m.Helper()
 	x := m.r.get(m.account, l.id)
-	same := func(a, b *time.Time) bool { return a == nil && b == nil || a != nil && b != nil && a.Equal(*b) }
-	if x.Status != l.status || x.HourlyPrice != l.price || !x.CreatedAt.Equal(l.created) ||
-		!same(x.StartedAt, l.started) ||
-		!same(x.BilledUntil, l.ended) ||
-		!same(x.AutoTerminateAt, l.planned) ||
-		x.TerminationProtection != l.protected ||
-		!x.TerminableAt.Equal(l.terminable()) ||
+	if x.Status != l.status || x.HourlyPrice != l.price || x.TerminationProtection != l.protected ||
 		(x.TerminatedAt != nil) != l.status.Final() {
-		m.Fatalf("it is %+v, the model says %+v", x, *l)
+		m.Fatalf("the deployment is %+v, the model says %+v", x, *l)
+	}
+	terminable := l.terminable()
+	for name, c := range map[string]struct{ got, want *time.Time }{
+		"createdAt": {&x.CreatedAt, &l.created}, "startedAt": {x.StartedAt, l.started},
+		"billedUntil": {x.BilledUntil, l.ended}, "autoTerminateAt": {x.AutoTerminateAt, l.planned},
+		"terminableAt": {&x.TerminableAt, &terminable},
+	} {
+		if (c.got == nil) != (c.want == nil) || c.got != nil && !c.got.Equal(*c.want) {
+			m.Fatalf("%s is %v, the model says %v: %+v", name, c.got, c.want, *l)
+		}
 	}
 	can, err := m.r.deployments.CanTerminate(m.Context(), m.r.db, m.account, l.id)
 	m.r.must(err)
-	if want := !l.over() && !l.protected && !now.Before(l.terminable()); can.CanTerminate != want {
-		m.Fatalf("%+v, the model says %t", can, want)
+	if want := !l.over() && !l.protected && !now.Before(terminable); can.CanTerminate != want {
+		m.Fatalf("CanTerminate = %+v, the model says %t", can, want)
 	}
+	m.inTime(l, now)
+}
+
+// inTime checks that the deployment was launched, and has ended, when it was due.
+func (m *model) inTime(l *life, now time.Time) {
+	m.Helper()
 	limit := l.created.Add(m.r.fake.Info().LaunchLimit)
 	if at := m.launched[l.id]; !at.Before(limit) {
-		m.Fatalf("launched at %s what was to run by %s", at, limit)
+		m.Fatalf("launched at %s, after its limit %s", at, limit)
 	}
 	if !m.settled {
 		return
@@ -340,81 +361,81 @@ func (m *model) seen(l *life, now time.Time) {
 	due, planned := l.due()
 	if l.status == "pending" || planned && !l.over() && now.After(due.Add(slack)) ||
 		l.status == "deploying" && now.After(limit.Add(slack)) {
-		m.Fatalf("at %s it is %s, planned for %s, to be launched by %s", now, l.status, due, limit)
+		m.Fatalf("at %s the deployment is %s, planned for %s, to be launched by %s", now, l.status, due, limit)
 	}
 }
 
-// lines holds the deployment's lines of the statement against the bill, and returns what it has
-// cost.
-func (m *model) lines(l *life, now time.Time) (cost money.Micros) {
+// export returns transactions of the account, oldest first.
+func (m *model) export(f wallet.Filter) (all []wallet.Transaction) {
 	m.Helper()
-	var lines []wallet.Transaction
-	m.r.must(
-		m.r.wallet.Export(
-			m.Context(),
-			m.r.db,
-			m.account,
-			wallet.Filter{Subject: l.id},
-			func(t wallet.Transaction) error {
-				lines = append(lines, t)
-				return nil
-			},
-		),
-	)
-	slices.Reverse(lines)
-	charged, refunded, holds, releases := map[time.Time]bool{}, map[time.Time]bool{}, 0, 0
-	for i, t := range lines {
-		ok := false
-		switch t.Type {
-		case wallet.TypeHold:
-			holds++
-			ok = i == 0 && t.Amount == -l.price
-		case wallet.TypeRelease:
-			releases++
-			ok = i == 1 && t.Amount == l.price && !l.waits()
-		case wallet.TypeCharge:
-			n := len(charged) // each hour once, in order
-			ok = l.started != nil && t.Amount == -l.price && *t.HourlyPrice == l.price &&
-				t.From.Equal(l.started.Add(time.Duration(n)*time.Hour)) &&
-				t.To.Sub(*t.From) == time.Hour &&
-				!t.From.After(now)
-			charged[t.To.UTC()] = true
-			cost += l.price
-		case wallet.TypeRefund:
-			ok = l.ended != nil && charged[t.To.UTC()] && !refunded[t.To.UTC()] && !t.From.Before(*l.ended) &&
-				t.Amount == share(l.price, t.To.Sub(*t.From)) &&
-				*t.HourlyPrice == l.price
-			refunded[t.To.UTC()] = true
-			cost -= t.Amount
-		}
-		if !ok || *t.DeploymentID != l.id {
-			m.Fatalf("line %d, %+v, has no place in the bill of %+v", i, t, *l)
-		}
+	m.r.must(m.r.wallet.Export(m.Context(), m.r.db, m.account, f, func(t wallet.Transaction) error {
+		all = append(all, t)
+		return nil
+	}))
+	slices.Reverse(all)
+	return all
+}
+
+// bill is what the transactions of one deployment say.
+type bill struct {
+	charged, refunded map[time.Time]bool // by the end of the hour
+	holds, releases   int
+	cost              money.Micros
+}
+
+// add adds the n-th transaction, and reports whether it has a place in the bill of that life.
+func (b *bill) add(n int, t wallet.Transaction, l *life, now time.Time) bool {
+	switch t.Type {
+	case wallet.TypeHold:
+		b.holds++
+		return n == 0 && t.Amount == -l.price
+	case wallet.TypeRelease:
+		b.releases++
+		return n == 1 && t.Amount == l.price && !l.waits()
+	case wallet.TypeCharge: // each hour once, in order
+		hour := time.Duration(len(b.charged)) * time.Hour
+		b.charged[t.To.UTC()] = true
+		b.cost += l.price
+		return l.started != nil && t.Amount == -l.price && *t.HourlyPrice == l.price &&
+			t.From.Equal(l.started.Add(hour)) && t.To.Sub(*t.From) == time.Hour && !t.From.After(now)
+	case wallet.TypeRefund:
+		again := b.refunded[t.To.UTC()]
+		b.refunded[t.To.UTC()] = true
+		b.cost -= t.Amount
+		return l.ended != nil && b.charged[t.To.UTC()] && !again && !t.From.Before(*l.ended) &&
+			t.Amount == share(l.price, t.To.Sub(*t.From)) && *t.HourlyPrice == l.price
 	}
-	if want := 1; holds != want || releases == 0 != l.waits() {
-		m.Fatalf("%d holds and %d releases of one that is %s", holds, releases, l.status)
-	}
-	if l.expect["charged"], l.expect["refunded"] = len(charged), len(refunded); m.settled || l.ended != nil {
-		if want, hours := l.cost(now); cost != want || len(charged) < hours {
-			m.Fatalf("%s and %d hours, the model says %s and %d: %+v", cost, len(charged), want, hours, *l)
+	return false
+}
+
+// lines compares the deployment's transactions with its bill, and returns what it has cost.
+func (m *model) lines(l *life, now time.Time) money.Micros {
+	m.Helper()
+	b := bill{charged: map[time.Time]bool{}, refunded: map[time.Time]bool{}}
+	for n, t := range m.export(wallet.Filter{Subject: l.id}) {
+		if !b.add(n, t, l, now) || *t.DeploymentID != l.id {
+			m.Fatalf("transaction %d, %+v, has no place in the bill of %+v", n, t, *l)
 		}
 	}
-	if x := m.r.get(m.account, l.id); x.CostToDate != cost {
-		m.Fatalf("costToDate is %s, its lines say %s", x.CostToDate, cost)
+	if b.holds != 1 || b.releases == 0 != l.waits() {
+		m.Fatalf("%d holds and %d releases of a deployment that is %s", b.holds, b.releases, l.status)
 	}
-	return cost
+	l.expect["charged"], l.expect["refunded"] = len(b.charged), len(b.refunded)
+	want, hours := l.cost(now)
+	if (m.settled || l.ended != nil) && (b.cost != want || len(b.charged) < hours) {
+		m.Fatalf("it cost %s and %d hours, the model says %s and %d: %+v", b.cost, len(b.charged), want, hours, *l)
+	}
+	if x := m.r.get(m.account, l.id); x.CostToDate != b.cost {
+		m.Fatalf("costToDate is %s, its transactions say %s", x.CostToDate, b.cost)
+	}
+	return b.cost
 }
 
 // statement adds the whole statement up.
 func (m *model) statement(w wallet.Wallet) {
 	m.Helper()
-	var lines []wallet.Transaction
-	m.r.must(m.r.wallet.Export(m.Context(), m.r.db, m.account, wallet.Filter{}, func(t wallet.Transaction) error {
-		lines = append(lines, t)
-		return nil
-	}))
 	var available, balance money.Micros
-	for _, t := range slices.Backward(lines) {
+	for _, t := range m.export(wallet.Filter{}) {
 		available += t.Amount
 		if t.Type != wallet.TypeHold && t.Type != wallet.TypeRelease {
 			balance += t.Amount

@@ -54,8 +54,8 @@ func TestTerminationIsRetriedWithBackoff(t *testing.T) {
 		least, most int
 		soon        time.Duration
 	}{
-		"it refuses":         {func(p *fakeProvider) { p.terminateErr = &provider.Error{Kind: provider.KindRejected} }, 60, 140, 10 * time.Minute},
-		"it does not answer": {func(p *fakeProvider) { p.terminateErr = &provider.Error{Kind: provider.KindUnavailable} }, 60, 140, 10 * time.Minute},
+		"it refuses":         {terminateFails(provider.KindRejected), 60, 140, 10 * time.Minute},
+		"it does not answer": {terminateFails(provider.KindUnavailable), 60, 140, 10 * time.Minute},
 		"it is never done": {func(p *fakeProvider) {
 			p.terminateErr = &provider.Error{Kind: provider.KindNotFound} // which the machine's state belies
 			p.changeMachine = func(m provider.Machine) (provider.Machine, error) {

@@ -56,6 +56,29 @@ func newFakeProvider(s simulated) *fakeProvider {
 	return &fakeProvider{simulated: s, calls: map[string]int{}, unbounded: map[string]bool{}}
 }
 
+// failure is a provider's error of that kind.
+func failure(kind provider.Kind) error { return &provider.Error{Kind: kind} }
+
+// launchFails has each launch fail.
+func launchFails(kind provider.Kind) func(p *fakeProvider) {
+	return func(p *fakeProvider) { p.launchErr = failure(kind) }
+}
+
+// terminateFails has each termination fail.
+func terminateFails(kind provider.Kind) func(p *fakeProvider) {
+	return func(p *fakeProvider) { p.terminateErr = failure(kind) }
+}
+
+// inState has each machine be in that state.
+func inState(state provider.MachineState) func(p *fakeProvider) {
+	return func(p *fakeProvider) {
+		p.changeMachine = func(m provider.Machine) (provider.Machine, error) {
+			m.State = state
+			return m, nil
+		}
+	}
+}
+
 // network fails at random: a request or its answer is lost, or the process that waits for the
 // answer is killed.
 type network struct {

@@ -73,7 +73,8 @@ func TestTwoReplicasDoEverythingOnce(t *testing.T) {
 	fake := newFakeProvider(first.fake.simulated)
 	fake.network = &network{rng: rand.New(rand.NewPCG(seed, 2)), down: true}
 	g := &replicas{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), first: first, all: []*testKit{first.replica(t, url, fake), first.replica(t, url, fake)},
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), first: first,
+		all: []*testKit{first.replica(t, url, fake), first.replica(t, url, fake)},
 		accounts: []id.ID{
 			first.account(money.Dollars(100_000)),
 			first.account(money.Dollars(100_000)),
@@ -125,128 +126,155 @@ func (g *replicas) note(what string, err error) {
 	g.odd[what+": "+err.Error()]++
 }
 
+// question is what ask has drawn: a replica, an account, and what may be done there.
+type question struct {
+	*testKit
+	g       *replicas
+	account id.ID
+	req     deployment.CreateRequest
+	at      time.Time // an automatic end
+	d, v    own       // a deployment and a volume, if there are any
+}
+
 // ask draws a request, or something that a worker does, and returns what does it.
 func (g *replicas) ask() func() {
-	r, account, op, req := g.all[g.rng.IntN(len(g.all))], g.accounts[g.rng.IntN(len(g.accounts))], g.rng.IntN(
-		18,
-	), request(
-		g.t,
-	)
-	at := r.clock.Now().Add(26*time.Minute + time.Duration(g.rng.IntN(7200))*time.Second)
+	q := &question{
+		testKit: g.all[g.rng.IntN(len(g.all))], g: g, account: g.accounts[g.rng.IntN(len(g.accounts))],
+	}
+	op := g.rng.IntN(18)
+	q.req = request(g.t)
+	q.at = q.clock.Now().Add(26*time.Minute + time.Duration(g.rng.IntN(7200))*time.Second)
 	if g.rng.IntN(3) == 0 {
-		req.AutoTerminateAt = &at
+		q.req.AutoTerminateAt = &q.at
 	}
 	if others := g.first.otherOffers(2); g.rng.IntN(3) == 0 { // the dear first one fails more often than not
-		req = requestAmong(g.t, others...)
+		q.req = requestAmong(g.t, others...)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var d, v own
 	if n := len(g.deps); n > 0 {
-		d = g.deps[max(0, n-1-g.rng.IntN(12))]
+		q.d = g.deps[max(0, n-1-g.rng.IntN(12))]
 	}
 	if n := len(g.volumes); n > 0 {
-		v = g.volumes[g.rng.IntN(n)]
+		q.v = g.volumes[g.rng.IntN(n)]
 	}
-	if v.account == account && req.OfferID != "" && g.rng.IntN(2) == 0 {
-		req.VolumeIDs = []id.ID{v.id}
+	if q.v.account == q.account && q.req.OfferID != "" && g.rng.IntN(2) == 0 {
+		q.req.VolumeIDs = []id.ID{q.v.id}
 	}
-	if d.id == "" && op > 2 || v.id == "" && op > 15 {
+	if q.d.id == "" && op > 2 || q.v.id == "" && op > 15 {
 		op = 0
 	}
-	tx := func(what string, f func(ctx context.Context, tx *db.Tx) error) { g.note(what, r.tx(f)) }
-	return func() {
-		ctx := g.t.Context()
-		switch op {
-		case 0, 1, 2:
-			x, err := r.create(account, req)
-			g.note("create", err)
-			if err == nil {
-				g.mu.Lock()
-				defer g.mu.Unlock()
-				g.deps = append(g.deps, own{account, x.ID})
-			}
-		case 3, 4:
-			_, _, err := r.terminate(d.account, d.id, op == 4)
-			g.note("terminate", err)
-		case 5, 6:
-			tx("update", func(ctx context.Context, tx *db.Tx) error {
-				u := deployment.UpdateRequest{ClearAutoTerminateAt: true}
-				if op == 5 {
-					u = deployment.UpdateRequest{AutoTerminateAt: &at}
-				}
-				_, err := r.deployments.Update(ctx, tx, d.account, d.id, u)
-				return err
-			})
-		case 7:
-			tx("reboot", func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.deployments.Reboot(ctx, tx, d.account, d.id)
-				return err
-			})
-		case 8:
-			tx("power off", func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.deployments.PowerOff(ctx, tx, d.account, d.id)
-				return err
-			})
-		case 9:
-			tx("power on", func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.deployments.PowerOn(ctx, tx, d.account, d.id)
-				return err
-			})
-		case 10:
-			tx("reinstall", func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.deployments.Reinstall(ctx, tx, d.account, d.id, nil)
-				return err
-			})
-		case 11:
-			g.note("the provider takes a machine back", r.fake.simulated.Terminate(ctx, d.id))
-		case 12: // a worker that has lost its lease and does not know
-			if _, err := r.deployments.Reconcile(ctx, d.id); err != nil && !errors.As(err, new(*provider.Error)) &&
-				!strings.Contains(err.Error(), "has not ended a machine") {
-				g.note("reconcile", err)
-			}
-			_, err := r.meter.Sweep(ctx, meter.Fleet)
-			g.note("sweep", err)
-		case 13:
-			_, err := r.deployments.Watch(ctx, job.Subject("provider", slug))
-			g.note("watch", err)
-		case 14:
-			tx("volume", func(ctx context.Context, tx *db.Tx) error {
-				x, err := r.volumes.Create(
-					ctx,
-					tx,
-					account,
-					volume.CreateRequest{
-						Name:     string(r.ids.New(id.Request)),
-						SizeGB:   100,
-						Provider: slug,
-						Region:   "dallas-usa-5",
-					},
-				)
-				tx.AfterCommit(func() {
-					g.mu.Lock()
-					defer g.mu.Unlock()
-					g.volumes = append(g.volumes, own{account, x.ID})
-				})
-				return err
-			})
-		case 15:
-			tx("past due", func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.deployments.EndForPastDue(ctx, tx, account)
-				return err
-			})
-		case 16:
-			tx("attach", func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.deployments.AttachVolume(ctx, tx, v.account, v.id, d.id)
-				return err
-			})
-		case 17:
-			tx("delete volume", func(ctx context.Context, tx *db.Tx) error {
-				_, err := r.volumes.Delete(ctx, tx, v.account, v.id)
-				return err
-			})
-		}
+	return []func(){
+		q.deploy, q.deploy, q.deploy, q.end(false), q.end(true),
+		q.update(deployment.UpdateRequest{AutoTerminateAt: &q.at}),
+		q.update(deployment.UpdateRequest{ClearAutoTerminateAt: true}),
+		q.act("reboot", q.deployments.Reboot), q.act("power off", q.deployments.PowerOff),
+		q.act("power on", q.deployments.PowerOn), q.act("reinstall", q.reinstall),
+		q.reclaim, q.lateRun, q.watch, q.createVolume, q.pastDueEnds, q.attach, q.deleteVolume,
+	}[op]
+}
+
+func (q *question) ctx() context.Context { return q.g.t.Context() }
+
+func (q *question) tx(what string, f func(ctx context.Context, tx *db.Tx) error) {
+	q.g.note(what, q.testKit.tx(f))
+}
+
+func (q *question) deploy() {
+	x, err := q.create(q.account, q.req)
+	q.g.note("create", err)
+	if err == nil {
+		q.g.mu.Lock()
+		defer q.g.mu.Unlock()
+		q.g.deps = append(q.g.deps, own{q.account, x.ID})
 	}
+}
+
+func (q *question) end(earliest bool) func() {
+	return func() {
+		_, _, err := q.terminate(q.d.account, q.d.id, earliest)
+		q.g.note("terminate", err)
+	}
+}
+
+func (q *question) update(u deployment.UpdateRequest) func() {
+	return func() {
+		q.tx("update", func(ctx context.Context, tx *db.Tx) error {
+			_, err := q.deployments.Update(ctx, tx, q.d.account, q.d.id, u)
+			return err
+		})
+	}
+}
+
+func (q *question) act(
+	what string, f func(ctx context.Context, tx *db.Tx, account, d id.ID) (deployment.Deployment, error),
+) func() {
+	return func() {
+		q.tx(what, func(ctx context.Context, tx *db.Tx) error {
+			_, err := f(ctx, tx, q.d.account, q.d.id)
+			return err
+		})
+	}
+}
+
+func (q *question) reinstall(ctx context.Context, tx *db.Tx, account, d id.ID) (deployment.Deployment, error) {
+	return q.deployments.Reinstall(ctx, tx, account, d, nil)
+}
+
+// reclaim has the provider take a machine back.
+func (q *question) reclaim() {
+	q.g.note("reclaim", q.fake.simulated.Terminate(q.ctx(), q.d.id))
+}
+
+// lateRun is a worker that has lost its lease and does not know.
+func (q *question) lateRun() {
+	_, err := q.deployments.Reconcile(q.ctx(), q.d.id)
+	if err != nil && !errors.As(err, new(*provider.Error)) &&
+		!strings.Contains(err.Error(), "has not ended a machine") {
+		q.g.note("reconcile", err)
+	}
+	_, err = q.meter.Sweep(q.ctx(), meter.Fleet)
+	q.g.note("sweep", err)
+}
+
+func (q *question) watch() {
+	_, err := q.deployments.Watch(q.ctx(), job.Subject("provider", slug))
+	q.g.note("watch", err)
+}
+
+func (q *question) createVolume() {
+	q.tx("create a volume", func(ctx context.Context, tx *db.Tx) error {
+		x, err := q.volumes.Create(ctx, tx, q.account, volume.CreateRequest{
+			Name: string(q.ids.New(id.Request)), SizeGB: 100, Provider: slug, Region: "dallas-usa-5",
+		})
+		tx.AfterCommit(func() {
+			q.g.mu.Lock()
+			defer q.g.mu.Unlock()
+			q.g.volumes = append(q.g.volumes, own{q.account, x.ID})
+		})
+		return err
+	})
+}
+
+func (q *question) pastDueEnds() {
+	q.tx("past due", func(ctx context.Context, tx *db.Tx) error {
+		_, err := q.deployments.EndForPastDue(ctx, tx, q.account)
+		return err
+	})
+}
+
+func (q *question) attach() {
+	q.tx("attach", func(ctx context.Context, tx *db.Tx) error {
+		_, err := q.deployments.AttachVolume(ctx, tx, q.v.account, q.v.id, q.d.id)
+		return err
+	})
+}
+
+func (q *question) deleteVolume() {
+	q.tx("delete a volume", func(ctx context.Context, tx *db.Tx) error {
+		_, err := q.volumes.Delete(ctx, tx, q.v.account, q.v.id)
+		return err
+	})
 }
 
 // settle lets everything come to its end and counts.

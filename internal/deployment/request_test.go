@@ -23,16 +23,11 @@ func TestCreate_ReportsEveryProblem(t *testing.T) {
 	each(t, func(t *testing.T, r *testKit) {
 		a := r.account(money.Dollars(100))
 		req := deployment.CreateRequest{
-			OfferID: pageOffer, Provider: of("northgrid"), GPUType: of("NVIDIA A100"), GPUCount: of(4), Region: of("oslo-nor-2"), InstanceType: of("VM"),
-			OperatingSystem: of(
-				"Plan 9",
-			), Name: strings.Repeat("x", 65), SSHPublicKey: of("ssh-ed25519 AAAA... " +
-				"user@machine"), CloudInit: of("#!/bin/sh"),
-			Tags: []string{
-				"a",
-				"a",
-				"b\n",
-			}, AutoTerminateAt: of(r.clock.Now()), MaxHourlyPrice: of(money.Micros(0)), VolumeIDs: []id.ID{"vol_x", "vol_x"},
+			OfferID: pageOffer, Provider: of("northgrid"), GPUType: of("NVIDIA A100"), GPUCount: of(4),
+			Region: of("oslo-nor-2"), InstanceType: of("VM"), OperatingSystem: of("Plan 9"),
+			Name: strings.Repeat("x", 65), SSHPublicKey: of("ssh-ed25519 AAAA... user@machine"),
+			CloudInit: of("#!/bin/sh"), Tags: []string{"a", "a", "b\n"}, AutoTerminateAt: of(r.clock.Now()),
+			MaxHourlyPrice: of(money.Micros(0)), VolumeIDs: []id.ID{"vol_x", "vol_x"},
 		}
 		_, err := r.create(a, req)
 		e := (*apierr.Error)(nil)
@@ -46,7 +41,10 @@ func TestCreate_ReportsEveryProblem(t *testing.T) {
 				t.Errorf("%s: no message", f.Field)
 			}
 		}
-		for _, want := range []string{"provider", "gpuType", "gpuCount", "region", "instanceType", "operatingSystem", "name", "ssh_public_key", "cloudInit", "tags[1]", "tags[2]", "autoTerminateAt", "maxHourlyPrice", "volumeIds[1]"} {
+		for _, want := range []string{
+			"provider", "gpuType", "gpuCount", "region", "instanceType", "operatingSystem", "name", "ssh_public_key",
+			"cloudInit", "tags[1]", "tags[2]", "autoTerminateAt", "maxHourlyPrice", "volumeIds[1]",
+		} {
 			if !slices.Contains(fields, want) {
 				t.Errorf("%s is not named in %v", want, fields)
 			}
@@ -71,29 +69,53 @@ func TestCreate_InvalidField(t *testing.T) {
 			code   apierr.Code
 			field  string
 		}{
-			"no offer":              {func(q *deployment.CreateRequest) { q.OfferID = "" }, apierr.InvalidRequest, "offerId"},
-			"unknown offer":         {func(q *deployment.CreateRequest) { q.OfferID = "off_nosuch" }, apierr.NotFound, "offerId"},
-			"no name":               {func(q *deployment.CreateRequest) { q.Name = "" }, apierr.InvalidRequest, "name"},
-			"no key":                {func(q *deployment.CreateRequest) { q.SSHPublicKey = nil }, apierr.InvalidRequest, "ssh_public_key"},
-			"two keys":              {func(q *deployment.CreateRequest) { q.SSHKeyID = of(foreign) }, apierr.InvalidRequest, "ssh_public_key"},
-			"unknown key":           {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyID = nil, of(id.ID("ssh_nosuch")) }, apierr.NotFound, "sshKeyId"},
-			"another account's key": {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign} }, apierr.NotFound, "sshKeyIds"},
-			"a key twice":           {func(q *deployment.CreateRequest) { q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign, foreign} }, apierr.InvalidRequest, "sshKeyIds[1]"},
-			"unknown volume":        {func(q *deployment.CreateRequest) { q.VolumeIDs = []id.ID{"vol_nosuch"} }, apierr.NotFound, "volumeIds"},
-			"too many volumes":      {func(q *deployment.CreateRequest) { q.VolumeIDs = make([]id.ID, 9) }, apierr.InvalidRequest, "volumeIds"},
-			"too many tags":         {func(q *deployment.CreateRequest) { q.Tags = make([]string, 21) }, apierr.InvalidRequest, "tags"},
-			"too long a cloud-init": {func(q *deployment.CreateRequest) { q.CloudInit = of("#cloud-config\n" + strings.Repeat("#", 64<<10)) }, apierr.InvalidRequest, "cloudInit"},
+			"no offer": {func(q *deployment.CreateRequest) { q.OfferID = "" }, apierr.InvalidRequest, "offerId"},
+			"unknown offer": {func(q *deployment.CreateRequest) {
+				q.OfferID = "off_nosuch"
+			}, apierr.NotFound, "offerId"},
+			"no name": {func(q *deployment.CreateRequest) { q.Name = "" }, apierr.InvalidRequest, "name"},
+			"no key": {func(q *deployment.CreateRequest) {
+				q.SSHPublicKey = nil
+			}, apierr.InvalidRequest, "ssh_public_key"},
+			"two keys": {func(q *deployment.CreateRequest) {
+				q.SSHKeyID = of(foreign)
+			}, apierr.InvalidRequest, "ssh_public_key"},
+			"unknown key": {func(q *deployment.CreateRequest) {
+				q.SSHPublicKey, q.SSHKeyID = nil, of(id.ID("ssh_nosuch"))
+			}, apierr.NotFound, "sshKeyId"},
+			"another account's key": {func(q *deployment.CreateRequest) {
+				q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign}
+			}, apierr.NotFound, "sshKeyIds"},
+			"a key twice": {func(q *deployment.CreateRequest) {
+				q.SSHPublicKey, q.SSHKeyIDs = nil, []id.ID{foreign, foreign}
+			}, apierr.InvalidRequest, "sshKeyIds[1]"},
+			"unknown volume": {func(q *deployment.CreateRequest) {
+				q.VolumeIDs = []id.ID{"vol_nosuch"}
+			}, apierr.NotFound, "volumeIds"},
+			"too many volumes": {func(q *deployment.CreateRequest) {
+				q.VolumeIDs = make([]id.ID, 9)
+			}, apierr.InvalidRequest, "volumeIds"},
+			"too many tags": {func(q *deployment.CreateRequest) {
+				q.Tags = make([]string, 21)
+			}, apierr.InvalidRequest, "tags"},
+			"too long a cloud-init": {func(q *deployment.CreateRequest) {
+				q.CloudInit = of("#cloud-config\n" + strings.Repeat("#", 64<<10))
+			}, apierr.InvalidRequest, "cloudInit"},
 			"no YAML in cloud-init": {func(q *deployment.CreateRequest) {
-				q.CloudInit = of("#cloud-config\n- " +
-					"a\n- b")
+				q.CloudInit = of("#cloud-config\n- a\n- b")
 			}, apierr.InvalidRequest, "cloudInit"},
 			"NUL in cloud-init": {func(q *deployment.CreateRequest) {
-				q.CloudInit = of("#cloud-config\na: " +
-					"\"\x00\"")
+				q.CloudInit = of("#cloud-config\na: \"\x00\"")
 			}, apierr.InvalidRequest, "cloudInit"},
-			"ends before it may":     {func(q *deployment.CreateRequest) { q.AutoTerminateAt = of(r.clock.Now().Add(24 * time.Minute)) }, apierr.InvalidRequest, "autoTerminateAt"},
-			"ends in the far future": {func(q *deployment.CreateRequest) { q.AutoTerminateAt = of(r.clock.Now().AddDate(6, 0, 0)) }, apierr.InvalidRequest, "autoTerminateAt"},
-			"the price has risen":    {func(q *deployment.CreateRequest) { q.MaxHourlyPrice = of(money.Dollars(1)) }, apierr.Conflict, ""},
+			"ends before it may": {func(q *deployment.CreateRequest) {
+				q.AutoTerminateAt = of(r.clock.Now().Add(24 * time.Minute))
+			}, apierr.InvalidRequest, "autoTerminateAt"},
+			"ends in the far future": {func(q *deployment.CreateRequest) {
+				q.AutoTerminateAt = of(r.clock.Now().AddDate(6, 0, 0))
+			}, apierr.InvalidRequest, "autoTerminateAt"},
+			"the price has risen": {func(q *deployment.CreateRequest) {
+				q.MaxHourlyPrice = of(money.Dollars(1))
+			}, apierr.Conflict, ""},
 		} {
 			req := request(t)
 			c.change(&req)
@@ -104,9 +126,9 @@ func TestCreate_InvalidField(t *testing.T) {
 				t.Errorf("%s: %v %v", name, err, e)
 			}
 		}
-		if _, total, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, db.Page{Number: 1, Limit: 10}); err != nil ||
-			total.Total != 0 {
-			t.Fatalf("%d deployments made, %v", total.Total, err)
+		_, total, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, firstPage)
+		if err != nil || total.Total != 0 {
+			t.Fatalf("%d deployments were created, %v; want none", total.Total, err)
 		}
 	})
 }
@@ -185,7 +207,10 @@ func TestService_ListAndUpdate(t *testing.T) {
 			"gamma Alpha beta ": {Statuses: []deployment.Status{deployment.StatusPending, deployment.StatusRunning}},
 			"":                  {Statuses: []deployment.Status{deployment.StatusRunning}},
 			" ":                 {Provider: "northgrid"},
-			"Alpha ":            {Search: "LPH", Region: "dallas-usa-5", Provider: slug, Statuses: []deployment.Status{deployment.StatusPending}, Tag: "all"},
+			"Alpha ": {
+				Search: "LPH", Region: "dallas-usa-5", Provider: slug, Tag: "all",
+				Statuses: []deployment.Status{deployment.StatusPending},
+			},
 		} {
 			if got := names(f); got != strings.TrimSpace(want) {
 				t.Errorf("%+v: %q, want %q", f, got, want)
@@ -217,10 +242,16 @@ func TestService_ListAndUpdate(t *testing.T) {
 			t.Errorf("terminated although protected: %v", err)
 		}
 		for what, err := range map[string]error{
-			"get":       func() error { _, err := r.deployments.Get(t.Context(), r.db, a, theirs.ID); return err }(),
-			"update":    func() error { _, err := update(a, theirs.ID, deployment.UpdateRequest{Name: of("mine")}); return err }(),
+			"get": func() error { _, err := r.deployments.Get(t.Context(), r.db, a, theirs.ID); return err }(),
+			"update": func() error {
+				_, err := update(a, theirs.ID, deployment.UpdateRequest{Name: of("mine")})
+				return err
+			}(),
 			"terminate": func() error { _, _, err := r.terminate(a, theirs.ID, false); return err }(),
-			"can":       func() error { _, err := r.deployments.CanTerminate(t.Context(), r.db, a, theirs.ID); return err }(),
+			"can": func() error {
+				_, err := r.deployments.CanTerminate(t.Context(), r.db, a, theirs.ID)
+				return err
+			}(),
 			"wait": func() error {
 				_, err := r.deployments.Wait(t.Context(), a, theirs.ID, deployment.StatusRunning, 0)
 				return err
