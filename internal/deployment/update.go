@@ -49,21 +49,14 @@ func (s *Service) Update(
 	if err := setSettings(ctx, tx, &r, u.Tags != nil); err != nil {
 		return Deployment{}, err
 	}
-	if u.Tags != nil || u.Project != nil {
-		if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
-			return Deployment{}, err
-		}
-	}
 	if err := r.checkForeignKey(ctx, tx, u); err != nil {
 		return Deployment{}, err
 	}
 	if err := r.changeSpending(ctx, tx, u.Key); err != nil {
 		return Deployment{}, err
 	}
-	if u.Name != nil && r.status.Alive() { // the statement shows the name, from the next hour on
-		if err := s.cfg.Meter.Reprice(ctx, tx, r.id, r.hourlyPrice, r.labels(), r.hardware()); err != nil {
-			return Deployment{}, err
-		}
+	if err := s.describe(ctx, tx, &r, u); err != nil {
+		return Deployment{}, err
 	}
 	err = s.appendEvent(ctx, tx, &r, "updated", map[string]any{
 		"tags": append([]string{}, r.tags...), "autoTerminateAt": r.autoTerminateAt,
@@ -78,6 +71,20 @@ func (s *Service) Update(
 		}
 	}
 	return s.completed(ctx, tx, &r)
+}
+
+// describe has the statement show what the request changes: a name from the next hour on, tags and
+// project at once.
+func (s *Service) describe(ctx context.Context, tx *db.Tx, r *row, u UpdateRequest) error {
+	if u.Tags != nil || u.Project != nil {
+		if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
+			return err
+		}
+	}
+	if u.Name == nil || !r.status.Alive() {
+		return nil
+	}
+	return s.cfg.Meter.Reprice(ctx, tx, r.id, r.hourlyPrice, r.labels(), r.hardware())
 }
 
 // set takes over what the request changes, or returns INVALID_REQUEST.
