@@ -196,13 +196,18 @@ func (f *fuzzer) checkStatus(r *request, a reply, served *operation, methods []s
 	case len(methods) > 0:
 		f.checkMethodNotAllowed(r, a, methods)
 	case a.StatusCode < 300 || a.StatusCode == http.StatusNotModified && r.has("If-None-Match"):
-		if u, err := url.Parse(r.path); err != nil || u.Path == "/api" ||
-			strings.HasPrefix(u.Path, "/api/") { // everything else may be a page
+		if !mayBePage(r.path) {
 			f.wrong(r, a, "the document has no such path")
 		}
 	case !slices.Contains([]int{400, 404, 405, 413, 429}, a.StatusCode):
 		f.wrong(r, a, "no operation has its path")
 	}
+}
+
+// mayBePage reports whether a path that the document lacks may have an answer.
+func mayBePage(path string) bool {
+	u, err := url.Parse(path)
+	return err == nil && u.Path != "/api" && !strings.HasPrefix(u.Path, "/api/")
 }
 
 func (f *fuzzer) checkMethodNotAllowed(r *request, a reply, methods []string) {
@@ -431,18 +436,27 @@ func (f *fuzzer) replay(r *request, first reply) {
 		a.Header.Get("Idempotent-Replayed") != "true" {
 		f.wrong(r, a, "its key was answered before with %d %s", first.StatusCode, first.body)
 	}
-	if r.body == nil {
+	object := changedBody(r)
+	if object == nil {
 		return
 	}
 	other := *r
+	f.write(&other, object)
+	if a, _, good := f.send(&other); good && a.StatusCode < 300 {
+		f.wrong(&other, a, "its key was used before with another body")
+	}
+}
+
+// changedBody returns another body that is as good as the request's, nil if there is none.
+func changedBody(r *request) map[string]any {
 	text := bytes.TrimLeft(r.body, " ")
 	if len(text) < 2 || text[0] != '{' || text[1] != '"' || r.op.ID == "reinstallDeployment" ||
 		r.op.ID == "detachVolume" {
-		return // no other body is as good
+		return nil
 	}
 	object, _ := bodyOf(text).(map[string]any)
 	if object["name"] == nil && object["deploymentId"] == nil {
-		return
+		return nil
 	}
 	for _, k := range []string{"name", "deploymentId"} {
 		if s, is := object[k].(string); is && len(s) < 30 {
@@ -451,8 +465,5 @@ func (f *fuzzer) replay(r *request, first reply) {
 			object[k] = "x2"
 		}
 	}
-	f.write(&other, object)
-	if a, _, good := f.send(&other); good && a.StatusCode < 300 {
-		f.wrong(&other, a, "its key was used before with another body")
-	}
+	return object
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -42,43 +43,58 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 	s := f.doc.body(r.op)
 	object, _ := body.(map[string]any)
 	if s != nil && len(s.Properties) > 0 && f.in(2) {
-		changed := map[string]any{}
-		for k, v := range object {
-			changed[k] = v
-		}
-		name := pick(f.dice, sortedKeys(s.Properties))
-		switch f.IntN(4) {
-		case 0:
-			if len(s.Required) > 0 {
-				name = pick(f.dice, s.Required)
-				delete(changed, name)
-				r.spoil("its body lacks %s", name)
-			}
-		case 1:
-			name += pick(f.dice, []string{"s", "_", "x", " ", "."})
-			changed[name] = 1
-			r.spoil("its body has %s", name)
-		default:
-			if f.doc.resolve(s.Properties[name]).kind() == "" { // any value is valid
-				return
-			}
-			changed[name] = f.against(s.Properties[name])
-			r.spoil("%s is %.60v", name, changed[name])
-		}
-		f.write(r, changed)
+		f.mutateField(r, s, object)
 		return
 	}
 	text := r.body
 	if text == nil {
 		text = []byte("{}")
 	}
-	must := func(spoilt []byte, why string) {
-		f.write(r, bare("1"))
-		r.body = spoilt
-		r.spoil("its body %s", why)
+	if n := f.IntN(14); n <= 7 {
+		f.mutateText(r, text, n)
+	} else {
+		f.mutateContent(r, text, n)
 	}
+}
+
+// mutateField leaves out, adds or changes a field of the body.
+func (f *fuzzer) mutateField(r *request, s *schema, object map[string]any) {
+	changed := map[string]any{}
+	maps.Copy(changed, object)
+	name := pick(f.dice, sortedKeys(s.Properties))
+	switch f.IntN(4) {
+	case 0:
+		if len(s.Required) > 0 {
+			name = pick(f.dice, s.Required)
+			delete(changed, name)
+			r.spoil("its body lacks %s", name)
+		}
+	case 1:
+		name += pick(f.dice, []string{"s", "_", "x", " ", "."})
+		changed[name] = 1
+		r.spoil("its body has %s", name)
+	default:
+		if f.doc.resolve(s.Properties[name]).kind() == "" { // any value is valid
+			return
+		}
+		changed[name] = f.against(s.Properties[name])
+		r.spoil("%s is %.60v", name, changed[name])
+	}
+	f.write(r, changed)
+}
+
+// spoilBody replaces the body by one that must be refused.
+func (f *fuzzer) spoilBody(r *request, spoilt []byte, why string) {
+	f.write(r, bare("1"))
+	r.body = spoilt
+	r.spoil("its body %s", why)
+}
+
+// mutateText makes the body invalid JSON, or no object of reasonable size.
+func (f *fuzzer) mutateText(r *request, text []byte, n int) {
+	must := func(spoilt []byte, why string) { f.spoilBody(r, spoilt, why) }
 	first := func(b byte) int { return bytes.IndexByte(text, b) }
-	switch f.IntN(14) {
+	switch n {
 	case 0:
 		must(text[:len(text)-1], "breaks off")
 	case 1:
@@ -110,8 +126,15 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 			)),
 			"is no object",
 		)
-	case 7:
+	default:
 		must(append(slices.Clone(text), bytes.Repeat([]byte(" "), atLimit+1-len(text))...), "is larger than a mebibyte")
+	}
+}
+
+// mutateContent changes what the body has.
+func (f *fuzzer) mutateContent(r *request, text []byte, n int) {
+	must := func(spoilt []byte, why string) { f.spoilBody(r, spoilt, why) }
+	switch n {
 	case 8:
 		if r.body != nil { // of maximum size
 			r.body = append(slices.Clone(text), bytes.Repeat([]byte(" "), atLimit-len(text))...)
@@ -122,7 +145,7 @@ func (f *fuzzer) mutateBody(r *request, body any) {
 			r.spoil("it has no body")
 		}
 	case 10:
-		if i := first('"'); i > 0 {
+		if i := bytes.IndexByte(text, '"'); i > 0 {
 			must(slices.Insert(slices.Clone(text), i+1, []byte(`\u0000`)...), "has a name with NUL in it")
 		}
 	case 11:
@@ -210,9 +233,27 @@ func (f *fuzzer) mutateQuery(r *request) {
 	}
 }
 
+// mutateHeaders changes the headers in one of sixteen ways.
 func (f *fuzzer) mutateHeaders(r *request) {
-	keyed := r.op.needs("bearer") || r.op.needs("sessionCookie")
-	switch f.IntN(16) {
+	switch n := f.IntN(16); {
+	case n <= 1:
+		f.mutateContentHeaders(r, n)
+	case n <= 5:
+		f.mutateCredentials(r, n)
+	case n <= 7:
+		f.mutateIdempotencyKey(r, n)
+	case n == 12 || n == 13:
+		f.mutateSession(r, n)
+	default:
+		f.mutateOtherHeaders(r, n)
+	}
+}
+
+// authenticates reports whether the request's operation needs a key or a session.
+func (r *request) authenticates() bool { return r.op.needs("bearer") || r.op.needs("sessionCookie") }
+
+func (f *fuzzer) mutateContentHeaders(r *request, n int) {
+	switch n {
 	case 0:
 		if len(r.body) > 0 {
 			r.drop("Content-Type")
@@ -230,12 +271,17 @@ func (f *fuzzer) mutateHeaders(r *request) {
 			r.spoil("its body is not said to be JSON")
 			r.spoilt = true // rewriting it would do so
 		}
-	case 1:
+	default:
 		if len(r.body) > 0 {
 			r.set("Content-Encoding", pick(f.dice, []string{"gzip", "br", "deflate", "x"}))
 			r.spoil("its body is compressed")
 			r.spoilt = true
 		}
+	}
+}
+
+func (f *fuzzer) mutateCredentials(r *request, n int) {
+	switch n {
 	case 2:
 		if r.who.key != "" {
 			r.drop("Authorization")
@@ -270,26 +316,59 @@ func (f *fuzzer) mutateHeaders(r *request) {
 		if r.op.needs("bearer") {
 			r.spoil("its Authorization is none")
 		}
-	case 5:
+	default:
 		r.set("X-API-Key", "")
 		if r.op.needs("bearer") {
 			r.spoil("its X-API-Key is empty")
 		}
-	case 6:
-		if r.op.once() && keyed {
-			r.drop("Idempotency-Key")
-			r.key = ""
-			bad := pick(f.dice, []string{"", strings.Repeat("k", 256), "a b", "é", "\xff", "a\tb"})
-			r.set("Idempotency-Key", bad)
-			r.spoil("its Idempotency-Key is %q", bad)
+	}
+}
+
+func (f *fuzzer) mutateIdempotencyKey(r *request, n int) {
+	if !r.op.once() || !r.authenticates() {
+		return
+	}
+	r.key = ""
+	if n == 6 {
+		r.drop("Idempotency-Key")
+		bad := pick(f.dice, []string{"", strings.Repeat("k", 256), "a b", "é", "\xff", "a\tb"})
+		r.set("Idempotency-Key", bad)
+		r.spoil("its Idempotency-Key is %q", bad)
+		return
+	}
+	r.set("Idempotency-Key", "once")
+	r.set("Idempotency-Key", "once")
+	r.spoil("its Idempotency-Key is there twice")
+}
+
+func (f *fuzzer) mutateSession(r *request, n int) {
+	switch n {
+	case 12:
+		r.drop("Cookie")
+		r.set(
+			"Cookie",
+			pick(
+				f.dice,
+				[]string{
+					"billet_session=", "billet_session=x", "billet_session=\xff", `billet_session="`,
+					"billet_session=" + strings.Repeat("a", 3000), ";;;=", "billet_session=a; billet_session=b",
+				},
+			),
+		)
+		if r.who.key == "" && r.authenticates() {
+			r.spoil("its session is none")
 		}
-	case 7:
-		if r.op.once() && keyed {
-			r.set("Idempotency-Key", "once")
-			r.set("Idempotency-Key", "once")
-			r.key = ""
-			r.spoil("its Idempotency-Key is there twice")
+	default:
+		r.set("Origin", "https://elsewhere.example")
+		r.set("Sec-Fetch-Site", "cross-site")
+		if r.who.cookie != "" && r.authenticates() && r.method != "GET" {
+			r.spoil("it comes from another site")
 		}
+	}
+}
+
+func (f *fuzzer) mutateOtherHeaders(r *request, n int) {
+	switch n {
 	case 8:
 		r.set("X-Request-Id", "req_of_a_client")
 		r.set("X-Forwarded-Proto", "https")
@@ -315,27 +394,6 @@ func (f *fuzzer) mutateHeaders(r *request) {
 		r.set("Accept-Encoding", "gzip, br, zstd")
 		r.set("Range", "bytes=0-10")
 		r.set("If-None-Match", "*")
-	case 12:
-		r.drop("Cookie")
-		r.set(
-			"Cookie",
-			pick(
-				f.dice,
-				[]string{
-					"billet_session=", "billet_session=x", "billet_session=\xff", `billet_session="`,
-					"billet_session=" + strings.Repeat("a", 3000), ";;;=", "billet_session=a; billet_session=b",
-				},
-			),
-		)
-		if r.who.key == "" && keyed {
-			r.spoil("its session is none")
-		}
-	case 13:
-		r.set("Origin", "https://elsewhere.example")
-		r.set("Sec-Fetch-Site", "cross-site")
-		if r.who.cookie != "" && keyed && r.method != "GET" {
-			r.spoil("it comes from another site")
-		}
 	case 14:
 		r.set("Expect", "100-continue")
 	default:

@@ -68,23 +68,7 @@ func (f *fuzzer) valid(r *request, s *schema, name string) any {
 		}
 		return list
 	case "string":
-		if len(s.Enum) > 0 {
-			return pick(f.dice, s.Enum)
-		}
-		if s.Format == "date-time" {
-			return f.moment()
-		}
-		low, high := 0, 48
-		if s.MinLength != nil {
-			low = *s.MinLength
-		}
-		if s.MaxLength != nil {
-			high = min(high, *s.MaxLength)
-		}
-		if text := pick(f.dice, odd); f.in(3) && fitsLength(s, text) {
-			return text
-		}
-		return draw(f.dice, rapid.StringN(low, high, -1))
+		return f.validText(s)
 	case "boolean":
 		return f.in(2)
 	case "integer":
@@ -95,6 +79,26 @@ func (f *fuzzer) valid(r *request, s *schema, name string) any {
 		)))
 	}
 	return nil
+}
+
+func (f *fuzzer) validText(s *schema) any {
+	if len(s.Enum) > 0 {
+		return pick(f.dice, s.Enum)
+	}
+	if s.Format == "date-time" {
+		return f.moment()
+	}
+	low, high := 0, 48
+	if s.MinLength != nil {
+		low = *s.MinLength
+	}
+	if s.MaxLength != nil {
+		high = min(high, *s.MaxLength)
+	}
+	if text := pick(f.dice, odd); f.in(3) && fitsLength(s, text) {
+		return text
+	}
+	return draw(f.dice, rapid.StringN(low, high, -1))
 }
 
 func fitsLength(s *schema, text string) bool {
@@ -135,6 +139,18 @@ func (f *fuzzer) moment() string {
 // sensible returns a value for a field name with which the request can have an effect, nil if the
 // name implies nothing.
 func (f *fuzzer) sensible(r *request, name string) any {
+	for _, v := range []any{
+		f.offerValue(r, name), f.idValue(r, name), f.userValue(r, name), f.timeValue(name), f.settingValue(r, name),
+	} {
+		if v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// offerValue returns a value that belongs to the offer of the request.
+func (f *fuzzer) offerValue(r *request, name string) any {
 	o := r.offer
 	if o == nil {
 		o = pick(f.dice, f.offers)
@@ -153,12 +169,13 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		if list, _ := o["operatingSystems"].([]any); len(list) > 0 {
 			return pick(f.dice, list)
 		}
-	case "name":
-		return "n-" + strconv.FormatUint(f.Uint64()>>20, 36)
-	case "tags", "tag":
-		return pick(f.dice, []string{"red", "green", "blue", "grün"}) + strconv.Itoa(f.IntN(9))
-	case "search":
-		return pick(f.dice, []string{"b200", "nvidia h100", "dallas", "n-", "infiniband"})
+	}
+	return nil
+}
+
+// idValue returns a key, or the id of a thing that exists.
+func (f *fuzzer) idValue(r *request, name string) any {
+	switch name {
 	case "publicKey", "ssh_public_key", "sshPublicKey":
 		return f.publicKey()
 	case "sshKeyId", "sshKeyIds":
@@ -169,8 +186,48 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		return orNil(f.known(r, "dep"))
 	case "quoteId":
 		return orNil(f.known(r, "quo"))
+	}
+	return nil
+}
+
+// userValue returns what a user signs in with.
+func (f *fuzzer) userValue(r *request, name string) any {
+	switch name {
+	case "token":
+		return orNil(f.token)
+	case "email":
+		if r.op.ID != "signIn" {
+			return "p" + strconv.FormatUint(f.Uint64()>>30, 36) + "@billet.test"
+		}
+		return f.demo.Email
+	case "password":
+		return f.demo.Password
+	}
+	return nil
+}
+
+// timeValue returns a time near the server's.
+func (f *fuzzer) timeValue(name string) any {
+	switch name {
 	case "autoTerminateAt", "expiresAt":
 		return f.now.Add(30*time.Minute + time.Duration(f.Int64N(int64(72*time.Hour)))).UTC().Format(time.RFC3339)
+	case "from":
+		return f.now.Add(-time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
+	case "to":
+		return f.now.Add(time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
+	}
+	return nil
+}
+
+// settingValue returns any other value.
+func (f *fuzzer) settingValue(r *request, name string) any {
+	switch name {
+	case "name":
+		return "n-" + strconv.FormatUint(f.Uint64()>>20, 36)
+	case "tags", "tag":
+		return pick(f.dice, []string{"red", "green", "blue", "grün"}) + strconv.Itoa(f.IntN(9))
+	case "search":
+		return pick(f.dice, []string{"b200", "nvidia h100", "dallas", "n-", "infiniband"})
 	case "maxHourlyPrice":
 		return json.Number("1000000")
 	case "sizeGb":
@@ -183,21 +240,8 @@ func (f *fuzzer) sensible(r *request, name string) any {
 		return f.inbox + "/" + strconv.Itoa(f.IntN(9))
 	case "types":
 		return pick(f.dice, []string{"deployment.running", "deployment.*", "volume.*", "account.*", "webhook.*"})
-	case "token":
-		return orNil(f.token)
-	case "email":
-		if r.op.ID != "signIn" {
-			return "p" + strconv.FormatUint(f.Uint64()>>30, 36) + "@billet.test"
-		}
-		return f.demo.Email
-	case "password":
-		return f.demo.Password
 	case "page":
 		return 1 + f.IntN(3)
-	case "from":
-		return f.now.Add(-time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
-	case "to":
-		return f.now.Add(time.Duration(f.Int64N(int64(72 * time.Hour)))).UTC().Format(time.RFC3339)
 	case "kind":
 		if r.op.ID == "addSimulatorFault" {
 			return pick(f.dice, []string{"unavailable", "lost-answer", "no-capacity"}) // slow faults take real time
@@ -332,22 +376,7 @@ func (f *fuzzer) against(s *schema) any {
 	}
 	switch s.kind() {
 	case "string":
-		bad = append(bad, "a\x00b", "a\x1bb")
-		if s.MaxLength != nil {
-			bad = append(bad, strings.Repeat("x", *s.MaxLength+1), strings.Repeat("é", *s.MaxLength+1))
-		}
-		if s.MinLength != nil && *s.MinLength > 0 {
-			bad = append(bad, "")
-		}
-		if len(s.Enum) > 0 {
-			bad = append(bad, "bogus", fmt.Sprint(s.Enum[0])+" ", strings.ToLower(fmt.Sprint(s.Enum[0]))+"x")
-		}
-		if s.Format == "date-time" {
-			bad = append(
-				bad, "yesterday", "2027-01-31", "2027-02-30T00:00:00Z", "2027-01-31T18:30:00",
-				"9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00Z", "2027-01-31T25:00:00Z",
-			)
-		}
+		bad = append(bad, textsAgainst(s)...)
 	case "integer":
 		bad = append(
 			bad, bare("1.5"), bare("1e3"), bare("1e999"), bare("99999999999999999999"),
@@ -373,6 +402,27 @@ func (f *fuzzer) against(s *schema) any {
 		}
 	}
 	return pick(f.dice, bad)
+}
+
+// textsAgainst returns texts that the schema forbids.
+func textsAgainst(s *schema) (bad []any) {
+	bad = append(bad, "a\x00b", "a\x1bb")
+	if s.MaxLength != nil {
+		bad = append(bad, strings.Repeat("x", *s.MaxLength+1), strings.Repeat("é", *s.MaxLength+1))
+	}
+	if s.MinLength != nil && *s.MinLength > 0 {
+		bad = append(bad, "")
+	}
+	if len(s.Enum) > 0 {
+		bad = append(bad, "bogus", fmt.Sprint(s.Enum[0])+" ", strings.ToLower(fmt.Sprint(s.Enum[0]))+"x")
+	}
+	if s.Format == "date-time" {
+		bad = append(
+			bad, "yesterday", "2027-01-31", "2027-02-30T00:00:00Z", "2027-01-31T18:30:00",
+			"9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00Z", "2027-01-31T25:00:00Z",
+		)
+	}
+	return bad
 }
 
 // queryAgainst returns an encoded text that a parameter's schema forbids.
