@@ -44,64 +44,14 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
 
-	// The callers.
-	var lister, whale tenant
-	var deployers []tenant
-	prepare := func() error {
-		d, err := s.open(ctx, "calls", m.clock)
-		if err != nil {
-			return err
-		}
-		settings, err := s.settings(ctx, d)
-		if err != nil {
-			return err
-		}
-		t.note("%s: %s", s.engine, settings)
-		if err := s.hurry(ctx, d); err != nil {
-			return err
-		}
-		h, err := build(ctx, m, d, log)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = h.Close() }()
-		if err := h.sync(ctx); err != nil {
-			return err
-		}
-		if lister, err = h.tenant(ctx, "lister", money.Dollars(1_000_000)); err != nil {
-			return err
-		}
-		if err := h.run(ctx, lister, o.deployments); err != nil {
-			return err
-		}
-		if whale, err = h.tenant(ctx, "whale", 0); err != nil {
-			return err
-		}
-		for range o.connections {
-			d, err := h.tenant(ctx, "deployer", money.Dollars(100_000_000))
-			if err != nil {
-				return err
-			}
-			deployers = append(deployers, d)
-		}
-		return nil
-	}
-	if err := prepare(); err != nil {
+	var c tenants
+	if err := c.prepare(ctx, s, o, t, m, log); err != nil {
 		return err
 	}
 	if o.wants("wallet") {
-		start := time.Now()
-		pool, err := s.loose("calls")
-		if err != nil {
+		if err := c.fillWallet(ctx, s, o, t); err != nil {
 			return err
 		}
-		if err := errors.Join(fillEntries(ctx, s.engine, pool, whale.account, o.entries), pool.Close()); err != nil {
-			return err
-		}
-		t.note(
-			"%s: %d entries of one wallet, two for each line of its statement, were filled in %s.", s.engine,
-			o.entries, time.Since(start).Round(100*time.Millisecond),
-		)
 	}
 
 	d, err := s.open(ctx, "calls", m.clock)
@@ -117,31 +67,16 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 		return err
 	}
 	if o.wants("wallet") { // something runs on it
-		if err := h.credit(ctx, whale, money.Dollars(10_000)); err != nil {
+		if err := h.credit(ctx, c.whale, money.Dollars(10_000)); err != nil {
 			return err
 		}
-		if err := h.run(ctx, whale, 3); err != nil {
+		if err := h.run(ctx, c.whale, 3); err != nil {
 			return err
 		}
 	}
-	// As in a server with twenty providers that are polled once a minute: each answer invalidates
-	// the cached offers.
-	asked := job.Subject("provider", m.world.Providers()[0].Info().Slug)
 	asking, endAsking := context.WithCancel(ctx)
 	defer endAsking()
-	go func() {
-		for tick := time.NewTicker(3 * time.Second); ; {
-			select {
-			case <-tick.C:
-				if _, err := h.Catalog().Sync(asking, asked); err != nil && asking.Err() == nil {
-					log.ErrorContext(ctx, "ask a provider", "error", err)
-				}
-			case <-asking.Done():
-				tick.Stop()
-				return
-			}
-		}
-	}()
+	go h.keepAsking(asking, job.Subject("provider", m.world.Providers()[0].Info().Slug), log)
 	address, stop, err := serve(h.Handler())
 	if err != nil {
 		return err
@@ -154,41 +89,130 @@ func calls(ctx context.Context, s *site, o options, t *table) (err error) {
 	if s.engine == db.SQLite {
 		defer func() { err = errors.Join(err, b.read.Close(), b.write.Close()) }()
 	}
-	if o.wants("offers") {
+	if err := b.reads(ctx, c); err != nil {
+		return err
+	}
+	if o.wants("deploy") {
+		return b.deploy(ctx, c.deployers)
+	}
+	return nil
+}
+
+// tenants are those whose calls are measured: one with deployments, one with a long
+// statement, and one for each connection that deploys.
+type tenants struct {
+	lister, whale tenant
+	deployers     []tenant
+}
+
+// prepare creates the tenants, and the lister's deployments.
+func (c *tenants) prepare(
+	ctx context.Context, s *site, o options, t *table, m *market, log *slog.Logger,
+) (err error) {
+	d, err := s.open(ctx, "calls", m.clock)
+	if err != nil {
+		return err
+	}
+	settings, err := s.settings(ctx, d)
+	if err != nil {
+		return err
+	}
+	t.note("%s: %s", s.engine, settings)
+	if err := s.hurry(ctx, d); err != nil {
+		return err
+	}
+	h, err := build(ctx, m, d, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = h.Close() }()
+	if err := h.sync(ctx); err != nil {
+		return err
+	}
+	if c.lister, err = h.tenant(ctx, "lister", money.Dollars(1_000_000)); err != nil {
+		return err
+	}
+	if err := h.run(ctx, c.lister, o.deployments); err != nil {
+		return err
+	}
+	if c.whale, err = h.tenant(ctx, "whale", 0); err != nil {
+		return err
+	}
+	for range o.connections {
+		d, err := h.tenant(ctx, "deployer", money.Dollars(100_000_000))
+		if err != nil {
+			return err
+		}
+		c.deployers = append(c.deployers, d)
+	}
+	return nil
+}
+
+func (c *tenants) fillWallet(ctx context.Context, s *site, o options, t *table) error {
+	start := time.Now()
+	pool, err := s.loose("calls")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(fillEntries(ctx, s.engine, pool, c.whale.account, o.entries), pool.Close()); err != nil {
+		return err
+	}
+	t.note(
+		"%s: %d entries of one wallet, two for each line of its statement, were filled in %s.", s.engine,
+		o.entries, time.Since(start).Round(100*time.Millisecond),
+	)
+	return nil
+}
+
+// keepAsking polls one provider every three seconds, as in a server with twenty providers that are
+// polled once a minute: each answer invalidates the cached offers.
+func (h *server) keepAsking(ctx context.Context, provider id.ID, log *slog.Logger) {
+	tick := time.NewTicker(3 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if _, err := h.Catalog().Sync(ctx, provider); err != nil && ctx.Err() == nil {
+				log.ErrorContext(ctx, "ask a provider", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reads measures the calls that change nothing.
+func (b *bench) reads(ctx context.Context, c tenants) error {
+	if b.o.wants("offers") {
 		var targets []string
 		for _, q := range offerQueries {
 			targets = append(targets, httpapi.Base+"/offers?"+q)
 		}
 		if err := b.beside(
-			ctx, "GET /offers, 20 of "+strconv.Itoa(o.offers), lister, 0.6, 0, "", targets...,
+			ctx, "GET /offers, 20 of "+strconv.Itoa(b.o.offers), c.lister, 0.6, 0, "", targets...,
 		); err != nil {
 			return err
 		}
 		const number = "0000000000"
 		if err := b.beside(
-			ctx, "GET /offers, never the same query", lister, 0, 0, number,
+			ctx, "GET /offers, never the same query", c.lister, 0, 0, number,
 			httpapi.Base+"/offers?available=true&sort=pricePerGpu&maxHourlyPrice=1"+number,
 		); err != nil {
 			return err
 		}
 	}
-	if o.wants("deployments") {
+	if b.o.wants("deployments") {
 		if err := b.beside(
-			ctx, "GET /deployments, 20 of "+strconv.Itoa(o.deployments), lister, 0, 0.5, "",
+			ctx, "GET /deployments, 20 of "+strconv.Itoa(b.o.deployments), c.lister, 0, 0.5, "",
 			httpapi.Base+"/deployments",
 		); err != nil {
 			return err
 		}
 	}
-	if o.wants("wallet") {
-		if err := b.beside(
-			ctx, fmt.Sprintf("GET /wallet, %d entries", o.entries), whale, 0, 0.5, "", httpapi.Base+"/wallet",
-		); err != nil {
-			return err
-		}
-	}
-	if o.wants("deploy") {
-		return b.deploy(ctx, deployers)
+	if b.o.wants("wallet") {
+		return b.beside(
+			ctx, fmt.Sprintf("GET /wallet, %d entries", b.o.entries), c.whale, 0, 0.5, "", httpapi.Base+"/wallet",
+		)
 	}
 	return nil
 }

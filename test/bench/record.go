@@ -155,67 +155,86 @@ func renewed(steps []step, fresh func(id.Kind) id.ID) []step {
 
 // repeat runs recorded statements directly on the database's pools, and reads every row.
 func repeat(ctx context.Context, read, write *sql.DB, steps []step) error {
-	var tx *sql.Tx
-	var err error
+	r := repetition{read: read, write: write}
 	defer func() {
-		if tx != nil {
-			_ = tx.Rollback()
+		if r.tx != nil {
+			_ = r.tx.Rollback()
 		}
 	}()
-	// Of the wallet's newest transaction and the newest event, which the recorded request read
-	// before.
-	var seq, eventSeq any
 	for _, s := range steps {
-		switch s.kind {
-		case begin:
-			pool, o := write, (*sql.TxOptions)(nil)
-			if s.begin.ReadOnly {
-				pool, o = read, &sql.TxOptions{ReadOnly: true, Isolation: sql.IsolationLevel(s.begin.Isolation)}
-			}
-			tx, err = pool.BeginTx(ctx, o)
-		case commit:
-			err = tx.Commit()
-			tx = nil
-		case rollback:
-			err = tx.Rollback()
-			tx = nil
-		case exec:
-			if strings.HasPrefix(strings.TrimSpace(s.text), insertLines) && seq != nil {
-				s.args[2] = seq
-			}
-			if strings.HasPrefix(strings.TrimSpace(s.text), insertEvents) && eventSeq != nil {
-				s.args[len(s.args)-1] = eventSeq
-			}
-			if tx == nil {
-				return errors.New("a statement outside a transaction changes something")
-			}
-			var r sql.Result
-			if r, err = tx.ExecContext(ctx, s.text, s.args...); err == nil {
-				_, err = r.RowsAffected()
-			}
-		case query:
-			var rows *sql.Rows
-			if tx != nil {
-				rows, err = tx.QueryContext(ctx, s.text, s.args...)
-			} else {
-				rows, err = read.QueryContext(ctx, s.text, s.args...)
-			}
-			if err != nil {
-				return err
-			}
-			last, e := drain(rows)
-			if err = e; strings.Contains(s.text, "UPDATE wallet SET") && len(last) > 3 {
-				seq = last[3]
-			}
-			if strings.HasPrefix(strings.TrimSpace(s.text), numberEvents) && len(last) > 1 {
-				eventSeq = last[1]
-			}
-		}
-		if err != nil {
+		if err := r.run(ctx, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// repetition is the state of repeat.
+type repetition struct {
+	read, write *sql.DB
+	tx          *sql.Tx
+	// Of the wallet's newest transaction and the newest event, which the recorded request read
+	// before.
+	seq, eventSeq any
+}
+
+func (r *repetition) run(ctx context.Context, s step) (err error) {
+	switch s.kind {
+	case begin:
+		pool, o := r.write, (*sql.TxOptions)(nil)
+		if s.begin.ReadOnly {
+			pool, o = r.read, &sql.TxOptions{ReadOnly: true, Isolation: sql.IsolationLevel(s.begin.Isolation)}
+		}
+		r.tx, err = pool.BeginTx(ctx, o)
+	case commit:
+		err = r.tx.Commit()
+		r.tx = nil
+	case rollback:
+		err = r.tx.Rollback()
+		r.tx = nil
+	case exec:
+		err = r.exec(ctx, s)
+	case query:
+		err = r.query(ctx, s)
+	}
+	return err
+}
+
+func (r *repetition) exec(ctx context.Context, s step) error {
+	if strings.HasPrefix(strings.TrimSpace(s.text), insertLines) && r.seq != nil {
+		s.args[2] = r.seq
+	}
+	if strings.HasPrefix(strings.TrimSpace(s.text), insertEvents) && r.eventSeq != nil {
+		s.args[len(s.args)-1] = r.eventSeq
+	}
+	if r.tx == nil {
+		return errors.New("a statement outside a transaction changes something")
+	}
+	result, err := r.tx.ExecContext(ctx, s.text, s.args...)
+	if err != nil {
+		return err
+	}
+	_, err = result.RowsAffected()
+	return err
+}
+
+func (r *repetition) query(ctx context.Context, s step) error {
+	ask := r.read.QueryContext
+	if r.tx != nil {
+		ask = r.tx.QueryContext
+	}
+	rows, err := ask(ctx, s.text, s.args...)
+	if err != nil {
+		return err
+	}
+	last, err := drain(rows)
+	if strings.Contains(s.text, "UPDATE wallet SET") && len(last) > 3 {
+		r.seq = last[3]
+	}
+	if strings.HasPrefix(strings.TrimSpace(s.text), numberEvents) && len(last) > 1 {
+		r.eventSeq = last[1]
+	}
+	return err
 }
 
 // drain reads all rows, and returns the last.
