@@ -107,7 +107,7 @@ func describeLimits(l *spendlimit.SpendingLimits) string {
 	for _, amount := range []struct {
 		limit *money.Micros
 		unit  string
-	}{{l.MaxHourlyPrice, "h"}, {l.MaxSpendPerDay, "day"}, {l.MaxSpendPerMonth, "month"}} {
+	}{{l.MaxHourlyPrice, "hr"}, {l.MaxSpendPerDay, "day"}, {l.MaxSpendPerMonth, "month"}} {
 		if amount.limit != nil {
 			words = append(words, fmt.Sprintf("%s/%s", amount.limit, amount.unit))
 		}

@@ -180,11 +180,11 @@ func TestDeployNeverPaysMoreThanShown(t *testing.T) {
 		more  []string
 		shown string
 	}{
-		{nil, "  Price          %s/h (locked while running)"},
-		{[]string{"--max-price", "99"}, "  Price          %s/h (locked while running)"},
+		{nil, "  Price          %s/hr (locked while running)"},
+		{[]string{"--max-price", "99"}, "  Price          %s/hr (locked while running)"},
 		{
 			[]string{"--max-price", "99", "--idempotency-key", "k"},
-			"  Maximum        %s/h, if the price rises before the deploy",
+			"  Maximum        %s/hr, if the price rises before the deploy",
 		},
 	} {
 		_, errs, code := s.run(

@@ -296,7 +296,7 @@ func clean(s string) string {
 }
 
 // hourly formats a price per hour.
-func hourly(m client.Money) string { return m.String() + "/h" }
+func hourly(m client.Money) string { return m.String() + "/hr" }
 
 // perGPU formats a divided price per hour: rounded to cents if it is at least 10 cents.
 func perGPU(m client.Money) string {

@@ -88,7 +88,7 @@ func (o acceptedOffer) refusal(maxPrice *money.Micros) (Cause, *apierr.Error) {
 	case !o.offer.Available:
 		return CauseNoCapacity, soldOut(o.offer)
 	case maxPrice != nil && o.price > *maxPrice:
-		e := apierr.New(apierr.Conflict, "Offer %s now costs %s/h, which is above the maxHourlyPrice of %s/h.",
+		e := apierr.New(apierr.Conflict, "Offer %s now costs %s/hr, which is above the maxHourlyPrice of %s/hr.",
 			o.offer.ID, o.price, *maxPrice)
 		e.Details = map[string]any{"hourlyPrice": o.price, "maxHourlyPrice": *maxPrice}
 		return causeTooExpensive, e

@@ -74,12 +74,12 @@ func (r *row) showsIssuedKey(shown []string) bool {
 
 // setHostKeys keeps the host keys that the nodes show, if the provider states none.
 func (r *row) setHostKeys(shown []string) {
-	if r.hostKeySource == HostKeysOfProvider || len(shown) == 0 || shown[0] == "" {
+	if r.sshHostKeySource == HostKeysOfProvider || len(shown) == 0 || shown[0] == "" {
 		return
 	}
-	r.hostKeySource, r.sshHostKeys = HostKeysLearned, shown[:1]
+	r.sshHostKeySource, r.sshHostKeys = HostKeysLearned, shown[:1]
 	if r.showsIssuedKey(shown) {
-		r.hostKeySource = HostKeysIssued
+		r.sshHostKeySource = HostKeysIssued
 	}
 	for i := range r.nodes {
 		if i < len(shown) && shown[i] != "" {
@@ -90,11 +90,11 @@ func (r *row) setHostKeys(shown []string) {
 
 // forgetHostKeys has the host keys learned again: the machine is being reinstalled.
 func (r *row) forgetHostKeys(now time.Time) {
-	if r.hostKeySource == HostKeysOfProvider {
+	if r.sshHostKeySource == HostKeysOfProvider {
 		return
 	}
 	by := now.Add(relearnLimit)
-	r.sshHostKeys, r.hostKeySource, r.hostKeyBy = []string{}, "", &by
+	r.sshHostKeys, r.sshHostKeySource, r.hostKeyBy = []string{}, "", &by
 	for i := range r.nodes {
 		r.nodes[i].Keys = nil
 	}

@@ -118,7 +118,7 @@ func TestStatedPriceIsTheCost(t *testing.T) {
 		r.pass(2 * time.Minute)
 		all := r.allIssues()
 		if len(all) != 1 || all[0].Kind != issue.PriceMismatch || *all[0].DeploymentID != d.ID ||
-			!strings.Contains(all[0].Detail, "$2.01/h") ||
+			!strings.Contains(all[0].Detail, "$2.01/hr") ||
 			all[0].EndAfter != nil {
 			t.Fatalf("%+v", all)
 		}

@@ -63,7 +63,7 @@ func knownHost(address string, port int) string {
 func (r *row) setMachine(m provider.Machine) {
 	r.machineID, r.address, r.sshUser, r.sshPort = m.ID, m.Address, m.SSHUser, m.SSHPort
 	if len(m.SSHHostKeys) > 0 {
-		r.sshHostKeys, r.hostKeySource = m.SSHHostKeys, HostKeysOfProvider
+		r.sshHostKeys, r.sshHostKeySource = m.SSHHostKeys, HostKeysOfProvider
 	}
 	var nodes []storedNode
 	for i, n := range m.Nodes {

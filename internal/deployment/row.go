@@ -47,17 +47,17 @@ type row struct {
 	createdBy      creator.Creator
 	tags           []string
 
-	machineID     string
-	address       string
-	sshUser       string
-	sshPort       int
-	sshHostKeys   []string
-	hostKeySource HostKeySource
-	hostKeyPublic string     // the host key that the machine was given; "" for none
-	hostKeySealed string     // its private part, until the machine has shown a key
-	hostKeyBy     *time.Time // how long to wait for the host key of a reinstalled machine
-	nodes         []storedNode
-	machineCost   money.Micros // what the provider states that the machine costs an hour; 0 if unknown
+	machineID        string
+	address          string
+	sshUser          string
+	sshPort          int
+	sshHostKeys      []string
+	sshHostKeySource HostKeySource
+	hostKeyPublic    string     // the host key that the machine was given; "" for none
+	hostKeySealed    string     // its private part, until the machine has shown a key
+	hostKeyBy        *time.Time // how long to wait for the host key of a reinstalled machine
+	nodes            []storedNode
+	machineCost      money.Micros // what the provider states that the machine costs an hour; 0 if unknown
 
 	autoTerminateAt       *time.Time
 	terminationProtection bool
@@ -123,8 +123,8 @@ func (r *row) viewMachine(d *Deployment) {
 	for _, k := range r.sshHostKeys {
 		d.SSHHostKeys = append(d.SSHHostKeys, knownHost(r.address, r.sshPort)+" "+k)
 	}
-	if len(d.SSHHostKeys) > 0 && r.hostKeySource != "" {
-		d.SSHHostKeySource = &r.hostKeySource
+	if len(d.SSHHostKeys) > 0 && r.sshHostKeySource != "" {
+		d.SSHHostKeySource = &r.sshHostKeySource
 	}
 	d.Nodes = r.viewNodes()
 }

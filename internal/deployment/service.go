@@ -104,7 +104,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	}
 	err = s.cfg.Wallet.Hold(ctx, tx, wallet.Hold{
 		Account: account, Subject: r.id, Amount: hold, Minimum: MinimumBalance, Labels: r.labels(),
-		Description: fmt.Sprintf("%s: hold for the first hour of %s at %s/h", r.name, r.hardware(), hold),
+		Description: fmt.Sprintf("%s: hold for the first hour of %s at %s/hr", r.name, r.hardware(), hold),
 	})
 	if e := (*wallet.InsufficientError)(nil); errors.As(err, &e) {
 		return Deployment{}, insufficient(hold, e.Available)

@@ -57,7 +57,7 @@ var deployments = db.NewTable("deployment", func(r *row) []db.Column {
 		db.Col("ssh_user", &r.sshUser),
 		db.Col("ssh_port", &r.sshPort),
 		db.Col("ssh_host_keys", db.SharedJSON(&r.sshHostKeys)),
-		db.Col("host_key_source", &r.hostKeySource),
+		db.Col("ssh_host_key_source", &r.sshHostKeySource),
 		db.Col("host_key_public", &r.hostKeyPublic),
 		db.Col("host_key_sealed", &r.hostKeySealed),
 		db.Col("host_key_by", &r.hostKeyBy),
@@ -164,7 +164,7 @@ func setMachine(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
 // was given. The private part of that is deleted: the machine has shown a key.
 func setMachineFacts(ctx context.Context, tx *db.Tx, r *row) error {
 	r.hostKeySealed = ""
-	_, err := set(ctx, tx, r, []string{"nodes", "machine_cost", "host_key_source", "host_key_by", "host_key_sealed"})
+	_, err := set(ctx, tx, r, []string{"nodes", "machine_cost", "ssh_host_key_source", "host_key_by", "host_key_sealed"})
 	return err
 }
 

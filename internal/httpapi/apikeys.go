@@ -84,7 +84,7 @@ type createAPIKey struct {
 		Scopes          []keyScope      `json:"scopes,omitempty" minItems:"1" maxItems:"10" doc:"Scopes of the key; all that it can have if omitted."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"When the key expires, in the future; never if omitted."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"IP addresses and CIDR networks from which the key works; any address if omitted."`
-		Spending        *wantedSpending `json:"spendingLimits,omitempty" doc:"Spending limits of the key; none if omitted."`
+		SpendingLimits  *wantedSpending `json:"spendingLimits,omitempty" doc:"Spending limits of the key; none if omitted."`
 		Project         string          `json:"project,omitempty" maxLength:"64" example:"llm-pretraining" doc:"Binds the key to a project: it sees only that project's deployments and volumes, and what it creates is in it. Its scopes are at most those for offers, deployments, volumes and SSH keys."`
 	}
 }
@@ -96,7 +96,7 @@ type updateAPIKey struct {
 		Scopes          *[]keyScope               `json:"scopes,omitempty" minItems:"1" maxItems:"10"`
 		ExpiresAt       rest.SetOrNull[time.Time] `json:"expiresAt,omitempty" doc:"null means never."`
 		AllowedNetworks *[]string                 `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"An empty list allows any address."`
-		Spending        *wantedSpending           `json:"spendingLimits,omitempty" doc:"Replaces all spending limits; an empty object removes them."`
+		SpendingLimits  *wantedSpending           `json:"spendingLimits,omitempty" doc:"Replaces all spending limits; an empty object removes them."`
 	}
 }
 
@@ -104,7 +104,7 @@ type updateAPIKey struct {
 func (in *updateAPIKey) Check() []apierr.FieldError {
 	b := &in.Body
 	return someField(
-		b.Name != nil || b.Scopes != nil || b.ExpiresAt.Given || b.AllowedNetworks != nil || b.Spending != nil,
+		b.Name != nil || b.Scopes != nil || b.ExpiresAt.Given || b.AllowedNetworks != nil || b.SpendingLimits != nil,
 	)
 }
 
@@ -127,14 +127,14 @@ func (s *wantedSpending) limits() spendlimit.SpendingLimits {
 // APIKey is a key with its spending limits.
 type APIKey struct {
 	account.Key
-	Spending *spendlimit.SpendingLimits `json:"spendingLimits" doc:"Spending limits; null if there are none."`
+	SpendingLimits *spendlimit.SpendingLimits `json:"spendingLimits" doc:"Spending limits; null if there are none."`
 }
 
 // newAPIKey is a key with its secret, which is shown once.
 type newAPIKey struct {
 	account.Key
-	Spending *spendlimit.SpendingLimits `json:"spendingLimits" doc:"Spending limits; null if there are none."`
-	Secret   string                     `json:"key" doc:"The secret key. Send it as Authorization: Bearer. It is shown once; store it."`
+	SpendingLimits *spendlimit.SpendingLimits `json:"spendingLimits" doc:"Spending limits; null if there are none."`
+	Secret         string                     `json:"key" doc:"The secret key. Send it as Authorization: Bearer. It is shown once; store it."`
 }
 
 // currentAPIKey is a key as its holder sees it: without what only members of the account need.
@@ -147,7 +147,7 @@ type currentAPIKey struct {
 	AllowedNetworks []string                   `json:"allowedNetworks" doc:"IP addresses and CIDR networks from which the key works; any address if empty."`
 	ExpiresAt       *time.Time                 `json:"expiresAt" doc:"When it expires; null means never."`
 	CreatedAt       time.Time                  `json:"createdAt" doc:"When it was created."`
-	Spending        *spendlimit.SpendingLimits `json:"spendingLimits" doc:"Spending limits; null if there are none."`
+	SpendingLimits  *spendlimit.SpendingLimits `json:"spendingLimits" doc:"Spending limits; null if there are none."`
 	Spent           *spendlimit.Spent          `json:"spent" doc:"Amount of the limits that is used; null for a key without limits, whose use is not counted."`
 }
 
@@ -171,7 +171,7 @@ func (h apiKeys) current(ctx context.Context, c *rest.Call, _ *rest.NoInput) (cu
 	if l, limited := limits[k.ID]; err == nil && limited {
 		var spent spendlimit.Spent
 		spent, err = spendlimit.Used(ctx, h.db, k.ID, h.clock.Now())
-		out.Spending, out.Spent = &l, &spent
+		out.SpendingLimits, out.Spent = &l, &spent
 	}
 	return out, err
 }
@@ -197,11 +197,11 @@ func (h apiKeys) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *create
 		return newAPIKey{}, err
 	}
 	c.Created(k.ID)
-	if err := setSpending(ctx, tx, k.ID, b.Spending); err != nil {
+	if err := setSpending(ctx, tx, k.ID, b.SpendingLimits); err != nil {
 		return newAPIKey{}, err
 	}
 	shown, err := h.spendingOf(ctx, tx, k, nil)
-	return newAPIKey{shown.Key, shown.Spending, secret}, err
+	return newAPIKey{shown.Key, shown.SpendingLimits, secret}, err
 }
 
 func (h apiKeys) get(ctx context.Context, r db.Reader, c *rest.Call, in *apiKeyPath) (APIKey, error) {
@@ -220,7 +220,7 @@ func (h apiKeys) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *update
 	}
 	k, err := h.accounts.UpdateKey(ctx, tx, c.Caller.Account, in.ID, u)
 	if err == nil {
-		err = setSpending(ctx, tx, k.ID, b.Spending)
+		err = setSpending(ctx, tx, k.ID, b.SpendingLimits)
 	}
 	return h.spendingOf(ctx, tx, k, err)
 }
@@ -240,7 +240,7 @@ func withSpending(ctx context.Context, r db.Reader, keys []account.Key) ([]APIKe
 	for i, k := range keys {
 		out[i].Key = k
 		if l, limited := limits[k.ID]; limited {
-			out[i].Spending = &l
+			out[i].SpendingLimits = &l
 		}
 	}
 	return out, err

@@ -67,7 +67,7 @@ func (a authenticator) authenticate(ctx context.Context, c *rest.Call) error {
 		return apierr.New(
 			apierr.MissingAPIKey,
 			"The request has no API key. Send one as `Authorization: Bearer pk_live_…`. "+
-				"Create keys in the dashboard under Settings → API Keys.",
+				"Create keys in the dashboard under Settings → API keys.",
 		)
 	}
 	key, err := a.accounts.Authenticate(ctx, a.db, secret, c.Address())
@@ -181,7 +181,7 @@ func (a authenticator) authorize(c *rest.Call) error {
 		return nil
 	case who.key != nil && !who.key.Allows(scope):
 		return lacksScope(scope, "This API key lacks the scope "+string(scope)+
-			". Use a key that has it, or add it under Settings → API Keys.")
+			". Use a key that has it, or add it under Settings → API keys.")
 	case who.key == nil && !who.session.Role.Allows(scope):
 		roles := account.RolesWith(scope)
 		err := lacksScope(

@@ -84,7 +84,7 @@ type approveDeviceAuthorization struct {
 		Scopes          []keyScope      `json:"scopes,omitempty" minItems:"1" maxItems:"10" doc:"Scopes of the key; every scope if omitted, whatever the program requested."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"When the key expires, in the future; never if omitted."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"IP addresses and CIDR networks from which the key works; any address if omitted."`
-		Spending        *wantedSpending `json:"spendingLimits,omitempty" doc:"Spending limits of the key; none if omitted."`
+		SpendingLimits  *wantedSpending `json:"spendingLimits,omitempty" doc:"Spending limits of the key; none if omitted."`
 	}
 }
 
@@ -174,7 +174,7 @@ func (h deviceAuthorizations) approve(
 		return APIKey{}, err
 	}
 	c.Change.Subject = k.ID
-	err = setSpending(ctx, tx, k.ID, b.Spending)
+	err = setSpending(ctx, tx, k.ID, b.SpendingLimits)
 	return h.keys.spendingOf(ctx, tx, k, err)
 }
 

@@ -130,7 +130,7 @@ const introductionText = `Browse GPU offers, deploy bare metal machines, manage 
 
 ## Authentication
 
-Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-API-Key`" + `). Create keys in the dashboard under Settings → API Keys. A key has scopes; each operation names the scope that it requires. A signed-in user can call the same operations: their role in the account is a set of scopes.
+Send an API key as ` + "`Authorization: Bearer pk_live_…`" + ` (or in ` + "`X-API-Key`" + `). Create keys in the dashboard under Settings → API keys. A key has scopes; each operation names the scope that it requires. A signed-in user can call the same operations: their role in the account is a set of scopes.
 
 ## Responses
 

@@ -131,7 +131,7 @@ func (s *Machines) comparePrice(o Owner, m provider.Machine) {
 	s.Found = append(s.Found, Sighting{
 		Kind: PriceMismatch, UpstreamID: m.ID, Reference: o.Deployment, Deployment: o.Deployment,
 		Detail: fmt.Sprintf(
-			"The provider states %s/h for this machine, but its offer cost %s/h when the deployment was "+
+			"The provider states %s/hr for this machine, but its offer cost %s/hr when the deployment was "+
 				"created. Costs and margins use the stated price.",
 			m.HourlyCost,
 			o.CostPrice,

@@ -149,7 +149,7 @@ func (r *reading) charge(n int64) wallet.Charge {
 	return wallet.Charge{
 		Account: r.account, Subject: r.subject, Hour: n, Amount: r.hourlyPrice, HourlyPrice: r.hourlyPrice,
 		From: r.begin(n), To: r.begin(n + 1), Labels: r.labels,
-		Description: fmt.Sprintf("%s: hour %d of %s at %s/h", r.labels.Name, n+1, r.description, r.hourlyPrice),
+		Description: fmt.Sprintf("%s: hour %d of %s at %s/hr", r.labels.Name, n+1, r.description, r.hourlyPrice),
 	}
 }
 

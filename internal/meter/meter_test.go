@@ -279,7 +279,7 @@ func TestHoursAreChargedWhenTheyBegin(t *testing.T) {
 			from := begin.Add(time.Duration(n) * time.Hour)
 			if !l.From.Equal(from) || !l.To.Equal(from.Add(time.Hour)) || l.Amount != -rate ||
 				*l.HourlyPrice != rate || *l.DeploymentID != subject ||
-				l.Description != fmt.Sprintf("my-training-run: hour %d of 8 × NVIDIA B200 at $29.60/h", n+1) {
+				l.Description != fmt.Sprintf("my-training-run: hour %d of 8 × NVIDIA B200 at $29.60/hr", n+1) {
 				t.Errorf("hour %d: %+v", n, l)
 			}
 		}
@@ -295,7 +295,7 @@ func TestRefundCanBeRecomputedFromItsTransaction(t *testing.T) {
 		r.start(b200(account, subject, begin))
 		r.stop(subject, begin.Add(2366*time.Second), meter.FirstHour)
 		l := r.lines(account)[1]
-		if want := "my-training-run: 1,234 unused seconds of hour 1 at $29.60/h, rounded " +
+		if want := "my-training-run: 1,234 unused seconds of hour 1 at $29.60/hr, rounded " +
 			"half-up"; l.Description != want {
 			t.Errorf("%q, want %q", l.Description, want)
 		}
@@ -375,8 +375,8 @@ func TestService_RepriceAffectsLaterHoursOnly(t *testing.T) {
 				t.Errorf("line %d: %+v", i, l)
 			}
 		}
-		if lines[2].Description != "my-training-run: hour 3 of 500 GB volume at $0.0001/h" ||
-			lines[3].Description != "my-training-run: hour 4 of 1500 GB volume at $0.0003/h" {
+		if lines[2].Description != "my-training-run: hour 3 of 500 GB volume at $0.0001/hr" ||
+			lines[3].Description != "my-training-run: hour 4 of 1500 GB volume at $0.0003/hr" {
 			t.Errorf("%q, %q", lines[2].Description, lines[3].Description)
 		}
 		reprice(5, "nothing")

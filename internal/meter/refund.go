@@ -88,7 +88,7 @@ func (r *reading) refund(p wallet.Paid, at time.Time, rule Rule) wallet.Refund {
 	return wallet.Refund{
 		Account: r.account, Subject: r.subject, Hour: p.Hour, Amount: money.ForSeconds(p.HourlyPrice, seconds),
 		HourlyPrice: p.HourlyPrice, From: end.Add(-time.Duration(seconds) * time.Second), To: end, Labels: r.labels,
-		Description: fmt.Sprintf("%s: %s unused %s of hour %d at %s/h, rounded half-up",
+		Description: fmt.Sprintf("%s: %s unused %s of hour %d at %s/hr, rounded half-up",
 			r.labels.Name, grouped(seconds), plural(seconds, "second"), p.Hour+1, p.HourlyPrice),
 	}
 }

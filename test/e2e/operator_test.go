@@ -265,7 +265,7 @@ func TestOperatorSetsSpendingLimits(t *testing.T) {
 			}
 		}
 		if table := s.Run("key", "list", "--account", account); !strings.Contains(
-			table, "$20.00/h, $50.50/day, $500.00/month, 0 concurrent, NVIDIA H100, NVIDIA L40S",
+			table, "$20.00/hr, $50.50/day, $500.00/month, 0 concurrent, NVIDIA H100, NVIDIA L40S",
 		) || !strings.Contains(table, "none") {
 			t.Errorf("the table says\n%s", table)
 		}

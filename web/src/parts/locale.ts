@@ -13,12 +13,12 @@ export function dateFormat(options: Intl.DateTimeFormatOptions): (at: string | n
   return (at) => format.format(new Date(at));
 }
 
-/** "1,234.5": with at most `most` decimals. */
+/** "1,234.5": with at most `most` decimals. What rounds to zero has no sign. */
 export function formatNumber(n: number, most = 3): string {
-  return n.toLocaleString(locale, { maximumFractionDigits: most });
+  return n.toLocaleString(locale, { maximumFractionDigits: most, signDisplay: 'negative' });
 }
 
-/** 12.5 as "12.5%". */
+/** 12.5 as "12.5%", and -0.2 as "−0.2%" with the minus sign of amounts. */
 export function formatPercent(percent: number): string {
-  return `${formatNumber(percent, 1)}%`;
+  return `${formatNumber(percent, 1).replace('-', '−')}%`;
 }

@@ -22,5 +22,7 @@ test('numbers and dates are in US format', () => {
   expect(formatNumber(1234567.891)).toBe('1,234,567.891');
   expect(formatNumber(1234.56, 0)).toBe('1,235');
   expect(formatPercent(12.345)).toBe('12.3%');
+  expect(formatPercent(-0.24)).toBe('−0.2%');
+  expect(formatPercent(-0.04)).toBe('0%');
   expect(dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' })('2026-10-31T00:00:00Z')).toBe('Oct 31');
 });

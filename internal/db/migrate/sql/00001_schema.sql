@@ -362,7 +362,7 @@ CREATE TABLE deployment (
     name_key               TEXT   NOT NULL DEFAULT '',
     nodes                  TEXT   NOT NULL DEFAULT '[]', -- JSON: the servers of a machine that has several
     machine_cost           BIGINT NOT NULL DEFAULT 0, -- what the provider states that the machine costs an hour; 0 where it does not
-    host_key_source        TEXT   NOT NULL DEFAULT '', -- how the host keys are known: provider, issued, first_connection, ''
+    ssh_host_key_source    TEXT   NOT NULL DEFAULT '', -- how the host keys are known: provider, issued, first_connection, ''
     host_key_public        TEXT   NOT NULL DEFAULT '',
     host_key_sealed        TEXT   NOT NULL DEFAULT '', -- the private part of the key that the machine was given, sealed, until it has shown it
     host_key_by            BIGINT,             -- until when a new host key is to be learned, after a reinstall

@@ -121,7 +121,10 @@ function columns(set: (name: keyof Filter, value: string) => void): Column<Entry
   ];
 }
 
-/** "createSshKey" as "create ssh key". */
+/** "createSshKey" as "create SSH key". */
 function words(action: string): string {
-  return action.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+  return action
+    .replaceAll(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .replaceAll(/\b(api|oidc|ssh|totp)\b/g, (name) => name.toUpperCase());
 }
