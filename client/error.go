@@ -39,6 +39,7 @@ const (
 	ErrSignInFailed Code = "SIGN_IN_FAILED"
 	// ErrSecondFactorRequired is a sign-in that needs a second factor.
 	ErrSecondFactorRequired Code = "SECOND_FACTOR_REQUIRED"
+	ErrSignUpClosed         Code = "SIGN_UP_CLOSED"
 	// ErrInsufficientBalance is a deploy, volume or resize that exceeds the available balance.
 	ErrInsufficientBalance Code = "INSUFFICIENT_BALANCE"
 	// ErrKeyLimitReached is a deploy or extension that exceeds a spending limit of the key;

@@ -329,10 +329,14 @@ func (s *Service) ExchangeDeviceCode(ctx context.Context, tx *db.Tx, deviceCode,
 }
 
 // ForgetDeviceAuthorizations revokes the keys that no program fetched in time. It deletes the
-// authorizations that expired long ago, and the failed-attempt counts whose window has passed.
+// authorizations that expired long ago, expired links of mails, and the failed-attempt counts whose
+// window has passed.
 func (s *Service) ForgetDeviceAuthorizations(ctx context.Context) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := deleteTries(ctx, tx); err != nil {
+			return err
+		}
+		if err := deleteExpiredLinks(ctx, tx); err != nil {
 			return err
 		}
 		if err := revokeUnclaimed(ctx, tx, tx.Now.Add(-unclaimedGrace)); err != nil {

@@ -37,5 +37,8 @@
 //     is wrong.
 //   - A device authorization is decided once and has at most one key. Of the secrets given out for
 //     it, the last works.
+//   - Whether a user has an email address is told only in a mail to that address. Requests for such
+//     mails do the same work either way, and count alike.
+//   - A link in a mail works once. A newer one for the same address replaces it.
 //   - At most two passwords are hashed at once, so that sign-ins cannot exhaust the memory.
 package account

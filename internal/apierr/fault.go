@@ -25,6 +25,7 @@ const (
 	SignInRequired       Code = "SIGN_IN_REQUIRED"
 	SignInFailed         Code = "SIGN_IN_FAILED"
 	SecondFactorRequired Code = "SECOND_FACTOR_REQUIRED"
+	SignUpClosed         Code = "SIGN_UP_CLOSED"
 	LimitReached         Code = "LIMIT_REACHED"
 	NotFound             Code = "NOT_FOUND"
 	MethodNotAllowed     Code = "METHOD_NOT_ALLOWED"

@@ -255,7 +255,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
 		Volumes: s.volumes, Deployments: s.deployments, Quotes: s.quotes, Events: a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Operator: a.Console, Idempotency: s.answers, Settings: a.Settings, Mail: a.Mail,
-		Version:        a.cfg.Version,
+		SignUp: a.SignUp, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demoEmail },
 		Elsewhere: dashboard.New().Serve, Simulator: simulation, Serves: a.serves, PastDueTerms: a.cfg.pastDueTerms(),
@@ -455,6 +455,7 @@ func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	loop(rereadEvery, "reload the catalog", a.services.catalog.Load)
 	loop(flushEvery, "write last uses", a.Accounts.FlushLastUse)
 	loop(flushEvery, "delete expired device authorizations", a.Accounts.ForgetDeviceAuthorizations)
+	loop(flushEvery, "delete expired challenges", a.SignUp.Forget)
 	if a.DB.Engine() == db.Postgres {
 		loop(pollEvery, "poll events of other replicas",
 			func(ctx context.Context) error { return a.Events.Poll(ctx, a.DB) })

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/altcha"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
@@ -31,6 +33,7 @@ import (
 	"github.com/billetcloud/billet/internal/quota"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
+	"github.com/billetcloud/billet/internal/signup"
 	"github.com/billetcloud/billet/internal/spendlimit"
 	"github.com/billetcloud/billet/internal/wallet"
 	"github.com/billetcloud/billet/internal/webhook"
@@ -54,6 +57,7 @@ type Operator struct {
 	Webhooks         *webhook.Service
 	Settings         *settings.Service
 	Mail             *mail.Service
+	SignUp           *signup.Service
 
 	services  services
 	skew      *skew
@@ -124,9 +128,11 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.Audit = audit.New(o.IDs)
 	o.Settings = settings.New(settings.Config{DB: o.DB, Real: real.Now, Secrets: secrets})
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
-	if o.Mail, err = o.mail(c, log); err != nil {
+	public, err := parsePublicURL(c.PublicURL)
+	if err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
+	o.Mail = o.mail(public, log)
 	if o.Webhooks, err = o.webhooks(c, log, secrets, real); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
@@ -142,21 +148,21 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs, Deployments: o.services.deployments,
 		Volumes: o.services.volumes, Events: o.Events,
 	})
+	o.SignUp = signup.New(signup.Config{
+		DB: o.DB, Accounts: o.Accounts, Operator: o.Console, Settings: o.Settings, Wallet: o.Wallet, Mail: o.Mail,
+		PublicURL: public, Altcha: altcha.New(altcha.Config{Rand: rand.Reader, Now: o.Clock.Now, Secrets: secrets}),
+	})
 	return o, nil
 }
 
 // mail is part of Operator because a command's changes cause mails, too. The server sends them.
-func (o *Operator) mail(c Config, log *slog.Logger) (*mail.Service, error) {
-	public, err := parsePublicURL(c.PublicURL)
-	if err != nil {
-		return nil, err
-	}
+func (o *Operator) mail(public *url.URL, log *slog.Logger) *mail.Service {
 	m := mail.New(mail.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Settings: o.Settings, Accounts: o.Accounts, Jobs: o.Jobs,
 		Secrets: o.secrets, Chance: mathrand.Float64, PublicURL: public,
 	})
 	o.Events.OnEvents(m.EnqueueForEvents)
-	return m, nil
+	return m
 }
 
 // webhooks is part of Operator because a command's changes are sent, too.

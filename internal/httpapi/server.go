@@ -28,6 +28,7 @@ import (
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/settings"
+	"github.com/billetcloud/billet/internal/signup"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -67,6 +68,7 @@ type Config struct {
 	Webhooks    *webhook.Service
 	Issues      *issue.Service
 	Operator    *operator.Service
+	SignUp      *signup.Service
 	Idempotency *idempotency.Service
 	Settings    *settings.Service
 	Mail        *mail.Service
@@ -145,8 +147,8 @@ func register(cfg Config) *server {
 		volumes{db: cfg.DB, svc: cfg.Volumes, deployments: cfg.Deployments, catalog: cfg.Catalog},
 		walletResource{db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, meter: cfg.Meter, terms: cfg.PastDueTerms},
 		signIn{
-			db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, site: where, oidc: cfg.OIDC,
-			demoEmail: cfg.DemoEmail,
+			db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, signUp: cfg.SignUp, site: where,
+			oidc: cfg.OIDC, demoEmail: cfg.DemoEmail,
 		},
 		sessions{db: cfg.DB, accounts: cfg.Accounts},
 		me{db: cfg.DB, accounts: cfg.Accounts, mail: cfg.Mail},
@@ -156,6 +158,7 @@ func register(cfg Config) *server {
 		invitations{
 			db: cfg.DB, accounts: cfg.Accounts, audit: entries, auth: auth, start: start, site: where, mail: cfg.Mail,
 		},
+		registrations{db: cfg.DB, accounts: cfg.Accounts, svc: cfg.SignUp, mail: cfg.Mail, start: start},
 		apiKeys{db: cfg.DB, clock: cfg.Clock, accounts: cfg.Accounts},
 		deviceAuthorizations{
 			db: cfg.DB, log: cfg.Log, accounts: cfg.Accounts, site: where, keys: apiKeys{db: cfg.DB},

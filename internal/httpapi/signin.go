@@ -13,6 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/rest"
+	"github.com/billetcloud/billet/internal/signup"
 )
 
 // sessionStarter starts sessions, however the user has signed in.
@@ -98,6 +99,7 @@ type signIn struct {
 	accounts  *account.Service
 	audit     auditLog
 	start     sessionStarter
+	signUp    *signup.Service
 	site      site
 	oidc      *oidc.Client
 	demoEmail func() string
@@ -141,10 +143,11 @@ func (h signIn) routes(r *rest.Router) {
 
 // signInOptions are the ways to sign in here.
 type signInOptions struct {
-	Password bool        `json:"password" doc:"Email address and password: always available."`
-	Passkeys bool        `json:"passkeys" doc:"Whether passkeys work: not if the page's address is an IP address, or has neither https nor localhost."`
-	OIDC     *oidcOption `json:"oidc" doc:"The identity provider; null if there is none."`
-	Demo     *demoOption `json:"demo" doc:"The demo account; null if there is none."`
+	Password bool           `json:"password" doc:"Email address and password: always available."`
+	Passkeys bool           `json:"passkeys" doc:"Whether passkeys work: not if the page's address is an IP address, or has neither https nor localhost."`
+	OIDC     *oidcOption    `json:"oidc" doc:"The identity provider; null if there is none."`
+	Demo     *demoOption    `json:"demo" doc:"The demo account; null if there is none."`
+	SignUp   signup.Options `json:"signUp" doc:"What a user without an account or password can do."`
 }
 
 type oidcOption struct {
@@ -156,9 +159,13 @@ type demoOption struct {
 	Email string `json:"email"`
 }
 
-func (h signIn) options(_ context.Context, c *rest.Call, _ *rest.NoInput) (signInOptions, error) {
+func (h signIn) options(ctx context.Context, c *rest.Call, _ *rest.NoInput) (signInOptions, error) {
 	_, noPasskeys := h.site.passkeys(c)
-	out := signInOptions{Password: true, Passkeys: noPasskeys == nil}
+	open, err := h.signUp.Options(ctx)
+	if err != nil {
+		return signInOptions{}, err
+	}
+	out := signInOptions{Password: true, Passkeys: noPasskeys == nil, SignUp: open}
 	if h.oidc != nil {
 		out.OIDC = &oidcOption{h.oidc.Name(), oidcStart}
 	}

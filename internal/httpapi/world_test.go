@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/altcha"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/catalog"
@@ -42,6 +44,7 @@ import (
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
+	"github.com/billetcloud/billet/internal/signup"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -70,7 +73,8 @@ type world struct {
 
 	ada, bob tenant
 
-	time *machineTime
+	time    *machineTime
+	secrets *secret.Box
 }
 
 // machineTime stands still until a test moves it.
@@ -176,25 +180,31 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 			return outbound.Response{Status: 200, Body: "thank you"}
 		},
 	})
+	operators := operator.New(operator.Config{
+		IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs, Deployments: deployments, Volumes: volumes,
+		Events: events,
+	})
+	set := settings.New(settings.Config{DB: d, Real: w.time.Now, Secrets: secrets})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(),
 		Limiter:  ratelimit.NewMemory(w.time.Now),
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
 		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events,
 		Webhooks: webhooks, Issues: issues,
-		Operator: operator.New(
-			operator.Config{
-				IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs, Deployments: deployments, Volumes: volumes,
-				Events: events,
-			},
-		), Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
-		Settings: settings.New(settings.Config{DB: d, Real: w.time.Now, Secrets: secrets}),
+		Operator: operators, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
+		Settings: set,
 	}
 	w.c.Mail = mail.New(mail.Config{
 		DB: d, IDs: ids, Clock: c, Log: log, Settings: w.c.Settings, Accounts: accounts, Jobs: jobs, Secrets: secrets,
 		Chance: func() float64 { return 0.5 },
 	})
 	events.OnEvents(w.c.Mail.EnqueueForEvents)
+	w.secrets = secrets
+	w.c.SignUp = signup.New(signup.Config{
+		DB: d, Accounts: accounts, Operator: operators, Settings: set, Wallet: ledger, Mail: w.c.Mail,
+		Altcha:    altcha.New(altcha.Config{Rand: rand.Reader, Now: c.Now, Secrets: secrets}),
+		PublicURL: &url.URL{Scheme: "https", Host: "gpu.example.com"},
+	})
 	w.s = newServer(w.c)
 	if _, err := offers.Sync(t.Context(), "provider/voltage-park"); err != nil {
 		t.Fatal(err)

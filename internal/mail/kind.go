@@ -13,7 +13,10 @@ type Kind string
 // The kinds of mails.
 const (
 	VerifyAddress         Kind = "verify_address"
+	AddressKnown          Kind = "address_known"
+	SignUpInvitation      Kind = "sign_up_invitation"
 	PasswordReset         Kind = "password_reset"
+	AddressUnknown        Kind = "address_unknown"
 	Invitation            Kind = "invitation"
 	NewSignIn             Kind = "new_sign_in"
 	PasswordChanged       Kind = "password_changed"
@@ -33,6 +36,8 @@ type spec struct {
 	text string
 	// always is true if no member can switch it off.
 	always bool
+	// stranger is true for mails to an address that may belong to no member.
+	stranger bool
 	// roles get the mail if it is about an account.
 	roles []account.Role
 	// perHour is how many of the kind one address gets in an hour; 0 for no limit.
@@ -58,7 +63,7 @@ const manyPerHour = 20
 // specs are all kinds, in the order in which they are listed.
 var specs = []spec{
 	{
-		kind: VerifyAddress, always: true, perHour: manyPerHour,
+		kind: VerifyAddress, always: true, stranger: true, perHour: manyPerHour,
 		text:    "Confirmation of your email address.",
 		subject: "Confirm your email address",
 		body: "Someone signed up at {{.installation}} with this email address. If it was you, confirm the " +
@@ -68,7 +73,23 @@ var specs = []spec{
 		button: "Confirm email address",
 	},
 	{
-		kind: PasswordReset, always: true, perHour: manyPerHour,
+		kind: AddressKnown, always: true, stranger: true, perHour: manyPerHour,
+		text:    "Sign-up with your email address.",
+		subject: "You already have an account",
+		body: "Someone signed up at {{.installation}} with this email address, which you use already. If it was you, " +
+			"sign in, or set a new password if you forgot yours. If it was not you, ignore this mail.",
+		button: "Sign in", path: "/sign-in",
+	},
+	{
+		kind: SignUpInvitation, always: true, stranger: true, perHour: manyPerHour,
+		text:    "Invitation to create an account.",
+		subject: "You are invited to create an account",
+		body: "The operator of {{.installation}} invites you to create an account.\n\n" +
+			"The link works once, until {{.expiresAt}}.",
+		button: "Create your account",
+	},
+	{
+		kind: PasswordReset, always: true, stranger: true, perHour: manyPerHour,
 		text:    "Link to set a new password.",
 		subject: "Set a new password",
 		body: "Someone asked for a new password for this email address at {{.installation}}. If it was you, set it " +
@@ -78,7 +99,15 @@ var specs = []spec{
 		button: "Set a new password",
 	},
 	{
-		kind: Invitation, always: true, perHour: manyPerHour,
+		kind: AddressUnknown, always: true, stranger: true, perHour: manyPerHour,
+		text:    "Password reset for an email address without a user.",
+		subject: "No user has this email address",
+		body: "Someone asked for a new password for this email address at {{.installation}}, but no user has it. If " +
+			"it was you, try the address that you signed up with. If it was not you, ignore this mail.",
+		button: "Sign in", path: "/sign-in",
+	},
+	{
+		kind: Invitation, always: true, stranger: true, perHour: manyPerHour,
 		text:    "Invitation to an account.",
 		subject: "You are invited to an account",
 		body: "{{.invitedBy}} invites you to the account {{.account}} at {{.installation}}, with the role " +
@@ -198,7 +227,7 @@ const lifetime = 24 * time.Hour
 func Switches(off []string) []Switch {
 	var all []Switch
 	for _, s := range specs {
-		if s.kind == VerifyAddress || s.kind == PasswordReset || s.kind == Invitation { // answers to what one asked for
+		if s.stranger { // there is no member yet who could choose
 			continue
 		}
 		all = append(all, Switch{s.kind, s.text, !s.always, s.always || !slices.Contains(off, string(s.kind))})

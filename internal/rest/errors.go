@@ -77,6 +77,7 @@ var Codes = []struct {
 		false,
 		"The API key lacks the required scope, or your role in the account does not allow it.",
 	},
+	{apierr.SignUpClosed, http.StatusForbidden, false, "The operator's sign-up policy does not admit the user."},
 	{
 		apierr.NetworkNotAllowed,
 		http.StatusForbidden,

@@ -3,6 +3,8 @@ package secret
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -26,6 +28,8 @@ const (
 // Box seals and opens texts with one key. It is safe for concurrent use.
 type Box struct {
 	aead cipher.AEAD
+	// mac is the key of MAC.
+	mac []byte
 	// name identifies the key; it is no secret.
 	name string
 }
@@ -44,7 +48,20 @@ func New(key []byte) (*Box, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(append([]byte("billet: name of a key\n"), key...))
-	return &Box{aead, hex.EncodeToString(sum[:4])}, nil
+	mac, err := hkdf.Expand(sha256.New, key, "billet: key of MAC", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	return &Box{aead, mac, hex.EncodeToString(sum[:4])}, nil
+}
+
+// MAC returns the HMAC-SHA-256 of a text that anyone may read and only the holder of the key can
+// have signed. A text signed for one purpose is not signed for another.
+func (b *Box) MAC(purpose string, text []byte) []byte {
+	m := hmac.New(sha256.New, b.mac)
+	fmt.Fprintf(m, "%d %s\n", len(purpose), purpose)
+	m.Write(text)
+	return m.Sum(nil)
 }
 
 // Parse returns a Box with the key in the text: 32 bytes in base64.

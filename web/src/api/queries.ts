@@ -34,7 +34,7 @@ export function refresh(...paths: string[]) {
 }
 
 // These belong to no account, or are what identifies it.
-const ofNoAccount = new Set<unknown>([mePath, signInPath, 'invitation']);
+const ofNoAccount = new Set<unknown>([mePath, signInPath, 'invitation', 'registration']);
 
 /** After another user or account came in: nothing of the previous one may stay in view. */
 export async function startOver() {

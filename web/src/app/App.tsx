@@ -15,6 +15,10 @@ export function App() {
     <Routes>
       <Route path="/sign-in" element={<Plain of={pages.signIn.Page} />} />
       <Route path="/invite" element={<Plain of={pages.invite.Page} />} />
+      <Route path="/sign-up" element={<Plain of={pages.signUp.Page} />} />
+      <Route path="/sign-up/complete" element={<Plain of={pages.completeSignUp.Page} />} />
+      <Route path="/forgot-password" element={<Plain of={pages.forgotPassword.Page} />} />
+      <Route path="/reset-password" element={<Plain of={pages.resetPassword.Page} />} />
       <Route element={<SignedIn />}>
         <Route index element={<Start />} />
         <Route element={<Needs scope="offers:read" />}>

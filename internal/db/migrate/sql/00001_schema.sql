@@ -806,7 +806,38 @@ CREATE TABLE quota (
     changed_at   BIGINT NOT NULL
 );
 
+-- Links sent to an email address. A user who opens one reads mail at that address.
+CREATE TABLE email_link (
+    token_hash    TEXT   PRIMARY KEY,          -- SHA-256 of the token, in hex
+    kind          TEXT   NOT NULL,             -- registration, password_reset
+    email         TEXT   NOT NULL,             -- normalized
+    terms_version TEXT   NOT NULL,             -- of a registration: the terms that were accepted
+    invited       BIGINT NOT NULL,             -- 1 for a registration that an operator invited to
+    created_at    BIGINT NOT NULL,
+    expires_at    BIGINT NOT NULL,
+    UNIQUE (kind, email)
+);
+CREATE INDEX email_link_expires ON email_link (expires_at);
+
+-- Terms of service that users accepted.
+CREATE TABLE terms_acceptance (
+    user_id     TEXT   NOT NULL REFERENCES users (id),
+    version     TEXT   NOT NULL,
+    accepted_at BIGINT NOT NULL,
+    PRIMARY KEY (user_id, version)
+);
+
+-- Challenges that were solved, until they expire.
+CREATE TABLE altcha_solved (
+    signature  TEXT   PRIMARY KEY,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX altcha_solved_expires ON altcha_solved (expires_at);
+
 -- +goose Down
+DROP TABLE altcha_solved;
+DROP TABLE terms_acceptance;
+DROP TABLE email_link;
 DROP TABLE quota;
 DROP TABLE throttle;
 DROP TABLE wallet_day_subject;

@@ -1,7 +1,7 @@
 import { Alert, Button, PasswordInput, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { Navigate, useNavigate, useSearchParams } from 'react-router';
+import { Link, Navigate, useNavigate, useSearchParams } from 'react-router';
 import { ApiError } from '../../api/client';
 import { signIn, useMe, useSignInMethods } from '../../api/session';
 import { isDismissed, passkeysSupported, signInWithPasskey } from '../../api/webauthn';
@@ -137,6 +137,12 @@ export default function SignIn() {
           )}
           <ErrorBox error={isDismissed(withPasskey.error) ? null : withPasskey.error} />
         </div>
+      )}
+      {!second && (methods?.signUp.open || methods?.signUp.passwordReset) && (
+        <p className="plain-links">
+          {methods.signUp.passwordReset && <Link to="/forgot-password">Forgot your password?</Link>}
+          {methods.signUp.open && <Link to="/sign-up">Create an account</Link>}
+        </p>
       )}
       {methods?.demo && !second && (
         <p className="small dim" style={{ marginBottom: 0 }}>
