@@ -44,10 +44,10 @@ type emailLink struct {
 var errLink = apierr.New(apierr.NotFound,
 	"This link is not valid: it is incomplete, was used or replaced by a newer one, or has expired. Request a new one.")
 
-// CountMailRequest counts a request of a stranger for a mail to that email address, whether or not a
-// user has it. It returns INVALID_REQUEST for what is not an email address, and RATE_LIMIT_EXCEEDED
-// after too many requests for the address, from the network or in total. It must not be called
-// inside a transaction.
+// CountMailRequest counts a request of a stranger for a mail to that email address, whether or not
+// a user has it. It returns INVALID_REQUEST for what is not an email address, and
+// RATE_LIMIT_EXCEEDED after too many requests for the address, from the network or in total. It
+// must not be called inside a transaction.
 func (s *Service) CountMailRequest(ctx context.Context, email string, from netip.Addr) error {
 	normal, wrong := mailAddress(email)
 	if wrong != "" {
@@ -127,17 +127,17 @@ type Registration struct {
 	ExpiresAt    time.Time `json:"expiresAt" doc:"When the link expires."`
 }
 
-// FindRegistration returns the registration of an open link. It returns the same NOT_FOUND for every
-// token that is of no use.
+// FindRegistration returns the registration of an open link. It returns the same NOT_FOUND for
+// every token that is of no use.
 func (s *Service) FindRegistration(ctx context.Context, r db.Reader, token string) (Registration, error) {
 	l, err := s.openLink(ctx, r, registrationLink, token)
 	return Registration{l.email, l.termsVersion, l.invited, l.expiresAt}, err
 }
 
-// CompleteRegistration creates the user of a registration, as the owner of the account, and uses the
-// link up. accepted is the version of the terms that the user has accepted; "" if there are none. It
-// returns the user's proof, NOT_FOUND for a token that is of no use, and CONFLICT if a user has the
-// email address by now.
+// CompleteRegistration creates the user of a registration, as the owner of the account, and uses
+// the link up. accepted is the version of the terms that the user has accepted; "" if there are
+// none. It returns the user's proof, NOT_FOUND for a token that is of no use, and CONFLICT if a
+// user has the email address by now.
 func (s *Service) CompleteRegistration(
 	ctx context.Context, tx *db.Tx, token string, n NewUser, of id.ID, accepted string,
 ) (Proof, error) {

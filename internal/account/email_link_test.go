@@ -25,7 +25,10 @@ func (w world) startRegistration(email string) account.MailLink {
 }
 
 func (w world) completeRegistration(token string) (p account.Proof, err error) {
-	n, err := w.s.Prepare(w.Context(), account.UserRequest{Email: "ignored@example.com", Password: password, Operator: true})
+	n, err := w.s.Prepare(
+		w.Context(),
+		account.UserRequest{Email: "ignored@example.com", Password: password, Operator: true},
+	)
 	w.ok(err)
 	err = w.tx(func(ctx context.Context, tx *db.Tx) error {
 		a, err := w.s.Create(ctx, tx, "new")
@@ -148,10 +151,11 @@ func TestService_ResetPassword(t *testing.T) {
 		if err != nil || u.ID != owner.ID {
 			t.Fatalf("got %+v, %v; want the user", u, err)
 		}
-		if _, err := w.s.Verify(w.Context(), owner.Email, "another password", "", account.Source{Address: here}); err != nil {
+		from := account.Source{Address: here}
+		if _, err := w.s.Verify(w.Context(), owner.Email, "another password", "", from); err != nil {
 			t.Errorf("the new password: got %v", err)
 		}
-		_, err = w.s.Verify(w.Context(), owner.Email, password, "", account.Source{Address: here})
+		_, err = w.s.Verify(w.Context(), owner.Email, password, "", from)
 		w.fails(err, apierr.SignInFailed)
 		_, err = w.resetPassword(l.Token, "a third password")
 		w.fails(err, apierr.NotFound)
