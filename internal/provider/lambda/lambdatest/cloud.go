@@ -23,9 +23,9 @@ const (
 // Cloud is the fake.
 type Cloud struct {
 	upstreamtest.Fake
+	upstreamtest.Instances[machine]
 
 	serial     int
-	instances  []*instance
 	keys       []sshKey
 	lastLaunch time.Time
 	last       time.Time
@@ -37,6 +37,7 @@ type Cloud struct {
 func Serve(t testing.TB) *Cloud {
 	t.Helper()
 	c := &Cloud{}
+	c.Instances = upstreamtest.NewInstances[machine](&c.Fake, life)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/instance-types", c.types)
 	mux.HandleFunc("GET /api/v1/images", c.images)
@@ -64,7 +65,7 @@ func Serve(t testing.TB) *Cloud {
 			}
 			mux.ServeHTTP(w, r)
 		}),
-		Tick: c.tick, Machines: c.machines,
+		Tick: c.Tick, Machines: c.IDs,
 	})
 	return c
 }
@@ -72,46 +73,16 @@ func Serve(t testing.TB) *Cloud {
 // Acting puts an action in progress on every machine, which makes the cloud refuse another.
 func (c *Cloud) Acting(on bool) { c.Do(func() { c.acting = on }) }
 
-// machines returns the ids of the machines that are not gone, including those that are ending.
-func (c *Cloud) machines() (ids []string) {
-	for _, i := range c.instances {
-		if i.status(c.Clock.Now()) != "terminated" {
-			ids = append(ids, i.id)
-		}
-	}
-	return ids
-}
-
 // TooSoon returns how many requests came less than a second after the one before.
 func (c *Cloud) TooSoon() (n int) {
 	c.Do(func() { n = c.tooSoon })
 	return n
 }
 
-// SetStatus makes the machine show that status, whatever its own is; "" shows its own again.
-func (c *Cloud) SetStatus(machine, status string) {
-	c.change(machine, func(i *instance) { i.shownStatus = status })
-}
-
-// Rename renames a machine, as users do in the dashboard.
-func (c *Cloud) Rename(machine, name string) {
-	c.change(machine, func(i *instance) { i.name = name })
-}
-
 // UserData returns the user data of the machine, and the family of its image.
 func (c *Cloud) UserData(machine string) (text, family string) {
-	c.change(machine, func(i *instance) { text, family = i.userData, i.family })
+	c.Do(func() { text, family = c.Find(machine).Of.userData, c.Find(machine).Of.family })
 	return text, family
-}
-
-func (c *Cloud) change(machine string, do func(*instance)) {
-	c.Do(func() {
-		for _, i := range c.instances {
-			if i.id == machine {
-				do(i)
-			}
-		}
-	})
 }
 
 // PublicKeys returns the account's keys.

@@ -9,64 +9,27 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-// How long the parts of a machine's life take.
-const (
-	booting     = 90 * time.Second
-	terminating = 20 * time.Second
-	// user is the login user.
-	user = "ubuntu"
-)
+// life is how long the parts of a machine's life take.
+var life = upstreamtest.Life{
+	Stages: []upstreamtest.Stage{{Status: "booting", Until: 90 * time.Second}},
+	Active: "active", Ending: "terminating", Ends: 20 * time.Second, Gone: "terminated", User: "ubuntu",
+}
 
 type tag struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
 }
 
-type instance struct {
-	id, name, family, userData string
-	key                        sshKey
-	tags                       []tag
-	kind                       kind
-	region                     string
-	launchedAt                 time.Time
-	endedAt                    time.Time // zero for never
-	shownStatus                string    // in place of its own
-	ssh                        *upstreamtest.SSH
+// machine is what the cloud knows of an instance.
+type machine struct {
+	family, userData string
+	key              sshKey
+	tags             []tag
+	kind             kind
+	region           string
 }
 
-func (i *instance) close() {
-	if i.ssh != nil {
-		i.ssh.Close()
-		i.ssh = nil
-	}
-}
-
-// status returns the machine's own status.
-func (i *instance) status(now time.Time) string {
-	switch {
-	case !i.endedAt.IsZero() && now.Sub(i.endedAt) >= terminating:
-		return "terminated"
-	case !i.endedAt.IsZero():
-		return "terminating"
-	case now.Sub(i.launchedAt) < booting:
-		return "booting"
-	}
-	return "active"
-}
-
-// tick does what is due: active machines answer SSH, and those that end do not.
-func (c *Cloud) tick() {
-	for _, i := range c.instances {
-		switch i.status(c.Clock.Now()) {
-		case "active":
-			if i.ssh == nil {
-				i.ssh, _ = c.Boot(user, []string{i.key.PublicKey}, upstreamtest.HostKeyOf(i.userData))
-			}
-		case "terminating", "terminated":
-			i.close()
-		}
-	}
-}
+type instance = upstreamtest.Instance[machine]
 
 func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
 	now := c.Clock.Now()
@@ -116,18 +79,20 @@ func (c *Cloud) launch(w http.ResponseWriter, r *http.Request) {
 	case !available || c.NoCapacity:
 		refuse(w, http.StatusBadRequest, "instance-operations/launch/insufficient-capacity")
 	default:
-		i := &instance{
-			id: c.id(), name: body.Name, family: family, userData: body.UserData, key: c.keys[key], tags: body.Tags,
-			kind: k, region: body.Region, launchedAt: now,
-		}
-		c.instances = append(c.instances, i)
-		write(w, map[string]any{"instance_ids": []string{i.id}})
+		i := c.Create(instance{
+			ID: c.id(), Name: body.Name, Keys: []string{c.keys[key].PublicKey},
+			HostKey: upstreamtest.HostKeyOf(body.UserData), Of: machine{
+				family: family, userData: body.UserData, key: c.keys[key], tags: body.Tags, kind: k,
+				region: body.Region,
+			},
+		})
+		write(w, map[string]any{"instance_ids": []string{i.ID}})
 	}
 }
 
 // shown returns the machine as the API shows it: what it does not have yet is left out.
 func (c *Cloud) shown(i *instance) map[string]any {
-	status := i.status(c.Clock.Now())
+	status := c.Status(i)
 	action := map[string]any{"available": true}
 	switch {
 	case c.acting:
@@ -142,19 +107,16 @@ func (c *Cloud) shown(i *instance) map[string]any {
 		}
 	}
 	m := map[string]any{
-		"id": i.id, "name": i.name, "status": status, "ssh_key_names": []string{i.key.Name},
-		"file_system_names": []string{}, "region": regions[i.region], "instance_type": i.kind, "tags": i.tags,
+		"id": i.ID, "name": i.Name, "status": c.Shown(i), "ssh_key_names": []string{i.Of.key.Name},
+		"file_system_names": []string{}, "region": regions[i.Of.region], "instance_type": i.Of.kind, "tags": i.Of.tags,
 		"jupyter_token": Token, "jupyter_url": "https://jupyter.example.com/?token=" + Token,
 		"actions": map[string]any{
 			"migrate": action, "rebuild": action, "restart": action, "cold_reboot": action,
 			"terminate": map[string]any{"available": status != "terminating"},
 		},
 	}
-	if i.ssh != nil {
-		m["ip"], m["private_ip"], m["hostname"] = i.ssh.Address, "10.19.0.5", "10-19-0-5"
-	}
-	if i.shownStatus != "" {
-		m["status"] = i.shownStatus
+	if i.SSH != nil {
+		m["ip"], m["private_ip"], m["hostname"] = i.SSH.Address, "10.19.0.5", "10-19-0-5"
 	}
 	return m
 }
@@ -162,21 +124,17 @@ func (c *Cloud) shown(i *instance) map[string]any {
 // list returns the machines that are not gone.
 func (c *Cloud) list(w http.ResponseWriter, _ *http.Request) {
 	all := []map[string]any{}
-	for _, i := range c.instances {
-		if i.status(c.Clock.Now()) != "terminated" {
-			all = append(all, c.shown(i))
-		}
+	for _, i := range c.Present() {
+		all = append(all, c.shown(i))
 	}
 	write(w, all)
 }
 
 // get also returns a machine that is gone.
 func (c *Cloud) get(w http.ResponseWriter, r *http.Request) {
-	for _, i := range c.instances {
-		if i.id == r.PathValue("id") {
-			write(w, c.shown(i))
-			return
-		}
+	if i := c.Find(r.PathValue("id")); i != nil {
+		write(w, c.shown(i))
+		return
 	}
 	refuse(w, http.StatusNotFound, "global/object-does-not-exist")
 }
@@ -193,10 +151,8 @@ func (c *Cloud) named(w http.ResponseWriter, r *http.Request) *instance {
 		refuse(w, http.StatusBadRequest, "global/invalid-parameters")
 		return nil
 	}
-	for _, i := range c.instances {
-		if i.id == body.IDs[0] && i.status(c.Clock.Now()) != "terminated" {
-			return i
-		}
+	if i := c.Find(body.IDs[0]); i != nil && c.Status(i) != life.Gone {
+		return i
 	}
 	refuse(w, http.StatusNotFound, "global/object-does-not-exist")
 	return nil
@@ -205,7 +161,7 @@ func (c *Cloud) named(w http.ResponseWriter, r *http.Request) *instance {
 func (c *Cloud) restart(w http.ResponseWriter, r *http.Request) {
 	switch i := c.named(w, r); {
 	case i == nil:
-	case i.status(c.Clock.Now()) != "active" || c.acting:
+	case c.Status(i) != life.Active || c.acting:
 		refuse(w, http.StatusConflict, "global/conflict")
 	default:
 		write(w, map[string]any{"restarted_instances": []any{c.shown(i)}})
@@ -217,11 +173,10 @@ func (c *Cloud) terminate(w http.ResponseWriter, r *http.Request) {
 	if i == nil {
 		return
 	}
-	if !i.endedAt.IsZero() || c.acting {
+	if !i.EndedAt.IsZero() || c.acting {
 		refuse(w, http.StatusConflict, "global/conflict")
 		return
 	}
-	i.endedAt = c.Clock.Now()
-	i.close()
+	c.End(i)
 	write(w, map[string]any{"terminated_instances": []any{c.shown(i)}})
 }

@@ -16,16 +16,17 @@ const credential = "shade-key-of-the-fake"
 // Cloud is the fake.
 type Cloud struct {
 	upstreamtest.Fake
+	upstreamtest.Instances[machine]
 
-	serial    int
-	instances []*instance
-	keys      []sshKey
+	serial int
+	keys   []sshKey
 }
 
 // Serve starts a Cloud that ends with the test.
 func Serve(t testing.TB) *Cloud {
 	t.Helper()
 	c := &Cloud{}
+	c.Instances = upstreamtest.NewInstances[machine](&c.Fake, life)
 	// The account has a key of the cloud's, as every account does.
 	const managed = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcloudsOwnKeyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	c.keys = []sshKey{{ID: c.id(), Name: "Shadeform Managed Key", PublicKey: managed, IsDefault: true}}
@@ -50,39 +51,9 @@ func Serve(t testing.TB) *Cloud {
 				mux.ServeHTTP(w, r)
 			}
 		}),
-		Tick: c.tick, Machines: c.machines,
+		Tick: c.Tick, Machines: c.IDs,
 	})
 	return c
-}
-
-// machines returns the ids of the machines that are not gone, including those that are ending.
-func (c *Cloud) machines() (ids []string) {
-	for _, i := range c.instances {
-		if i.status(c.Clock.Now()) != "deleted" {
-			ids = append(ids, i.id)
-		}
-	}
-	return ids
-}
-
-// SetStatus makes the machine show that status, whatever its own is; "" shows its own again.
-func (c *Cloud) SetStatus(machine, status string) {
-	c.change(machine, func(i *instance) { i.shownStatus = status })
-}
-
-// Rename renames a machine, as users do in the dashboard.
-func (c *Cloud) Rename(machine, name string) {
-	c.change(machine, func(i *instance) { i.name = name })
-}
-
-func (c *Cloud) change(machine string, do func(*instance)) {
-	c.Do(func() {
-		for _, i := range c.instances {
-			if i.id == machine {
-				do(i)
-			}
-		}
-	})
 }
 
 // PublicKeys returns the uploaded keys.

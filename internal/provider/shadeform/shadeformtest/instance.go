@@ -9,65 +9,27 @@ import (
 	"github.com/billetcloud/billet/internal/provider/upstream/upstreamtest"
 )
 
-// How long each part of a machine's life takes.
-const (
-	creating = 5 * time.Second
-	waiting  = 15 * time.Second // since creation
-	booting  = 40 * time.Second // since creation
-	deleting = 15 * time.Second
-	// user is the login user.
-	user = "shadeform"
-)
+// booting is the age at which a machine is active.
+const booting = 40 * time.Second
 
-type instance struct {
-	id, name, os, key string
-	tags              []string
-	kind              kind
-	region            string
-	public            string // the key's material
-	createdAt         time.Time
-	deletedAt         time.Time // zero for never
-	shownStatus       string    // in place of its own
-	ssh               *upstreamtest.SSH
+// life is how long each part of a machine's life takes.
+var life = upstreamtest.Life{
+	Stages: []upstreamtest.Stage{
+		{Status: "creating", Until: 5 * time.Second}, {Status: "pending_provider", Until: 15 * time.Second},
+		{Status: "pending", Until: booting},
+	},
+	Active: "active", Ending: "deleting", Ends: 15 * time.Second, Gone: "deleted", User: "shadeform",
 }
 
-func (i *instance) close() {
-	if i.ssh != nil {
-		i.ssh.Close()
-		i.ssh = nil
-	}
+// machine is what the cloud knows of an instance.
+type machine struct {
+	os, key string
+	tags    []string
+	kind    kind
+	region  string
 }
 
-// status returns the machine's own status.
-func (i *instance) status(now time.Time) string {
-	switch age := now.Sub(i.createdAt); {
-	case !i.deletedAt.IsZero() && now.Sub(i.deletedAt) >= deleting:
-		return "deleted"
-	case !i.deletedAt.IsZero():
-		return "deleting"
-	case age < creating:
-		return "creating"
-	case age < waiting:
-		return "pending_provider"
-	case age < booting:
-		return "pending"
-	}
-	return "active"
-}
-
-// tick does what is due: active machines answer SSH, and those that end do not.
-func (c *Cloud) tick() {
-	for _, i := range c.instances {
-		switch i.status(c.Clock.Now()) {
-		case "active":
-			if i.ssh == nil {
-				i.ssh, _ = c.Boot(user, []string{i.public}, "")
-			}
-		case "deleting", "deleted":
-			i.close()
-		}
-	}
-}
+type instance = upstreamtest.Instance[machine]
 
 func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 	var body struct {
@@ -112,59 +74,49 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 	case !available || c.NoCapacity:
 		refuse(w, "OUT_OF_STOCK", "The requested instance type is out of stock")
 	default:
-		i := &instance{
-			id: c.id(), name: *body.Name, os: body.OS, key: c.keys[key].ID, public: c.keys[key].PublicKey,
-			tags: body.Tags,
-			kind: k, region: *body.Region, createdAt: c.Clock.Now(),
-		}
-		c.instances = append(c.instances, i)
-		write(w, map[string]string{"id": i.id})
+		i := c.Create(instance{
+			ID: c.id(), Name: *body.Name, Keys: []string{c.keys[key].PublicKey},
+			Of: machine{os: body.OS, key: c.keys[key].ID, tags: body.Tags, kind: k, region: *body.Region},
+		})
+		write(w, map[string]string{"id": i.ID})
 	}
 }
 
 // shown returns the machine as the API shows it.
 func (c *Cloud) shown(i *instance) map[string]any {
-	now := c.Clock.Now()
-	status := i.status(now)
-	configuration := i.kind.Configuration
-	configuration.OS = i.os
+	now, kind := c.Clock.Now(), i.Of.kind
+	configuration := kind.Configuration
+	configuration.OS = i.Of.os
 	m := map[string]any{
-		"id": i.id, "cloud": i.kind.Cloud, "region": i.region, "shade_instance_type": i.kind.Type,
-		"cloud_instance_type": i.kind.CloudType, "cloud_assigned_id": "c-" + i.id, "shade_cloud": true,
-		"name": i.name, "configuration": configuration, "status": status,
-		"ip": "", "ssh_user": user, "ssh_port": 22, "ssh_key_id": i.key, "tags": i.tags,
-		"hourly_price": i.kind.HourlyPrice, "created_at": i.createdAt.Format(time.RFC3339Nano),
+		"id": i.ID, "cloud": kind.Cloud, "region": i.Of.region, "shade_instance_type": kind.Type,
+		"cloud_instance_type": kind.CloudType, "cloud_assigned_id": "c-" + i.ID, "shade_cloud": true,
+		"name": i.Name, "configuration": configuration, "status": c.Shown(i),
+		"ip": "", "ssh_user": life.User, "ssh_port": 22, "ssh_key_id": i.Of.key, "tags": i.Of.tags,
+		"hourly_price": kind.HourlyPrice, "created_at": i.CreatedAt.Format(time.RFC3339Nano),
 		// a decimal string of dollars
-		"cost_estimate": fmt.Sprintf("%.4f", float64(i.kind.HourlyPrice)/100*now.Sub(i.createdAt).Hours()),
+		"cost_estimate": fmt.Sprintf("%.4f", float64(kind.HourlyPrice)/100*now.Sub(i.CreatedAt).Hours()),
 	}
-	if now.Sub(i.createdAt) >= booting {
-		m["active_at"] = i.createdAt.Add(booting).Format(time.RFC3339Nano)
+	if now.Sub(i.CreatedAt) >= booting {
+		m["active_at"] = i.CreatedAt.Add(booting).Format(time.RFC3339Nano)
 	}
-	if i.ssh != nil {
-		m["ip"], m["ssh_port"] = i.ssh.Address, i.ssh.Port
-	}
-	if i.shownStatus != "" {
-		m["status"] = i.shownStatus
+	if i.SSH != nil {
+		m["ip"], m["ssh_port"] = i.SSH.Address, i.SSH.Port
 	}
 	return m
 }
 
 func (c *Cloud) list(w http.ResponseWriter, _ *http.Request) {
 	all := []map[string]any{}
-	for _, i := range c.instances {
-		if i.status(c.Clock.Now()) != "deleted" {
-			all = append(all, c.shown(i))
-		}
+	for _, i := range c.Present() {
+		all = append(all, c.shown(i))
 	}
 	write(w, map[string]any{"instances": all})
 }
 
 // one returns the machine that the path names, or answers 404.
 func (c *Cloud) one(w http.ResponseWriter, r *http.Request) *instance {
-	for _, i := range c.instances {
-		if i.id == r.PathValue("id") && i.status(c.Clock.Now()) != "deleted" {
-			return i
-		}
+	if i := c.Find(r.PathValue("id")); i != nil && c.Status(i) != life.Gone {
+		return i
 	}
 	http.Error(w, "instance not found", http.StatusNotFound)
 	return nil
@@ -178,7 +130,7 @@ func (c *Cloud) info(w http.ResponseWriter, r *http.Request) {
 
 // restart leaves the status active.
 func (c *Cloud) restart(w http.ResponseWriter, r *http.Request) {
-	if i := c.one(w, r); i != nil && i.status(c.Clock.Now()) != "active" {
+	if i := c.one(w, r); i != nil && c.Status(i) != life.Active {
 		refuse(w, "", "instance is not active")
 	}
 }
@@ -188,10 +140,9 @@ func (c *Cloud) delete(w http.ResponseWriter, r *http.Request) {
 	if i == nil {
 		return
 	}
-	if !i.deletedAt.IsZero() {
+	if !i.EndedAt.IsZero() {
 		refuse(w, "", "instance is already being deleted")
 		return
 	}
-	i.deletedAt = c.Clock.Now()
-	i.close()
+	c.End(i)
 }
