@@ -28,6 +28,10 @@ func health() *cobra.Command {
 		Long:  "Check that the server with the same --listen is alive. The command fails if it is not.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("listen") &&
+				(os.Getenv("BILLET_TLS_DOMAIN") != "" || os.Getenv("BILLET_TLS_CERT") != "") {
+				listen = defaultTLS // as `billetd serve` with the same environment
+			}
 			path := "/healthz"
 			if ready {
 				path = "/readyz"

@@ -143,13 +143,16 @@ func tlsFlags(f *pflag.FlagSet, c *app.Config) {
 		"`address` of plain HTTP, which redirects to https and answers ACME challenges; empty for none")
 }
 
+// defaultTLS is --listen of a server that terminates TLS itself.
+const defaultTLS = ":443"
+
 // tlsPorts sets the well-known ports for a server that terminates TLS, unless others were chosen.
 func tlsPorts(f *pflag.FlagSet, c *app.Config) {
 	if c.TLSDomain == "" && c.TLSCert == "" {
 		return
 	}
 	if !f.Changed("listen") {
-		c.Listen = ":443"
+		c.Listen = defaultTLS
 	}
 	if !f.Changed("http-listen") {
 		c.HTTPListen = ":80"

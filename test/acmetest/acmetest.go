@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -59,7 +60,7 @@ type Server struct {
 // Start starts an ACME server until the end of the test.
 func Start(t testing.TB, c Config) *Server {
 	t.Helper()
-	programs, err := build()
+	paths, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,9 +95,9 @@ func Start(t testing.TB, c Config) *Server {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.run(programs, "pebble-challtestsrv", "-dnsserver", at(3), "-management", at(2), "-http01", "", "-https01", "",
+	s.run(paths[1], "-dnsserver", at(3), "-management", at(2), "-http01", "", "-https01", "",
 		"-tlsalpn01", "", "-doh", "", "-defaultIPv6", "")
-	s.run(programs, "pebble", "-config", file, "-dnsserver", at(3))
+	s.run(paths[0], "-config", file, "-dnsserver", at(3))
 	s.await(s.Directory)
 	s.await(s.dns)
 	return s
@@ -114,29 +115,27 @@ func Ports(t testing.TB, n int) []int {
 	return ports
 }
 
-// build builds both programs once. BILLET_TEST_DIR is where `make test` keeps what it builds.
-var build = sync.OnceValues(func() (string, error) {
-	dir := os.Getenv("BILLET_TEST_DIR")
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	dir, err := os.MkdirTemp(dir, "pebble")
-	if err != nil {
-		return "", err
-	}
+// programs returns the paths of pebble and its DNS server, which Go builds once into its cache.
+var programs = sync.OnceValues(func() (paths [2]string, err error) {
 	_, here, _, _ := runtime.Caller(0)
-	cmd := exec.Command("go", "build", "-o", dir+"/", "github.com/letsencrypt/pebble/v2/cmd/pebble",
-		"github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv")
-	cmd.Dir = filepath.Join(filepath.Dir(here), "pebble")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build pebble: %w\n%s", err, out)
+	for i, name := range []string{"pebble", "pebble-challtestsrv"} {
+		cmd := exec.Command("go", "tool", "-n", "github.com/letsencrypt/pebble/v2/cmd/"+name)
+		cmd.Dir = filepath.Join(filepath.Dir(here), "pebble")
+		out, err := cmd.Output()
+		if err != nil {
+			if failed, is := errors.AsType[*exec.ExitError](err); is {
+				out = failed.Stderr
+			}
+			return paths, fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+		paths[i] = strings.TrimSpace(string(out))
 	}
-	return dir, nil
+	return paths, nil
 })
 
-func (s *Server) run(dir, program string, args ...string) {
+func (s *Server) run(program string, args ...string) {
 	s.t.Helper()
-	cmd := exec.Command(filepath.Join(dir, program), args...)
+	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0")
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	if err := cmd.Start(); err != nil {

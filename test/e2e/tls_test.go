@@ -117,8 +117,13 @@ func TestTLSDomain(t *testing.T) {
 	t.Run("plain HTTP", func(t *testing.T) { redirected(t, d, e.origin) })
 	t.Run("metrics and health", func(t *testing.T) {
 		text := metricsOf(t, s)
-		if !strings.Contains(text, `billet_certificate_remaining_seconds{domain="`+site+`"}`) {
-			t.Error("the metrics do not have the certificate's remaining time")
+		for _, want := range []string{
+			`billet_certificate_remaining_seconds{domain="` + site + `"}`,
+			`billet_loop_last_round_seconds{loop="keep certificates"}`,
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %s in the metrics", want)
+			}
 		}
 		if out, err := health(t, d.secure); err != nil {
 			t.Errorf("%v: %s", err, out)
