@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// restart follows every change, since a running server keeps the providers that it started with.
-const restart = "Restart the server to apply the change."
+// applies follows every change: a running server looks for changes every few seconds.
+const applies = "A running server applies the change within seconds."
 
 func providers() *cobra.Command {
 	cmd := &cobra.Command{
@@ -28,11 +28,12 @@ encrypted.
   billetd provider add voltage-park --api-key-stdin < voltage-park.key
   billetd provider check voltage-park
 
-` + restart + ` Several accounts at one
+` + applies + ` Several accounts at one
 provider need a --slug each. Alternatively, use a file: billetd serve --providers-file.`,
 	}
 	cmd.AddCommand(providerKinds(), providerAdd(), providerList(), providerKey(), providerMarkup(), providerCheck(),
-		providerRemove())
+		providerPause("pause", true, "Launch nothing new at a provider; what runs there is still watched and ended"),
+		providerPause("resume", false, "Launch at a paused provider again"), providerRemove())
 	return cmd
 }
 
@@ -96,11 +97,16 @@ func printProviders(cmd *cobra.Command, out *output, v any, all []provideraccoun
 				markup,
 				strings.Join(settings, " "),
 				p.KeyChangedAt.Format("2006-01-02"),
+				when(p.PausedAt, "no"),
 			},
 		)
 	}
-	return out.print(cmd.OutOrStdout(), v, []any{"SLUG", "KIND", "NAME", "BASE URL", "MARKUP", "SETTINGS", "KEY SINCE"},
-		rows)
+	return out.print(
+		cmd.OutOrStdout(),
+		v,
+		[]any{"SLUG", "KIND", "NAME", "BASE URL", "MARKUP", "SETTINGS", "KEY SINCE", "PAUSED"},
+		rows,
+	)
 }
 
 func providerKinds() *cobra.Command {
@@ -159,7 +165,7 @@ func providerAdd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "Run `billetd provider check %s` to verify the key. %s\n", added.Slug, restart)
+		fmt.Fprintf(cmd.ErrOrStderr(), "Run `billetd provider check %s` to verify the key. %s\n", added.Slug, applies)
 		return printProviders(cmd, out, added, []provideraccount.Provider{added})
 	})
 }
@@ -181,18 +187,21 @@ func providerList() *cobra.Command {
 
 func providerKey() *cobra.Command {
 	k := apiKeyIn()
+	var force bool
 	return operatorCommandOn("key PROVIDER", "Replace the API key of a provider account", func(cmd *cobra.Command) {
 		k.flags(cmd)
+		cmd.Flags().BoolVar(&force, "force", false,
+			"use the key even if it shows none of the machines that Billet has there")
 	}, func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 		key, err := k.read(cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
-		p, err := o.ChangeProviderKey(cmd.Context(), on, key)
+		p, err := o.ChangeProviderKey(cmd.Context(), on, key, force)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.ErrOrStderr(), restart)
+		fmt.Fprintln(cmd.ErrOrStderr(), applies)
 		return printProviders(cmd, out, p, []provideraccount.Provider{p})
 	})
 }
@@ -215,9 +224,21 @@ func providerMarkup() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.ErrOrStderr(), restart)
+		fmt.Fprintln(cmd.ErrOrStderr(), applies)
 		return printProviders(cmd, out, p, []provideraccount.Provider{p})
 	})
+}
+
+func providerPause(use string, on bool, short string) *cobra.Command {
+	return operatorCommandOn(use+" PROVIDER", short, func(*cobra.Command) {},
+		func(cmd *cobra.Command, slug string, o *app.Operator, out *output) error {
+			p, err := o.PauseProvider(cmd.Context(), slug, on)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.ErrOrStderr(), applies)
+			return printProviders(cmd, out, p, []provideraccount.Provider{p})
+		})
 }
 
 func providerCheck() *cobra.Command {
@@ -268,7 +289,7 @@ func providerRemove() *cobra.Command {
 			if err := o.RemoveProvider(cmd.Context(), slug); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(cmd.ErrOrStderr(), "Removed. "+restart)
+			_, err := fmt.Fprintln(cmd.ErrOrStderr(), "Removed. "+applies)
 			return err
 		},
 	)

@@ -33,7 +33,6 @@ import (
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
-	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 	"github.com/billetcloud/billet/internal/volume"
@@ -76,6 +75,7 @@ type App struct {
 	unisolated bool
 	// simulator is nil without Sim.
 	simulator *simulator
+	live      *liveProviders
 	runner    *job.Runner
 	handler   http.Handler
 	// demoEmail is set before the server answers; "" without a demo account.
@@ -154,12 +154,18 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	providers, configured, err := a.providers(ctx)
+	fixed, err := a.fixedProviders(ctx)
 	if err != nil {
 		return err
 	}
-	a.services.providers.Replace(providers...)
-	a.services.markups.set(markups(set.markup, configured))
+	a.live = &liveProviders{app: a, fixed: fixed, flag: set.markup}
+	if err := a.live.load(ctx); err != nil {
+		return err
+	}
+	if len(a.services.providers.All()) == 0 {
+		a.cfg.Log.WarnContext(ctx,
+			"no provider is connected, so there are no offers: add one with `billetd provider add`, or try --sim")
+	}
 	if err := a.warnOrphanedProviders(ctx, a.services.providers); err != nil {
 		return err
 	}
@@ -169,27 +175,17 @@ func (a *App) build(ctx context.Context) error {
 	a.metrics.MustRegister(certificateGauge{a.certificateEnds})
 	gauges := newGauges(a.DB, a.cfg.Log, a.Clock, a.loops, a.Issues, a.services.deployments)
 	a.metrics.MustRegister(a.skew.gauge(), gauges)
-	return a.services.catalog.Load(ctx)
+	return nil
 }
 
-// providers opens the simulator and the configured providers.
-func (a *App) providers(ctx context.Context) ([]provider.Provider, []provideraccount.Opened, error) {
-	configured, err := a.openAccounts(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	var simulated []provider.Provider
+// fixedProviders opens the providers that stay as they are while the server runs.
+func (a *App) fixedProviders(ctx context.Context) (fixed []provider.Provider, err error) {
 	if a.cfg.Sim {
-		if simulated, err = a.openSimulator(ctx); err != nil {
-			return nil, nil, err
+		if fixed, err = a.openSimulator(ctx); err != nil {
+			return nil, err
 		}
 	}
-	all := merge(append(simulated, a.cfg.Providers...), configured)
-	if len(all) == 0 {
-		a.cfg.Log.WarnContext(ctx,
-			"no provider is connected, so there are no offers: add one with `billetd provider add`, or try --sim")
-	}
-	return all, configured, nil
+	return append(fixed, a.cfg.Providers...), nil
 }
 
 func (a *App) openSimulator(ctx context.Context) ([]provider.Provider, error) {
@@ -258,7 +254,8 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		SignUp: a.SignUp, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demoEmail },
-		Elsewhere: dashboard.New().Serve, Simulator: simulation, Serves: a.serves, PastDueTerms: a.cfg.pastDueTerms(),
+		Elsewhere: dashboard.New().Serve, Simulator: simulation,
+		ProviderAccounts: a.live.forAPI(), Serves: a.serves, PastDueTerms: a.cfg.pastDueTerms(),
 	})
 }
 
@@ -453,6 +450,7 @@ func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	wg.Go(func() { a.runner.Run(ctx) })
 	loop(measureEvery, "measure the clock's skew", a.skew.measure)
 	loop(rereadEvery, "reload the catalog", a.services.catalog.Load)
+	loop(accountsEvery, "look for changed provider accounts", a.live.load)
 	loop(flushEvery, "write last uses", a.Accounts.FlushLastUse)
 	loop(flushEvery, "delete expired device authorizations", a.Accounts.ForgetDeviceAuthorizations)
 	loop(flushEvery, "delete expired challenges", a.SignUp.Forget)

@@ -59,10 +59,11 @@ func opened[P provider.Provider](open func(upstream.Account) (P, error)) func(up
 	return func(a upstream.Account) (provider.Provider, error) { return open(a) }
 }
 
-// openAccounts opens the configured provider accounts.
-func (a *App) openAccounts(ctx context.Context) ([]provideraccount.Opened, error) {
+// openAccounts opens the configured provider accounts. Those that have not changed keep their
+// adapters.
+func (a *App) openAccounts(ctx context.Context, before ...provideraccount.Opened) ([]provideraccount.Opened, error) {
 	all, err := a.ProviderAccounts.Open(ctx, a.DB, a.cfg.ProvidersFile,
-		provideraccount.Env{Log: a.cfg.Log, Now: a.Clock.Now, Version: a.cfg.Version})
+		provideraccount.Env{Log: a.cfg.Log, Now: a.Clock.Now, Version: a.cfg.Version}, before...)
 	if err != nil || !a.cfg.Sim {
 		return all, err
 	}
@@ -139,7 +140,7 @@ func markups(flag map[string]int64, configured []provideraccount.Opened) func(sl
 	}
 }
 
-// AddProvider stores a provider account. A running server uses it after a restart.
+// AddProvider stores a provider account. A running server uses it within seconds.
 func (o *Operator) AddProvider(ctx context.Context, p provideraccount.Provider,
 	key string) (added provideraccount.Provider, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -149,8 +150,16 @@ func (o *Operator) AddProvider(ctx context.Context, p provideraccount.Provider,
 	return added, err
 }
 
-// ChangeProviderKey replaces the API key of a provider account.
-func (o *Operator) ChangeProviderKey(ctx context.Context, slug, key string) (p provideraccount.Provider, err error) {
+// ChangeProviderKey replaces the API key of a provider account. Without force it returns CONFLICT
+// for a key that shows none of the machines that Billet has there.
+func (o *Operator) ChangeProviderKey(
+	ctx context.Context, slug, key string, force bool,
+) (p provideraccount.Provider, err error) {
+	if !force {
+		if err := o.brake(ctx, slug, key); err != nil {
+			return p, err
+		}
+	}
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		p, err = o.ProviderAccounts.ChangeKey(ctx, tx, slug, key)
 		return err
@@ -168,21 +177,25 @@ func (o *Operator) ChangeProviderMarkup(ctx context.Context, slug string, markup
 	return p, err
 }
 
+// PauseProvider has nothing launched at a provider any more, or with on false, again.
+func (o *Operator) PauseProvider(ctx context.Context, slug string, on bool) (p provideraccount.Provider, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if on {
+			p, _, err = o.ProviderAccounts.Pause(ctx, tx, slug)
+		} else {
+			p, _, err = o.ProviderAccounts.Resume(ctx, tx, slug)
+		}
+		return err
+	})
+	return p, err
+}
+
 // RemoveProvider deletes a provider account. It returns an error while the provider may still have
 // resources, which could not be terminated anymore.
 func (o *Operator) RemoveProvider(ctx context.Context, slug string) error {
 	return o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		machines, err := deployment.CountByProvider(ctx, tx)
-		if err != nil {
+		if err := stillUsed(ctx, tx, slug); err != nil {
 			return err
-		}
-		volumes, err := volume.CountByProvider(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if machines[slug]+volumes[slug] > 0 {
-			return fmt.Errorf("%s still has %d deployments and %d volumes; terminate and delete them first", slug,
-				machines[slug], volumes[slug])
 		}
 		return o.ProviderAccounts.Remove(ctx, tx, slug)
 	})

@@ -45,7 +45,8 @@ type facts struct {
 type texts struct{ provider, gpuType, region, instanceType, search string }
 
 // build makes a snapshot of records that are ordered by ID. Records of providers that are no longer
-// configured are left out, because nothing can be launched there.
+// configured are left out, because nothing can be launched there. Those of paused ones are not
+// available.
 func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
 	// Before they are read: what is newer is built at the next Load.
 	registry := c.cfg.Providers.Version()
@@ -60,6 +61,9 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 		info, configured := infos[r.provider]
 		if !configured {
 			continue
+		}
+		if c.cfg.Providers.Paused(r.provider) {
+			r = r.gone(false)
 		}
 		o := r.offer()
 		o.RegionName, o.Country = s.regionName(r.provider, r.region)
@@ -90,7 +94,7 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 		s.sort(f)
 	}
 	for _, v := range volumes {
-		if _, configured := infos[v.Provider]; configured {
+		if _, configured := infos[v.Provider]; configured && !c.cfg.Providers.Paused(v.Provider) {
 			v.RegionName, _ = s.regionName(v.Provider, v.Region)
 			s.volumes = append(s.volumes, v)
 		}

@@ -164,7 +164,8 @@ func setMachine(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
 // was given. The private part of that is deleted: the machine has shown a key.
 func setMachineFacts(ctx context.Context, tx *db.Tx, r *row) error {
 	r.hostKeySealed = ""
-	_, err := set(ctx, tx, r, []string{"nodes", "machine_cost", "ssh_host_key_source", "host_key_by", "host_key_sealed"})
+	columns := []string{"nodes", "machine_cost", "ssh_host_key_source", "host_key_by", "host_key_sealed"}
+	_, err := set(ctx, tx, r, columns)
 	return err
 }
 

@@ -155,3 +155,16 @@ func (s *Service) applyComparison(
 	}
 	return nil
 }
+
+// MachinesAt returns the deployments that have, or may have, a machine at the provider. It is for
+// the operator.
+func (s *Service) MachinesAt(ctx context.Context, r db.Reader, provider string) (map[id.ID]bool, error) {
+	rows, err := readWatched(ctx, r, provider)
+	out := map[id.ID]bool{}
+	for _, w := range rows {
+		if w.machineID != "" {
+			out[w.id] = true
+		}
+	}
+	return out, err
+}

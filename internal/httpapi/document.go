@@ -54,6 +54,10 @@ var schemaNames = map[string]string{
 	"mail.Switch":             "MailSwitch",
 	"mail.TestResult":         "MailTestResult",
 	"httpapi.providerAccount": "OperatorProvider",
+	"httpapi.storedAccount":   "ProviderAccount",
+	"httpapi.checkResults":    "ProviderCheck",
+	"provideraccount.Result":  "ProviderCheckResult",
+	"provideraccount.Kind":    "ProviderKind",
 	"httpapi.walletView":      "Wallet",
 }
 

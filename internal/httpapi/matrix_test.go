@@ -80,8 +80,11 @@ var whoMay = map[string]string{
 	"listAllDeployments": operators, "listAllVolumes": operators, "terminateAnyDeployment": operators,
 	"suspendAccount": operators, "resumeAccount": operators, "getAccountQuotas": operators, "setAccountQuotas": operators,
 	"getDefaultQuotas": operators, "setDefaultQuotas": operators, "getQuotas": everyRole,
-	"addSimulatorFault":    operators,
-	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
+	"listProviderKinds": operators, "createProviderAccount": operators, "updateProviderAccount": operators,
+	"checkProviderAccount": operators, "pauseProviderAccount": operators, "resumeProviderAccount": operators,
+	"deleteProviderAccount": operators,
+	"addSimulatorFault":     operators,
+	"clearSimulatorFaults":  operators, "clearSimulatorFault": operators,
 	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
 

@@ -10,10 +10,8 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
-	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
@@ -24,12 +22,10 @@ import (
 
 // operations is how the cloud runs: providers, jobs and margins, for the operator.
 type operations struct {
-	db          *db.DB
-	clock       clock.Clock
-	svc         *operator.Service
-	catalog     *catalog.Catalog
-	deployments *deployment.Service
-	meter       *meter.Service
+	db    *db.DB
+	clock clock.Clock
+	svc   *operator.Service
+	meter *meter.Service
 }
 
 func (h operations) routes(r *rest.Router) {
@@ -39,12 +35,6 @@ func (h operations) routes(r *rest.Router) {
 			Scope: string(account.ReadOperator), Summary: summary, Description: description,
 		}
 	}
-	rest.List(r, read(
-		"/provider-accounts",
-		"listProviderAccounts",
-		"List provider accounts",
-		"Status, offers and resources of each configured provider, in the order of the configuration.",
-	), h.providerAccounts)
 	rest.List(
 		r,
 		read(
@@ -63,22 +53,6 @@ func (h operations) routes(r *rest.Router) {
 			"hour begins, less "+
 			"later refunds of it. Costs count by the second.",
 	), h.margins)
-}
-
-// providerAccount is a provider as the operator sees it.
-type providerAccount struct {
-	Slug                string         `json:"slug" doc:"Slug of the provider, as in filters and deploys."`
-	Name                string         `json:"name" doc:"Name of the provider."`
-	Status              catalog.Status `json:"status" doc:"up, degraded (its data is old) or down."`
-	LastSyncAt          *time.Time     `json:"lastSyncAt" doc:"Last successful sync of its offers; null if there was none."`
-	LastError           *string        `json:"lastError" doc:"Error of the last sync; null if it succeeded."`
-	ConsecutiveFailures int64          `json:"consecutiveFailures" doc:"Number of failed syncs in a row."`
-	Stale               bool           `json:"stale" doc:"Whether its offers may be out of date."`
-	Offers              int            `json:"offers" doc:"Number of its offers."`
-	Available           int            `json:"available" doc:"Number of available offers."`
-	Machines            int64          `json:"machines" doc:"Machines that it has created and whose termination it has not confirmed."`
-	Deployments         int64          `json:"deployments" doc:"Deployments that have not ended."`
-	MarkupPercent       percent        `json:"markupPercent" doc:"Markup on its prices in percent."`
 }
 
 type jobsQuery struct {
@@ -160,34 +134,6 @@ func (h operations) jobs(
 	ctx context.Context, _ *rest.Call, _ *jobsQuery, p db.Page,
 ) ([]operator.Job, db.Listed, error) {
 	return h.svc.FailingJobs(ctx, h.db, p)
-}
-
-func (h operations) providerAccounts(
-	ctx context.Context, _ *rest.Call, _ *rest.Paging, p db.Page,
-) ([]providerAccount, db.Listed, error) {
-	facets := map[string]catalog.ProviderFacet{}
-	for _, f := range h.catalog.Default().Providers() {
-		facets[f.Slug] = f
-	}
-	counts, err := h.deployments.ResourceCounts(ctx, h.db)
-	if err != nil {
-		return nil, db.Listed{}, err
-	}
-	var all []providerAccount
-	for _, health := range h.catalog.Health() {
-		f, n := facets[health.Provider], counts[health.Provider]
-		one := providerAccount{
-			Slug: health.Provider, Name: f.Name, Status: health.Status, LastSyncAt: health.LastSuccessAt,
-			ConsecutiveFailures: health.Failures, Stale: health.Status != catalog.StatusUp,
-			Offers: f.Offers, Available: f.AvailableOffers, Machines: n.Machines, Deployments: n.Deployments,
-			MarkupPercent: percent(h.catalog.Markup(health.Provider)),
-		}
-		if health.Failures > 0 {
-			one.LastError = &health.LastError
-		}
-		all = append(all, one)
-	}
-	return rest.Slice(all, func(o providerAccount) string { return o.Slug }, p)
 }
 
 // longestMargins is the longest interval of one request.

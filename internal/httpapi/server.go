@@ -99,6 +99,8 @@ type Config struct {
 	Serves func(context.Context) error
 	// PastDueTerms are how long deployments and volumes outlast the money.
 	PastDueTerms pastdue.Terms
+	// ProviderAccounts is nil where a test needs none.
+	ProviderAccounts *ProviderAccounts
 	// Simulator is nil where the providers are real.
 	Simulator *Simulator
 }
@@ -172,9 +174,9 @@ func register(cfg Config) *server {
 		operatorResources{db: cfg.DB, svc: cfg.Operator},
 		quotas{db: cfg.DB, svc: cfg.Operator},
 		mails{db: cfg.DB, svc: cfg.Mail, accounts: cfg.Accounts},
-		operations{
-			db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, catalog: cfg.Catalog, deployments: cfg.Deployments,
-			meter: cfg.Meter,
+		operations{db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, meter: cfg.Meter},
+		providerAccounts{
+			db: cfg.DB, live: cfg.ProviderAccounts, catalog: cfg.Catalog, deployments: cfg.Deployments,
 		},
 		terminals{db: cfg.DB, deployments: cfg.Deployments, events: cfg.Events, streams: s.streams},
 		simulator{db: cfg.DB, sim: cfg.Simulator},

@@ -39,6 +39,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
@@ -205,6 +206,13 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Altcha:    altcha.New(altcha.Config{Rand: rand.Reader, Now: c.Now, Secrets: secrets}),
 		PublicURL: &url.URL{Scheme: "https", Host: "gpu.example.com"},
 	})
+	w.c.ProviderAccounts = &ProviderAccounts{
+		Stored:    provideraccount.New(secrets, nil),
+		Check:     func(context.Context, string) ([]provideraccount.Result, error) { return nil, nil },
+		Brake:     func(context.Context, string, string) error { return nil },
+		Changed:   func(context.Context) error { return nil },
+		Removable: func(context.Context, *db.Tx, provideraccount.Provider) error { return nil },
+	}
 	w.s = newServer(w.c)
 	if _, err := offers.Sync(t.Context(), "provider/voltage-park"); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 )
@@ -15,6 +16,7 @@ type registered struct {
 	version int64
 	order   []Provider
 	bySlug  map[string]Provider
+	paused  map[string]bool
 }
 
 // NewRegistry returns a Registry of those providers. It panics as Replace does.
@@ -27,8 +29,14 @@ func NewRegistry(providers ...Provider) *Registry {
 // Replace makes those the registry's providers, all at once. What a caller got before stays usable.
 // It panics where a slug is missing, malformed or used twice: offers and machines are stored under
 // it.
-func (r *Registry) Replace(providers ...Provider) {
-	next := &registered{order: slices.Clone(providers), bySlug: make(map[string]Provider, len(providers))}
+func (r *Registry) Replace(providers ...Provider) { r.ReplaceAll(providers, nil) }
+
+// ReplaceAll is Replace for providers of which some are paused: nothing new is launched there.
+func (r *Registry) ReplaceAll(providers []Provider, paused map[string]bool) {
+	next := &registered{
+		paused: maps.Clone(paused), order: slices.Clone(providers),
+		bySlug: make(map[string]Provider, len(providers)),
+	}
 	for _, p := range providers {
 		slug := p.Info().Slug
 		if !ValidSlug(slug) {
@@ -51,6 +59,9 @@ func (r *Registry) Replace(providers ...Provider) {
 		}
 	}
 }
+
+// Paused reports whether nothing new is to be launched at the provider.
+func (r *Registry) Paused(slug string) bool { return r.now.Load().paused[slug] }
 
 // Version changes with every Replace.
 func (r *Registry) Version() int64 { return r.now.Load().version }

@@ -24,13 +24,16 @@ const (
 	Skipped Verdict = "skipped"
 )
 
+// Enum lists every verdict.
+func (Verdict) Enum() []Verdict { return []Verdict{Agrees, Differs, Failed, Skipped} }
+
 // Result is the result of one check of a provider: whether its answer is what the adapter expects.
 type Result struct {
-	What    string  `json:"what"`
-	Verdict Verdict `json:"verdict"`
-	Detail  string  `json:"detail"`
+	What    string  `json:"what" doc:"What was checked."`
+	Verdict Verdict `json:"verdict" doc:"agrees, differs (from what the adapter expects), failed or skipped."`
+	Detail  string  `json:"detail" doc:"What was found; may be empty."`
 	// Took is the duration in milliseconds.
-	Took int64 `json:"tookMs"`
+	Took int64 `json:"tookMs" doc:"Duration in milliseconds."`
 }
 
 // checker runs checks and collects their results.

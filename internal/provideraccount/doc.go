@@ -3,7 +3,7 @@
 // root, and checks for an operator whether a cloud behaves as its adapter expects.
 //
 // It does not own what an adapter does (provider/…), nor offers, machines or prices. A running
-// server keeps the providers that it was started with.
+// server reads Version every few seconds and opens what has changed.
 //
 // Invariants:
 //   - A credential is encrypted in the database, for its slug only, and is never shown, logged or

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -47,8 +48,9 @@ func (p Provider) account(env Env) upstream.Account {
 }
 
 // Open opens the providers of the database, by slug, and then those of the file, in its order; ""
-// for no file.
-func (s *Service) Open(ctx context.Context, r db.Reader, file string, env Env) ([]Opened, error) {
+// for no file. An adapter of before whose account is the same is kept, with what it knows of the
+// cloud's limits.
+func (s *Service) Open(ctx context.Context, r db.Reader, file string, env Env, before ...Opened) ([]Opened, error) {
 	all, err := list(ctx, r)
 	if err != nil {
 		return nil, err
@@ -76,6 +78,10 @@ func (s *Service) Open(ctx context.Context, r db.Reader, file string, env Env) (
 		if err != nil {
 			return nil, fmt.Errorf("provider %s: %w", p.Slug, err)
 		}
+		if i := slices.IndexFunc(before, func(o Opened) bool { return o.same(p) }); i >= 0 {
+			out = append(out, Opened{p, before[i].Machines})
+			continue
+		}
 		opened, err := kind.Open(p.account(env))
 		if err != nil {
 			return nil, fmt.Errorf("provider %s: %w", p.Slug, err)
@@ -83,6 +89,28 @@ func (s *Service) Open(ctx context.Context, r db.Reader, file string, env Env) (
 		out = append(out, Opened{p, opened})
 	}
 	return out, nil
+}
+
+// same reports whether an adapter for the account would be the same.
+func (o Opened) same(p Provider) bool {
+	return o.Slug == p.Slug && o.Kind == p.Kind && o.Name == p.Name && o.BaseURL == p.BaseURL &&
+		o.credential == p.credential && maps.Equal(o.Settings, p.Settings)
+}
+
+// Try opens the adapter of an account with another credential, for a check before it is stored.
+func (s *Service) Try(ctx context.Context, r db.Reader, slug, credential string, env Env) (provider.Provider, error) {
+	p, err := s.one(ctx, r, slug)
+	if err != nil {
+		return nil, err
+	}
+	if p, err = s.complete(p, credential); err != nil {
+		return nil, err
+	}
+	kind, err := s.kind(p.Kind)
+	if err != nil {
+		return nil, err
+	}
+	return kind.Open(p.account(env))
 }
 
 // fileEntry is a provider in the file.

@@ -31,11 +31,11 @@ const (
 // Kind is a kind of cloud that has an adapter.
 type Kind struct {
 	// Word names the kind, such as "voltage-park". It is the default slug of its accounts.
-	Word string `json:"kind"`
+	Word string `json:"kind" doc:"Kind of the cloud."`
 	// Name is the name of the cloud.
-	Name string `json:"name"`
+	Name string `json:"name" doc:"Name of the cloud."`
 	// Settings describes the settings that an account may have beside its key, by name.
-	Settings map[string]string `json:"settings"`
+	Settings map[string]string `json:"settings" doc:"Descriptions of the settings of an account, by name."`
 	// Open returns the provider of an account. It checks the settings, and makes no call.
 	Open func(upstream.Account) (provider.Provider, error) `json:"-"`
 }
@@ -52,12 +52,22 @@ type Provider struct {
 	Markup       *int64    `json:"markupBasisPoints"`
 	CreatedAt    time.Time `json:"createdAt"`
 	KeyChangedAt time.Time `json:"keyChangedAt"`
+	// PausedAt is since when nothing is launched there; nil while machines may be.
+	PausedAt *time.Time `json:"pausedAt"`
 	// File is the file that has the account; empty for the database.
 	File string `json:"file,omitempty"`
 
 	credential string // as it is sent to the cloud
 	sealed     string
 }
+
+// Errors about which account is meant.
+var (
+	// ErrTaken means that another account has the slug.
+	ErrTaken = errors.New("the slug is taken")
+	// ErrUnknown means that the database has no such account.
+	ErrUnknown = errors.New("unknown provider account")
+)
 
 // Exclude is the setting that excludes regions.
 const Exclude = "exclude-regions"
@@ -143,8 +153,8 @@ func (s *Service) Add(ctx context.Context, tx *db.Tx, p Provider, credential str
 	p.CreatedAt, p.KeyChangedAt = tx.Now, tx.Now
 	added, err := insert(ctx, tx, p)
 	if err == nil && !added {
-		err = fmt.Errorf("a provider %s exists; choose another --slug, or change its key with `billetd provider key`",
-			p.Slug)
+		err = fmt.Errorf("%w: a provider %s exists; choose another slug (--slug), or replace its API key",
+			ErrTaken, p.Slug)
 	}
 	return p, err
 }
@@ -284,6 +294,80 @@ func (s *Service) ChangeMarkup(ctx context.Context, tx *db.Tx, slug string, mark
 	return p, update(ctx, tx, p)
 }
 
+// Update changes an account: its name, its settings, its markup and, with a credential, that. Nil
+// fields and an empty credential leave what there is.
+type Update struct {
+	Name     *string
+	Settings map[string]string // replaces all of them
+	// Markup is in basis points; ClearMarkup is the server's default.
+	Markup      *int64
+	ClearMarkup bool
+	Credential  string
+}
+
+// Update changes an account, which keeps its kind and base URL. The error names everything that is
+// wrong.
+func (s *Service) Update(ctx context.Context, tx *db.Tx, slug string, u Update) (Provider, error) {
+	p, err := s.one(ctx, tx, slug)
+	if err != nil {
+		return p, err
+	}
+	credential := u.Credential
+	if credential == "" {
+		opened, err := s.secrets.Open(purpose(slug), p.sealed)
+		if err != nil {
+			return p, fmt.Errorf("the API key of provider %s cannot be decrypted; set it again: %w", slug, err)
+		}
+		credential = string(opened)
+	}
+	if u.Name != nil {
+		p.Name = *u.Name
+	}
+	if u.Settings != nil {
+		p.Settings = u.Settings
+	}
+	if u.Markup != nil || u.ClearMarkup {
+		p.Markup = u.Markup
+	}
+	if p, err = s.complete(p, credential); err != nil {
+		return p, err
+	}
+	if u.Credential != "" {
+		p.sealed = s.secrets.Seal(purpose(slug), []byte(p.credential))
+		p.KeyChangedAt = tx.Now
+	}
+	return p, update(ctx, tx, p)
+}
+
+// Pause has nothing launched at the provider any more; what runs there is still watched and ended.
+// It reports whether that changed anything.
+func (s *Service) Pause(ctx context.Context, tx *db.Tx, slug string) (p Provider, changed bool, err error) {
+	if p, err = s.one(ctx, tx, slug); err != nil || p.PausedAt != nil {
+		return p, false, err
+	}
+	p.PausedAt = &tx.Now
+	return p, true, update(ctx, tx, p)
+}
+
+// Resume ends a pause. It reports whether there was one.
+func (s *Service) Resume(ctx context.Context, tx *db.Tx, slug string) (p Provider, changed bool, err error) {
+	if p, err = s.one(ctx, tx, slug); err != nil || p.PausedAt == nil {
+		return p, false, err
+	}
+	p.PausedAt = nil
+	return p, true, update(ctx, tx, p)
+}
+
+// Get returns one account of the database.
+func (s *Service) Get(ctx context.Context, r db.Reader, slug string) (Provider, error) {
+	return s.one(ctx, r, slug)
+}
+
+// Version changes with every change of an account in the database.
+func (s *Service) Version(ctx context.Context, r db.Reader) (int64, error) {
+	return readVersion(ctx, r)
+}
+
 // Remove deletes the account and its credential. The caller checks whether something still needs
 // it.
 func (s *Service) Remove(ctx context.Context, tx *db.Tx, slug string) error {
@@ -303,5 +387,9 @@ func (s *Service) one(ctx context.Context, r db.Reader, slug string) (Provider, 
 			return p, nil
 		}
 	}
-	return Provider{}, fmt.Errorf("there is no provider %.80q; `billetd provider list` lists the providers", slug)
+	return Provider{}, fmt.Errorf(
+		"%w: the database has no provider %.80q; `billetd provider list` lists those that it has",
+		ErrUnknown,
+		slug,
+	)
 }

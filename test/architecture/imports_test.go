@@ -21,7 +21,7 @@ var dependencies = []struct {
 		"rest",
 		"signup", "altcha", "operator", "pastdue", "spendlimit", "quota", "deployment", "volume", "issue", "quote",
 		"catalog", "meter", "wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event",
-		"idempotency", "ratelimit", "provider", "creator", "db",
+		"idempotency", "ratelimit", "provideraccount", "provider", "creator", "db",
 	}},
 	{"rest", []string{"idempotency", "ratelimit", "db"}},
 	{"dashboard", nil},

@@ -560,8 +560,15 @@ CREATE TABLE provider_account (
     credential     TEXT   NOT NULL,            -- sealed
     markup         BIGINT,                     -- basis points; NULL for the server's
     created_at     BIGINT NOT NULL,
-    key_changed_at BIGINT NOT NULL
+    key_changed_at BIGINT NOT NULL,
+    paused_at      BIGINT                      -- NULL while machines may be launched there
 );
+
+CREATE TABLE provider_account_version (
+    id      BIGINT PRIMARY KEY CHECK (id = 1),
+    version BIGINT NOT NULL                    -- raised in every transaction that changes a provider account
+);
+INSERT INTO provider_account_version (id, version) VALUES (1, 1);
 
 CREATE TABLE quote (
     id           TEXT   NOT NULL PRIMARY KEY,
@@ -859,6 +866,7 @@ DROP TABLE webhook;
 DROP TABLE spending_use;
 DROP TABLE spending_limit;
 DROP TABLE quote;
+DROP TABLE provider_account_version;
 DROP TABLE provider_account;
 DROP TABLE catalog_attempt;
 DROP TABLE meter_cost;
