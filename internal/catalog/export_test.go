@@ -1,10 +1,11 @@
 package catalog
 
-// GPUName, LinkName and CountryOf are tested by themselves.
+// GPUName, LinkName, CountryOf and Plain are tested by themselves.
 var (
 	GPUName   = gpuName
 	LinkName  = linkName
 	CountryOf = countryOf
+	Plain     = plain
 )
 
 // GPUNames returns every GPU type of the table, with the sizes of its memory.

@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,4 +95,19 @@ func TestLongestMinimumRuntimeApplies(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ text, want string }{
+		"short":           {"no answer", "no answer"},
+		"NUL and invalid": {"no\x00 answ\xffer", "no answ?er"},
+		"limit":           {strings.Repeat("x", 500), strings.Repeat("x", 500)},
+		"over the limit":  {strings.Repeat("x", 501), strings.Repeat("x", 500)},
+		"whole letters":   {strings.Repeat("x", 499) + "é", strings.Repeat("x", 499)},
+	} {
+		if got := catalog.Plain(c.text); got != c.want {
+			t.Errorf("%s: plain = %q, want %q", name, got, c.want)
+		}
+	}
 }

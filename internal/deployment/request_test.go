@@ -3,6 +3,7 @@ package deployment_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +130,19 @@ func TestCreate_InvalidField(t *testing.T) {
 		_, total, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{}, firstPage)
 		if err != nil || total.Total != 0 {
 			t.Fatalf("%d deployments were created, %v; want none", total.Total, err)
+		}
+	})
+}
+
+func TestCreate_MaximumOfTags(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		req := request(t)
+		for i := range deployment.MaxTags {
+			req.Tags = append(req.Tags, fmt.Sprintf("tag-%02d", i))
+		}
+		d, err := r.create(r.account(money.Dollars(1000)), req)
+		if err != nil || !slices.Equal(d.Tags, req.Tags) {
+			t.Errorf("Create with %d tags = %q, %v", deployment.MaxTags, d.Tags, err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -45,13 +46,23 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	write("Test", func(ctx context.Context, tx *db.Tx) error { _, err := w.Test(ctx, tx, ada, hook.ID); return err })
 	send("Send of a replay and a test")
 	to.answers(500, "")
+	c.Advance(time.Minute)
 	w.happen(ada, "deployment.terminated")
 	send("Send that is refused")
+	for range 20 { // until the retries end and the webhook is paused
+		c.Advance(12 * time.Hour)
+		send("Send that is refused again")
+	}
+	if got := w.get(ada, hook.ID).Status; got != webhook.Paused {
+		t.Errorf("after days of failures the webhook is %s, want it paused", got)
+	}
 	no := false
 	write("Update", func(ctx context.Context, tx *db.Tx) error {
 		_, err := w.Service.Update(ctx, tx, ada, hook.ID, webhook.Update{Enabled: &no})
 		return err
 	})
+	w.test(hook.ID)
+	send("Send of a test while it is disabled")
 	write("RotateSecret", func(ctx context.Context, tx *db.Tx) error {
 		_, _, err := w.RotateSecret(ctx, tx, ada, hook.ID)
 		return err

@@ -365,6 +365,43 @@ func TestService_Test(t *testing.T) {
 	})
 }
 
+// What failed before a webhook was disabled is not sent again, although a test is.
+func TestDisabledWebhookIsSentOnlyTests(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		to := newReceiver(t)
+		hook, _ := w.create(ada, webhook.Request{URL: to.URL})
+		to.answers(500, "")
+		w.happen(ada, "deployment.running")
+		w.drain()
+		to.only(t)
+		no := false
+		w.update(ada, hook.ID, webhook.Update{Enabled: &no})
+		w.clock.Advance(time.Hour) // the retry is due
+		w.test(hook.ID)
+		w.drain()
+		same(t, "sent while disabled", to.kinds(), []string{webhook.TypeTest})
+	})
+}
+
+// Without its secret a delivery cannot be signed, and is not sent.
+func TestUnreadableSecretSendsNothing(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		to := newReceiver(t)
+		hook, _ := w.create(ada, webhook.Request{URL: to.URL})
+		w.happen(ada, "deployment.running")
+		if err := w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE webhook SET secret = 'damaged'`)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Send(t.Context(), hook.ID); err == nil {
+			t.Error("Send with a damaged secret = nil, want an error")
+		}
+		same(t, "sent", to.kinds(), []string{})
+	})
+}
+
 func TestBounds(t *testing.T) {
 	engines(t, func(t *testing.T, w *world) {
 		create := func(req webhook.Request) error {
