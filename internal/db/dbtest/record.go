@@ -26,8 +26,9 @@ type Recorder struct {
 	driver.Connector
 	mu     sync.Mutex
 	asked  []Asked
-	left   int    // statements until one fails; below zero if none does
-	failed string // the statement that failed
+	left   int      // statements until one fails; below zero if none does
+	spared []string // parts of statements that do not fail
+	failed string   // the statement that failed
 }
 
 // Take returns what was asked since the last call.
