@@ -41,3 +41,5 @@ fi
 (cd "$(dirname "$0")/../test/clients/go" && go mod download)
 # The ACME server of the tests.
 (cd "$(dirname "$0")/../test/acmetest/pebble" && go mod download)
+# The mail server of the tests.
+(cd "$(dirname "$0")/../test/mailtest/mailpit" && go mod download)

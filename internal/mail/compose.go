@@ -84,7 +84,7 @@ func compose(s settings.Settings, public *url.URL, kind Kind, link string, data 
 		p.Button = sp.button
 	}
 	if !sp.always && public != nil {
-		p.Preferences = public.JoinPath("/settings/mail").String()
+		p.Preferences = public.JoinPath("/settings/profile").String()
 	}
 	return p.content()
 }

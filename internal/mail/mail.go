@@ -91,6 +91,9 @@ type Config struct {
 	PublicURL *url.URL
 	// Roots are the trusted certificate authorities; nil for the machine's.
 	Roots *x509.CertPool
+	// Timeout limits a dialogue with the mail server; half a minute, and 8 s for a test, if it is
+	// 0.
+	Timeout time.Duration
 }
 
 // Service enqueues and sends mails. It is safe for concurrent use.

@@ -39,6 +39,7 @@ type world struct {
 	server   *smtpServer
 	log      *strings.Builder
 	account  id.ID
+	silent   *mail.Service // the same with a short time-out
 }
 
 func newWorld(t *testing.T, d *db.DB, c *clock.Simulated, offers ...string) *world {
@@ -65,6 +66,7 @@ func newWorld(t *testing.T, d *db.DB, c *clock.Simulated, offers ...string) *wor
 		PublicURL: &url.URL{Scheme: "https", Host: "gpu.example.com"}, Roots: w.server.pool,
 	})
 	w.events.OnEvents(w.EnqueueForEvents)
+	w.silent = w.withTimeout(secrets, jobs)
 	w.runner = job.NewRunner(job.Config{
 		DB: d, Queue: jobs, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 1,
 	})
@@ -75,6 +77,14 @@ func newWorld(t *testing.T, d *db.DB, c *clock.Simulated, offers ...string) *wor
 		return err
 	})
 	return w
+}
+
+func (w *world) withTimeout(secrets *secret.Box, jobs *job.Queue) *mail.Service {
+	return mail.New(mail.Config{
+		DB: w.d, IDs: w.ids, Clock: w.clock, Log: slog.New(slog.DiscardHandler), Settings: w.settings,
+		Accounts: w.accounts, Jobs: jobs, Secrets: secrets, Chance: func() float64 { return 0.5 },
+		Timeout: 100 * time.Millisecond,
+	})
 }
 
 func (w *world) tx(f func(ctx context.Context, tx *db.Tx) error) {
@@ -399,6 +409,36 @@ func TestSignInAndEncryption(t *testing.T) {
 				t.Errorf("%d mails were sent", len(mails))
 			}
 		})
+	}
+}
+
+// A server that stops answering, or answers a byte at a time, is given up as a whole; the mail is
+// tried again.
+func TestSilentServer(t *testing.T) {
+	for command, step := range map[string]mail.Step{
+		"greeting": mail.StepConnect, "EHLO": mail.StepConnect, "MAIL": mail.StepSender, "RCPT": mail.StepRecipient,
+		"DATA": mail.StepContent, ".": mail.StepContent,
+	} {
+		for _, how := range []string{"hang", "drip"} {
+			t.Run(how+" "+command, func(t *testing.T) {
+				c := clock.NewFrozen(dbtest.Start)
+				w := newWorld(t, dbtest.SQLite(t, c), c)
+				w.set()
+				w.server.answer(command, how)
+				r, err := w.silent.Test(t.Context(), "ada@example.com")
+				if err != nil || r.OK || r.Step == nil || *r.Step != step ||
+					!strings.HasSuffix(r.Message, "no answer within 100ms") {
+					t.Errorf("%+v, %v", r, err)
+				}
+				w.enqueue(reset("ada@example.com"))
+				if _, err := w.silent.Send(t.Context(), w.only().ID); err != nil {
+					t.Fatal(err)
+				}
+				if m := w.only(); m.State != mail.Pending || m.Attempts != 1 {
+					t.Errorf("%+v", m)
+				}
+			})
+		}
 	}
 }
 

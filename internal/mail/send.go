@@ -97,7 +97,15 @@ func (s *Service) attempt(ctx context.Context, m Mail, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return s.deliver(ctx, set, sendTimeout, m.ID, m.Recipient, c, now)
+	return s.deliver(ctx, set, s.timeout(sendTimeout), m.ID, m.Recipient, c, now)
+}
+
+// timeout returns the configured time-out, or else the usual one.
+func (s *Service) timeout(usual time.Duration) time.Duration {
+	if s.cfg.Timeout > 0 {
+		return s.cfg.Timeout
+	}
+	return usual
 }
 
 // deliver sends a composed mail.
@@ -133,7 +141,7 @@ func (s *Service) record(ctx context.Context, m Mail, sendErr error) (job.Outcom
 	if !is { // ours: a text that cannot be composed, a database that does not answer
 		return job.Outcome{}, sendErr
 	}
-	m.LastError = at.explain(sendTimeout)
+	m.LastError = at.explain(s.timeout(sendTimeout))
 	end := at.fate()
 	s.cfg.Log.WarnContext(ctx, "a mail was not sent", "mail", string(m.ID), "kind", string(m.Kind),
 		"step", string(at.step), "attempt", m.Attempts, "error", m.LastError)
@@ -208,7 +216,7 @@ func (s *Service) Test(ctx context.Context, to string) (TestResult, error) {
 	if err != nil {
 		return TestResult{}, err
 	}
-	err = s.deliver(ctx, set, testTimeout, s.cfg.IDs.New(id.Mail), to, c, s.cfg.Clock.Now())
+	err = s.deliver(ctx, set, s.timeout(testTimeout), s.cfg.IDs.New(id.Mail), to, c, s.cfg.Clock.Now())
 	at, is := errors.AsType[*stepError](err)
 	switch {
 	case err == nil:
@@ -216,7 +224,7 @@ func (s *Service) Test(ctx context.Context, to string) (TestResult, error) {
 	case !is:
 		return TestResult{}, err
 	}
-	return TestResult{Step: &at.step, Message: at.explain(testTimeout)}, nil
+	return TestResult{Step: &at.step, Message: at.explain(s.timeout(testTimeout))}, nil
 }
 
 // Purge deletes mails that are older than Kept and suppressions that are over, and repeats every

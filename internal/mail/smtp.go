@@ -125,6 +125,14 @@ var errNoTLS = errors.New("the server does not offer STARTTLS")
 func (s server) send(ctx context.Context, timeout time.Duration, m *gomail.Msg, to string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	err := s.dialogue(ctx, m, to)
+	if e, is := errors.AsType[*stepError](err); is && e.code == 0 && ctx.Err() != nil {
+		e.err = ctx.Err() // whatever the broken connection looked like
+	}
+	return err
+}
+
+func (s server) dialogue(ctx context.Context, m *gomail.Msg, to string) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(s.Host, strconv.FormatInt(s.Port, 10)))
 	if err != nil {
 		return failedAt(StepConnect, err)

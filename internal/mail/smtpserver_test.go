@@ -138,6 +138,13 @@ func (s *smtpServer) serve(c net.Conn) {
 		case "hang":
 			_, _ = r.ReadByte() // until the client gives up
 			return false
+		case "drip": // no end of a line that goes on
+			for {
+				if _, err := c.Write([]byte("2")); err != nil {
+					return false
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
 		case "":
 			text = otherwise
 		}

@@ -6,6 +6,7 @@ import { ErrorBox } from '../../parts/ErrorBox';
 import { PageHead } from '../../parts/PageHead';
 import { Panel } from '../../parts/Panel';
 import { toast } from '../../parts/toast';
+import { MailPreferences } from './MailPreferences';
 import { Passkeys } from './Passkeys';
 import { Sessions } from './Sessions';
 import './settings.css';
@@ -25,6 +26,7 @@ export default function Profile() {
         <Totp on={me.user.totp} email={me.user.email} />
         <Passkeys />
         <Sessions />
+        <MailPreferences />
       </div>
     </>
   );
