@@ -62,7 +62,7 @@ func inputName(cmd *cobra.Command, field string) string {
 	for _, input := range append(inputNames[root], "--"+kebab(root)) {
 		if flag, is := strings.CutPrefix(input, "--"); is && flagOf(cmd, flag) != nil ||
 			!is && strings.Contains(cmd.Use, input) {
-			return input
+			return strings.Trim(strings.ReplaceAll(input, "|-", ""), "[…]") // "file", not "[file|-]"
 		}
 	}
 	return name

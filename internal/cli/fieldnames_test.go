@@ -33,6 +33,8 @@ func TestInputName(t *testing.T) {
 		{[]string{"wallet", "statement"}, "query.type[0]", "--type"},
 		{[]string{"webhooks", "create"}, "types[2]", "--event"},
 		{[]string{"keys", "rename"}, "name", "<name>"},
+		{[]string{"keys", "add"}, "publicKey", "file"},
+		{[]string{"events"}, "query.subject", "machine"},
 		{[]string{"quote"}, "offerId", "<offer>"},
 		{[]string{"show"}, "path.id", "<machine>"},
 		{[]string{"volumes", "create"}, "sizeGb", "--size"},

@@ -115,7 +115,7 @@ func TestCheck(t *testing.T) {
 		"#cloud-config\nwrite_files:\n- {path: a, permissions: 'rw'}\n- {path: /b, encoding: b64, content: '***'}\n": {
 			"line 3, column 10: path must be absolute, such as /etc/motd.",
 			"line 3, column 26: permissions must be an octal number in quotes, such as '0644'.",
-			"line 4, column 3: content is not b64: it cannot be decoded from base64.",
+			"line 4, column 38: content is not b64: it cannot be decoded from base64.",
 		},
 		"#cloud-config\nwrite_files:\n- {path: /b, encoding: zip}": {
 			`line 3, column 24: write_files[0].encoding must be one of gz, gzip, gz+base64, gzip+base64, ` +

@@ -41,6 +41,15 @@ type File struct {
 	// Source is an address to fetch it from, or "".
 	Source       string
 	Line, Column int
+	at           map[string]*yaml.Node // its keys
+}
+
+// At returns where a key of the entry is; where the entry is if it does not have the key.
+func (f *File) At(key string) (line, column int) {
+	if n := f.at[key]; n != nil {
+		return n.Line, n.Column
+	}
+	return f.Line, f.Column
 }
 
 // Command is an entry of runcmd: a line for the shell, or the arguments of one command.
@@ -96,10 +105,12 @@ func followed(n *yaml.Node) *yaml.Node {
 }
 
 func readFile(c *checker, n *yaml.Node) File {
-	f := File{Line: n.Line, Column: n.Column}
+	f := File{Line: n.Line, Column: n.Column, at: map[string]*yaml.Node{}}
 	fields := followed(n).Content
+	content := n
 	for i := 0; i+1 < len(fields); i += 2 {
 		v := followed(fields[i+1])
+		f.at[fields[i].Value] = fields[i]
 		switch fields[i].Value {
 		case "path":
 			f.Path = v.Value
@@ -107,7 +118,7 @@ func readFile(c *checker, n *yaml.Node) File {
 				c.add(v, "path must be absolute, such as /etc/motd.")
 			}
 		case "content":
-			f.Content = v.Value
+			f.Content, content = v.Value, v
 		case "encoding":
 			f.Encoding = v.Value
 		case "owner":
@@ -130,7 +141,7 @@ func readFile(c *checker, n *yaml.Node) File {
 		}
 	}
 	if _, err := f.Bytes(); err != nil {
-		c.add(n, "content is not %s: %s.", f.Encoding, err)
+		c.add(content, "content is not %s: %s.", f.Encoding, err)
 	}
 	return f
 }

@@ -45,13 +45,14 @@ func Split(s string) (*Parts, []Problem) {
 		refuse(k.Line, k.Column, "a package with a version or for one package manager")
 	}
 	for _, f := range d.Files {
-		switch {
-		case f.Source != "":
-			refuse(f.Line, f.Column, "source of a file")
-		case f.Append:
-			refuse(f.Line, f.Column, "append of a file")
-		case f.Defer:
-			refuse(f.Line, f.Column, "defer of a file")
+		for _, extra := range []struct {
+			key string
+			has bool
+		}{{"source", f.Source != ""}, {"append", f.Append}, {"defer", f.Defer}} {
+			if extra.has {
+				line, column := f.At(extra.key)
+				refuse(line, column, extra.key+" of a file")
+			}
 		}
 		parts.Files = append(parts.Files, PartFile{f.Path, f.Content, f.Encoding, f.Owner, f.Permissions})
 	}

@@ -27,7 +27,7 @@ func TestCloudInitIsValidatedBeforeMoneyMoves(t *testing.T) {
 		"#cloud-config\npackagez: [git]\nruncmd: 5\n": {"line 2, column 1: " +
 			"packagez is not a key of a cloud-config. Did you mean packages?", "line 3, column 9: runcmd must be " +
 			"a list"},
-		"\n#cloud-config\nwrite_files:\n- path: /x\n  source: {uri: 'https://example.com'}": {"line 4, column 3: " +
+		"\n#cloud-config\nwrite_files:\n- path: /x\n  source: {uri: 'https://example.com'}": {"line 5, column 3: " +
 			"source cannot be fetched"},
 	} {
 		for _, dry := range []bool{true, false} {

@@ -33,8 +33,9 @@ func CheckCloudInit(text string) []cloudinit.Problem {
 	}
 	for _, f := range d.Files {
 		if f.Source != "" {
+			line, column := f.At("source")
 			problems = append(problems, cloudinit.Problem{
-				Line: f.Line, Column: f.Column,
+				Line: line, Column: column,
 				Message: "source cannot be fetched, because a simulated machine has no network beyond this host; " +
 					"give content instead.",
 			})

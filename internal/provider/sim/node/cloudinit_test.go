@@ -45,7 +45,7 @@ func TestCheckCloudInit(t *testing.T) {
 		"#!/bin/sh\necho hi\n":         "is a script",
 		"#cloud-config\nruncmd: ls\n":  "runcmd must be a list",
 		"#cloud-config\npackagez: [a]": "Did you mean packages?",
-		"#cloud-config\nwrite_files:\n- {path: /x}\n- path: /y\n  source: {uri: 'https://example.com'}": "line 4, " +
+		"#cloud-config\nwrite_files:\n- {path: /x}\n- path: /y\n  source: {uri: 'https://example.com'}": "line 5, " +
 			"column 3: source cannot be fetched",
 	}
 	for text, want := range bad {

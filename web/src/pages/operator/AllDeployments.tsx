@@ -79,7 +79,7 @@ export function AllDeployments() {
         <Select
           aria-label="GPU type"
           placeholder="Any GPU"
-          data={gpuTypes.map((g) => g.gpuType)}
+          data={[...new Set(gpuTypes.map((g) => g.gpuType))]} // one type may have several memory sizes
           value={filters.get('gpuType') ?? null}
           onChange={(v) => filters.set('gpuType', v ?? '')}
           clearable
