@@ -49,8 +49,8 @@ func (h operatorAccounts) routes(r *rest.Router) {
 			"deployments keep their price. The price history has the default prices.",
 	}, h.setMarkup)
 	rest.Write(r, rest.Operation{
-		Method: http.MethodPost, Path: one + "/suspend", ID: "suspendAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
-		Scope: string(account.WriteOperator), Summary: "Suspend an account",
+		Method: http.MethodPost, Path: one + "/suspend", ID: "suspendAccount", Tag: tagOperator,
+		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Suspend an account",
 		Description: "New deployments, power-ons and new or larger volumes are refused with ACCOUNT_SUSPENDED and " +
 			"the reason. The account can still read, terminate and pay, and its streams go on. With `terminate`, all " +
 			"deployments end in the same change, or are scheduled to end when their minimum runtime is met. Volumes " +

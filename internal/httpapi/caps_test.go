@@ -62,7 +62,12 @@ func TestCaps(t *testing.T) {
 			t.Errorf("%d %s", r.status, r.body)
 		}
 		err := w.d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			_, _, err := w.c.Accounts.CreateKey(ctx, tx, w.ada.account, account.KeyRequest{Name: "by the operator", ByOperator: true})
+			_, _, err := w.c.Accounts.CreateKey(
+				ctx,
+				tx,
+				w.ada.account,
+				account.KeyRequest{Name: "by the operator", ByOperator: true},
+			)
 			return err
 		})
 		if apierr.CodeOf(err) != apierr.LimitReached {

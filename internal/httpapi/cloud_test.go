@@ -44,7 +44,8 @@ func (c *cloud) Offers(context.Context) ([]provider.Offer, error) {
 		return nil, &provider.Error{Kind: provider.KindUnavailable}
 	}
 	stock := 3
-	offer := func(key, gpu string, count int, price money.Micros, available bool, can provider.Capabilities, systems ...string) provider.Offer {
+	offer := func(key, gpu string, count int, price money.Micros, available bool, can provider.Capabilities,
+		systems ...string) provider.Offer {
 		return provider.Offer{
 			Key: key, Region: "dallas-usa-5", GPUType: gpu, GPUCount: count, GPUMemoryGB: 180, VCPUs: 128,
 			MemoryGB: 2000, StorageGB: 8000, Interconnect: "3.2 Tb/s InfiniBand",

@@ -25,7 +25,8 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 	}{
 		{"a good one", deployments, deploy(""), nil, ""},
 		{"an alias", deployments, strings.Replace(deploy(""), "ssh_public_key", "sshPublicKey", 1), nil, ""},
-		{"both spellings", deployments, deploy(`,"sshPublicKey":"` + key + `"`), []string{"sshPublicKey"}, "another name"},
+		{"both spellings", deployments, deploy(`,"sshPublicKey":"` + key + `"`), []string{"sshPublicKey"},
+			"another name"},
 		{"a typing error", deployments, deploy(`,"gpuCuont":8`), []string{"gpuCuont"}, "did you mean gpuCount?"},
 		{"wrong case", deployments, deploy(`,"GPUCount":8`), []string{"GPUCount"}, "did you mean gpuCount?"},
 		{"snake case", deployments, deploy(`,"gpu_count":8`), []string{"gpu_count"}, "did you mean gpuCount?"},
@@ -35,35 +36,51 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 			"not a string"},
 		{"a fraction", deployments, deploy(`,"gpuCount":8.0`), []string{"gpuCount"}, "whole number"},
 		{"an exponent", deployments, deploy(`,"gpuCount":8e0`), []string{"gpuCount"}, "whole number"},
-		{"beyond an integer", deployments, deploy(`,"gpuCount":9999999999999999999999`), []string{"gpuCount"}, "too large"},
+		{"beyond an integer", deployments, deploy(`,"gpuCount":9999999999999999999999`), []string{"gpuCount"},
+			"too large"},
 		{"below the range", deployments, deploy(`,"gpuCount":-1`), []string{"gpuCount"}, "between 0 and"},
 		{"null", deployments, deploy(`,"gpuCount":null`), []string{"gpuCount"}, "must not be null"},
-		{"null for a boolean", Base + "/webhooks", `{"url":"https://example.com/","enabled":null}`, []string{"enabled"}, "must not be null. Use true or false."},
+		{"null for a boolean", Base + "/webhooks", `{"url":"https://example.com/","enabled":null}`, []string{"enabled"},
+			"must not be null. Use true or false."},
 		{"a list for a string", deployments, deploy(`,"region":["a"]`), []string{"region"}, "not a list"},
 		{"a string for a list", deployments, deploy(`,"tags":"a"`), []string{"tags"}, "must be a list"},
 		{"a number in a list", deployments, deploy(`,"tags":["a",1]`), []string{"tags[1]"}, "must be a string"},
-		{"too many", deployments, deploy(`,"tags":["` + strings.Repeat(`a","`, 20) + `b"]`), []string{"tags"}, "at most 20 entries"},
-		{"a word outside the list", deployments, deploy(`,"instanceType":"BARE_METALL"`), []string{"instanceType"}, "Did you mean BARE_METAL?"},
+		{"too many", deployments, deploy(`,"tags":["` + strings.Repeat(`a","`, 20) + `b"]`), []string{"tags"},
+			"at most 20 entries"},
+		{"a word outside the list", deployments, deploy(`,"instanceType":"BARE_METALL"`), []string{"instanceType"},
+			"Did you mean BARE_METAL?"},
 		{"money as a string", deployments, deploy(`,"maxHourlyPrice":"23.92"`), []string{"maxHourlyPrice"}, "must be " +
 			"a number"},
-		{"money too fine", deployments, deploy(`,"maxHourlyPrice":23.9200001`), []string{"maxHourlyPrice"}, "six decimals"},
-		{"money with an exponent", deployments, deploy(`,"maxHourlyPrice":1e2`), []string{"maxHourlyPrice"}, "six decimals"},
+		{"money too fine", deployments, deploy(`,"maxHourlyPrice":23.9200001`), []string{"maxHourlyPrice"},
+			"six decimals"},
+		{"money with an exponent", deployments, deploy(`,"maxHourlyPrice":1e2`), []string{"maxHourlyPrice"},
+			"six decimals"},
 		{"not a time", deployments, deploy(`,"autoTerminateAt":"tomorrow"`), []string{"autoTerminateAt"}, "RFC 3339"},
-		{"a time without zone", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00"`), []string{"autoTerminateAt"}, "RFC 3339"},
-		{"a time with a comma", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00,5Z"`), []string{"autoTerminateAt"}, "RFC 3339"},
-		{"a zone of a day", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00+24:00"`), []string{"autoTerminateAt"}, "RFC 3339"},
+		{"a time without zone", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00"`),
+			[]string{"autoTerminateAt"}, "RFC 3339"},
+		{"a time with a comma", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00,5Z"`),
+			[]string{"autoTerminateAt"}, "RFC 3339"},
+		{"a zone of a day", deployments, deploy(`,"autoTerminateAt":"2030-01-01T00:00:00+24:00"`),
+			[]string{"autoTerminateAt"}, "RFC 3339"},
 		{"a time in small letters", deployments, deploy(`,"autoTerminateAt":"2030-01-01t00:00:00.25z"`), nil, ""},
-		{"a size by another name", Base + "/volumes", `{"name":"v","sizeInGb":100,"provider":"voltage-park","region":"dallas-usa-5"}`, nil, ""},
-		{"two sizes", Base + "/volumes", `{"name":"v","sizeGb":100,"sizeInGb":100,"provider":"voltage-park","region":"dallas-usa-5"}`, []string{"sizeInGb"}, "another name of sizeGb"},
-		{"a size by another name, of a wrong type", Base + "/volumes", `{"name":"v","sizeInGb":"100","provider":"voltage-park","region":"dallas-usa-5"}`, []string{"sizeInGb"}, "must be a number"},
+		{"a size by another name", Base + "/volumes",
+			`{"name":"v","sizeInGb":100,"provider":"voltage-park","region":"dallas-usa-5"}`, nil, ""},
+		{"two sizes", Base + "/volumes",
+			`{"name":"v","sizeGb":100,"sizeInGb":100,"provider":"voltage-park","region":"dallas-usa-5"}`,
+			[]string{"sizeInGb"}, "another name of sizeGb"},
+		{"a size by another name, of a wrong type", Base + "/volumes",
+			`{"name":"v","sizeInGb":"100","provider":"voltage-park","region":"dallas-usa-5"}`,
+			[]string{"sizeInGb"}, "must be a number"},
 		{"another word for VM", Base + "/offers/check", `{"instanceType":"DEDICATED"}`, nil, ""},
-		{"another word for VM, of an offer that is none", deployments, deploy(`,"instanceType":"DEDICATED"`), []string{"instanceType"}, ""},
+		{"another word for VM, of an offer that is none", deployments, deploy(`,"instanceType":"DEDICATED"`),
+			[]string{"instanceType"}, ""},
 		{"a team", deployments, deploy(`,"teamId":"team_1"`), []string{"teamId"}, "an API key belongs to one account"},
 		{"a NUL", keys, `{"name":"a\u0000b","publicKey":"` + key + `"}`, []string{"name"}, "control character, " +
 			"U+0000 at position 2"},
 		{"an escape character", keys, `{"name":"a\u001b[31m","publicKey":"` + key + `"}`, []string{"name"}, "U+001B"},
 		{"empty", keys, `{"name":"","publicKey":"` + key + `"}`, []string{"name"}, "must not be empty"},
-		{"too long", keys, `{"name":"` + strings.Repeat("ä", 65) + `","publicKey":"` + key + `"}`, []string{"name"}, "at most 64 characters, not 65"},
+		{"too long", keys, `{"name":"` + strings.Repeat("ä", 65) + `","publicKey":"` + key + `"}`, []string{"name"},
+			"at most 64 characters, not 65"},
 		{"missing", keys, `{}`, []string{"name", "publicKey"}, "is required"},
 		{"an array", keys, `[]`, []string{"body"}, "must be an object, not a list"},
 		{"null as the body", keys, `null`, []string{"body"}, "null"},
@@ -72,8 +89,10 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 		{"broken UTF-8", keys, "{\"name\":\"\xff\"}", []string{"body"}, "UTF-8"},
 		{"a comma too many", keys, "{\n\"name\":\"a\",}", []string{"body"}, "line 2"},
 		{"deep", keys, strings.Repeat("[", 5000) + strings.Repeat("]", 5000), []string{"body"}, "levels deep"},
-		{"a field where there is no body", deployments + "/dep_x/reboot", `{"force":true}`, []string{"force"}, "takes none"},
-		{"an unprintable field", keys, `{"name":"a","publicKey":"` + key + `","\u0007\n":1}`, []string{"??"}, "is not a field"},
+		{"a field where there is no body", deployments + "/dep_x/reboot", `{"force":true}`, []string{"force"},
+			"takes none"},
+		{"an unprintable field", keys, `{"name":"a","publicKey":"` + key + `","\u0007\n":1}`, []string{"??"},
+			"is not a field"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := *w
@@ -192,13 +211,14 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 			if r.status != 200 {
 				t.Errorf("%s: %d: %s", c.target, r.status, r.body)
 			}
-		} else if r.status != 400 || fmt.Sprint(got) != fmt.Sprint(c.fields) || !strings.Contains(string(r.body), strings.ReplaceAll(c.says, `"`, `\"`)) {
+		} else if r.status != 400 || fmt.Sprint(got) != fmt.Sprint(c.fields) ||
+			!strings.Contains(string(r.body), strings.ReplaceAll(c.says, `"`, `\"`)) {
 			t.Errorf("%s: %d: fields %v, want %v saying %q: %s", c.target, r.status, got, c.fields, c.says, r.body)
 		}
 	}
 }
 
-// Faults of the form and faults that only a room can find are told together.
+// Errors of the form and errors that only a service can find are reported together.
 func TestEveryFaultOfADeployAtOnce(t *testing.T) {
 	w := newWorld(t)
 	body := w.seedBody()
@@ -252,8 +272,8 @@ func TestEveryNameIsChecked(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	mine := w.owned(w.ada)
-	maps.Copy(mine, w.ownedByPeople(w.ada))
-	cookie := w.cookie("people." + string(w.ada.account) + "@example.com")
+	maps.Copy(mine, w.ownedByUser(w.ada))
+	cookie := w.cookie("user." + string(w.ada.account) + "@example.com")
 	operator := w.keyWith(w.ada, account.WriteOperator)
 	paths, schemas := documented(t)
 	tried := 0
@@ -301,8 +321,9 @@ func TestEveryNameIsChecked(t *testing.T) {
 }
 
 // Proxies give up after a minute without a byte, many after half of one.
-func TestLongPollsEndBeforeProxiesGiveUp(t *testing.T) {
-	for seconds, want := range map[int]time.Duration{1: time.Second, 50: 50 * time.Second, 51: 50 * time.Second, 60: 50 * time.Second} {
+func TestLongPollsEndBeforeProxyTimeouts(t *testing.T) {
+	for seconds, want := range map[int]time.Duration{1: time.Second, 50: 50 * time.Second, 51: 50 * time.Second,
+		60: 50 * time.Second} {
 		same(t, fmt.Sprint("a wait of ", seconds), waitTime(&seconds), want)
 	}
 	if defaultWait > 25*time.Second || longestWait > 50*time.Second {

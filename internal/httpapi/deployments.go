@@ -58,7 +58,8 @@ func (h deployments) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateDeployment", Tag: tagDeployments,
 		Scope:   string(account.WriteDeployments),
-		Summary: "Update a deployment", Errors: []apierr.Code{apierr.Conflict, apierr.KeyLimitReached, apierr.AccountSuspended},
+		Summary: "Update a deployment", Errors: []apierr.Code{apierr.Conflict, apierr.KeyLimitReached,
+			apierr.AccountSuspended},
 	}, h.update)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: one, ID: "terminateDeployment", Tag: tagDeployments,

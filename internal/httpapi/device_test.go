@@ -253,7 +253,8 @@ func TestDeviceFlow_KeyIsAsApproved(t *testing.T) {
 				t.Errorf("audit: got %d of %s, want 1: %s", n, want, audit)
 			}
 		}
-		for _, secret := range []string{program.secret, codes.device, codes.user, strings.Replace(codes.user, "-", "", 1)} {
+		for _, secret := range []string{program.secret, codes.device, codes.user,
+			strings.Replace(codes.user, "-", "", 1)} {
 			if strings.Contains(w.log.String(), secret) || strings.Contains(audit, secret) || w.stores(secret) {
 				t.Errorf("%s is in the log, the audit or the database", secret)
 			}
@@ -305,15 +306,21 @@ func TestDeviceEndpoints_Errors(t *testing.T) {
 		{"client that is no UTF-8", authorizePath, url.Values{"client_id": {"a\xffb"}}, "invalid_request"},
 		{"no parameter", authorizePath, url.Values{}, "invalid_request"},
 		{"client twice", authorizePath, url.Values{"client_id": {"a", "b"}}, "invalid_request"},
-		{"operator's scope", authorizePath, url.Values{"client_id": client, "scope": {"operator:read"}}, "invalid_scope"},
+		{"operator's scope", authorizePath, url.Values{"client_id": client, "scope": {"operator:read"}},
+			"invalid_scope"},
 		{"no grant", tokenPath, url.Values{"device_code": device, "client_id": client}, "invalid_request"},
 		{"no code", tokenPath, url.Values{"grant_type": grant, "client_id": client}, "invalid_request"},
 		{"no client", tokenPath, url.Values{"grant_type": grant, "device_code": device}, "invalid_request"},
-		{"other grant", tokenPath, url.Values{"grant_type": {"password"}, "device_code": device, "client_id": client}, "unsupported_grant_type"},
-		{"other client", tokenPath, url.Values{"grant_type": grant, "device_code": device, "client_id": {"x"}}, "invalid_grant"},
-		{"unknown code", tokenPath, url.Values{"grant_type": grant, "device_code": {strings.Repeat("A", 43)}, "client_id": client}, "invalid_grant"},
-		{"no code at all", tokenPath, url.Values{"grant_type": grant, "device_code": {"x"}, "client_id": client}, "invalid_grant"},
-		{"unknown parameter", tokenPath, url.Values{"grant_type": grant, "device_code": device, "client_id": client, "x": {"y"}}, "authorization_pending"},
+		{"other grant", tokenPath, url.Values{"grant_type": {"password"}, "device_code": device, "client_id": client},
+			"unsupported_grant_type"},
+		{"other client", tokenPath, url.Values{"grant_type": grant, "device_code": device, "client_id": {"x"}},
+			"invalid_grant"},
+		{"unknown code", tokenPath, url.Values{"grant_type": grant, "device_code": {strings.Repeat("A", 43)},
+			"client_id": client}, "invalid_grant"},
+		{"no code at all", tokenPath, url.Values{"grant_type": grant, "device_code": {"x"}, "client_id": client},
+			"invalid_grant"},
+		{"unknown parameter", tokenPath, url.Values{"grant_type": grant, "device_code": device, "client_id": client,
+			"x": {"y"}}, "authorization_pending"},
 	} {
 		if r := w.post(c.path, c.form); r.status != 400 || r.code != c.want {
 			t.Errorf("%s, %s: got %d %s, want 400 %s: %s", c.path, c.name, r.status, r.code, c.want, r.body)
@@ -330,7 +337,8 @@ func TestDeviceEndpoints_Errors(t *testing.T) {
 		r.code != "invalid_request" {
 		t.Errorf("XML: got %d %s, want 415 invalid_request", r.status, r.code)
 	}
-	if r := w.post(authorizePath, url.Values{"client_id": client}, header("Sec-Fetch-Site", "cross-site")); r.status != 403 ||
+	if r := w.post(authorizePath, url.Values{"client_id": client}, header("Sec-Fetch-Site",
+		"cross-site")); r.status != 403 ||
 		r.code != "invalid_request" {
 		t.Errorf("from another site: got %d %s, want 403 invalid_request", r.status, r.code)
 	}
@@ -564,8 +572,10 @@ func TestDeviceAuthorization_PendingAreLimited(t *testing.T) {
 
 		w.tx(func(ctx context.Context, tx *db.Tx) error { // the most that may be pending in total
 			_, err := tx.Exec(ctx, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
-				INSERT INTO device_authorization (id, device_hash, user_hash, client_id, scopes, address, network, created_at, expires_at)
-				SELECT 'dau_' || i, 'd' || i, 'u' || i, 'x', '', '', '', 0, CAST($1 AS BIGINT) FROM n`, db.Micros(tx.Now.Add(time.Minute)))
+				INSERT INTO device_authorization
+					(id, device_hash, user_hash, client_id, scopes, address, network, created_at, expires_at)
+				SELECT 'dau_' || i, 'd' || i, 'u' || i, 'x', '', '', '', 0, CAST($1 AS BIGINT) FROM n`,
+				db.Micros(tx.Now.Add(time.Minute)))
 			return err
 		})
 		refused(503, "temporarily_unavailable", "198.51.100.9")
@@ -599,7 +609,8 @@ func TestDeviceToken_UserRemoved(t *testing.T) {
 // issuedTokens counts the device authorizations whose program got a token.
 func (w *world) issuedTokens() (n int) {
 	w.t.Helper()
-	if err := w.d.QueryRow(w.t.Context(), `SELECT COUNT(*) FROM device_authorization WHERE issued_at IS NOT NULL`).Scan(&n); err != nil {
+	const count = `SELECT COUNT(*) FROM device_authorization WHERE issued_at IS NOT NULL`
+	if err := w.d.QueryRow(w.t.Context(), count).Scan(&n); err != nil {
 		w.t.Fatal(fmt.Errorf("count tokens: %w", err))
 	}
 	return n

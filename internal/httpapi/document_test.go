@@ -145,7 +145,8 @@ func TestTheDocumentListsEveryEventType(t *testing.T) {
 	if len(d.Webhooks) != len(event.Kinds) {
 		t.Errorf("%d webhooks, and %d types of events", len(d.Webhooks), len(event.Kinds))
 	}
-	for kind, of := range map[string]reflect.Type{"deployment": reflect.TypeFor[deployment.Status](), "volume": reflect.TypeFor[volume.Status]()} {
+	for kind, of := range map[string]reflect.Type{"deployment": reflect.TypeFor[deployment.Status](),
+		"volume": reflect.TypeFor[volume.Status]()} {
 		for _, status := range rest.Enum(of) {
 			if status == "pending" || status == "creating" { // which is called created
 				continue

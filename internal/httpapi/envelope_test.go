@@ -77,16 +77,26 @@ func TestEveryFailureIsAnEnvelope(t *testing.T) {
 		{name: "wrong method", method: "PUT", target: keys, body: "{}", status: 405, code: apierr.MethodNotAllowed},
 		{name: "strange method", method: "BREW", target: keys, status: 405, code: apierr.MethodNotAllowed},
 		{name: "options", method: "OPTIONS", target: keys, status: 405, code: apierr.MethodNotAllowed},
-		{name: "post to the page", method: "POST", target: "/docs", body: "{}", status: 405, code: apierr.MethodNotAllowed},
+		{name: "post to the page", method: "POST", target: "/docs", body: "{}", status: 405,
+			code: apierr.MethodNotAllowed},
 		{name: "bad JSON", method: "POST", target: keys, body: `{"name":`, status: 400, code: apierr.InvalidRequest},
 		{name: "no body", method: "POST", target: keys, status: 400, code: apierr.InvalidRequest},
-		{name: "form", method: "POST", target: keys, body: "name=x", options: []option{header("Content-Type", "application/x-www-form-urlencoded")}, status: 415, code: apierr.UnsupportedMediaType},
-		{name: "latin-1", method: "POST", target: keys, body: "{}", options: []option{header("Content-Type", "application/json; charset=latin1")}, status: 415, code: apierr.UnsupportedMediaType},
-		{name: "gzip", method: "POST", target: keys, body: "{}", options: []option{header("Content-Encoding", "gzip")}, status: 415, code: apierr.UnsupportedMediaType},
-		{name: "ten megabytes", method: "POST", target: keys, body: `{"name":"` + strings.Repeat("x", 10<<20) + `"}`, status: 413, code: apierr.RequestTooLarge},
-		{name: "one byte too many", method: "POST", target: keys, body: strings.Repeat(" ", rest.MaxBody+1), status: 413, code: apierr.RequestTooLarge},
-		{name: "just not too large", method: "POST", target: keys, body: strings.Repeat(" ", rest.MaxBody), status: 400, code: apierr.InvalidRequest},
-		{name: "large body where none is taken", method: "DELETE", target: keys + "/ssh_a", body: strings.Repeat(" ", rest.MaxBody+1), status: 413, code: apierr.RequestTooLarge},
+		{name: "form", method: "POST", target: keys, body: "name=x",
+			options: []option{header("Content-Type",
+				"application/x-www-form-urlencoded")}, status: 415, code: apierr.UnsupportedMediaType},
+		{name: "latin-1", method: "POST", target: keys, body: "{}",
+			options: []option{header("Content-Type",
+				"application/json; charset=latin1")}, status: 415, code: apierr.UnsupportedMediaType},
+		{name: "gzip", method: "POST", target: keys, body: "{}", options: []option{header("Content-Encoding", "gzip")},
+			status: 415, code: apierr.UnsupportedMediaType},
+		{name: "ten megabytes", method: "POST", target: keys, body: `{"name":"` + strings.Repeat("x", 10<<20) + `"}`,
+			status: 413, code: apierr.RequestTooLarge},
+		{name: "one byte too many", method: "POST", target: keys, body: strings.Repeat(" ", rest.MaxBody+1),
+			status: 413, code: apierr.RequestTooLarge},
+		{name: "just not too large", method: "POST", target: keys, body: strings.Repeat(" ", rest.MaxBody), status: 400,
+			code: apierr.InvalidRequest},
+		{name: "large body where none is taken", method: "DELETE", target: keys + "/ssh_a",
+			body: strings.Repeat(" ", rest.MaxBody+1), status: 413, code: apierr.RequestTooLarge},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := *w
@@ -140,7 +150,8 @@ func injected(t *testing.T, h rest.ServeFunc, configure ...func(c *Config)) *wor
 			Tag:    tagService,
 			Scope:  string(account.ReadOffers),
 		},
-		func(ctx context.Context, w http.ResponseWriter, c *rest.Call, _ *rest.NoInput, _ []apierr.FieldError) (rest.Answer, error) {
+		func(ctx context.Context, w http.ResponseWriter, c *rest.Call, _ *rest.NoInput,
+			_ []apierr.FieldError) (rest.Answer, error) {
 			return h(ctx, w, c)
 		},
 	)
@@ -272,7 +283,8 @@ func TestTheLogHoldsNoSecrets(t *testing.T) {
 			t.Errorf("the log has %q", secret)
 		}
 	}
-	for _, fact := range []string{`"route":"/api/v1/inventory/deployments/{id}"`, `"status":404`, `"code":"NOT_FOUND"`, string(w.ada.key.ID), `"requestId":"req_`} {
+	for _, fact := range []string{`"route":"/api/v1/inventory/deployments/{id}"`, `"status":404`, `"code":"NOT_FOUND"`,
+		string(w.ada.key.ID), `"requestId":"req_`} {
 		if !strings.Contains(log, fact) {
 			t.Errorf("the log lacks %s", fact)
 		}

@@ -35,12 +35,12 @@ type stream struct {
 // sent is one event as it came.
 type sent struct{ id, kind, data string }
 
-// live serves the world over real connections, and looks at its streams often.
+// live serves the world over real connections, and checks its streams often.
 func (w *world) live() *httptest.Server {
 	w.t.Helper()
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	w.s.streams.beat, w.s.streams.recheck = 10*time.Millisecond, 10*time.Millisecond
-	w.s.streams.heartbeat, w.s.streams.pong = time.Hour, time.Hour // a terminal that nobody reads stays open
+	w.s.streams.heartbeat, w.s.streams.pong = time.Hour, time.Hour // a terminal without a reader stays open
 	site := httptest.NewServer(w.s)
 	w.t.Cleanup(func() {
 		w.c.Events.EndWatches()
@@ -147,7 +147,8 @@ func (w *world) happen(l *event.Service, who tenant, texts ...string) {
 	w.t.Helper()
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
 		for _, text := range texts {
-			if err := l.Append(ctx, tx, event.Event{Account: who.account, Subject: "dep_1", Type: "account.deployments_ended", Data: map[string]any{"deployments": 1, "text": text}}); err != nil {
+			if err := l.Append(ctx, tx, event.Event{Account: who.account, Subject: "dep_1",
+				Type: "account.deployments_ended", Data: map[string]any{"deployments": 1, "text": text}}); err != nil {
 				return err
 			}
 		}
@@ -250,10 +251,10 @@ func TestAStreamBeginsNowAndSaysWhere(t *testing.T) {
 		return w.c.Events.Append(
 			ctx,
 			tx,
-			event.Event{Account: w.ada.account, Subject: "dep_2", Type: "x", Data: map[string]any{"text": "his"}},
+			event.Event{Account: w.ada.account, Subject: "dep_2", Type: "x", Data: map[string]any{"text": "theirs"}},
 		)
 	})
-	same(t, "the one subject's", onlyThat.next().text(t), "his")
+	same(t, "the one subject's", onlyThat.next().text(t), "theirs")
 	// The header is newer than the address, which a browser repeats as it was.
 	again := begun(t, site, w.ada, "?lastEventId=evt_0", "Last-Event-ID", e.id)
 	same(t, "after the deploy's event", again.next().text(t), "two")
@@ -262,7 +263,7 @@ func TestAStreamBeginsNowAndSaysWhere(t *testing.T) {
 func TestAnUnknownEventIsRefusedInWords(t *testing.T) {
 	w := newWorld(t)
 	site := w.live()
-	w.happen(w.c.Events, w.bob, "his")
+	w.happen(w.c.Events, w.bob, "theirs")
 	page := w.want(200, w.bob, "GET", Base+"/events", nil)
 	foreign := page.list[0].(map[string]any)["id"].(string)
 	for _, given := range []string{"evt_nothing", foreign, "1", "x y", "%00", "evt_'"} {
@@ -287,7 +288,7 @@ func TestAnUnknownEventIsRefusedInWords(t *testing.T) {
 func TestTheHistoryAsAList(t *testing.T) {
 	w := newWorld(t)
 	w.happen(w.c.Events, w.ada, "1", "2", "3")
-	w.happen(w.c.Events, w.bob, "his")
+	w.happen(w.c.Events, w.bob, "theirs")
 	r := w.want(200, w.ada, "GET", Base+"/events?limit=2", nil)
 	if len(r.list) != 2 || !strings.Contains(fmt.Sprint(r.list[0]), "text:3") ||
 		!strings.Contains(string(r.body), `"total":3`) {
@@ -298,7 +299,7 @@ func TestTheHistoryAsAList(t *testing.T) {
 		t.Errorf("%s", r.body)
 	}
 	if r := w.want(200, w.ada, "GET", Base+"/events?subject=dep_1", nil); len(r.list) != 3 ||
-		strings.Contains(string(r.body), "his") {
+		strings.Contains(string(r.body), "theirs") {
 		t.Errorf("%s", r.body)
 	}
 }
@@ -328,7 +329,7 @@ func TestAStreamEndsWithItsKeySessionAndServer(t *testing.T) {
 	)
 	bySession.ends("they signed out")
 	w.happen(w.c.Events, w.bob, "still")
-	same(t, "nobody else's ended", other.next().text(t), "still")
+	same(t, "no other stream ended", other.next().text(t), "still")
 	w.c.Events.EndWatches()
 	other.ends("the server stops")
 	begun(t, site, w.bob, "").ends("the server stops")

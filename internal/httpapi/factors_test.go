@@ -45,7 +45,8 @@ func TestAnAuthenticatorAppOverTheAPI(t *testing.T) {
 		if len(recovery) != 10 {
 			t.Fatalf("%s", confirmed.body)
 		}
-		if again := w.by(200, cookie, "POST", base+"/confirm", map[string]string{"code": code()}, header("Idempotency-Key", "k")); string(
+		if again := w.by(200, cookie, "POST", base+"/confirm", map[string]string{"code": code()},
+			header("Idempotency-Key", "k")); string(
 			again.body,
 		) != string(
 			confirmed.body,
@@ -83,8 +84,8 @@ func TestAnAuthenticatorAppOverTheAPI(t *testing.T) {
 		w.want(201, tenant{}, "POST", AccountBase+"/sessions", login(code()))
 		w.want(201, tenant{}, "POST", AccountBase+"/sessions", login(recovery[3].(string)))
 		w.refused("SECOND_FACTOR_REQUIRED", tenant{}, "POST", AccountBase+"/sessions", login(recovery[3].(string)))
-		if people := w.by(200, cookie, "GET", AccountBase+"/members", nil); dig(people.list[0], "totp") != true {
-			t.Errorf("%s", people.body)
+		if members := w.by(200, cookie, "GET", AccountBase+"/members", nil); dig(members.list[0], "totp") != true {
+			t.Errorf("%s", members.body)
 		}
 		// The first half of a sign-in is no failure, a wrong code is one.
 		if got := w.by(200, cookie, "GET", AccountBase+"/audit?action=signInFailed", nil); len(got.list) != 2 {
@@ -160,7 +161,7 @@ func TestPasskeysOverTheAPI(t *testing.T) {
 			local,
 		)
 		one := keys + "/" + made.text("id")
-		if r := w.by(200, cookie, "PATCH", one, map[string]string{"name": "desk"}); r.text("name") != "desk" ||
+		if r := w.by(200, cookie, "PATCH", one, map[string]string{"name": "laptop"}); r.text("name") != "laptop" ||
 			r.text("lastUsedAt") == "" {
 			t.Errorf("%s", r.body)
 		}

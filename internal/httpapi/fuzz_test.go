@@ -24,7 +24,8 @@ func FuzzCredential(f *testing.F) {
 	f.Add("", " ", uint8(6))
 	f.Fuzz(func(t *testing.T, bearer, plain string, sent uint8) {
 		r := &http.Request{Header: http.Header{}}
-		for bit, header := range []struct{ name, value string }{{"Authorization", bearer}, {"X-Api-Key", plain}, {"Authorization", bearer}, {"X-Api-Key", plain}} {
+		for bit, header := range []struct{ name, value string }{{"Authorization", bearer}, {"X-Api-Key", plain},
+			{"Authorization", bearer}, {"X-Api-Key", plain}} {
 			if sent&(1<<bit) != 0 {
 				r.Header[header.name] = append(r.Header[header.name], header.value)
 			}
@@ -52,7 +53,8 @@ func FuzzCredential(f *testing.F) {
 
 // A spreadsheet that opens the statement runs nothing, and the text can be had back.
 func FuzzHarmless(f *testing.F) {
-	for _, s := range []string{"", "paid in", "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "\n=1", " =1", "＝1"} {
+	for _, s := range []string{"", "paid in", "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "\n=1", " =1",
+		"＝1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -65,7 +67,8 @@ func FuzzHarmless(f *testing.F) {
 
 // No body, however mangled, is answered with a fault of ours.
 func FuzzCreateSSHKey(f *testing.F) {
-	for _, s := range []string{`{"name":"a","publicKey":"b"}`, `{"name":{},"publicKey":[]}`, `{`, "\x00", `{"name":"\ud800"}`} {
+	for _, s := range []string{`{"name":"a","publicKey":"b"}`, `{"name":{},"publicKey":[]}`, `{`, "\x00",
+		`{"name":"\ud800"}`} {
 		f.Add(s)
 	}
 	one := newWorld(f)

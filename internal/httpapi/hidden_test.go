@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// hiddenIn are what people do not see in a name, and how a refusal calls it.
+// hiddenIn are characters that are not seen in a name, and what a refusal calls them.
 var hiddenIn = map[string]string{
 	"safe\u200b": "U+200B at position 5", "safe\U000E0041": "U+E0041 at position 5", "\u202Esafe": "U+202E at " +
 		"position 1", "sa\u2060fe": "U+2060 at position 3",
@@ -21,7 +21,7 @@ var hiddenIn = map[string]string{
 // so must be a new one.
 var (
 	shownTexts = []string{"name", "tags", "project", "description", "note", "reference", "client_id", "email"}
-	// otherTexts are compared with what is known, have a form of their own, or are shown to nobody.
+	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
 		"accountId", "allowedNetworks", "challengeId", "cloudInit", "code", "credential", "currentPassword",
 		"deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type", "kind", "newPassword",
@@ -236,7 +236,7 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 			}
 		}
 	}
-	// What people see is taken.
+	// Visible characters are accepted.
 	for _, name := range []string{"训练 🤖", "می\u200cخواهم", "👩🏽\u200d🔬 ❤️"} {
 		w.want(201, w.ada, "POST", Base+"/ssh-keys", map[string]any{"name": name, "publicKey": publicKey(t)})
 	}

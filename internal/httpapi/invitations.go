@@ -34,8 +34,8 @@ func (h invitations) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createInvitation", Tag: tagAccount, Auth: rest.SessionOnly,
 		Scope: string(account.WriteMembers), Status: http.StatusCreated, Summary: "Invite a member",
-		Description: "With an email address, and if this server sends mails, the user gets the link by mail. Otherwise " +
-			"send it yourself. It works once, for seven days, and only while you may invite to that role.",
+		Description: "With an email address, and if this server sends mails, the user gets the link by mail. " +
+			"Otherwise send it yourself. It works once, for seven days, and only while you may invite to that role.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)
 	rest.Write(r, rest.Operation{

@@ -26,9 +26,9 @@ func (b *lateBody) Read(p []byte) (int, error) {
 
 func (b *lateBody) Close() error { return nil }
 
-// Whoever is put out of an account while the body of their request is under way makes no key that
-// outlives them.
-func TestAKeyIsNotMadeBySomebodyWhoHasJustLeft(t *testing.T) {
+// A member who is removed from an account while the body of their request is under way makes no key
+// that outlives them.
+func TestRemovedMemberCreatesNoKey(t *testing.T) {
 	for name, method := range map[string]string{"removed": "DELETE", "made a viewer": "PATCH"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -92,13 +92,13 @@ func TestABodyThatComesTooLateDoesNothing(t *testing.T) {
 	}
 }
 
-// What strangers have written down, and nobody can read, does not gather for ever.
-func TestFailedSignInsOfNobodyAreForgotten(t *testing.T) {
+// Records of failed sign-ins of unknown users do not accumulate.
+func TestFailedSignInsOfUnknownUsersAreDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	ada := w.user(w.ada, account.Owner, "ada@example.com")
 	fail := func() {
-		for _, email := range []string{"nobody@example.com", ada.Email} {
+		for _, email := range []string{"unknown@example.com", ada.Email} {
 			w.refused(
 				"SIGN_IN_FAILED",
 				tenant{},
@@ -113,7 +113,8 @@ func TestFailedSignInsOfNobodyAreForgotten(t *testing.T) {
 	fail()
 	for of, want := range map[string]int{"": 1, string(w.ada.account): 2} {
 		var n int
-		if err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) FROM audit WHERE action = 'signInFailed' AND account_id = $1`, of).Scan(&n); err != nil ||
+		if err := w.d.QueryRow(t.Context(),
+			`SELECT COUNT(*) FROM audit WHERE action = 'signInFailed' AND account_id = $1`, of).Scan(&n); err != nil ||
 			n != want {
 			t.Errorf("account %q: %d entries, %v; want %d", of, n, err, want)
 		}

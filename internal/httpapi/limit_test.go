@@ -71,11 +71,14 @@ func TestLimitsAreExactUnderParallelRequests(t *testing.T) {
 		{"read", 60, func(int) *http.Request { return w.request(w.ada, "GET", Base+"/offers", nil) }},
 		{"write", 20, func(int) *http.Request { return w.request(w.ada, "DELETE", Base+"/ssh-keys/ssh_none", nil) }},
 		{"deploy", 5, func(int) *http.Request { return w.request(w.ada, "POST", Base+"/deployments", body) }},
-		{"nobody", 60, func(int) *http.Request { return w.request(tenant{}, "GET", Base+"/offers", nil) }},
+		{"no caller", 60, func(int) *http.Request { return w.request(tenant{}, "GET", Base+"/offers", nil) }},
 		{"wrong key", 60, func(int) *http.Request {
 			return w.request(tenant{secret: "pk_live_wrong"}, "GET", Base+"/offers", nil, from("198.51.100.7"))
 		}},
-		{"no route", 60, func(int) *http.Request { return w.request(w.ada, "GET", "/nothing", nil, from("198.51.100.8")) }},
+		{"no route", 60, func(int) *http.Request {
+			return w.request(w.ada, "GET", "/nothing", nil,
+				from("198.51.100.8"))
+		}},
 	} {
 		if let, limited := w.storm(200, c.request); let != c.limit || limited != 200-c.limit {
 			t.Errorf("%s: %d let through, %d limited", c.name, let, limited)

@@ -91,7 +91,9 @@ func (h mails) updatePreferences(
 	var fields []apierr.FieldError
 	var off []string
 	for i, kind := range in.Body.Off {
-		can := slices.ContainsFunc(mail.Switches(nil), func(s mail.Switch) bool { return s.Kind == kind && s.CanSwitchOff })
+		can := slices.ContainsFunc(mail.Switches(nil), func(s mail.Switch) bool {
+			return s.Kind == kind && s.CanSwitchOff
+		})
 		if !can {
 			fields = append(fields, apierr.FieldError{
 				Field: fmt.Sprintf("off[%d]", i), Message: "cannot be switched off; remove it from the list.",
@@ -151,7 +153,8 @@ func invitationMail(i account.Invitation, accountName string, by account.User, l
 	return mail.Message{
 		Kind: mail.Invitation, Cause: string(i.ID), Account: i.Account, To: i.Email, Link: link,
 		Data: map[string]string{
-			"invitedBy": by.Called(), "account": accountName, "role": string(i.Role), "expiresAt": mail.Text(i.ExpiresAt),
+			"invitedBy": by.Called(), "account": accountName, "role": string(i.Role),
+			"expiresAt": mail.Text(i.ExpiresAt),
 		},
 	}
 }

@@ -36,10 +36,10 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // the second answer is a kept one
-			same(t, "hers", offers(w.ada, ""), "off_plain=2.49745 off_sold=25.1 off_abc123=30.0196 off_dear=2510")
+			same(t, "own", offers(w.ada, ""), "off_plain=2.49745 off_sold=25.1 off_abc123=30.0196 off_dear=2510")
 			same(t, "another's", offers(w.bob, ""), usual)
 		}
-		same(t, "hers up to 25", offers(w.ada, "?maxHourlyPrice=25"), "off_plain=2.49745")
+		same(t, "own up to 25", offers(w.ada, "?maxHourlyPrice=25"), "off_plain=2.49745")
 		same(
 			t,
 			"another's up to 25",
@@ -66,19 +66,21 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 			w.want(200, w.ada, "GET", Base+"/offers/off_abc123", nil).data.(map[string]any)["hourlyPrice"],
 			30.0196,
 		)
-		history := w.want(200, w.ada, "GET", Base+"/offers/off_abc123/price-history", nil).data.(map[string]any)["points"].([]any)
+		history := w.want(200, w.ada, "GET", Base+"/offers/off_abc123/price-history",
+			nil).data.(map[string]any)["points"].([]any)
 		same(t, "history", history[0].(map[string]any)["hourlyPrice"], 23.92)
 		volumes := func(who tenant) float64 {
-			return w.want(200, who, "GET", Base+"/volumes/pricing", nil).list[0].(map[string]any)["hourlyPricePerGb"].(float64)
+			return w.want(200, who, "GET", Base+"/volumes/pricing",
+				nil).list[0].(map[string]any)["hourlyPricePerGb"].(float64)
 		}
-		if hers, theirs := volumes(w.ada), volumes(w.bob); fmt.Sprintf(
+		if own, theirs := volumes(w.ada), volumes(w.bob); fmt.Sprintf(
 			"%.6f",
-			hers,
+			own,
 		) != fmt.Sprintf(
 			"%.6f",
 			theirs*1.255,
 		) {
-			t.Errorf("a GB costs her %g, others %g", hers, theirs)
+			t.Errorf("a GB costs the account %g, others %g", own, theirs)
 		}
 
 		body := w.seedBody()
@@ -89,11 +91,11 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 			w.settle(deployment)
 			return deployment
 		}
-		hers, theirs := running(w.ada), running(w.bob)
+		own, theirs := running(w.ada), running(w.bob)
 		same(
 			t,
-			"hers",
-			w.want(200, w.ada, "GET", Base+"/deployments/"+string(hers), nil).data.(map[string]any)["hourlyPrice"],
+			"own",
+			w.want(200, w.ada, "GET", Base+"/deployments/"+string(own), nil).data.(map[string]any)["hourlyPrice"],
 			30.0196,
 		)
 		same(
@@ -104,14 +106,15 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 		)
 		same(
 			t,
-			"her money",
+			"money of the account",
 			w.want(200, w.ada, "GET", Base+"/wallet", nil).data.(map[string]any)["available"],
 			1000-30.0196,
 		)
 
 		w.clock.Advance(30 * time.Minute)
 		rows := map[string]map[string]any{}
-		for _, r := range w.want(200, op, "GET", OperatorBase+"/margins?by=account", nil).data.(map[string]any)["rows"].([]any) {
+		for _, r := range w.want(200, op, "GET", OperatorBase+"/margins?by=account",
+			nil).data.(map[string]any)["rows"].([]any) {
 			rows[r.(map[string]any)["key"].(string)] = r.(map[string]any)
 		}
 		// Both cost us 1,801 seconds at $23.92: one more has begun.
@@ -129,7 +132,7 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 		same(
 			t,
 			"what runs keeps its price",
-			w.want(200, w.ada, "GET", Base+"/deployments/"+string(hers), nil).data.(map[string]any)["hourlyPrice"],
+			w.want(200, w.ada, "GET", Base+"/deployments/"+string(own), nil).data.(map[string]any)["hourlyPrice"],
 			30.0196,
 		)
 

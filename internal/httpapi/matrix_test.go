@@ -24,7 +24,7 @@ const (
 	managers  = "owner admin"
 	workers   = "owner admin member"
 	readers   = "owner admin member viewer"
-	operators = "operator" // whatever their role, and nobody else
+	operators = "operator" // whatever their role, and no other user
 	keysOnly  = "-"        // no session will do, only an API key
 )
 
@@ -78,7 +78,8 @@ var whoMay = map[string]string{
 	"testMail": operators, "listMails": operators,
 	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators,
 	"listAllDeployments": operators, "listAllVolumes": operators, "terminateAnyDeployment": operators,
-	"suspendAccount": operators, "resumeAccount": operators, "getAccountQuotas": operators, "setAccountQuotas": operators,
+	"suspendAccount": operators, "resumeAccount": operators, "getAccountQuotas": operators,
+	"setAccountQuotas": operators,
 	"getDefaultQuotas": operators, "setDefaultQuotas": operators, "getQuotas": everyRole,
 	"listProviderKinds": operators, "createProviderAccount": operators, "updateProviderAccount": operators,
 	"checkProviderAccount": operators, "pauseProviderAccount": operators, "resumeProviderAccount": operators,

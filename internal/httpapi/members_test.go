@@ -29,7 +29,7 @@ func dig(v any, path ...string) any {
 	return v
 }
 
-func TestInvitingSomebody(t *testing.T) {
+func TestInvitation(t *testing.T) {
 	on(t, func(t *testing.T, w *world) {
 		owner := w.signIn(w.ada)
 		made := w.by(
@@ -45,30 +45,33 @@ func TestInvitingSomebody(t *testing.T) {
 		if page != "http://example.com/invite" || made.text("status") != "open" {
 			t.Fatalf("%s", made.body)
 		}
-		if again := w.by(201, owner, "POST", AccountBase+"/invitations", map[string]string{"role": "member"}, header("Idempotency-Key", "k")); again.text(
+		if again := w.by(201, owner, "POST", AccountBase+"/invitations", map[string]string{"role": "member"},
+			header("Idempotency-Key", "k")); again.text(
 			"url",
 		) != link {
 			t.Errorf("repeated: %s", again.body)
 		}
-		for _, r := range []reply{w.by(200, owner, "GET", AccountBase+"/invitations", nil), w.by(200, owner, "GET", AccountBase+"/audit", nil)} {
+		for _, r := range []reply{w.by(200, owner, "GET", AccountBase+"/invitations", nil),
+			w.by(200, owner, "GET", AccountBase+"/audit", nil)} {
 			if strings.Contains(string(r.body), token) {
 				t.Errorf("the token is shown again: %s", r.body)
 			}
 		}
-		look := map[string]string{"token": token}
-		r := w.want(200, tenant{}, "POST", AccountBase+"/invitations/preview", look)
+		preview := map[string]string{"token": token}
+		r := w.want(200, tenant{}, "POST", AccountBase+"/invitations/preview", preview)
 		if r.text("accountName") != "Ada" || r.text("role") != "member" ||
 			r.text("invitedBy") != string(w.ada.account)+"@example.com" {
 			t.Errorf("%s", r.body)
 		}
 		accept := AccountBase + "/invitations/accept"
-		w.refused("SIGN_IN_REQUIRED", tenant{}, "POST", accept, look)
-		if r := w.refused("INVALID_REQUEST", tenant{}, "POST", accept, map[string]string{"token": token, "password": "short"}); len(
+		w.refused("SIGN_IN_REQUIRED", tenant{}, "POST", accept, preview)
+		if r := w.refused("INVALID_REQUEST", tenant{}, "POST", accept,
+			map[string]string{"token": token, "password": "short"}); len(
 			r.fields(),
 		) != 2 {
 			t.Errorf("%s", r.body)
 		}
-		w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", accept, look, header("Sec-Fetch-Site", "cross-site"))
+		w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", accept, preview, header("Sec-Fetch-Site", "cross-site"))
 		r = w.want(
 			201,
 			tenant{},
@@ -83,7 +86,7 @@ func TestInvitingSomebody(t *testing.T) {
 			t.Errorf("%s", r.body)
 		}
 		w.by(200, eve, "GET", Base+"/deployments", nil)
-		w.refused("NOT_FOUND", tenant{}, "POST", AccountBase+"/invitations/preview", look)
+		w.refused("NOT_FOUND", tenant{}, "POST", AccountBase+"/invitations/preview", preview)
 		w.refused(
 			"NOT_FOUND",
 			tenant{},
@@ -92,8 +95,8 @@ func TestInvitingSomebody(t *testing.T) {
 			map[string]string{"token": token, "email": "x@example.com", "password": goodPassword},
 		)
 
-		// She is invited into another account, and accepts it signed in; then into a third, and
-		// signs in for it.
+		// The user is invited into another account, and accepts it signed in; then into a third,
+		// and signs in for it.
 		bob := w.signIn(w.bob)
 		invite := func(body map[string]string) string {
 			t.Helper()
@@ -148,7 +151,8 @@ func TestSwitchingAccounts(t *testing.T) {
 			return w.c.Accounts.AddMember(ctx, tx, w.bob.account, p.ID, account.Viewer)
 		})
 		cookie := w.cookie(p.Email)
-		key := w.by(201, cookie, "POST", Base+"/ssh-keys", map[string]string{"name": "adas", "publicKey": publicKey(t)}).
+		key := w.by(201, cookie, "POST", Base+"/ssh-keys", map[string]string{"name": "adas",
+			"publicKey": publicKey(t)}).
 			text("id")
 		at := AccountBase + "/me/account"
 		w.by(404, cookie, "PUT", at, map[string]string{"accountId": "acc_none"})
@@ -185,7 +189,8 @@ func TestChangingThePassword(t *testing.T) {
 			"right one", "newPassword": "another good password"}); r.fields()[0] != "currentPassword" {
 			t.Errorf("%s", r.body)
 		}
-		if r := w.by(400, cookie, "PUT", at, map[string]string{"currentPassword": goodPassword, "newPassword": "short"}); r.fields()[0] != "newPassword" {
+		if r := w.by(400, cookie, "PUT", at, map[string]string{"currentPassword": goodPassword,
+			"newPassword": "short"}); r.fields()[0] != "newPassword" {
 			t.Errorf("%s", r.body)
 		}
 		w.by(
@@ -216,7 +221,7 @@ func TestChangingThePassword(t *testing.T) {
 
 // A session cookie that another site planted never becomes the signed-in one, and a signed-in one
 // that was there before ends.
-func TestNobodyCanPlantASession(t *testing.T) {
+func TestSessionCannotBePlanted(t *testing.T) {
 	w := newWorld(t)
 	w.signIn(w.ada)
 	login := map[string]string{"email": string(w.ada.account) + "@example.com", "password": goodPassword}
@@ -252,7 +257,8 @@ func TestOwnSessions(t *testing.T) {
 		t.Fatalf("%v", list)
 	}
 	w.by(200, first, "DELETE", AccountBase+"/sessions/"+ended, nil)
-	if a, b := w.by(0, second, "GET", AccountBase+"/me", nil).status, w.by(0, third, "GET", AccountBase+"/me", nil).status; a+b != 601 {
+	if a, b := w.by(0, second, "GET", AccountBase+"/me", nil).status, w.by(0, third, "GET", AccountBase+"/me",
+		nil).status; a+b != 601 {
 		t.Errorf("%d %d", a, b)
 	}
 	w.by(200, first, "DELETE", AccountBase+"/sessions/others", nil)
@@ -271,7 +277,8 @@ func TestNoOtherSiteCanChangeAnything(t *testing.T) {
 			continue
 		}
 		target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(rt.Path)
-		for _, foreign := range []option{header("Sec-Fetch-Site", "cross-site"), header("Origin", "https://evil.example")} {
+		for _, foreign := range []option{header("Sec-Fetch-Site", "cross-site"),
+			header("Origin", "https://evil.example")} {
 			w.refused("NETWORK_NOT_ALLOWED", tenant{}, rt.Method, target, nil, cookie, foreign)
 		}
 	}
@@ -366,7 +373,7 @@ func TestTheAudit(t *testing.T) {
 			tenant{},
 			"POST",
 			AccountBase+"/sessions",
-			map[string]string{"email": "nobody@example.com", "password": secret},
+			map[string]string{"email": "unknown@example.com", "password": secret},
 		)
 		second := w.cookie(email)
 		w.by(200, second, "DELETE", AccountBase+"/sessions", nil)
@@ -380,8 +387,10 @@ func TestTheAudit(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		var all string
-		if err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) || ' ' || SUM(CASE WHEN actor_name || action || subject LIKE '%perhaps%' THEN 1 ELSE 0 END) FROM audit WHERE action = 'signInFailed'`).Scan(&all); err != nil ||
-			all != "2 0" {
+		err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) || ' ' ||
+			SUM(CASE WHEN actor_name || action || subject LIKE '%perhaps%' THEN 1 ELSE 0 END)
+			FROM audit WHERE action = 'signInFailed'`).Scan(&all)
+		if err != nil || all != "2 0" {
 			t.Errorf("%q %v", all, err) // an unknown user's failure costs as much as a known one's
 		}
 	})

@@ -13,7 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 )
 
-func TestAKeptAnswerIsOfThePresentCatalogueAndForWhoMayAsk(t *testing.T) {
+func TestCachedOffersMatchCatalogAndCaller(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	at := Base + "/offers?available=true&limit=1"

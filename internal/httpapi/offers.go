@@ -136,7 +136,8 @@ func (h offers) list(
 	items, page := market.Part(catalog.Query{
 		Search: in.Search, Provider: in.Provider, GPUType: in.GPUType, Region: in.Region,
 		InstanceType: string(in.InstanceType),
-		GPUCount:     in.GPUCount, MinGPUCount: in.MinGPUCount, MaxHourlyPrice: in.MaxHourlyPrice, Available: in.Available,
+		GPUCount:     in.GPUCount, MinGPUCount: in.MinGPUCount,
+		MaxHourlyPrice: in.MaxHourlyPrice, Available: in.Available,
 		Sort: rest.SortKeys(in.Sort, in.SortBy, in.SortOrder), Page: p,
 	})
 	return items, page, nil

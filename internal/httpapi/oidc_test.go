@@ -224,7 +224,7 @@ func TestSigningInWithAnIdentityProvider(t *testing.T) {
 			dig(got.list[0], "actor", "id") != string(ada.ID) {
 			t.Errorf("%s", got.body)
 		}
-		// The same subject with another address is still her.
+		// The same subject with another address is the same user.
 		i.claims = func(c map[string]any) { c["email"] = "countess@example.com" }
 		state, cookie = i.start(w, "")
 		if r := i.back(w, state, cookie, "&code=the-code"); r.header.Get("Location") != "/" ||
@@ -249,16 +249,17 @@ func TestHostileIdentityProviders(t *testing.T) {
 				t.Errorf("%s: %v", name, r.header)
 			}
 		}
+		claims := func(change func(map[string]any)) func() { return func() { i.claims = change } }
 		for name, wrong := range map[string]func(){
 			"another sign-in's nonce":  func() { i.claims = func(c map[string]any) { c["nonce"] = "another" } },
 			"no nonce":                 func() { i.claims = func(c map[string]any) { delete(c, "nonce") } },
 			"another client's token":   func() { i.claims = func(c map[string]any) { c["aud"] = "another" } },
-			"another issuer's token":   func() { i.claims = func(c map[string]any) { c["iss"] = "https://evil.example" } },
-			"an expired token":         func() { i.claims = func(c map[string]any) { c["exp"] = real.Add(-3 * time.Minute).Unix() } },
+			"another issuer's token":   claims(func(c map[string]any) { c["iss"] = "https://evil.example" }),
+			"an expired token":         claims(func(c map[string]any) { c["exp"] = real.Add(-3 * time.Minute).Unix() }),
 			"an unverified address":    func() { i.claims = func(c map[string]any) { c["email_verified"] = false } },
 			"verified is not said":     func() { i.claims = func(c map[string]any) { delete(c, "email_verified") } },
-			"somebody who is not here": func() { i.claims = func(c map[string]any) { c["email"] = "eve@example.com" } },
-			"nobody":                   func() { i.claims = func(c map[string]any) { delete(c, "sub") } },
+			"an unknown user":          func() { i.claims = func(c map[string]any) { c["email"] = "eve@example.com" } },
+			"no subject":               func() { i.claims = func(c map[string]any) { delete(c, "sub") } },
 			"another key's signature":  func() { i.signer = other },
 			"no signature":             func() { i.algorithm = "none" },
 			"a key that is no secret":  func() { i.algorithm = "HS256" },
@@ -297,7 +298,7 @@ func TestHostileIdentityProviders(t *testing.T) {
 		refused("the good one again", i.back(w, state, cookie, "&code=the-code"))
 		i.claims = func(c map[string]any) { c["sub"] = "s2" }
 		state, cookie = i.start(w, "")
-		refused("her address, given to somebody else", i.back(w, state, cookie, "&code=the-code"))
+		refused("an address that was given to another user", i.back(w, state, cookie, "&code=the-code"))
 		if log := w.log.String(); strings.Contains(log, "the-code") || strings.Contains(log, state) ||
 			!strings.Contains(log, "SIGN_IN_FAILED") {
 			t.Error("the log has what it should not, or lacks why")
@@ -305,11 +306,12 @@ func TestHostileIdentityProviders(t *testing.T) {
 	})
 }
 
-func TestNobodyIsSentToAnotherSite(t *testing.T) {
+func TestSignInReturnsToOwnSiteOnly(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	withIssuer(t, w)
-	for _, to := range []string{"https://evil.example", "//evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "javascript:alert(1)", "evil", "/ /evil", " /x", "/a\\b", "http:/x", "/\n"} {
+	for _, to := range []string{"https://evil.example", "//evil.example", `/\evil.example`, `\\evil.example`,
+		"/\t/evil.example", "javascript:alert(1)", "evil", "/ /evil", " /x", "/a\\b", "http:/x", "/\n"} {
 		if r := w.do(tenant{}, "GET", oidcStart+"?returnTo="+url.QueryEscape(to), nil); r.status != 400 ||
 			r.header.Get("Location") != "" {
 			t.Errorf("%q: %d %v", to, r.status, r.header)
@@ -320,7 +322,7 @@ func TestNobodyIsSentToAnotherSite(t *testing.T) {
 	}
 }
 
-func TestAnIdentityProviderThatIsDownKeepsNobodyElseOut(t *testing.T) {
+func TestIdentityProviderOutageAffectsOnlyItsUsers(t *testing.T) {
 	w := newWorld(t)
 	i := withIssuer(t, w)
 	i.Close()

@@ -57,7 +57,8 @@ func TestTheOperatorsCallsTakeTheOperatorsKeysAlone(t *testing.T) {
 		if rt.Auth != rest.OperatorOnly || rt.Scope != string(scope) {
 			t.Errorf("%s: authentication mode %v, scope %q, want %q", rt.ID, rt.Auth, rt.Scope, scope)
 		}
-		if r := w.refused("INSUFFICIENT_SCOPE", w.ada, rt.Method, target, nil); r.status != 403 { // every scope of a tenant
+		// every scope of a tenant
+		if r := w.refused("INSUFFICIENT_SCOPE", w.ada, rt.Method, target, nil); r.status != 403 {
 			t.Errorf("%s: %d", rt.ID, r.status)
 		}
 		asUser := w.refused(
@@ -106,7 +107,7 @@ func TestNoTenantGivesOperatorScopes(t *testing.T) {
 			return err
 		})
 		if err == nil {
-			t.Errorf("the room gives %s to whoever asks", s)
+			t.Errorf("the Service gives %s to every caller", s)
 		}
 	}
 	operator := w.operator()
@@ -120,8 +121,8 @@ func TestIssuesOverTheAPI(t *testing.T) {
 		t.Fatalf("%v", r.list)
 	}
 	w.raise(issue.UnmanagedMachine, "vp-foreign", "", false)
-	w.raise(issue.OrphanedMachine, "vp-ghost", "dep_ghost", true)
-	w.raise(issue.OrphanedVolume, "vp-volume", "vol_ghost", true)
+	w.raise(issue.OrphanedMachine, "vp-orphan", "dep_orphan", true)
+	w.raise(issue.OrphanedVolume, "vp-volume", "vol_orphan", true)
 	ids := map[string]string{}
 	for _, f := range w.want(200, op, "GET", at+"?state=open&provider=voltage-park", nil).list {
 		one := f.(map[string]any)
@@ -133,8 +134,8 @@ func TestIssuesOverTheAPI(t *testing.T) {
 	if r := w.want(200, op, "GET", at+"?kind=orphaned_volume", nil); len(r.list) != 1 {
 		t.Errorf("%v", r.list)
 	}
-	w.refused("INVALID_REQUEST", op, "GET", at+"?kind=ghost", nil)
-	foreign, ghost := at+"/"+ids["unmanaged_machine"], at+"/"+ids["orphaned_machine"]
+	w.refused("INVALID_REQUEST", op, "GET", at+"?kind=other", nil)
+	foreign, orphan := at+"/"+ids["unmanaged_machine"], at+"/"+ids["orphaned_machine"]
 	if r := w.refused("CONFLICT", op, "POST", foreign+"/terminate", nil); !strings.Contains(
 		string(r.body),
 		"another system",
@@ -147,19 +148,19 @@ func TestIssuesOverTheAPI(t *testing.T) {
 		r.text("note") != "the old cluster" {
 		t.Errorf("%s", r.body)
 	}
-	if r := w.want(202, op, "POST", ghost+"/terminate", nil, header("Idempotency-Key", "end-it")); r.text(
+	if r := w.want(202, op, "POST", orphan+"/terminate", nil, header("Idempotency-Key", "end-it")); r.text(
 		"endingSince",
 	) == "" {
 		t.Errorf("%s", r.body)
 	}
-	w.want(202, op, "POST", ghost+"/terminate", nil, header("Idempotency-Key", "end-it"))
-	if r := w.want(200, op, "GET", ghost, nil); r.text("reference") != "dep_ghost" || r.text("state") != "open" {
+	w.want(202, op, "POST", orphan+"/terminate", nil, header("Idempotency-Key", "end-it"))
+	if r := w.want(200, op, "GET", orphan, nil); r.text("reference") != "dep_orphan" || r.text("state") != "open" {
 		t.Errorf("%s", r.body)
 	}
 	w.refused("NOT_FOUND", op, "GET", at+"/iss_none", nil)
 	w.refused("NOT_FOUND", op, "POST", at+"/iss_none/terminate", nil)
 	w.refused("NOT_FOUND", op, "POST", at+"/iss_none/dismiss", map[string]any{})
-	w.refused("INSUFFICIENT_SCOPE", w.keyWith(w.bob, account.ReadOperator), "POST", ghost+"/terminate", nil)
+	w.refused("INSUFFICIENT_SCOPE", w.keyWith(w.bob, account.ReadOperator), "POST", orphan+"/terminate", nil)
 }
 
 func TestAccountsOverTheAPI(t *testing.T) {
@@ -178,7 +179,8 @@ func TestAccountsOverTheAPI(t *testing.T) {
 		}
 	}
 	w.refused("CONFLICT", op, "POST", of+"/credit", map[string]any{"amount": 99, "reference": "wire-1"})
-	if r := w.want(200, op, "POST", of+"/credit", map[string]any{"amount": -150}).data.(map[string]any); r["available"] != -50.0 ||
+	if r := w.want(200, op, "POST", of+"/credit",
+		map[string]any{"amount": -150}).data.(map[string]any); r["available"] != -50.0 ||
 		r["negativeSince"] == nil {
 		t.Errorf("%v", r)
 	}
@@ -189,7 +191,11 @@ func TestAccountsOverTheAPI(t *testing.T) {
 
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
 		for _, subject := range []id.ID{"dep_runs", "vol_runs"} {
-			if err := w.c.Meter.Start(ctx, tx, meter.Start{Subject: subject, Account: w.ada.account, HourlyPrice: money.Dollars(3), HourlyCost: money.Dollars(2), At: tx.Now, Description: "d"}); err != nil {
+			start := meter.Start{
+				Subject: subject, Account: w.ada.account, HourlyPrice: money.Dollars(3), HourlyCost: money.Dollars(2),
+				At: tx.Now, Description: "d",
+			}
+			if err := w.c.Meter.Start(ctx, tx, start); err != nil {
 				return err
 			}
 		}
@@ -247,7 +253,8 @@ func TestProvidersAndJobsOverTheAPI(t *testing.T) {
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
 		_, err := tx.Exec(
 			ctx,
-			`INSERT INTO job (id, kind, subject, run_at, generation, attempt, failures, lease_until, last_error) VALUES ('job_x', 'watch', 'provider/basalt', 5000000, 1, 7, 7, 0, 'time-out')`,
+			`INSERT INTO job (id, kind, subject, run_at, generation, attempt, failures, lease_until, last_error)
+				VALUES ('job_x', 'watch', 'provider/basalt', 5000000, 1, 7, 7, 0, 'time-out')`,
 		)
 		return err
 	})
@@ -287,7 +294,8 @@ func TestMarginsOverTheAPI(t *testing.T) {
 		return w.c.Meter.CostEnds(ctx, tx, "dep_runs", tx.Now.Truncate(time.Second))
 	})
 	w.clock.Advance(time.Hour)
-	for by, key := range map[string]string{"provider": "voltage-park", "account": string(w.ada.account), "gpuType": "NVIDIA B200"} {
+	for by, key := range map[string]string{"provider": "voltage-park", "account": string(w.ada.account),
+		"gpuType": "NVIDIA B200"} {
 		r := w.want(200, op, "GET", at+"?by="+by, nil)
 		m := r.data.(map[string]any)
 		row := m["rows"].([]any)[0].(map[string]any)
@@ -324,31 +332,33 @@ func asJSON(t *testing.T, v any) string {
 // not in an answer.
 func TestNoTenantSeesACost(t *testing.T) {
 	paths, schemas := documented(t)
-	var look func(v any, at string)
+	var inspect func(v any, at string)
 	seen := map[string]bool{}
-	look = func(v any, at string) {
+	inspect = func(v any, at string) {
 		switch x := v.(type) {
 		case map[string]any:
 			if ref, is := x["$ref"].(string); is {
 				name := ref[strings.LastIndexByte(ref, '/')+1:]
 				if !seen[name] {
 					seen[name] = true
-					look(any(schemas[name]), name)
+					inspect(any(schemas[name]), name)
 				}
 			}
 			if properties, is := x["properties"].(map[string]any); is {
 				for name := range properties {
-					if low := strings.ToLower(name); strings.Contains(low, "costprice") || strings.Contains(low, "margin") || strings.Contains(low, "markup") || strings.Contains(low, "revenue") {
+					if low := strings.ToLower(name); strings.Contains(low, "costprice") ||
+						strings.Contains(low, "margin") || strings.Contains(low, "markup") ||
+						strings.Contains(low, "revenue") {
 						t.Errorf("%s has %s", at, name)
 					}
 				}
 			}
 			for _, inner := range x {
-				look(inner, at)
+				inspect(inner, at)
 			}
 		case []any:
 			for _, inner := range x {
-				look(inner, at)
+				inspect(inner, at)
 			}
 		}
 	}
@@ -361,15 +371,15 @@ func TestNoTenantSeesACost(t *testing.T) {
 			if err := json.Unmarshal([]byte(asJSON(t, op.Responses)), &responses); err != nil {
 				t.Fatal(err)
 			}
-			look(responses, path)
+			inspect(responses, path)
 		}
 	}
 	if !seen["Deployment"] || !seen["Volume"] || seen["Margins"] {
-		t.Fatalf("looked at %v", seen)
+		t.Fatalf("inspected %v", seen)
 	}
 }
 
-// A signed-in operator needs no role for it, and what he does to an account is in that account's
+// A signed-in operator needs no role for it, and what they do to an account is in that account's
 // audit, as the operator's.
 func TestASignedInOperatorMakesTheOperatorsCalls(t *testing.T) {
 	w := newWorld(t)

@@ -34,7 +34,7 @@ func TestTheOperatorListsAllDeploymentsAndVolumes(t *testing.T) {
 			"search=rawler":                    second,
 			"search=50%25":                     second,
 			"search=BOB":                       second,
-			"search=nobody":                    "",
+			"search=unknown":                   "",
 			"account=" + string(w.bob.account): second,
 			"provider=voltage-park":            second + " " + first,
 			"provider=other":                   "",
@@ -104,7 +104,8 @@ func TestTheOperatorTerminatesADeployment(t *testing.T) {
 		}
 		w.user(w.ada, account.Owner, "ada-owner@example.com")
 		w.user(w.bob, account.Owner, "bob-owner@example.com")
-		for who, email := range map[string]string{"the tenant": "ada-owner@example.com", "the operator": "bob-owner@example.com"} {
+		for who, email := range map[string]string{"the tenant": "ada-owner@example.com",
+			"the operator": "bob-owner@example.com"} {
 			entries := w.by(200, w.cookie(email), "GET", AccountBase+"/audit?action=terminateAnyDeployment", nil).list
 			if len(entries) != 1 || entries[0].(map[string]any)["subject"] != machine {
 				t.Errorf("audit of %s: got %v, want one entry", who, entries)

@@ -17,9 +17,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// growing are the tables that grow with other people's data, with what their rows are filled with
-// where that is not nothing: i is the row's number, and every account but the two of the world has
-// some of them.
+// growing are the tables that grow with the data of other accounts, with what their rows are filled
+// with where that is not nothing: i is the row's number, and every account but the two of the world
+// has some of them.
 var growing = map[string]struct {
 	rows int
 	with map[string]string
@@ -161,7 +161,8 @@ var ordered = map[string][]string{
 		"account",
 	}, "listIssues": {"issue"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
 	"listProviderAccounts": {"deployment"}, // those that may have a machine, by an index that holds no others
-	// The names of the page's accounts are found by id, unless all accounts fit into a few pages of the disk.
+	// The names of the page's accounts are found by id, unless all accounts fit into a few pages of
+	// the disk.
 	"listAllDeployments": {"deployment", "account"}, "listAllVolumes": {"volume", "account"},
 }
 
@@ -181,7 +182,8 @@ var filterValues = map[string][]string{
 	}, "instanceType": nil, "gpuCount": nil, "minGpuCount": nil, "maxHourlyPrice": nil, "available": nil,
 	"tag": {
 		"t1",
-	}, "status": {"running", "running,failed"}, "type": {"charge", "hold,charge"}, "subject": {"dep_00000000000000000000000001"},
+	}, "status": {"running", "running,failed"}, "type": {"charge", "hold,charge"},
+	"subject": {"dep_00000000000000000000000001"},
 	"deploymentId": {
 		"dep_00000000000000000000000001",
 	}, "volumeId": nil, "actor": {"key_1"}, "action": {"createDeployment"},
@@ -237,7 +239,8 @@ func fillTable(t *testing.T, d *db.DB, table string) {
 		names, values = append(names, c.Name()), append(values, value)
 	}
 	text := fmt.Sprintf(
-		`INSERT INTO %s (%s) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT %s FROM n WHERE 1 = 1 ON CONFLICT DO NOTHING`,
+		`INSERT INTO %s (%s) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+			SELECT %s FROM n WHERE 1 = 1 ON CONFLICT DO NOTHING`,
 		table,
 		strings.Join(names, ", "),
 		n,
@@ -329,7 +332,8 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 			}
 			// The judge can tell: this is how tags were looked for once.
 			old := dbtest.Asked{
-				Text: `SELECT COUNT(*) FROM deployment WHERE account_id = $1 AND id IN (SELECT deployment_id FROM deployment_tag WHERE tag = $2)`,
+				Text: `SELECT COUNT(*) FROM deployment WHERE account_id = $1
+					AND id IN (SELECT deployment_id FROM deployment_tag WHERE tag = $2)`,
 				Args: []any{string(w.ada.account), "t1"},
 			}
 			if engine == db.SQLite {

@@ -259,7 +259,8 @@ func (h providerAccounts) create(
 ) (storedAccount, error) {
 	b := &in.Body
 	p := provideraccount.Provider{
-		Slug: b.Slug, Kind: b.Kind, Name: b.Name, BaseURL: b.BaseURL, Settings: b.Settings, Markup: (*int64)(b.MarkupPercent),
+		Slug: b.Slug, Kind: b.Kind, Name: b.Name, BaseURL: b.BaseURL,
+		Settings: b.Settings, Markup: (*int64)(b.MarkupPercent),
 	}
 	if h.live.Simulated && !p.Local() {
 		return storedAccount{}, apierr.New(

@@ -62,8 +62,10 @@ func TestCookies(t *testing.T) {
 		{"behind our proxy", "", true, []option{from("10.0.0.1"), header("X-Forwarded-Proto", "https")}},
 		{"who only says so", "", false, []option{from("203.0.113.1"), header("X-Forwarded-Proto", "https")}},
 		{"https site, proxy says nothing", "https://gpu.example.com", true, []option{from("192.168.0.1")}},
-		{"https site, proxy says http", "https://gpu.example.com", true, []option{from("10.0.0.1"), header("X-Forwarded-Proto", "http")}},
-		{"https site, Host rewritten", "https://gpu.example.com", true, []option{func(r *http.Request) { r.Host = "127.0.0.1:8080" }, header("Origin", "https://gpu.example.com")}},
+		{"https site, proxy says http", "https://gpu.example.com", true,
+			[]option{from("10.0.0.1"), header("X-Forwarded-Proto", "http")}},
+		{"https site, Host rewritten", "https://gpu.example.com", true,
+			[]option{func(r *http.Request) { r.Host = "127.0.0.1:8080" }, header("Origin", "https://gpu.example.com")}},
 		{"http site", "http://gpu.lan", false, []option{header("Origin", "http://gpu.lan")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -88,7 +90,8 @@ func TestCookies(t *testing.T) {
 			}
 			sent := append([]option{header("Cookie", cookieOf(r)), header("Sec-Fetch-Site", "same-origin")}, c.how...)
 			w.want(200, tenant{}, "GET", AccountBase+"/me", nil, sent...)
-			if c.secure { // a page of another host of the domain can plant a cookie without the prefix, and it means nothing
+			// a page of another host of the domain can plant a cookie without the prefix
+			if c.secure {
 				planted := strings.TrimPrefix(cookieOf(r), "__Host-")
 				w.want(401, tenant{}, "GET", AccountBase+"/me", nil, append(sent, header("Cookie", planted))...)
 			}
@@ -97,7 +100,8 @@ func TestCookies(t *testing.T) {
 			if strings.HasPrefix(c.public, "https") {
 				want = "max-age=31536000"
 			}
-			for _, answer := range []reply{r, w.do(tenant{}, "GET", "/nothing", nil, c.how...), w.do(tenant{}, "GET", "/healthz", nil, c.how...)} {
+			for _, answer := range []reply{r, w.do(tenant{}, "GET", "/nothing", nil, c.how...),
+				w.do(tenant{}, "GET", "/healthz", nil, c.how...)} {
 				same(t, "HSTS", answer.header.Get("Strict-Transport-Security"), want)
 			}
 		})

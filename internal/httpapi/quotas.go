@@ -42,7 +42,8 @@ func (h quotas) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPut, Path: all, ID: "setDefaultQuotas", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Set the default quotas",
-		Description: "For all accounts, where they have no own ones. Replaces all of them: null, or omitted, is no limit.",
+		Description: "For all accounts, where they have no own ones. " +
+			"Replaces all of them: null, or omitted, is no limit.",
 	}, h.setDefaults)
 }
 

@@ -111,7 +111,8 @@ func TestAQuoteOverTheAPI(t *testing.T) {
 			made["id"],
 		)
 		w.want(400, w.ada, "POST", Base+"/deployments", body)
-		late := w.want(201, w.ada, "POST", Base+"/quotes", map[string]any{"offerId": "off_abc123"}).data.(map[string]any)
+		late := w.want(201, w.ada, "POST", Base+"/quotes",
+			map[string]any{"offerId": "off_abc123"}).data.(map[string]any)
 		w.clock.Advance(11 * time.Minute)
 		body["quoteId"] = late["quoteId"]
 		w.want(400, w.ada, "POST", Base+"/deployments", body)

@@ -92,7 +92,7 @@ type createRegistration struct {
 	}
 }
 
-// accepted tells what happens next, whoever has the address.
+// accepted tells what happens next. It is the same for every address.
 type accepted struct {
 	Email string `json:"email" doc:"Address to which a mail is on its way."`
 }

@@ -97,7 +97,7 @@ func TestAReplayIsOfTheSameRequestOnly(t *testing.T) {
 		at,
 		`{"name":"a","publicKey":"`+key+`"}`,
 		with,
-	) // it counts anew: the name is taken
+	) // it counts again: the name is taken
 }
 
 // Whatever changes something honors the key, whichever its method is.
@@ -177,7 +177,7 @@ func TestWhichAnswersAreKept(t *testing.T) {
 	) != "true" {
 		t.Error("a 409 was not kept")
 	}
-	// A request that was refused for its form may be mended under the same key.
+	// A request that was refused for its form may be fixed under the same key.
 	body = w.seedBody()
 	body["region"] = "elsewhere"
 	w.refused("INVALID_REQUEST", w.ada, "POST", at, body, header("Idempotency-Key", "m"))
@@ -221,7 +221,8 @@ func TestACrashLosesAllOrNothing(t *testing.T) {
 				Scope:  string(account.WriteSSHKeys),
 			},
 			func(ctx context.Context, tx *db.Tx, c *rest.Call, _ *rest.NoInput) (health, error) {
-				if _, err := w.c.SSHKeys.Create(ctx, tx, c.Caller.Account, "made", publicKey(t), creator.ByOperator); err != nil {
+				if _, err := w.c.SSHKeys.Create(ctx, tx, c.Caller.Account, "made", publicKey(t),
+					creator.ByOperator); err != nil {
 					return health{}, err
 				}
 				if made++; crash {

@@ -20,7 +20,7 @@ import (
 	"github.com/billetcloud/billet/test/webauthntest"
 )
 
-// holdAll sets aside a tenant's thousand dollars.
+// holdAll holds a tenant's thousand dollars.
 func holdAll(who id.ID) wallet.Hold {
 	return wallet.Hold{Account: who, Subject: "dep_elsewhere", Amount: money.Dollars(999), Description: "all of it"}
 }
@@ -147,7 +147,8 @@ func (w *world) owned(who tenant) map[string]id.ID {
 			text("id"),
 	)
 	volume := id.ID(
-		w.want(201, who, "POST", Base+"/volumes", map[string]any{"name": "mine", "sizeGb": 100, "provider": "voltage-park", "region": "dallas-usa-5"}).
+		w.want(201, who, "POST", Base+"/volumes", map[string]any{"name": "mine", "sizeGb": 100,
+			"provider": "voltage-park", "region": "dallas-usa-5"}).
 			text("id"),
 	)
 	hook := id.ID(
@@ -165,10 +166,10 @@ func (w *world) owned(who tenant) map[string]id.ID {
 	}
 }
 
-// ownedByPeople makes one of everything that belongs to people of the tenant, in the same manner.
-func (w *world) ownedByPeople(who tenant) map[string]id.ID {
+// ownedByUser makes one of everything that belongs to a user of the tenant, in the same manner.
+func (w *world) ownedByUser(who tenant) map[string]id.ID {
 	w.t.Helper()
-	email := "people." + string(who.account) + "@example.com"
+	email := "user." + string(who.account) + "@example.com"
 	p := w.user(who, account.Owner, email)
 	cookie := w.cookie(email)
 	session := w.by(200, cookie, "GET", AccountBase+"/sessions", nil).list[0].(map[string]any)["id"].(string)
@@ -211,20 +212,20 @@ var requestIDs = regexp.MustCompile(`req_[0-9a-z]+`)
 func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
-	mine, his := w.owned(w.ada), w.owned(w.bob)
-	maps.Copy(mine, w.ownedByPeople(w.ada))
-	ghosts := map[string]id.ID{} // well formed, of the same kind, and of nothing
+	mine, theirs := w.owned(w.ada), w.owned(w.bob)
+	maps.Copy(mine, w.ownedByUser(w.ada))
+	absent := map[string]id.ID{} // well formed, of the same kind, and of nothing
 	for noun, x := range mine {
-		ghosts[noun] = w.c.IDs.New(x.Kind())
+		absent[noun] = w.c.IDs.New(x.Kind())
 	}
 	session := w.signIn(w.bob)
 	bodies := map[string]any{
-		"PATCH /ssh-keys": `{"name":"his"}`, "PATCH /volumes": `{"name":"his"}`,
-		"PATCH /deployments": `{"name":"his"}`, "PATCH /api-keys": `{"name":"his"}`,
-		"PATCH /webhooks": `{"description":"his"}`, "PATCH /members": `{"role":"viewer"}`,
-		"PATCH /passkeys":             `{"name":"his"}`,
+		"PATCH /ssh-keys": `{"name":"theirs"}`, "PATCH /volumes": `{"name":"theirs"}`,
+		"PATCH /deployments": `{"name":"theirs"}`, "PATCH /api-keys": `{"name":"theirs"}`,
+		"PATCH /webhooks": `{"description":"theirs"}`, "PATCH /members": `{"role":"viewer"}`,
+		"PATCH /passkeys":             `{"name":"theirs"}`,
 		"POST /deployments/reinstall": `{"eraseLocalDisks":true}`,
-		"POST /volumes/attach":        map[string]any{"deploymentId": his["deployments"]},
+		"POST /volumes/attach":        map[string]any{"deploymentId": theirs["deployments"]},
 	}
 	paths, _ := documented(t)
 	tried := 0
@@ -252,17 +253,17 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 				)
 			}
 			foreign := w.do(who, method, before+"/"+string(mine[noun])+after, body, options...)
-			ghost := w.do(who, method, before+"/"+string(ghosts[noun])+after, body, options...)
+			missing := w.do(who, method, before+"/"+string(absent[noun])+after, body, options...)
 			if foreign.status != 404 || foreign.code != "NOT_FOUND" ||
-				shape(foreign.body, mine[noun]) != shape(ghost.body, ghosts[noun]) {
+				shape(foreign.body, mine[noun]) != shape(missing.body, absent[noun]) {
 				t.Errorf(
 					"%s %s: %d %s, but what does not exist %d %s",
 					method,
 					path,
 					foreign.status,
 					foreign.body,
-					ghost.status,
-					ghost.body,
+					missing.status,
+					missing.body,
 				)
 			}
 			tried++
@@ -271,22 +272,22 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	if tried < 25 {
 		t.Errorf("only %d routes tried", tried)
 	}
-	w.listsShowNobodyElses(session, mine, ghosts)
+	w.listsShowOwnOnly(session, mine, absent)
 	for noun, x := range mine { // and nothing has happened to them
 		if noun == "api-keys" {
 			w.want(200, w.ada, "GET", Base+"/wallet", nil)
 			continue
 		}
-		if strings.HasPrefix(string(x), "usr_") || ghosts[noun].Kind() == id.Session ||
-			ghosts[noun].Kind() == id.Invitation ||
-			ghosts[noun].Kind() == id.Passkey {
-			continue // looked at below
+		if strings.HasPrefix(string(x), "usr_") || absent[noun].Kind() == id.Session ||
+			absent[noun].Kind() == id.Invitation ||
+			absent[noun].Kind() == id.Passkey {
+			continue // checked below
 		}
-		if r := w.want(200, w.ada, "GET", Base+"/"+noun+"/"+string(x), nil); r.text("name") == "his" {
+		if r := w.want(200, w.ada, "GET", Base+"/"+noun+"/"+string(x), nil); r.text("name") == "theirs" {
 			t.Errorf("the other tenant renamed %s", x)
 		}
 	}
-	again := w.cookie("people." + string(w.ada.account) + "@example.com")
+	again := w.cookie("user." + string(w.ada.account) + "@example.com")
 	if r := w.by(200, again, "GET", AccountBase+"/me", nil); r.data.(map[string]any)["role"] != "owner" ||
 		r.data.(map[string]any)["user"].(map[string]any)["passkeys"] != 1.0 {
 		t.Errorf("%s", r.body)
@@ -299,9 +300,9 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	}
 }
 
-// listsShowNobodyElses asks as Bob for everything that can be asked for without an id in the path,
+// listsShowOwnOnly asks as Bob for everything that can be asked for without an id in the path,
 // and by every parameter that takes one.
-func (w *world) listsShowNobodyElses(session string, mine, ghosts map[string]id.ID) {
+func (w *world) listsShowOwnOnly(session string, mine, absent map[string]id.ID) {
 	w.t.Helper()
 	paths, _ := documented(w.t)
 	lists, filters := 0, 0
@@ -331,17 +332,17 @@ func (w *world) listsShowNobodyElses(session string, mine, ghosts map[string]id.
 			}
 			filters++
 			foreign := w.do(who, "GET", path+"?"+p.Name+"="+string(mine[noun+"s"]), nil, options...)
-			ghost := w.do(who, "GET", path+"?"+p.Name+"="+string(ghosts[noun+"s"]), nil, options...)
-			if foreign.status != ghost.status ||
-				shape(foreign.body, mine[noun+"s"]) != shape(ghost.body, ghosts[noun+"s"]) {
+			missing := w.do(who, "GET", path+"?"+p.Name+"="+string(absent[noun+"s"]), nil, options...)
+			if foreign.status != missing.status ||
+				shape(foreign.body, mine[noun+"s"]) != shape(missing.body, absent[noun+"s"]) {
 				w.t.Errorf(
 					"GET %s by %s: %d %s, but by one that does not exist %d %s",
 					path,
 					p.Name,
 					foreign.status,
 					foreign.body,
-					ghost.status,
-					ghost.body,
+					missing.status,
+					missing.body,
 				)
 			}
 		}
@@ -354,42 +355,45 @@ func (w *world) listsShowNobodyElses(session string, mine, ghosts map[string]id.
 func TestAnotherTenantsThingsAreNotThereInsideBodies(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
-	mine, his := w.owned(w.ada), w.owned(w.bob)
+	mine, theirs := w.owned(w.ada), w.owned(w.bob)
 	for _, c := range []struct {
-		target string
-		ghost  id.ID
-		thing  id.ID
-		body   func(x id.ID) any
+		target  string
+		missing id.ID
+		thing   id.ID
+		body    func(x id.ID) any
 	}{
-		{Base + "/deployments", "ssh_ghost", mine["ssh-keys"], func(x id.ID) any {
+		{Base + "/deployments", "ssh_absent", mine["ssh-keys"], func(x id.ID) any {
 			return map[string]any{"offerId": "off_abc123", "name": "n", "sshKeyIds": []id.ID{x}}
 		}},
-		{Base + "/deployments", "ssh_ghost", mine["ssh-keys"], func(x id.ID) any {
+		{Base + "/deployments", "ssh_absent", mine["ssh-keys"], func(x id.ID) any {
 			return map[string]any{"offerId": "off_abc123", "name": "n", "sshKeyId": x}
 		}},
-		{Base + "/deployments", "vol_ghost", mine["volumes"], func(x id.ID) any {
-			return map[string]any{"offerId": "off_abc123", "name": "n", "sshKeyId": his["ssh-keys"], "volumeIds": []id.ID{x}}
+		{Base + "/deployments", "vol_absent", mine["volumes"], func(x id.ID) any {
+			return map[string]any{"offerId": "off_abc123", "name": "n", "sshKeyId": theirs["ssh-keys"],
+				"volumeIds": []id.ID{x}}
 		}},
 		{Base + "/deployments", w.c.IDs.New(id.Quote), mine["quotes"], func(x id.ID) any {
-			return map[string]any{"offerId": "off_abc123", "name": "n", "sshKeyId": his["ssh-keys"], "quoteId": x}
+			return map[string]any{"offerId": "off_abc123", "name": "n", "sshKeyId": theirs["ssh-keys"], "quoteId": x}
 		}},
-		{Base + "/volumes/" + string(his["volumes"]) + "/attach", "dep_ghost", mine["deployments"], func(x id.ID) any {
-			return map[string]any{"deploymentId": x}
-		}},
-		{Base + "/volumes/" + string(his["volumes"]) + "/detach", "dep_ghost", mine["deployments"], func(x id.ID) any {
-			return map[string]any{"deploymentId": x}
-		}},
+		{Base + "/volumes/" + string(theirs["volumes"]) + "/attach", "dep_absent", mine["deployments"],
+			func(x id.ID) any {
+				return map[string]any{"deploymentId": x}
+			}},
+		{Base + "/volumes/" + string(theirs["volumes"]) + "/detach", "dep_absent", mine["deployments"],
+			func(x id.ID) any {
+				return map[string]any{"deploymentId": x}
+			}},
 	} {
 		foreign := w.do(w.bob, "POST", c.target, c.body(c.thing))
-		ghost := w.do(w.bob, "POST", c.target, c.body(c.ghost))
-		if foreign.status != 404 || shape(foreign.body, c.thing) != shape(ghost.body, c.ghost) {
+		missing := w.do(w.bob, "POST", c.target, c.body(c.missing))
+		if foreign.status != 404 || shape(foreign.body, c.thing) != shape(missing.body, c.missing) {
 			t.Errorf(
 				"%s: %d %s, but what does not exist %d %s",
 				c.target,
 				foreign.status,
 				foreign.body,
-				ghost.status,
-				ghost.body,
+				missing.status,
+				missing.body,
 			)
 		}
 	}

@@ -54,8 +54,10 @@ func TestTheOperatorMovesTheSimulatorsClockAndFaults(t *testing.T) {
 	w := newWorld(t)
 	who := w.keyWith(w.bob, account.ReadOperator, account.WriteOperator)
 	at := OperatorBase + "/simulator"
-	for _, call := range [][2]string{{"GET", at}, {"POST", at + "/advance"}, {"GET", at + "/faults"}, {"POST", at + "/faults"}, {"DELETE", at + "/faults"}, {"DELETE", at + "/faults/f1"}} {
-		body := map[string]any{"POST" + at + "/advance": map[string]any{"seconds": 1}, "POST" + at + "/faults": map[string]any{"kind": "slow"}}[call[0]+call[1]]
+	for _, call := range [][2]string{{"GET", at}, {"POST", at + "/advance"}, {"GET", at + "/faults"},
+		{"POST", at + "/faults"}, {"DELETE", at + "/faults"}, {"DELETE", at + "/faults/f1"}} {
+		body := map[string]any{"POST" + at + "/advance": map[string]any{"seconds": 1},
+			"POST" + at + "/faults": map[string]any{"kind": "slow"}}[call[0]+call[1]]
 		if r := w.refused("NOT_FOUND", who, call[0], call[1], body); !strings.Contains(string(r.body), "--sim") {
 			t.Errorf("without a simulator: %s", r.body)
 		}
@@ -71,7 +73,8 @@ func TestTheOperatorMovesTheSimulatorsClockAndFaults(t *testing.T) {
 		w.refused("INVALID_REQUEST", who, "POST", at+"/advance", map[string]any{"seconds": seconds})
 	}
 	w.passMinute()
-	if r := w.refused("INVALID_REQUEST", who, "POST", at+"/faults", map[string]any{"kind": "nonsense"}); !strings.Contains(
+	if r := w.refused("INVALID_REQUEST", who, "POST", at+"/faults",
+		map[string]any{"kind": "nonsense"}); !strings.Contains(
 		string(r.body),
 		"no kind",
 	) ||

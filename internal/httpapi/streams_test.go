@@ -11,7 +11,7 @@ import (
 )
 
 // The callers of all streams are asked for together: each round reads each key once, and then every
-// stream is told to look.
+// stream is told to check its caller.
 func TestStreamsAskForTheirCallersTogether(t *testing.T) {
 	s := newStreams(nil, nil, nil)
 	s.recheck = time.Millisecond
@@ -28,15 +28,15 @@ func TestStreamsAskForTheirCallersTogether(t *testing.T) {
 		}
 		return &rest.Call{Caller: rest.Caller{Key: "key_x", Secret: secret}}
 	}
-	var looks []<-chan struct{}
+	var checks []<-chan struct{}
 	var stops []func()
 	for i := range 60 {
-		look, stop := s.recheckCaller(call([]string{"pk_live_one", "pk_live_two", ""}[i%3]))
-		looks, stops = append(looks, look), append(stops, stop)
+		check, stop := s.recheckCaller(call([]string{"pk_live_one", "pk_live_two", ""}[i%3]))
+		checks, stops = append(checks, check), append(stops, stop)
 	}
-	for _, look := range looks { // twice, in whatever round
-		<-look
-		<-look
+	for _, check := range checks { // twice, in whatever round
+		<-check
+		<-check
 	}
 	for _, stop := range stops {
 		stop()
@@ -47,12 +47,12 @@ func TestStreamsAskForTheirCallersTogether(t *testing.T) {
 	if !slices.Equal(last, []string{"pk_live_one", "pk_live_two"}) && len(last) != 0 {
 		t.Errorf("a round asked for %v", last)
 	}
-	for ended := false; !ended; { // it ends with the last stream, and begins anew with the next
+	for ended := false; !ended; { // it ends with the last stream, and begins again with the next
 		s.mu.Lock()
 		ended = !s.rechecking
 		s.mu.Unlock()
 	}
-	look, stop := s.recheckCaller(call("pk_live_one"))
+	check, stop := s.recheckCaller(call("pk_live_one"))
 	defer stop()
-	<-look
+	<-check
 }

@@ -48,8 +48,10 @@ func TestASuspendedAccountStartsNothing(t *testing.T) {
 		for what, r := range map[string]reply{
 			"deploy":        w.refused("ACCOUNT_SUSPENDED", w.ada, "POST", Base+"/deployments", w.seedBody()),
 			"create volume": w.refused("ACCOUNT_SUSPENDED", w.ada, "POST", Base+"/volumes", volume),
-			"resize volume": w.refused("ACCOUNT_SUSPENDED", w.ada, "PATCH", Base+"/volumes/"+disk, map[string]any{"sizeGb": 20}),
-			"power on":      w.refused("ACCOUNT_SUSPENDED", w.ada, "POST", Base+"/deployments/"+machine+"/power-on", nil),
+			"resize volume": w.refused("ACCOUNT_SUSPENDED", w.ada, "PATCH", Base+"/volumes/"+disk,
+				map[string]any{"sizeGb": 20}),
+			"power on": w.refused("ACCOUNT_SUSPENDED", w.ada, "POST", Base+"/deployments/"+machine+"/power-on",
+				nil),
 			"put off an end": w.refused("ACCOUNT_SUSPENDED", w.ada, "PATCH", Base+"/deployments/"+machine,
 				map[string]any{"autoTerminateAt": nil}),
 		} {
@@ -140,7 +142,8 @@ func TestNoDeployIsLeftBehindByASuspension(t *testing.T) {
 				if i == 10 {
 					w.do(op, "POST", OperatorBase+"/accounts/"+string(w.ada.account)+"/suspend",
 						map[string]any{"reason": "Fraud.", "terminate": "now"})
-				} else if r := w.do(w.ada, "POST", Base+"/deployments", body); r.status != 201 && r.code != "ACCOUNT_SUSPENDED" {
+				} else if r := w.do(w.ada, "POST", Base+"/deployments", body); r.status != 201 &&
+					r.code != "ACCOUNT_SUSPENDED" {
 					t.Errorf("deploy: got %d %s", r.status, r.body)
 				}
 			})
@@ -220,7 +223,8 @@ func TestQuotasOverTheAPI(t *testing.T) {
 		}
 		spend := used["hourlySpend"].(float64)
 		w.want(200, op, "PUT", at, map[string]any{"gpus": 100, "hourlySpend": spend + 1})
-		if r := w.refused("QUOTA_EXCEEDED", w.ada, "POST", Base+"/deployments", w.seedBody()); r.error["details"].(map[string]any)["quota"] != "hourlySpend" {
+		if r := w.refused("QUOTA_EXCEEDED", w.ada, "POST", Base+"/deployments",
+			w.seedBody()); r.error["details"].(map[string]any)["quota"] != "hourlySpend" {
 			t.Errorf("got %s", r.body)
 		}
 		dry := w.seedBody()

@@ -66,7 +66,9 @@ func TestALifeOfADeployment(t *testing.T) {
 	w.want(202, w.ada, "POST", one+"/reboot", nil)
 	w.refused("CONFLICT", w.ada, "POST", one+"/power-off", nil) // the reboot is under way
 	w.settle(d)
-	for _, nothing := range []any{nil, "{}", map[string]any{"eraseLocalDisks": false}, map[string]any{"operatingSystem": "Ubuntu 22.04"}} { // nobody wipes a machine by accident
+	// no machine is wiped by accident
+	for _, nothing := range []any{nil, "{}", map[string]any{"eraseLocalDisks": false},
+		map[string]any{"operatingSystem": "Ubuntu 22.04"}} {
 		r := w.refused("INVALID_REQUEST", w.ada, "POST", one+"/reinstall", nothing)
 		same(t, "what is missing", r.fields(), []string{"eraseLocalDisks"})
 	}
@@ -137,7 +139,8 @@ func TestAnEarlyEndCanBeQueued(t *testing.T) {
 func TestUnsupportedActions(t *testing.T) {
 	w := newWorld(t)
 	d := id.ID(
-		w.want(201, w.ada, "POST", Base+"/deployments", map[string]any{"offerId": "off_plain", "operatingSystem": "ubuntu 24.04", "name": "n", "ssh_public_key": publicKey(t)}).
+		w.want(201, w.ada, "POST", Base+"/deployments", map[string]any{"offerId": "off_plain",
+			"operatingSystem": "ubuntu 24.04", "name": "n", "ssh_public_key": publicKey(t)}).
 			text("id"),
 	)
 	w.settle(d)
@@ -146,7 +149,8 @@ func TestUnsupportedActions(t *testing.T) {
 		if action == "reinstall" {
 			body = map[string]bool{"eraseLocalDisks": true}
 		}
-		if r := w.refused("UNSUPPORTED_BY_PROVIDER", w.ada, "POST", Base+"/deployments/"+string(d)+"/"+action, body); r.status != 400 {
+		if r := w.refused("UNSUPPORTED_BY_PROVIDER", w.ada, "POST", Base+"/deployments/"+string(d)+"/"+action,
+			body); r.status != 400 {
 			t.Errorf("%d", r.status)
 		}
 	}
@@ -196,26 +200,27 @@ func TestVolumes(t *testing.T) {
 	)
 	same(t, "fields", r.fields(), []string{"name", "sizeGb"})
 	v := id.ID(
-		w.want(201, w.ada, "POST", at, map[string]any{"name": "data", "sizeGb": 500, "provider": "voltage-park", "region": "dallas-usa-5"}).
+		w.want(201, w.ada, "POST", at, map[string]any{"name": "data", "sizeGb": 500, "provider": "voltage-park",
+			"region": "dallas-usa-5"}).
 			text("id"),
 	)
-	look := func() {
+	check := func() {
 		t.Helper()
 		if _, err := w.c.Volumes.Reconcile(t.Context(), v); err != nil {
 			t.Fatal(err)
 		}
 	}
-	look()
+	check()
 	same(t, "status", w.want(200, w.ada, "GET", at+"/"+string(v), nil).text("status"), "available")
 	d := w.deploy(w.ada)
 	w.settle(d)
 	w.want(202, w.ada, "POST", at+"/"+string(v)+"/attach", map[string]any{"deploymentId": d})
-	look()
+	check()
 	r = w.want(200, w.ada, "GET", at+"/"+string(v), nil)
 	same(t, "attached to", r.text("attachedTo"), d)
 	w.refused("CONFLICT", w.ada, "DELETE", at+"/"+string(v), nil)
 	w.want(202, w.ada, "POST", at+"/"+string(v)+"/detach", nil)
-	look()
+	check()
 	r = w.refused("INVALID_REQUEST", w.ada, "PATCH", at+"/"+string(v), map[string]any{"sizeGb": 100})
 	same(t, "fields", r.fields(), []string{"sizeGb"})
 	w.want(200, w.ada, "PATCH", at+"/"+string(v), map[string]any{"name": "renamed"})
@@ -429,7 +434,8 @@ func TestCredentials(t *testing.T) {
 		nil,
 		func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer a", "Bearer b"} },
 	)
-	for _, value := range []string{"Basic abc", "Bearer", "Bearer ", w.ada.secret, "Bearer " + w.ada.secret + "x", "Bearer pk_live_" + strings.Repeat("a", 49)} {
+	for _, value := range []string{"Basic abc", "Bearer", "Bearer ", w.ada.secret, "Bearer " + w.ada.secret + "x",
+		"Bearer pk_live_" + strings.Repeat("a", 49)} {
 		r := w.refused("INVALID_API_KEY", tenant{}, "GET", at, nil, header("Authorization", value))
 		if r.status != 401 || r.header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%d %v", r.status, r.header)
@@ -441,7 +447,8 @@ func TestCredentials(t *testing.T) {
 	var k account.Key
 	var fenced, expiring string
 	w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		if _, fenced, err = w.c.Accounts.CreateKey(ctx, tx, w.ada.account, account.KeyRequest{Name: "f", AllowedNetworks: []string{"203.0.113.0/24"}}); err != nil {
+		if _, fenced, err = w.c.Accounts.CreateKey(ctx, tx, w.ada.account,
+			account.KeyRequest{Name: "f", AllowedNetworks: []string{"203.0.113.0/24"}}); err != nil {
 			return err
 		}
 		k, expiring, err = w.c.Accounts.CreateKey(

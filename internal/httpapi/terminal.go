@@ -128,7 +128,8 @@ func checkUpgrade(r *http.Request) []apierr.FieldError {
 	}
 	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
 	switch {
-	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || !has("Connection", "Upgrade") || !has("Upgrade", "websocket"):
+	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1) || !has("Connection", "Upgrade") ||
+		!has("Upgrade", "websocket"):
 		return []apierr.FieldError{
 			{Field: "header.Upgrade", Message: "must be websocket: this endpoint is for WebSockets only."},
 		}

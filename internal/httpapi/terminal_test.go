@@ -185,22 +185,22 @@ func closes(t *testing.T, ws *websocket.Conn) (websocket.StatusCode, string) {
 func TestATerminalIsRelayedToItsOwnMachine(t *testing.T) {
 	w := newWorld(t)
 	site := w.live()
-	mine, his := newMachine(t, "SSH-2.0-mine\r\n"), newMachine(t, "SSH-2.0-his\r\n")
-	w.onMachine(his)
+	mine, theirs := newMachine(t, "SSH-2.0-mine\r\n"), newMachine(t, "SSH-2.0-theirs\r\n")
+	w.onMachine(theirs)
 	w.running(w.bob)
 	w.onMachine(mine)
 	d := w.running(w.ada)
 	// What the request says of addresses counts for nothing.
-	ws := dialled(t, site, w.ada, d, "Host", his.Addr().String(), "X-Forwarded-Host", his.Addr().String())
+	ws := dialled(t, site, w.ada, d, "Host", theirs.Addr().String(), "X-Forwarded-Host", theirs.Addr().String())
 	hear(t, ws, "SSH-2.0-mine\r\n")
 	say(t, ws, "hello\n")
 	hear(t, ws, "you said hello\n")
 	long := strings.Repeat("x", 1_000_000) + "\n" // more than a message may be elsewhere
 	say(t, ws, long)
 	if got := hear(t, ws, "x\n"); len(got) != len("you said ")+len(long) {
-		t.Errorf("%d bytes of %d came back", len(got), len(long))
+		t.Errorf("got %d bytes of %d", len(got), len(long))
 	}
-	same(t, "connections to the other's machine", his.connections(), 0)
+	same(t, "connections to the other's machine", theirs.connections(), 0)
 	same(t, "to mine", mine.connections(), 1)
 	mine.hangUp()
 	code, reason := closes(t, ws)
@@ -225,16 +225,19 @@ func TestATerminalIsRefused(t *testing.T) {
 		code    string
 		headers []string
 	}{
-		{"nobody", tenant{}, d, 401, "MISSING_API_KEY", nil},
+		{"no caller", tenant{}, d, 401, "MISSING_API_KEY", nil},
 		{"another account", w.bob, d, 404, "NOT_FOUND", nil},
-		{"none such", w.ada, "dep_ghost", 404, "NOT_FOUND", nil},
-		{"who may only look", w.keyWith(w.ada, account.ReadDeployments), d, 403, "INSUFFICIENT_SCOPE", nil},
+		{"none such", w.ada, "dep_absent", 404, "NOT_FOUND", nil},
+		{"a key that may only read", w.keyWith(w.ada, account.ReadDeployments), d, 403, "INSUFFICIENT_SCOPE", nil},
 		{"not running", w.ada, pending, 409, "CONFLICT", nil},
-		{"another site's page", tenant{}, d, 403, "NETWORK_NOT_ALLOWED", []string{"Cookie", cookie, "Origin", "https://evil.example"}},
-		{"another site's page, as the browser says", tenant{}, d, 403, "NETWORK_NOT_ALLOWED", []string{"Cookie", cookie, "Origin", origin, "Sec-Fetch-Site", "cross-site"}},
+		{"another site's page", tenant{}, d, 403, "NETWORK_NOT_ALLOWED",
+			[]string{"Cookie", cookie, "Origin", "https://evil.example"}},
+		{"another site's page, as the browser says", tenant{}, d, 403, "NETWORK_NOT_ALLOWED",
+			[]string{"Cookie", cookie, "Origin", origin, "Sec-Fetch-Site", "cross-site"}},
 		{"a page of no site", tenant{}, d, 403, "NETWORK_NOT_ALLOWED", []string{"Cookie", cookie, "Origin", "null"}},
 		{"our own page", tenant{}, d, 101, "", []string{"Cookie", cookie, "Origin", origin}},
-		{"our own page, as the browser says", tenant{}, d, 101, "", []string{"Cookie", cookie, "Origin", origin, "Sec-Fetch-Site", "same-origin"}},
+		{"our own page, as the browser says", tenant{}, d, 101, "", []string{"Cookie", cookie, "Origin", origin,
+			"Sec-Fetch-Site", "same-origin"}},
 		{"a program", w.ada, d, 101, "", nil},
 	} {
 		if _, status, text := terminalOf(t, site, c.who, c.d, c.headers...); status != c.status ||
@@ -274,7 +277,7 @@ func TestATerminalReachesOnlySSH(t *testing.T) {
 	d = w.running(w.ada)
 	gone.hangUp()
 	if _, status, _ := terminalOf(t, site, w.ada, d); status != 503 {
-		t.Errorf("nobody there: %d", status)
+		t.Errorf("no caller: %d", status)
 	}
 }
 

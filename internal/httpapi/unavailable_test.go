@@ -30,7 +30,7 @@ func (w *world) withoutTable(name string, f func()) {
 	rename(name+"_away", name)
 }
 
-// Whoever has a valid key is not slowed down because the database could not be asked about it.
+// A caller with a valid key is not slowed down because the database could not be asked about it.
 func TestOnlyFailedAuthenticationsCountAsSuch(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)

@@ -77,7 +77,8 @@ func (r raw) hear(path string) reply {
 	if err != nil {
 		r.t.Fatalf("no answer: %v", err)
 	}
-	if resp.Close != (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusRequestEntityTooLarge || resp.StatusCode == http.StatusTooManyRequests) {
+	if resp.Close != (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusRequestEntityTooLarge ||
+		resp.StatusCode == http.StatusTooManyRequests) {
 		r.t.Errorf("status %d, and it is said that the connection ends: %t", resp.StatusCode, resp.Close)
 	}
 	return r.examine(req, resp)
@@ -107,8 +108,9 @@ func TestWhatCannotBeReadIsAnsweredAsEverythingElse(t *testing.T) {
 		code   apierr.Code
 		field  string
 	}{
-		"no request at all":          {"hello\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"TLS":                        {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"no request at all": {"hello\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"TLS": {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400,
+			apierr.InvalidRequest, "request"},
 		"a space in the target":      {"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
 		"a bad escape":               {"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
 		"a method with a bracket":    {"G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
@@ -127,12 +129,16 @@ func TestWhatCannotBeReadIsAnsweredAsEverythingElse(t *testing.T) {
 			"2\r\n\r\n", 400, apierr.InvalidRequest, "request"},
 		"an unknown transfer coding": {head + "Transfer-Encoding: gzip, " +
 			"chunked\r\n\r\n", 400, apierr.InvalidRequest, "header.Transfer-Encoding"},
-		"an unknown expectation":       {head + "Expect: miracles\r\n\r\n", 400, apierr.InvalidRequest, "header.Expect"},
-		"HTTP/3.0 in plain text":       {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
-		"many headers":                 {head + strings.Repeat("X-Y: "+strings.Repeat("z", 1000)+"\r\n", 100) + "\r\n", 413, apierr.RequestTooLarge, ""},
-		"one header that never ends":   {head + "X-Y: " + strings.Repeat("z", 900_000), 413, apierr.RequestTooLarge, ""},
-		"a target that never ends":     {"GET /" + strings.Repeat("z", 900_000), 413, apierr.RequestTooLarge, ""},
-		"much after what is malformed": {"hello\r\n\r\n" + strings.Repeat("z", 500_000), 400, apierr.InvalidRequest, "request"},
+		"an unknown expectation": {head + "Expect: miracles\r\n\r\n", 400, apierr.InvalidRequest,
+			"header.Expect"},
+		"HTTP/3.0 in plain text": {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400, apierr.InvalidRequest, "request"},
+		"many headers": {head + strings.Repeat("X-Y: "+strings.Repeat("z", 1000)+"\r\n", 100) + "\r\n",
+			413, apierr.RequestTooLarge, ""},
+		"one header that never ends": {head + "X-Y: " + strings.Repeat("z", 900_000), 413, apierr.RequestTooLarge,
+			""},
+		"a target that never ends": {"GET /" + strings.Repeat("z", 900_000), 413, apierr.RequestTooLarge, ""},
+		"much after what is malformed": {"hello\r\n\r\n" + strings.Repeat("z", 500_000), 400, apierr.InvalidRequest,
+			"request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := *w
@@ -153,8 +159,7 @@ func TestWhatCannotBeReadIsAnsweredAsEverythingElse(t *testing.T) {
 	}
 }
 
-// What stands before it on the connection is answered as ever; what stands behind it is never
-// looked at.
+// What stands before it on the connection is answered as ever; what stands behind it is never read.
 func TestABadRequestInAPipelineSpoilsNoOther(t *testing.T) {
 	w := newWorld(t)
 	address := w.guardedServer()
@@ -227,7 +232,8 @@ func TestAHijackedConnectionIsLeftAlone(t *testing.T) {
 			Tag:    tagService,
 			Scope:  string(account.ReadOffers),
 		},
-		func(_ context.Context, w http.ResponseWriter, _ *rest.Call, _ *rest.NoInput, _ []apierr.FieldError) (rest.Answer, error) {
+		func(_ context.Context, w http.ResponseWriter, _ *rest.Call, _ *rest.NoInput,
+			_ []apierr.FieldError) (rest.Answer, error) {
 			c, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
 				return rest.Answer{}, err
@@ -245,7 +251,7 @@ func TestAHijackedConnectionIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Nonsense is limited as every request of nobody is, and shows in log and metrics.
+// Nonsense is limited as every request without a caller is, and shows in log and metrics.
 func TestNonsenseIsLimitedAndLogged(t *testing.T) {
 	w := newWorld(t)
 	address := w.guardedServer()

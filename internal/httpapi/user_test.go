@@ -51,8 +51,10 @@ func TestAnotherSitesPageCanDoNothing(t *testing.T) {
 	w := newWorld(t)
 	cookie := header("Cookie", w.signIn(w.ada))
 	body := map[string]string{"name": "a", "publicKey": publicKey(t)}
-	for _, foreign := range []option{header("Sec-Fetch-Site", "cross-site"), header("Sec-Fetch-Site", "same-site"), header("Origin", "https://evil.example")} {
-		if r := w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", Base+"/ssh-keys", body, cookie, foreign); r.status != 403 {
+	for _, foreign := range []option{header("Sec-Fetch-Site", "cross-site"), header("Sec-Fetch-Site", "same-site"),
+		header("Origin", "https://evil.example")} {
+		if r := w.refused("NETWORK_NOT_ALLOWED", tenant{}, "POST", Base+"/ssh-keys", body, cookie,
+			foreign); r.status != 403 {
 			t.Errorf("%d", r.status)
 		}
 		w.refused(
@@ -164,7 +166,9 @@ func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
 			same(t, "the document", string(r.body) == string(Document("test")), true)
 			continue
 		}
-		if found := regexp.MustCompile(`(?i)https?://|//[a-z0-9-]+\.[a-z]|innerHTML|localStorage|sessionStorage|eval\(| on[a-z]+="|style="`).FindString(string(r.body)); found != "" {
+		unsafe := regexp.MustCompile(`(?i)https?://|//[a-z0-9-]+\.[a-z]|innerHTML|localStorage|sessionStorage|` +
+			`eval\(| on[a-z]+="|style="`)
+		if found := unsafe.FindString(string(r.body)); found != "" {
 			t.Errorf("%s has %q", path, found)
 		}
 	}
@@ -180,7 +184,8 @@ func TestElsewhere(t *testing.T) {
 		return true
 	}
 	w.configure(func(c *Config) { c.Elsewhere = dashboard })
-	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/assets/gone.js": 404, "/favicon.ico": 418, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
+	for path, want := range map[string]int{"/": 418, "/deployments/": 418, "/assets/x.js": 418, "/assets/gone.js": 404,
+		"/favicon.ico": 418, "/docs": 200, "/healthz": 200, "/api": 404, "/api/v1": 404, "/api/v1/x": 404} {
 		r := w.do(tenant{}, "GET", path, nil)
 		same(t, path, r.status, want)
 		if want == 418 { // not counted as calls are

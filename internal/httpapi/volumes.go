@@ -51,7 +51,8 @@ func (h volumes) routes(r *rest.Router) {
 	}, h.get)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
-		Summary: "Update a volume", Description: "Renames it, moves it to another project, or resizes it.", Errors: []apierr.Code{
+		Summary: "Update a volume", Description: "Renames it, moves it to another project, or resizes it.",
+		Errors: []apierr.Code{
 			apierr.Conflict, apierr.InsufficientBalance, apierr.QuotaExceeded, apierr.AccountSuspended,
 		},
 	}, h.update)
@@ -154,7 +155,8 @@ func (h volumes) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *create
 		return volume.Volume{}, err
 	}
 	v, err := h.svc.Create(ctx, tx, c.Caller.Account, volume.CreateRequest{
-		Key: c.Caller.Key, By: creatorOf(c), Project: project, Name: b.Name, SizeGB: b.SizeGB, Provider: b.Provider, Region: b.Region,
+		Key: c.Caller.Key, By: creatorOf(c), Project: project, Name: b.Name, SizeGB: b.SizeGB,
+		Provider: b.Provider, Region: b.Region,
 	})
 	c.Created(v.ID)
 	return v, err

@@ -49,7 +49,8 @@ func (h walletResource) routes(r *rest.Router) {
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: at + "/usage", ID: "getUsage", Tag: tagWallet, Scope: string(account.ReadWallet),
 		Summary: "Get usage",
-		Description: "Cost by day, deployment, GPU type, provider, tag, project, member or API key: charges for hours that began in the interval, " +
+		Description: "Cost by day, deployment, GPU type, provider, tag, project, member or API key: charges for " +
+			"hours that began in the interval, " +
 			"less their refunds. The " +
 			"last 30 days if from is omitted.",
 	}, h.usage)
@@ -182,7 +183,8 @@ func (h walletResource) get(ctx context.Context, c *rest.Call, _ *rest.NoInput) 
 			if r.Subject.Kind() == id.Volume {
 				v.Volumes = append(v.Volumes, volumeOnBill{r.Subject, r.Name, r.HourlyPrice})
 			} else {
-				v.ActiveDeployments = append(v.ActiveDeployments, runningView{r.Subject, r.Name, r.HourlyPrice, r.CostToDate})
+				v.ActiveDeployments = append(v.ActiveDeployments, runningView{r.Subject, r.Name, r.HourlyPrice,
+					r.CostToDate})
 			}
 		}
 		return nil
@@ -225,7 +227,7 @@ var exportHeader = []string{
 }
 
 // export streams all transactions as CSV. An error after the first line breaks the connection, so
-// that nobody takes half of them for all.
+// that half of them are not taken for all.
 func (h walletResource) export(ctx context.Context, w http.ResponseWriter, c *rest.Call, f wallet.Filter) error {
 	out := csv.NewWriter(w)
 	begun := false

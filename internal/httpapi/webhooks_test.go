@@ -38,7 +38,8 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 			bytes.Contains(kept, []byte(secret)) {
 			t.Errorf("%v %q", err, kept)
 		}
-		for _, r := range []reply{w.want(200, w.ada, "GET", at, nil), w.want(200, w.ada, "GET", at+"/"+hook, nil), w.want(200, w.ada, "PATCH", at+"/"+hook, `{"description":"x"}`)} {
+		for _, r := range []reply{w.want(200, w.ada, "GET", at, nil), w.want(200, w.ada, "GET", at+"/"+hook, nil),
+			w.want(200, w.ada, "PATCH", at+"/"+hook, `{"description":"x"}`)} {
 			if bytes.Contains(r.body, []byte("whsec_")) {
 				t.Errorf("the secret is shown again: %s", r.body)
 			}
@@ -94,7 +95,8 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 		for _, e := range w.by(200, owner, "GET", AccountBase+"/audit?limit=100", nil).list {
 			done[e.(map[string]any)["action"].(string)]++
 		}
-		for action, n := range map[string]int{"createWebhook": 10, "rotateWebhookSecret": 1, "testWebhook": 1, "replayWebhookDelivery": 1, "updateWebhook": 2, "deleteWebhook": 1} {
+		for action, n := range map[string]int{"createWebhook": 10, "rotateWebhookSecret": 1, "testWebhook": 1,
+			"replayWebhookDelivery": 1, "updateWebhook": 2, "deleteWebhook": 1} {
 			if done[action] != n {
 				t.Errorf("%s stands %d times in the audit, not %d", action, done[action], n)
 			}

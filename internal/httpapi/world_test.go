@@ -60,7 +60,7 @@ import (
 // real is the machine's time in these tests: the middle of a window of limits, where it stays.
 var real = time.Date(2028, 3, 1, 12, 0, 20, 0, time.UTC)
 
-// world is the handler over real rooms, two tenants, and a cloud that does at once what it is
+// world is the handler over real packages, two tenants, and a cloud that does at once what it is
 // asked.
 type world struct {
 	t     testing.TB
@@ -274,7 +274,7 @@ var documentation = sync.OnceValues(func() (validator.Validator, error) {
 })
 
 // closedAnswers is the document with schemas that allow nothing that they do not name: clients must
-// let new fields pass, and these tests must find a field that nobody has documented.
+// let new fields pass, and these tests must find a field that is not documented.
 func closedAnswers(document []byte) ([]byte, error) {
 	var tree any
 	if err := json.Unmarshal(document, &tree); err != nil {
@@ -326,7 +326,8 @@ func (w *world) tenant(name string) (out tenant) {
 		if err := w.c.Wallet.Open(ctx, tx, a.ID); err != nil {
 			return err
 		}
-		if _, err := w.c.Wallet.Credit(ctx, tx, wallet.Credit{Account: a.ID, Type: wallet.TypeTopUp, Amount: money.Dollars(1000), Description: "paid in", Dedupe: "test/" + name}); err != nil {
+		if _, err := w.c.Wallet.Credit(ctx, tx, wallet.Credit{Account: a.ID, Type: wallet.TypeTopUp,
+			Amount: money.Dollars(1000), Description: "paid in", Dedupe: "test/" + name}); err != nil {
 			return err
 		}
 		out.key, out.secret, err = w.c.Accounts.CreateKey(ctx, tx, a.ID, account.KeyRequest{Name: name})
@@ -380,7 +381,7 @@ func from(address string) option {
 	return func(r *http.Request) { r.RemoteAddr = address + ":40000" }
 }
 
-// do makes a request as the tenant ("" for nobody) and checks of the answer what holds for every
+// do makes a request as the tenant ("" for no caller) and checks of the answer what holds for every
 // answer.
 func (w *world) do(who tenant, method, target string, body any, options ...option) reply {
 	w.t.Helper()
@@ -502,7 +503,8 @@ func (w *world) examineError(what string, r reply) {
 		return
 	}
 	// A replayed response has the id of the request that was answered first.
-	if request := r.error["requestId"]; request != r.header.Get("X-Request-Id") && r.header.Get("Idempotent-Replayed") == "" {
+	if request := r.error["requestId"]; request != r.header.Get("X-Request-Id") &&
+		r.header.Get("Idempotent-Replayed") == "" {
 		w.t.Errorf("%s: got requestId %v, want %s", what, request, r.header.Get("X-Request-Id"))
 	}
 	retryable, is := r.error["retryable"].(bool)
