@@ -133,7 +133,7 @@ func TestKeyOfAProjectSeesOnlyItsProject(t *testing.T) {
 			}
 			ofOne := strings.HasPrefix(rt.Path, Base+"/deployments/{id}")
 			r := w.do(bound, rt.Method, at, nil, func(r *http.Request) {
-				ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second) // for a call that goes on and on
+				ctx, cancel := context.WithTimeout(r.Context(), time.Minute) // for a call that goes on and on
 				t.Cleanup(cancel)
 				*r = *r.WithContext(ctx)
 			})

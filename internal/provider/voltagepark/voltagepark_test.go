@@ -171,10 +171,12 @@ func TestAdapter_ListBudget(t *testing.T) {
 	for _, c := range []struct {
 		perMinute string
 		machines  int
+		polled    time.Duration // several hundred requests
 		launch    time.Duration // the longest that a launch may take
 	}{
-		{"54", 100, 20 * time.Second}, {"54", 400, 50 * time.Second}, {"54", 800, 90 * time.Second},
-		{"54", 1600, 3 * time.Minute}, {"54", 3200, 6 * time.Minute}, {"600", 1600, 20 * time.Second},
+		{"54", 100, 5 * time.Minute, 20 * time.Second}, {"54", 400, 5 * time.Minute, 50 * time.Second},
+		{"54", 800, 5 * time.Minute, 90 * time.Second}, {"54", 1600, 5 * time.Minute, 3 * time.Minute},
+		{"54", 3200, 5 * time.Minute, 6 * time.Minute}, {"600", 1600, time.Minute, 20 * time.Second},
 	} {
 		t.Run(fmt.Sprint(c.machines, " at ", c.perMinute), func(t *testing.T) {
 			t.Parallel()
@@ -195,7 +197,7 @@ func TestAdapter_ListBudget(t *testing.T) {
 			cloud.Advance(10 * time.Minute) // the budget is unused, as after a quiet while
 			launch(t, a, request(t, smallVM))
 			began, before := cloud.Clock.Now(), len(cloud.Requests())
-			providertest.Poll(t, a, references, 5*time.Minute, cloud.Advance)
+			providertest.Poll(t, a, references, c.polled, cloud.Advance)
 			took, sent := cloud.Clock.Now().Sub(began), len(cloud.Requests())-before
 			perMinute, err := strconv.Atoi(c.perMinute)
 			if err != nil {
