@@ -5,9 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/test/mailtest"
 	"github.com/billetcloud/billet/test/servertest"
 )
 
@@ -71,6 +73,15 @@ func TestDashboard(t *testing.T) {
 			run(t, root, node, []string{"test/" + name + ".mjs"}, "BILLETD="+servertest.Binary(t), "CHROMIUM="+chromium)
 		})
 	}
+}
+
+// TestSignUp runs the script in which a stranger gets mails, from a mail server that keeps them.
+func TestSignUp(t *testing.T) {
+	root, node, chromium := tools(t, true)
+	mails := mailtest.Start(t)
+	run(t, root, node, []string{"test/signup.mjs"}, "BILLETD="+servertest.Binary(t), "CHROMIUM="+chromium,
+		"SSL_CERT_FILE="+mails.CAFile, "MAIL_PORT="+strconv.Itoa(mails.Port), "MAIL_API="+mails.API,
+		"MAIL_USER="+mailtest.User, "MAIL_PASSWORD="+mailtest.Password)
 }
 
 // TestDashboardUnits runs the unit tests, which need no browser.

@@ -49,7 +49,10 @@ function endMachines(data) {
       }
 }
 
-/** Starts a server, with simulated providers and the demo account unless providers is false. */
+/**
+ * Starts a server, with simulated providers and the demo account unless providers is false. The
+ * flags may be a function of the server's URL.
+ */
 export async function startBilletd(flags = [], { providers = true } = {}) {
   const data = mkdtempSync(join(tmpdir(), 'billet-web-'));
   const port = await freePort();
@@ -73,7 +76,7 @@ export async function startBilletd(flags = [], { providers = true } = {}) {
         '',
         '--data-dir',
         data,
-        ...flags,
+        ...(typeof flags === 'function' ? flags(url) : flags),
       ],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );

@@ -12,7 +12,7 @@ export async function solve(use: Form): Promise<string> {
   const [challenge, { solveChallenge }, { deriveKey }] = await Promise.all([
     call('post', '/api/v1/account/challenges', { body: { use } }),
     import('altcha-lib'),
-    import('altcha-lib/algorithms/pbkdf2'),
+    import('altcha-lib/algorithms/web/pbkdf2'),
   ]);
   const solution = await solveChallenge({ challenge, deriveKey });
   if (!solution) throw new Error('Your browser took too long. Try again.');
