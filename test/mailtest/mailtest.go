@@ -39,9 +39,10 @@ type Server struct {
 	Port int
 	// CAFile has the certificate that its clients must trust.
 	CAFile string
+	// API is the URL of mailpit's own API, for tests that are not in Go.
+	API string
 
-	t   testing.TB
-	api string
+	t testing.TB
 }
 
 // Mail is a mail that the server took.
@@ -64,7 +65,7 @@ func Start(t testing.TB) *Server {
 	dir := t.TempDir()
 	s := &Server{
 		t: t, Port: servertest.FreePort(t), CAFile: filepath.Join(dir, "cert.pem"),
-		api: fmt.Sprintf("http://127.0.0.1:%d", servertest.FreePort(t)),
+		API: fmt.Sprintf("http://127.0.0.1:%d", servertest.FreePort(t)),
 	}
 	writeCertificate(t, s.CAFile, filepath.Join(dir, "key.pem"))
 	// bcrypt or plain: mailpit takes both.
@@ -77,7 +78,7 @@ func Start(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = log.Close() })
-	listen, err := url.Parse(s.api)
+	listen, err := url.Parse(s.API)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func Start(t testing.TB) *Server {
 		}
 	})
 	s.until("mailpit answers", func() bool {
-		resp, err := http.Get(s.api + "/readyz")
+		resp, err := http.Get(s.API + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -167,7 +168,7 @@ func (s *Server) Refuse(stage string, code int) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	r, err := http.NewRequest(http.MethodPut, s.api+"/api/v1/chaos", bytes.NewReader(text))
+	r, err := http.NewRequest(http.MethodPut, s.API+"/api/v1/chaos", bytes.NewReader(text))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -209,7 +210,7 @@ func (s *Server) Await(address, subject string) (m Mail) {
 
 func (s *Server) get(path string, v any) {
 	s.t.Helper()
-	resp, err := http.Get(s.api + path)
+	resp, err := http.Get(s.API + path)
 	if err != nil {
 		s.t.Fatal(err)
 	}
