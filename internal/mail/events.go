@@ -12,6 +12,7 @@ var byEvent = map[string]Kind{
 	"account.past_due":          PastDue,
 	"account.deployments_ended": ResourcesEnded,
 	"account.volumes_deleted":   ResourcesEnded,
+	"account.suspended":         AccountSuspended,
 	"account.low_balance":       LowBalance,
 	"deployment.failed":         DeploymentFailed,
 	"deployment.interrupted":    DeploymentInterrupted,
@@ -31,7 +32,7 @@ func (s *Service) EnqueueForEvents(ctx context.Context, tx *db.Tx, events []even
 			"subject": string(e.Subject), "reason": "none was given.", "deployments": "", "description": "",
 		}
 		for name, value := range e.Data {
-			if text := Text(value); text != "" {
+			if text, has := Text(value), data[name]; text != "" || has == "" {
 				data[name] = text
 			}
 		}

@@ -23,6 +23,7 @@ const (
 	SecondFactorChanged   Kind = "second_factor_changed"
 	PastDue               Kind = "past_due"
 	ResourcesEnded        Kind = "resources_ended"
+	AccountSuspended      Kind = "account_suspended"
 	LowBalance            Kind = "low_balance"
 	DeploymentFailed      Kind = "deployment_failed"
 	DeploymentInterrupted Kind = "deployment_interrupted"
@@ -157,13 +158,20 @@ var specs = []spec{
 		button: "Open the wallet", path: "/wallet",
 	},
 	{
+		kind: AccountSuspended, always: true, roles: everyone,
+		text:    "Suspension of the account by the operator.",
+		subject: "Your account was suspended",
+		body: "The operator suspended the account {{.account}} on {{.since}}: nothing new can be started.\n\n" +
+			"Reason: {{.reason}}\n\nFor questions, ask {{.help}}.",
+	},
+	{
 		kind: LowBalance, roles: payers,
 		text:    "Balance that lasts only for hours.",
 		subject: "Your balance is low",
 		body: "The balance of the account {{.account}} is {{.available}}. At the current hourly spend of " +
-			"{{.hourlySpend}} " +
-			"it lasts until {{.emptyAt}}.\n\nAdd money before then: once the balance is below zero the account is " +
-			"past due.",
+			"{{.hourlyCost}} it lasts until {{.runsDryAt}}.\n\n" +
+			"Unless money is added, all machines are terminated at {{.deploymentsEndAt}}, and all volumes are " +
+			"deleted with their data at {{.volumesDeletedAt}}.",
 		button: "Open the wallet", path: "/wallet",
 	},
 	{

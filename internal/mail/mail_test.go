@@ -3,6 +3,7 @@ package mail_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -535,6 +536,34 @@ func TestEventsCauseMails(t *testing.T) {
 	})
 }
 
+// The texts use what the events have, whatever their values.
+func TestEveryEventHasItsText(t *testing.T) {
+	c := clock.NewFrozen(dbtest.Start)
+	w := newWorld(t, dbtest.SQLite(t, c), c)
+	w.set()
+	w.user(account.Owner, "ada@example.com")
+	for _, k := range event.Kinds {
+		text, err := json.Marshal(k.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var data map[string]any
+		if err := json.Unmarshal(text, &data); err != nil {
+			t.Fatal(err)
+		}
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			return w.events.Append(ctx, tx, event.Event{
+				Account: w.account, Subject: w.account, Type: string(k.Type), Data: data,
+			})
+		})
+		w.drain()
+	}
+	unsent := func(m mail.Mail) bool { return m.State != mail.Sent }
+	if all := w.list(); len(all) < 7 || slices.ContainsFunc(all, unsent) {
+		t.Errorf("%d mails: %+v", len(all), all)
+	}
+}
+
 // A bad hour does not bury a member's mailbox.
 func TestKindsWithLimit(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
@@ -561,11 +590,8 @@ func TestKindsWithLimit(t *testing.T) {
 func TestEveryKindHasSwitchOrReason(t *testing.T) {
 	t.Parallel()
 	must := []mail.Kind{
-		mail.NewSignIn,
-		mail.PasswordChanged,
-		mail.SecondFactorChanged,
-		mail.PastDue,
-		mail.ResourcesEnded,
+		mail.NewSignIn, mail.PasswordChanged, mail.SecondFactorChanged, mail.PastDue, mail.ResourcesEnded,
+		mail.AccountSuspended,
 	}
 	for _, s := range mail.Switches([]string{"past_due", "low_balance"}) {
 		if s.CanSwitchOff == slices.Contains(must, s.Kind) {
