@@ -90,6 +90,11 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"listDeployments": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Deployments.List(ctx, filled[DeploymentQuery]())
 	}},
+	"bulkUpdateDeployments": {func(ctx context.Context, c *Client) (any, error) {
+		in := filled[BulkDeployments]()
+		in.AutoTerminateAt = Clear[time.Time]()
+		return c.Deployments.Bulk(ctx, in)
+	}},
 	"createDeployment": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Deployments.Create(ctx, filled[CreateDeployment]())
 	}},
@@ -372,6 +377,9 @@ var types = map[string]reflect.Type{
 	"CreateDeviceAuthorization": reflect.TypeFor[createDeviceAuthorization](),
 	"DeviceCodes":               reflect.TypeFor[deviceCodes](),
 	"CreateDeviceToken":         reflect.TypeFor[createDeviceToken](), "DeviceToken": reflect.TypeFor[deviceToken](),
+	"BulkDeployments": reflect.TypeFor[BulkDeployments](), "BulkFilter": reflect.TypeFor[BulkFilter](),
+	"BulkResults": reflect.TypeFor[BulkResults](), "BulkResult": reflect.TypeFor[BulkResult](),
+	"BulkError": reflect.TypeFor[BulkError](),
 	"Creator": reflect.TypeFor[Creator](), "CreateSSHKey": reflect.TypeFor[CreateSSHKey](),
 	"CreateVolume": reflect.TypeFor[CreateVolume](),
 	"Deployment":   reflect.TypeFor[Deployment](),

@@ -24,6 +24,11 @@ func UsageGroups() []UsageGroup {
 	return []UsageGroup{ByDay, ByDeployment, ByGPUType, ByProvider, ByTag, ByMember, ByAPIKey, ByProject}
 }
 
+// BulkActions returns every bulk action.
+func BulkActions() []BulkAction {
+	return []BulkAction{BulkTerminate, BulkAddTags, BulkRemoveTags, BulkSetAutoTerminate}
+}
+
 // CreatorTypes returns every kind of creator.
 func CreatorTypes() []CreatorType {
 	return []CreatorType{CreatedByMember, CreatedByAPIKey, CreatedByOperator}

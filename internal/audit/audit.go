@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -71,11 +72,14 @@ func New(ids *id.Maker) *Service {
 	return &Service{ids}
 }
 
-// Append adds an entry to the account's record. It sets the entry's id, and its time to that of the
+// Append adds entries to the account's record. It sets each entry's id, and its time to that of the
 // change.
-func (s *Service) Append(ctx context.Context, tx *db.Tx, e Entry) error {
-	e.ID, e.At = s.ids.New(id.Audit), tx.Now
-	return insert(ctx, tx, e)
+func (s *Service) Append(ctx context.Context, tx *db.Tx, all ...Entry) error {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].ID, all[i].At = s.ids.New(id.Audit), tx.Now
+	}
+	return insert(ctx, tx, all)
 }
 
 // Forget deletes up to ten entries without an account that are older than a day. No tenant can read

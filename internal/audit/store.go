@@ -18,7 +18,9 @@ var entries = db.NewTable("audit", func(e *Entry) []db.Column {
 	}
 })
 
-func insert(ctx context.Context, tx *db.Tx, e Entry) error { return entries.Insert(ctx, tx, e) }
+func insert(ctx context.Context, tx *db.Tx, all []Entry) error {
+	return entries.Insert(ctx, tx, all...)
+}
 
 // forget deletes a few of the oldest only, because it is called for each new one.
 func forget(ctx context.Context, tx *db.Tx, before time.Time) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
@@ -300,7 +301,71 @@ func withCandidates(ctx context.Context, r db.Reader, account id.ID) ([]row, err
 		account, StatusPending, StatusDeploying)
 }
 
+// lockAll returns the account's deployments with the ids, in the order of ids. On PostgreSQL their
+// rows are locked.
+func lockAll(ctx context.Context, tx *db.Tx, account id.ID, ids []id.ID) ([]row, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rest := `WHERE account_id = $1 AND id IN ` + db.In(2, len(ids)) + ` ORDER BY id` + db.ForUpdate(tx)
+	rows, err := deployments.Select(ctx, tx, rest, append([]any{account}, db.Args(ids)...)...)
+	if err != nil {
+		return nil, err
+	}
+	return rows, readTags(ctx, tx, rows)
+}
+
+// filtered returns the ids of up to limit of the account's deployments that match the filter,
+// newest first.
+func filtered(ctx context.Context, r db.Reader, account id.ID, f Filter, limit int) ([]id.ID, error) {
+	f.Sort = nil
+	l := listed(account, f)
+	var found []id.ID
+	for p := (db.Page{Number: 1, Limit: 100}); len(found) < limit; {
+		rows, of, err := l.Page(ctx, r, p)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range rows {
+			found = append(found, x.id)
+		}
+		if of.Next == nil {
+			break
+		}
+		p.After = of.Next
+	}
+	return found, nil
+}
+
+// savepoint runs a change, and undoes its statements if it is refused.
+func savepoint(ctx context.Context, tx *db.Tx, change func() error) (undone bool, err error) {
+	if _, err := tx.Exec(ctx, `SAVEPOINT one`); err != nil {
+		return false, err
+	}
+	err = change()
+	if _, undone = errors.AsType[*apierr.Error](err); undone {
+		if _, undo := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT one`); undo != nil {
+			return false, undo
+		}
+	} else if err != nil {
+		return false, err
+	}
+	if _, release := tx.Exec(ctx, `RELEASE SAVEPOINT one`); release != nil {
+		return false, release
+	}
+	return undone, err
+}
+
 func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]row, db.Listed, error) {
+	out, of, err := listed(account, f).Page(ctx, r, p)
+	if err != nil {
+		return nil, db.Listed{}, err
+	}
+	return out, of, readTags(ctx, r, out)
+}
+
+// listed is the list that the filter describes.
+func listed(account id.ID, f Filter) db.List[row] {
 	l := deployments.List(db.Is(`account_id`, account))
 	l.Order = orderOf(f.Sort)
 	var filters []db.Cond // those that an index serves first
@@ -348,11 +413,7 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 	if l.Source != "" && len(l.Rest) > 0 {
 		l.Source += ` JOIN deployment ON deployment.id = deployment_tag.deployment_id`
 	}
-	out, of, err := l.Page(ctx, r, p)
-	if err != nil {
-		return nil, db.Listed{}, err
-	}
-	return out, of, readTags(ctx, r, out)
+	return l
 }
 
 // orderOf returns the columns of the sort keys, until they are different for every row. Those that

@@ -36,13 +36,11 @@ func (s *Service) Terminate(
 	if err != nil {
 		return Deployment{}, false, err
 	}
+	if err := r.mayTerminate(tx.Now, earliest); err != nil {
+		return Deployment{}, false, err
+	}
 	switch wait := r.terminableAt().Sub(tx.Now); {
 	case r.ended():
-	case r.terminationProtection:
-		return Deployment{}, false, apierr.New(apierr.Conflict,
-			"The deployment has termination protection. Set terminationProtection to false first.")
-	case wait > 0 && !earliest:
-		return Deployment{}, false, tooEarly(&r, wait)
 	case wait > 0:
 		err, queued = s.queueTermination(ctx, tx, &r), true
 	default:
@@ -54,6 +52,20 @@ func (s *Service) Terminate(
 	}
 	d, err = s.completed(ctx, tx, &r)
 	return d, queued, err
+}
+
+// mayTerminate returns why a termination is refused. It is accepted for what has ended.
+func (r *row) mayTerminate(now time.Time, earliest bool) error {
+	switch wait := r.terminableAt().Sub(now); {
+	case r.ended():
+		return nil
+	case r.terminationProtection:
+		return apierr.New(apierr.Conflict,
+			"The deployment has termination protection. Set terminationProtection to false first.")
+	case wait > 0 && !earliest:
+		return tooEarly(r, wait)
+	}
+	return nil
 }
 
 // queueTermination schedules the end for when the minimum runtime has passed.

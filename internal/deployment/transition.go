@@ -26,6 +26,9 @@ var Statuses = []Status{
 // Enum lists every status.
 func (Status) Enum() []Status { return Statuses }
 
+// Unended are the statuses of deployments that neither have ended nor are terminating.
+var Unended = []Status{StatusPending, StatusDeploying, StatusRunning, StatusStopped}
+
 // Final reports whether no other status follows.
 func (s Status) Final() bool {
 	return s == StatusTerminated || s == StatusFailed || s == StatusInterrupted

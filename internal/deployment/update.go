@@ -7,6 +7,7 @@ import (
 	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 )
 
@@ -39,38 +40,56 @@ func (s *Service) Update(
 	if err != nil {
 		return Deployment{}, err
 	}
-	if err := r.set(u, tx.Now); err != nil {
+	if err := s.update(ctx, tx, &r, u); err != nil {
 		return Deployment{}, err
-	}
-	if r.ended() && (u.AutoTerminateAt != nil || u.TerminationProtection != nil) {
-		return Deployment{}, apierr.New(apierr.Conflict,
-			"The deployment is %s. Only its name, tags and project can be changed.", r.status)
-	}
-	if err := setSettings(ctx, tx, &r, u.Tags != nil); err != nil {
-		return Deployment{}, err
-	}
-	if err := r.checkForeignKey(ctx, tx, u); err != nil {
-		return Deployment{}, err
-	}
-	if err := r.changeSpending(ctx, tx, u.Key); err != nil {
-		return Deployment{}, err
-	}
-	if err := s.describe(ctx, tx, &r, u); err != nil {
-		return Deployment{}, err
-	}
-	err = s.appendEvent(ctx, tx, &r, "updated", map[string]any{
-		"tags": append([]string{}, r.tags...), "autoTerminateAt": r.autoTerminateAt,
-		"terminationProtection": r.terminationProtection, "project": r.project,
-	})
-	if err != nil {
-		return Deployment{}, err
-	}
-	if due, planned := r.terminateDue(); planned && !r.ended() {
-		if err := s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, due); err != nil {
-			return Deployment{}, err
-		}
 	}
 	return s.completed(ctx, tx, &r)
+}
+
+// mayUpdate takes over what the request changes, or returns why it is refused.
+func (r *row) mayUpdate(u UpdateRequest, now time.Time) error {
+	if err := r.set(u, now); err != nil {
+		return err
+	}
+	if r.ended() && (u.AutoTerminateAt != nil || u.TerminationProtection != nil) {
+		return apierr.New(apierr.Conflict,
+			"The deployment is %s. Only its name, tags and project can be changed.", r.status)
+	}
+	return nil
+}
+
+// updatedEvent is the event of a change of the settings.
+func (r *row) updatedEvent() event.Event {
+	return event.Event{Account: r.account, Subject: r.id, Type: "deployment.updated", Data: map[string]any{
+		"name": r.name, "status": r.status, "project": r.project,
+		"tags": append([]string{}, r.tags...), "autoTerminateAt": r.autoTerminateAt,
+		"terminationProtection": r.terminationProtection,
+	}}
+}
+
+func (s *Service) update(ctx context.Context, tx *db.Tx, r *row, u UpdateRequest) error {
+	if err := r.mayUpdate(u, tx.Now); err != nil {
+		return err
+	}
+	if err := setSettings(ctx, tx, r, u.Tags != nil); err != nil {
+		return err
+	}
+	if err := r.checkForeignKey(ctx, tx, u); err != nil {
+		return err
+	}
+	if err := r.changeSpending(ctx, tx, u.Key); err != nil {
+		return err
+	}
+	if err := s.describe(ctx, tx, r, u); err != nil {
+		return err
+	}
+	if err := s.cfg.Events.Append(ctx, tx, r.updatedEvent()); err != nil {
+		return err
+	}
+	if due, planned := r.terminateDue(); planned && !r.ended() {
+		return s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, due)
+	}
+	return nil
 }
 
 // describe has the statement show what the request changes: a name from the next hour on, tags and

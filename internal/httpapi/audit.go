@@ -62,15 +62,22 @@ func (h auditLog) record(ctx context.Context, tx *db.Tx, c *rest.Call) error {
 	if e.Subject == "" {
 		e.Subject = c.PathID()
 	}
-	if err := h.entries.Append(ctx, tx, e); err != nil {
-		return err
+	all := []audit.Entry{e}
+	if len(c.Change.Subjects) > 0 {
+		all = nil
 	}
-	if c.Route.Auth != rest.OperatorOnly || e.Account == c.Caller.Account {
-		return nil
+	for _, subject := range c.Change.Subjects {
+		e.Subject = subject
+		all = append(all, e)
 	}
-	// The operator's own account has the entry, too: what operators did is found in one place.
-	e.Account = c.Caller.Account
-	return h.entries.Append(ctx, tx, e)
+	if c.Route.Auth == rest.OperatorOnly && e.Account != c.Caller.Account {
+		// The operator's own account has the entry, too: what operators did is found in one place.
+		for _, e := range all {
+			e.Account = c.Caller.Account
+			all = append(all, e)
+		}
+	}
+	return h.entries.Append(ctx, tx, all...)
 }
 
 // recorded reports whether the account's log has the entry of a request.

@@ -44,6 +44,7 @@ func (h deployments) routes(r *rest.Router) {
 		// The service names the first where it finds none of them.
 		Alternatives: [][]string{{"ssh_public_key", "sshPublicKey", "sshKeyId", "sshKeyIds"}},
 	}, h.create)
+	h.bulkRoute(r)
 	rest.List(r, rest.Operation{
 		Method: http.MethodGet, Path: all, ID: "listDeployments", Tag: tagDeployments,
 		Scope:   string(account.ReadDeployments),

@@ -93,6 +93,30 @@ func (r *reading) refund(p wallet.Paid, at time.Time, rule Rule) wallet.Refund {
 	}
 }
 
+// PreviewAll returns what Stop would refund of each subject.
+func (m *Service) PreviewAll(
+	ctx context.Context, r db.Reader, subjects []id.ID, at time.Time, rule Rule,
+) (map[id.ID]money.Micros, error) {
+	at = at.UTC().Truncate(time.Second)
+	now, err := getAll(ctx, r, subjects)
+	if err != nil {
+		return nil, err
+	}
+	from := map[id.ID]int64{}
+	for _, x := range now {
+		from[x.subject] = x.firstRefundable(at)
+	}
+	paid, err := m.cfg.Wallet.PaidAll(ctx, r, from)
+	if err != nil {
+		return nil, err
+	}
+	out := map[id.ID]money.Micros{}
+	for _, x := range now {
+		out[x.subject] = x.preview(paid[x.subject], at, rule)
+	}
+	return out, nil
+}
+
 // Preview returns what Stop would refund.
 func (m *Service) Preview(ctx context.Context, r db.Reader, subject id.ID, at time.Time, rule Rule) (money.Micros,
 	error) {
@@ -105,15 +129,19 @@ func (m *Service) Preview(ctx context.Context, r db.Reader, subject id.ID, at ti
 	if err != nil {
 		return 0, err
 	}
-	// Stop would first book the current hour.
-	if n := now.begunBefore(at); n > 0 && (len(paid) == 0 || paid[len(paid)-1].Hour < n-1) {
-		paid = append(paid, wallet.Paid{Hour: n - 1, Amount: now.hourlyPrice, HourlyPrice: now.hourlyPrice})
+	return now.preview(paid, at, rule), nil
+}
+
+// preview returns what a stop would refund of the paid hours.
+func (r *reading) preview(paid []wallet.Paid, at time.Time, rule Rule) (sum money.Micros) {
+	// A stop would first book the current hour.
+	if n := r.begunBefore(at); n > 0 && (len(paid) == 0 || paid[len(paid)-1].Hour < n-1) {
+		paid = append(paid, wallet.Paid{Hour: n - 1, Amount: r.hourlyPrice, HourlyPrice: r.hourlyPrice})
 	}
-	var sum money.Micros
 	for _, p := range paid {
-		sum += now.refund(p, at, rule).Amount
+		sum += r.refund(p, at, rule).Amount
 	}
-	return sum, nil
+	return sum
 }
 
 // grouped returns a count with commas between thousands: "1,234".

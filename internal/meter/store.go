@@ -44,6 +44,15 @@ func get(ctx context.Context, r db.Reader, subject id.ID) (reading, bool, error)
 	return meters.Find(ctx, r, `WHERE subject = $1`, subject)
 }
 
+// getAll returns the running meters of the subjects.
+func getAll(ctx context.Context, r db.Reader, subjects []id.ID) ([]reading, error) {
+	if len(subjects) == 0 {
+		return nil, nil
+	}
+	return meters.Select(ctx, r, `WHERE subject IN `+db.In(1, len(subjects))+` AND stopped_at IS NULL`,
+		db.Args(subjects)...)
+}
+
 // lock returns the meter and keeps other transactions from changing it until this one ends. Its
 // UPDATE changes nothing, but it locks the row on both engines and returns what the transaction
 // before has committed.

@@ -63,6 +63,8 @@ type Limits struct{ Read, Write, Deploy int }
 type Change struct {
 	// Subject is what was changed; "" for what the path's {id} names.
 	Subject id.ID
+	// Subjects are what was changed where it is more than one: there is an entry for each.
+	Subjects []id.ID
 	// Account is the account whose audit log gets the entry; "" for the caller's.
 	Account id.ID
 	// None reports that nothing was changed after all: there is no entry.

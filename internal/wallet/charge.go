@@ -138,6 +138,11 @@ func (l *Ledger) Paid(ctx context.Context, r db.Reader, subject id.ID, from int6
 	return selectPaid(ctx, r, subject, from)
 }
 
+// PaidAll is Paid for several subjects, each from its hour on.
+func (l *Ledger) PaidAll(ctx context.Context, r db.Reader, from map[id.ID]int64) (map[id.ID][]Paid, error) {
+	return selectPaidAll(ctx, r, from)
+}
+
 // Refund is the unused part of a charged hour, to be refunded.
 type Refund struct {
 	Account, Subject id.ID

@@ -49,6 +49,14 @@ func (l *Ledger) Held(ctx context.Context, r db.Reader, subject id.ID) (money.Mi
 	return selectHeld(ctx, r, subject)
 }
 
+// HeldAll returns what is held for each of the subjects that have a hold.
+func (l *Ledger) HeldAll(ctx context.Context, r db.Reader, subjects []id.ID) (map[id.ID]money.Micros, error) {
+	if len(subjects) == 0 {
+		return map[id.ID]money.Micros{}, nil
+	}
+	return selectHeldAll(ctx, r, subjects)
+}
+
 // Release releases the hold of a subject, and reports whether it did. Without a hold, or after it
 // was released or captured, nothing changes.
 func (l *Ledger) Release(ctx context.Context, tx *db.Tx, subject id.ID) (released bool, err error) {

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -261,6 +263,11 @@ func selectHeld(ctx context.Context, r db.Reader, subject id.ID) (amount money.M
 	return amount, err
 }
 
+func selectHeldAll(ctx context.Context, r db.Reader, subjects []id.ID) (map[id.ID]money.Micros, error) {
+	return db.CollectMap(ctx, r, db.Pair[id.ID, money.Micros], `SELECT subject, amount FROM wallet_hold
+		WHERE settled_at IS NULL AND subject IN `+db.In(1, len(subjects)), db.Args(subjects)...)
+}
+
 // claimCharges returns the hours that were not charged before.
 func claimCharges(ctx context.Context, tx *db.Tx, all []Charge) (map[hourKey]bool, error) {
 	rows := make([]chargeRow, len(all))
@@ -311,6 +318,32 @@ func claimRefund(ctx context.Context, tx *db.Tx, f Refund) (dayChange, bool, err
 			f.Amount, f.Hour, f.Subject)
 	}
 	return of, false, nil
+}
+
+// selectPaidAll asks for so many subjects at once that both engines read each by the primary
+// key.
+func selectPaidAll(ctx context.Context, r db.Reader, from map[id.ID]int64) (map[id.ID][]Paid, error) {
+	out := map[id.ID][]Paid{}
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(from)), db.ChunkRows) {
+		var either []string
+		var args []any
+		for _, subject := range chunk {
+			args = append(args, subject, from[subject])
+			either = append(either, fmt.Sprintf(`(subject = $%d AND hour >= $%d)`, len(args)-1, len(args)))
+		}
+		scan := func(row db.Row) (subject id.ID, err error) {
+			var p Paid
+			if err = row.Scan(&subject, &p.Hour, &p.Amount, &p.HourlyPrice, &p.Refunded); err == nil {
+				out[subject] = append(out[subject], p)
+			}
+			return subject, err
+		}
+		if _, err := db.Collect(ctx, r, scan, `SELECT subject, hour, amount, hourly_price, refunded
+			FROM wallet_charge WHERE `+strings.Join(either, ` OR `)+` ORDER BY subject, hour`, args...); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func selectPaid(ctx context.Context, r db.Reader, subject id.ID, from int64) ([]Paid, error) {
