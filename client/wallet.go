@@ -33,6 +33,14 @@ type BilledVolume struct {
 	HourlyPrice Money `json:"hourlyPrice"`
 }
 
+// LowBalance is the schedule for an account whose runway is 24 hours or less.
+type LowBalance struct {
+	// DeploymentsEndAt is when all deployments are terminated, VolumesDeletedAt when all volumes
+	// are deleted, unless funds are added.
+	DeploymentsEndAt time.Time `json:"deploymentsEndAt"`
+	VolumesDeletedAt time.Time `json:"volumesDeletedAt"`
+}
+
 // PastDue is the schedule for an account with a negative available balance.
 type PastDue struct {
 	// Since is when Available became negative.
@@ -60,6 +68,11 @@ type Wallet struct {
 	// while nothing is billed.
 	HourlyCost Money    `json:"hourlyCost"`
 	HoursLeft  *float64 `json:"hoursLeft"`
+	// RunsDryAt is the first charge that Available does not cover, if nothing changes; nil while
+	// nothing is billed, and while the account is past due.
+	RunsDryAt *time.Time `json:"runsDryAt"`
+	// LowBalance is the schedule while the runway is 24 hours or less; nil otherwise.
+	LowBalance *LowBalance `json:"lowBalance"`
 	// MinimumToDeploy is the available balance required to deploy.
 	MinimumToDeploy Money `json:"minimumToDeploy"`
 	// ActiveDeployments and Volumes are what is being billed.

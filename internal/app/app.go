@@ -228,6 +228,8 @@ func (a *App) buildRunner() {
 	a.runner.Handle(volume.KindVolume, s.volumes.Reconcile)
 	a.runner.Handle(meter.KindSweep, s.meter.Sweep)
 	a.runner.Handle(meter.KindPastDue, s.pastDue.Reconcile)
+	a.runner.Handle(pastdue.KindThreshold, s.pastDue.Threshold)
+	a.runner.HandlePeriodic(pastdue.KindWatch, s.pastDue.Watch)
 	a.runner.Handle(issue.KindEnd, remover.End)
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
 	a.runner.Handle(mail.KindSend, a.Mail.Send)
@@ -293,7 +295,8 @@ func (a *App) limiter() (ratelimit.Limiter, error) {
 // startPeriodic enqueues the periodic jobs.
 func (a *App) startPeriodic(ctx context.Context) error {
 	for _, start := range []func(context.Context) error{
-		a.services.catalog.Start, a.services.deployments.StartWatching, a.services.volumes.StartWatching, a.startPurges,
+		a.services.catalog.Start, a.services.deployments.StartWatching, a.services.volumes.StartWatching,
+		a.services.pastDue.StartWatching, a.startPurges,
 	} {
 		if err := start(ctx); err != nil {
 			return err

@@ -31,9 +31,22 @@ func (t *tool) wallet() *cobra.Command {
 		if w.Held > 0 {
 			held += " (pending deployments)"
 		}
-		err = show(t, "", w, row{"Available", total(w.Available)}, row{"On hold", held},
-			row{"Balance", total(w.Balance)}, row{"Past due", pastDue(w)}, row{"Hourly spend", hourlySpend(w)},
-			row{"Runway", runway(w)}, row{"Minimum to deploy", total(w.MinimumToDeploy)})
+		err = show(
+			t,
+			"",
+			w,
+			row{"Available", total(w.Available)},
+			row{"On hold", held},
+			row{"Balance", total(w.Balance)},
+			row{"Past due", pastDue(w)},
+			row{"Hourly spend", hourlySpend(w)},
+			row{
+				"Runway",
+				runway(w),
+			},
+			row{"Low balance", lowBalance(w)},
+			row{"Minimum to deploy", total(w.MinimumToDeploy)},
+		)
 		if err != nil || !t.humanOutput() {
 			return err
 		}
@@ -58,6 +71,16 @@ func pastDue(w *client.Wallet) string {
 			localTime(p.DeploymentsEndAt), localTime(p.VolumesDeletedAt))
 	}
 	return text
+}
+
+// lowBalance describes what happens when the balance ends soon, or returns "".
+func lowBalance(w *client.Wallet) string {
+	if w.LowBalance == nil || w.RunsDryAt == nil {
+		return ""
+	}
+	return fmt.Sprintf("The balance ends on %s.\nUnless you add funds, machines are terminated on %s\n"+
+		"and volumes are deleted on %s.", localTime(*w.RunsDryAt), localTime(w.LowBalance.DeploymentsEndAt),
+		localTime(w.LowBalance.VolumesDeletedAt))
 }
 
 func hourlySpend(w *client.Wallet) string {

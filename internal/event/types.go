@@ -134,6 +134,16 @@ type PastDueData struct {
 	VolumesDeletedAt time.Time    `json:"volumesDeletedAt" doc:"Time when volumes are deleted, unless money is added before."`
 }
 
+// LowBalanceData is the data of account.low_balance.
+type LowBalanceData struct {
+	ThresholdHours   int64        `json:"thresholdHours" doc:"Runway that was reached, in hours: 24, 6 or 1."`
+	Available        money.Micros `json:"available" doc:"Available balance in US dollars."`
+	HourlyCost       money.Micros `json:"hourlyCost" doc:"Hourly spend in US dollars."`
+	RunsDryAt        time.Time    `json:"runsDryAt" doc:"Time of the first charge that the available balance does not cover, if nothing changes."`
+	DeploymentsEndAt time.Time    `json:"deploymentsEndAt" doc:"Time when deployments are terminated, unless money is added before."`
+	VolumesDeletedAt time.Time    `json:"volumesDeletedAt" doc:"Time when volumes are deleted, unless money is added before."`
+}
+
 // RecoveredData is the data of account.recovered.
 type RecoveredData struct {
 	Available money.Micros `json:"available" doc:"Available balance in US dollars."`
@@ -207,6 +217,11 @@ var Kinds = []Kind{
 	{"volume.deleting", "The volume is being deleted. Billing has ended.", VolumeData{}},
 	{"volume.deleted", "The provider has confirmed the deletion.", VolumeData{}},
 	{"volume.failed", "The volume could not be created, at no cost.", VolumeData{}},
+	{
+		"account.low_balance",
+		"The runway is 24, 6 or 1 hours or less. Each is reported once, and again after it was longer.",
+		LowBalanceData{},
+	},
 	{"account.past_due", "The available balance fell below zero.", PastDueData{}},
 	{"account.recovered", "The available balance is zero or more again.", RecoveredData{}},
 	{"account.deployments_ended", "Deployments were terminated because the account stayed past due.",

@@ -58,17 +58,19 @@ func (h walletResource) routes(r *rest.Router) {
 
 // walletView is the wallet and what it pays for, all at one instant.
 type walletView struct {
-	Currency          string           `json:"currency" enum:"USD" doc:"Currency of every amount."`
-	Balance           money.Micros     `json:"balance" doc:"available plus held."`
-	Held              money.Micros     `json:"held" doc:"On hold for the first hour of deployments that do not run yet."`
-	Available         money.Micros     `json:"available" doc:"Available balance; negative if the account owes money."`
-	NegativeSince     *time.Time       `json:"negativeSince" doc:"When available became negative; null while it is not."`
-	PastDue           *pastdue.PastDue `json:"pastDue" doc:"Deadlines while the account is past due; null while it is not."`
-	HourlyCost        money.Micros     `json:"hourlyCost" doc:"Hourly spend: the cost per hour of everything that runs now."`
-	HoursLeft         *hours           `json:"hoursLeft" doc:"Runway: hours until available is spent at hourlyCost, rounded down to hundredths; null while nothing runs."`
-	ActiveDeployments []runningView    `json:"activeDeployments" doc:"Running deployments."`
-	Volumes           []volumeOnBill   `json:"volumes" doc:"Existing volumes."`
-	MinimumToDeploy   money.Micros     `json:"minimumToDeploy" doc:"Available balance that a deploy requires."`
+	Currency          string              `json:"currency" enum:"USD" doc:"Currency of every amount."`
+	Balance           money.Micros        `json:"balance" doc:"available plus held."`
+	Held              money.Micros        `json:"held" doc:"On hold for the first hour of deployments that do not run yet."`
+	Available         money.Micros        `json:"available" doc:"Available balance; negative if the account owes money."`
+	NegativeSince     *time.Time          `json:"negativeSince" doc:"When available became negative; null while it is not."`
+	PastDue           *pastdue.PastDue    `json:"pastDue" doc:"Deadlines while the account is past due; null while it is not."`
+	HourlyCost        money.Micros        `json:"hourlyCost" doc:"Hourly spend: the cost per hour of everything that runs now."`
+	HoursLeft         *hours              `json:"hoursLeft" doc:"Runway: hours until available is spent at hourlyCost, rounded down to hundredths; null while nothing runs."`
+	RunsDryAt         *time.Time          `json:"runsDryAt" doc:"Time of the first charge that available does not cover, if nothing changes; null while nothing runs, and while the account is past due."`
+	LowBalance        *pastdue.LowBalance `json:"lowBalance" doc:"Deadlines while the runway is 24 hours or less; null otherwise."`
+	ActiveDeployments []runningView       `json:"activeDeployments" doc:"Running deployments."`
+	Volumes           []volumeOnBill      `json:"volumes" doc:"Existing volumes."`
+	MinimumToDeploy   money.Micros        `json:"minimumToDeploy" doc:"Available balance that a deploy requires."`
 }
 
 type runningView struct {
@@ -177,6 +179,10 @@ func (h walletResource) get(ctx context.Context, c *rest.Call, _ *rest.NoInput) 
 		if err != nil {
 			return err
 		}
+		if w.Available >= 0 {
+			v.RunsDryAt = pastdue.RunsDryAt(w.Available, rates)
+		}
+		v.LowBalance = h.terms.LowBalance(v.RunsDryAt, h.clock.Now())
 		v.HourlyCost, v.ActiveDeployments, v.Volumes = 0, []runningView{}, []volumeOnBill{} // a view may run twice
 		for _, r := range rates {
 			v.HourlyCost += r.HourlyPrice

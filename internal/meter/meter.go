@@ -114,6 +114,13 @@ type Running struct {
 	HourlyPrice money.Micros
 	// CostToDate is the sum of its charges.
 	CostToDate money.Micros
+	// NextAt is when the next hour is charged.
+	NextAt time.Time
+}
+
+// AllRunning returns what runs on each account now. It is for the server.
+func (m *Service) AllRunning(ctx context.Context, r db.Reader) (map[id.ID][]Running, error) {
+	return selectAllRunning(ctx, r)
 }
 
 // Rates returns what runs on the account now, in the order of IDs.

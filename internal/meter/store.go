@@ -141,8 +141,20 @@ func selectCosts(ctx context.Context, r db.Reader, subjects []id.ID) (map[id.ID]
 
 func selectRunning(ctx context.Context, r db.Reader, account id.ID) ([]Running, error) {
 	return db.Collect(ctx, r, func(row db.Row) (n Running, err error) {
-		err = row.Scan(&n.Subject, &n.Name, &n.HourlyPrice, &n.CostToDate)
+		err = row.Scan(&n.Subject, &n.Name, &n.HourlyPrice, &n.CostToDate, &n.NextAt)
 		return n, err
-	}, `SELECT subject, name, hourly_price, cost FROM meter WHERE account_id = $1 AND next_at IS NOT NULL
+	}, `SELECT subject, name, hourly_price, cost, next_at FROM meter WHERE account_id = $1 AND next_at IS NOT NULL
 		ORDER BY subject`, account)
+}
+
+func selectAllRunning(ctx context.Context, r db.Reader) (map[id.ID][]Running, error) {
+	out := map[id.ID][]Running{}
+	_, err := db.Collect(ctx, r, func(row db.Row) (account id.ID, err error) {
+		var n Running
+		if err = row.Scan(&account, &n.Subject, &n.HourlyPrice, &n.NextAt); err == nil {
+			out[account] = append(out[account], n)
+		}
+		return account, err
+	}, `SELECT account_id, subject, hourly_price, next_at FROM meter WHERE next_at IS NOT NULL`)
+	return out, err
 }

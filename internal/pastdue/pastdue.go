@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/wallet"
 )
@@ -23,6 +24,8 @@ const (
 type Config struct {
 	DB          *db.DB
 	Wallet      *wallet.Ledger
+	Meter       *meter.Service
+	Jobs        *job.Queue
 	Deployments *deployment.Service
 	Volumes     *volume.Service
 	Events      *event.Service

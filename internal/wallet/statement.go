@@ -3,6 +3,8 @@ package wallet
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -185,6 +187,22 @@ func (l *Ledger) GetAll(ctx context.Context, r db.Reader, accounts []id.ID) (map
 	}
 	return selectWallets(ctx, r, accounts)
 }
+
+// GetMany returns the wallets of any number of accounts. It is for the server.
+func (l *Ledger) GetMany(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Wallet, error) {
+	out := make(map[id.ID]Wallet, len(accounts))
+	for chunk := range slices.Chunk(accounts, walletChunk) {
+		some, err := selectWallets(ctx, r, chunk)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, some)
+	}
+	return out, nil
+}
+
+// walletChunk is how many wallets one query names.
+const walletChunk = 100
 
 // Audit checks all books against one another at one instant. It returns a description of each
 // disagreement, and none where the books agree. It reads every entry.

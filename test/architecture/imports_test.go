@@ -34,7 +34,7 @@ var dependencies = []struct {
 	{"mail", []string{"settings", "account", "event", "emailaddr", "secret", "job", "db"}},
 	{"settings", []string{"emailaddr", "secret", "db"}},
 	{"operator", []string{"deployment", "volume", "quota", "meter", "wallet", "account", "event", "job", "db"}},
-	{"pastdue", []string{"deployment", "volume", "wallet", "event", "job", "db"}},
+	{"pastdue", []string{"deployment", "volume", "meter", "wallet", "event", "job", "db"}},
 	{"deployment", []string{
 		"account", "quota", "spendlimit", "step", "cloudinit", "secret", "volume", "issue", "quote", "catalog",
 		"meter", "wallet", "sshkey", "provider", "event", "job", "creator", "db",

@@ -35,6 +35,7 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'volume.deleting': 'Deleting',
   'volume.deleted': 'Deleted',
   'volume.failed': 'Failed',
+  'account.low_balance': 'Low balance',
   'account.past_due': 'Past due',
   'account.recovered': 'Balance restored',
   'account.deployments_ended': 'Deployments terminated',

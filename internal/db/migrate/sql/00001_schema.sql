@@ -404,6 +404,14 @@ CREATE TABLE past_due (
     deleted_at BIGINT                          -- the volumes were deleted
 );
 
+-- The thresholds of runway at which an account was warned, until its runway is longer again.
+CREATE TABLE low_balance (
+    account_id TEXT   NOT NULL,
+    threshold  BIGINT NOT NULL,                -- hours
+    warned_at  BIGINT NOT NULL,
+    PRIMARY KEY (account_id, threshold)
+);
+
 CREATE TABLE issue (
     id            TEXT   PRIMARY KEY,
     kind          TEXT   NOT NULL,
@@ -880,6 +888,7 @@ DROP TABLE audit;
 DROP TABLE invitation;
 DROP TABLE membership;
 DROP TABLE issue;
+DROP TABLE low_balance;
 DROP TABLE past_due;
 DROP TABLE deployment_tag;
 DROP TABLE deployment;

@@ -1,0 +1,110 @@
+package pastdue
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+var noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+func metered(price money.Micros, next time.Duration) meter.Running {
+	return meter.Running{HourlyPrice: price, NextAt: noon.Add(next)}
+}
+
+func TestRunsDryAt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		available money.Micros
+		meters    []meter.Running
+		want      time.Duration // after noon; below 0 for never
+	}{
+		"nothing runs":      {money.Dollars(1), nil, -1},
+		"what runs is free": {money.Dollars(1), []meter.Running{metered(0, 0)}, -1},
+		"eight B200 with 100 dollars": {
+			money.Dollars(100) - 36_480_000, []meter.Running{metered(36_480_000, time.Hour)}, 2 * time.Hour,
+		},
+		"a charge that leaves zero":   {10, []meter.Running{metered(5, time.Minute)}, 2*time.Hour + time.Minute},
+		"no money at all":             {0, []meter.Running{metered(5, time.Minute)}, time.Minute},
+		"a debt":                      {-7, []meter.Running{metered(5, time.Minute)}, time.Minute},
+		"the second of a round":       {16, []meter.Running{metered(5, 40*time.Minute), metered(5, 10*time.Minute)}, time.Hour + 40*time.Minute},
+		"a free one does not end it":  {0, []meter.Running{metered(0, time.Minute), metered(5, time.Hour)}, time.Hour},
+		"longer than a hundred years": {money.Dollars(1_000_000), []meter.Running{metered(1, 0)}, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := RunsDryAt(tt.available, tt.meters)
+			switch {
+			case tt.want < 0 && got != nil:
+				t.Errorf("got %v, want never", got)
+			case tt.want >= 0 && (got == nil || !got.Equal(noon.Add(tt.want))):
+				t.Errorf("got %v, want %v", got, noon.Add(tt.want))
+			}
+		})
+	}
+}
+
+// The instant is that of a simulation which charges one meter after the other.
+func TestRunsDryAtEqualsChargingOneByOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 6).Draw(t, "meters")
+		meters := make([]meter.Running, n)
+		for i := range meters {
+			meters[i] = metered(money.Micros(rapid.Int64Range(0, 50).Draw(t, "price")),
+				time.Duration(rapid.IntRange(0, 3599).Draw(t, "next"))*time.Second)
+		}
+		meters[0].HourlyPrice++ // something costs
+		available := money.Micros(rapid.Int64Range(-5, 2000).Draw(t, "available"))
+		left, running := available, slices.Clone(meters)
+		var want time.Time
+		for want.IsZero() {
+			slices.SortFunc(running, func(a, b meter.Running) int { return a.NextAt.Compare(b.NextAt) })
+			if left = max(left, -1) - running[0].HourlyPrice; left < 0 && running[0].HourlyPrice > 0 {
+				want = running[0].NextAt
+			}
+			running[0].NextAt = running[0].NextAt.Add(time.Hour)
+		}
+		if got := RunsDryAt(available, meters); got == nil || !got.Equal(want) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	})
+}
+
+func TestDecideWarning(t *testing.T) {
+	const day, six, one = 24 * time.Hour, 6 * time.Hour, time.Hour
+	for name, tt := range map[string]struct {
+		runway  time.Duration // below 0 for never
+		pastDue bool
+		warned  []time.Duration
+		want    warning
+		next    time.Duration // from noon; 0 for never
+	}{
+		"far away":                    {30 * time.Hour, false, nil, warning{}, 6 * time.Hour},
+		"exactly a day":               {day, false, nil, warning{add: []time.Duration{day}, tell: day}, 18 * time.Hour},
+		"a day, again":                {20 * time.Hour, false, []time.Duration{day}, warning{}, 14 * time.Hour},
+		"two at once tell the nearer": {2 * time.Hour, false, nil, warning{add: []time.Duration{day, six}, tell: six}, time.Hour},
+		"the last":                    {one, false, []time.Duration{day, six}, warning{add: []time.Duration{one}, tell: one}, 0},
+		"after a top-up":              {10 * time.Hour, false, []time.Duration{day, six, one}, warning{remove: []time.Duration{six, one}}, 4 * time.Hour},
+		"nothing runs any more":       {-1, false, []time.Duration{day}, warning{remove: []time.Duration{day}}, 0},
+		"past due":                    {0, true, []time.Duration{day}, warning{}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var dry *time.Time
+			if tt.runway >= 0 {
+				at := noon.Add(tt.runway)
+				dry = &at
+			}
+			if tt.next > 0 {
+				at := noon.Add(tt.next)
+				tt.want.next = &at
+			}
+			got := decideWarning(dry, tt.pastDue, tt.warned, noon)
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(warning{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
