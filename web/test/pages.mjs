@@ -107,7 +107,7 @@ try {
 
   await part('a deployment that never ran has no uptime, and its reason one full stop', async () => {
     await page.setViewportSize(wide);
-    await page.goto('/deployments');
+    await page.goto('/deployments?status=all');
     const row = page.getByRole('row').filter({ hasText: 'never-ran' });
     await row.getByText('failed').waitFor();
     const heads = await page.getByRole('columnheader').allTextContents();

@@ -28,6 +28,7 @@ try {
   const { user_code: userCode } = await device.json();
   const pages = {
     'sign-in': '/sign-in',
+    overview: '/overview',
     offers: '/offers',
     'offers-filtered': '/offers?search=h100&available=all&sort=pricePerGpu',
     'offers-none': '/offers?search=nothing-like-it',
@@ -35,6 +36,7 @@ try {
     compare: `/offers/compare?ids=${made.offers.join(',')}`,
     deploy: '/deploy/off_abc123',
     deployments: '/deployments',
+    'deployments-all': '/deployments?status=all&sort=-hourlyPrice',
     detail: `/deployments/${made.running}`,
     'detail-events': `/deployments/${made.running}/events`,
     'detail-settings': `/deployments/${made.running}/settings`,

@@ -63,7 +63,9 @@ try {
     await page.getByRole('heading', { name: 'Sign in' }).waitFor();
     await clean(page, 'sign-in');
     await signIn(page);
-    await page.getByRole('heading', { name: 'Offers', level: 1 }).waitFor();
+    await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
+    await clean(page, 'the overview');
+    await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Offers' }).click();
     await page.getByRole('table', { name: 'Offers' }).waitFor();
     let total = 0;
     for (const size of sizes.values()) total += (await size)?.responseBodySize ?? 0;
@@ -74,6 +76,7 @@ try {
 
   await part('every page is clean for axe', async () => {
     for (const path of [
+      '/overview',
       '/offers',
       '/offers/off_abc123',
       '/offers/compare?ids=off_abc123',
@@ -412,7 +415,7 @@ try {
   });
 
   await part('the API fails, and the page keeps its data', async () => {
-    await page.goto('/deployments');
+    await page.goto('/deployments?status=all');
     await page.getByText('walk-run').first().waitFor();
     visitors.allowed = [/^\/api\//];
     await server.end();
@@ -447,6 +450,8 @@ try {
     await other.page.getByLabel('Name').fill('Vera');
     await other.page.locator('input[autocomplete=new-password]').fill('a long enough password');
     await other.page.getByRole('button', { name: /^Join / }).click();
+    await other.page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
+    await other.page.goto('/offers');
     await other.page.getByRole('table', { name: 'Offers' }).waitFor();
     assert.equal(
       await other.page

@@ -11,6 +11,7 @@ export type Event = Schema['Event'];
 export type DeploymentQuery = Query<'/api/v1/inventory/deployments'>;
 
 export const deploymentsPath = '/api/v1/inventory/deployments';
+export const bulkPath = '/api/v1/inventory/deployments/bulk';
 const path = '/api/v1/inventory/deployments/{id}';
 
 /** Reports whether the background may change the deployment at any moment. */

@@ -1,7 +1,6 @@
 import { type ComponentType, Suspense } from 'react';
 import { Navigate, Outlet, Route, Routes, useLocation } from 'react-router';
 import { type Scope, signedOutOnPurpose, useCan, useMe } from '../api/session';
-import { useWallet } from '../api/wallet';
 import { ErrorBox } from '../parts/ErrorBox';
 import { PageSkeleton } from '../parts/Skeletons';
 import { Boot } from './Boot';
@@ -20,7 +19,8 @@ export function App() {
       <Route path="/forgot-password" element={<Plain of={pages.forgotPassword.Page} />} />
       <Route path="/reset-password" element={<Plain of={pages.resetPassword.Page} />} />
       <Route element={<SignedIn />}>
-        <Route index element={<Start />} />
+        <Route index element={<Navigate to="/overview" replace />} />
+        <Route path="/overview" element={<pages.overview.Page />} />
         <Route element={<Needs scope="offers:read" />}>
           <Route path="/offers" element={<pages.offers.Page />} />
           <Route path="/offers/compare" element={<pages.compare.Page />} />
@@ -107,16 +107,6 @@ function SignedIn() {
       </Boundary>
     </Shell>
   );
-}
-
-/** The first page: the deployments where some are running, else the offers. */
-function Start() {
-  const can = useCan();
-  const wallet = useWallet(can('wallet:read'));
-  if (can('wallet:read') && wallet.isPending) return <PageSkeleton />;
-  const running = (wallet.data?.activeDeployments.length ?? 0) > 0;
-  if (running && can('deployments:read')) return <Navigate to="/deployments" replace />;
-  return <Navigate to={can('offers:read') ? '/offers' : '/settings/profile'} replace />;
 }
 
 function Needs({ scope }: { scope: Scope }) {

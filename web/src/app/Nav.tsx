@@ -9,6 +9,7 @@ import {
   LogIcon,
   OffersIcon,
   OperatorIcon,
+  OverviewIcon,
   ShieldIcon,
   TeamIcon,
   VolumesIcon,
@@ -26,6 +27,7 @@ interface Item {
 }
 
 const main: Item[] = [
+  { to: '/overview', text: 'Overview', icon: OverviewIcon, page: 'overview' },
   { to: '/offers', text: 'Offers', icon: OffersIcon, page: 'offers', scope: 'offers:read' },
   { to: '/deployments', text: 'Deployments', icon: DeploymentsIcon, page: 'deployments', scope: 'deployments:read' },
   { to: '/volumes', text: 'Volumes', icon: VolumesIcon, page: 'volumes', scope: 'volumes:read' },

@@ -4,6 +4,7 @@ import { useNavigate } from 'react-router';
 const ShortcutsDialog = lazy(() => import('./ShortcutsDialog'));
 
 export const jumps: Record<string, [path: string, name: string]> = {
+  h: ['/overview', 'Overview'],
   o: ['/offers', 'Offers'],
   d: ['/deployments', 'Deployments'],
   v: ['/volumes', 'Volumes'],

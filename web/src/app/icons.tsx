@@ -24,6 +24,12 @@ function Icon({ children, ...rest }: SVGProps<SVGSVGElement>) {
 
 type P = SVGProps<SVGSVGElement>;
 
+export const OverviewIcon = (p: P) => (
+  <Icon {...p}>
+    <path d="M4 4h7v7H4zM13 4h7v4h-7zM13 10h7v10h-7zM4 13h7v7H4z" />
+  </Icon>
+);
+
 export const OffersIcon = (p: P) => (
   <Icon {...p}>
     <rect x="5" y="5" width="10" height="10" rx="1.5" />

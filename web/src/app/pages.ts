@@ -14,6 +14,7 @@ export const pages = {
   completeSignUp: page(() => import('../pages/sign-in/CompleteSignUp')),
   forgotPassword: page(() => import('../pages/sign-in/ForgotPassword')),
   resetPassword: page(() => import('../pages/sign-in/ResetPassword')),
+  overview: page(() => import('../pages/overview/Overview')),
   offers: page(() => import('../pages/offers/Offers')),
   offer: page(() => import('../pages/offers/OfferDetail')),
   compare: page(() => import('../pages/offers/Compare')),

@@ -13,6 +13,23 @@ export interface Notice {
   advice: string;
 }
 
+/** What happens when to an account whose runway is a day or less, at a moment of the server's time. */
+export function lowBalanceNotice(
+  w: Pick<Schema['Wallet'], 'runsDryAt' | 'lowBalance' | 'activeDeployments' | 'volumes'>,
+  now: number,
+): { when: string; facts: string } | null {
+  if (!w.runsDryAt || !w.lowBalance) return null;
+  const facts: string[] = [];
+  const { deploymentsEndAt, volumesDeletedAt } = w.lowBalance;
+  if (w.activeDeployments.length > 0) facts.push(`Deployments end on ${localTime(deploymentsEndAt)}`);
+  if (w.volumes.length > 0) facts.push(`volumes are deleted on ${localTime(volumesDeletedAt)}`);
+  const left = Date.parse(w.runsDryAt) - now;
+  return {
+    when: left > 0 ? `in ${roughly(left)} (${localTime(w.runsDryAt)})` : 'now',
+    facts: `${facts.join(', and ')}${facts.length > 0 ? ', unless you add funds before.' : 'Add funds before then.'}`,
+  };
+}
+
 /** The notice at a moment of the server's time, or null where nothing is past due. */
 export function pastDueNotice(w: Wallet, now: number): Notice | null {
   const due = w.pastDue;

@@ -159,6 +159,7 @@ export function useSelection(most = Number.POSITIVE_INFINITY) {
       most,
       toggle: (id: string) =>
         setChosen((old) => (old.includes(id) ? old.filter((o) => o !== id) : [...old, id].slice(0, most))),
+      choose: (ids: string[]) => setChosen(ids),
       clear: () => setChosen([]),
     }),
     [chosen, most],

@@ -1,35 +1,24 @@
-import { Button, MultiSelect, TextInput } from '@mantine/core';
-import { useMemo } from 'react';
+import { Button } from '@mantine/core';
+import { useMemo, useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
-import { type Deployment, type DeploymentQuery, deploymentsPage, hasEnded } from '../../api/deployments';
+import { type Deployment, deploymentsPage, hasEnded } from '../../api/deployments';
 import { useLive } from '../../api/events';
 import { useRegionName } from '../../api/offers';
 import { useCan } from '../../api/session';
-import { SearchIcon } from '../../app/icons';
 import { CopyButton } from '../../parts/Copy';
-import { useDebouncedText } from '../../parts/debouncedText';
 import { EmptyState } from '../../parts/EmptyState';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { ProviderNotice } from '../../parts/ProviderNotice';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
-import { usePagedRows } from '../../parts/rows';
+import { usePagedRows, useSelection } from '../../parts/rows';
 import { Chip, Status } from '../../parts/Status';
 import { Ago, Elapsed } from '../../parts/Time';
+import { BulkTags } from './BulkTags';
+import { BulkTerminate } from './BulkTerminate';
+import { Filters } from './Filters';
+import { filterNames, queryOf, sortOf } from './filters';
 import './deployments.css';
-
-/** Every status and its label. A missing or unknown one fails the type check. */
-const statusLabels: Record<Deployment['status'], string> = {
-  pending: 'Pending',
-  deploying: 'Deploying',
-  running: 'Running',
-  stopped: 'Stopped',
-  terminating: 'Terminating',
-  terminated: 'Terminated',
-  failed: 'Failed',
-  interrupted: 'Interrupted',
-};
-const statuses = Object.keys(statusLabels) as Deployment['status'][];
 
 export default function Deployments() {
   const [params, setParams] = useSearchParams();
@@ -45,20 +34,15 @@ export default function Deployments() {
       },
       { replace: true },
     );
-  const query = useMemo((): DeploymentQuery => {
-    const wanted = (params.get('status') ?? '').split(',');
-    const sort = params.get('sort');
-    return {
-      status: statuses.filter((s) => wanted.includes(s)),
-      tag: params.get('tag') ?? undefined,
-      search: params.get('search') ?? undefined,
-      sort: [sort === 'name' || sort === '-name' || sort === 'createdAt' ? sort : '-createdAt'],
-    };
-  }, [params]);
-  const rows = usePagedRows<Deployment>((page, limit) =>
-    deploymentsPage({ ...query, status: query.status?.length ? query.status : undefined, page, limit }, live),
-  );
-  const filtered = !!(query.status?.length || query.tag || query.search);
+  const query = useMemo(() => queryOf(params), [params]);
+  const rows = usePagedRows<Deployment>((page, limit) => deploymentsPage({ ...query, page, limit }, live));
+  const filtered = ['status', 'search', ...filterNames].some((n) => params.get(n));
+  const selection = useSelection(500);
+  const [bulk, setBulk] = useState<'terminate' | 'addTags' | 'removeTags' | null>(null);
+  const done = () => {
+    setBulk(null);
+    selection.clear();
+  };
   return (
     <>
       <PageHead
@@ -73,29 +57,12 @@ export default function Deployments() {
         }
       />
       {(rows.count > 0 || filtered) && (
-        <search className="filters-row">
-          <Search value={query.search ?? ''} onChange={(text) => set('search', text)} />
-          <MultiSelect
-            aria-label="Status"
-            placeholder={query.status?.length ? undefined : 'Any status'}
-            data={Object.entries(statusLabels).map(([value, label]) => ({ value, label }))}
-            value={query.status ?? []}
-            onChange={(v) => set('status', v.join(','))}
-            clearable
-            clearButtonProps={{ 'aria-label': 'Clear status' }}
-            className="status-filter"
-          />
-          {query.tag && (
-            <Button
-              variant="default"
-              size="compact-md"
-              onClick={() => set('tag', '')}
-              aria-label={`Clear tag ${query.tag}`}
-            >
-              tag: {query.tag} ✕
-            </Button>
-          )}
-        </search>
+        <Filters
+          params={params}
+          set={set}
+          onView={(view) => setParams(new URLSearchParams(view), { replace: true })}
+          rows={rows.loaded}
+        />
       )}
       <ProviderNotice
         of={[...new Set(rows.loaded.filter((d) => !hasEnded(d)).map((d) => d.provider))]}
@@ -104,7 +71,7 @@ export default function Deployments() {
       <ResourceTable
         label="Deployments"
         columns={columns}
-        rows={{ ...rows, sort: query.sort?.[0], onSort: (sort) => set('sort', sort === '-createdAt' ? '' : sort) }}
+        rows={{ ...rows, sort: sortOf(params), onSort: (sort) => set('sort', sort === '-createdAt' ? '' : sort) }}
         rowKey={(d) => d.id}
         empty={
           filtered ? (
@@ -119,44 +86,67 @@ export default function Deployments() {
               Change or clear the filters to see other deployments.
             </EmptyState>
           ) : (
-            <First />
+            <First ended={() => set('status', 'all')} />
           )
         }
         card={(d) => <Card of={d} />}
         cardHeight={104}
         rowHeight={56}
         quiet={hasEnded}
+        href={(d) => `/deployments/${d.id}`}
+        selection={
+          can('deployments:write')
+            ? {
+                ...selection,
+                label: (d) => `Select ${d.name}`,
+                possible: (d) => !hasEnded(d),
+                actions: (
+                  <>
+                    <Button size="compact-sm" variant="default" onClick={() => setBulk('addTags')}>
+                      Add tags
+                    </Button>
+                    <Button size="compact-sm" variant="default" onClick={() => setBulk('removeTags')}>
+                      Remove tags
+                    </Button>
+                    <Button
+                      size="compact-sm"
+                      variant="default"
+                      className="danger-button"
+                      onClick={() => setBulk('terminate')}
+                    >
+                      Terminate selected
+                    </Button>
+                  </>
+                ),
+                all: rows.loaded.filter((d) => !hasEnded(d)).map((d) => d.id),
+              }
+            : undefined
+        }
       />
+      {bulk === 'terminate' && <BulkTerminate ids={selection.chosen} onClose={() => setBulk(null)} onDone={done} />}
+      {(bulk === 'addTags' || bulk === 'removeTags') && (
+        <BulkTags ids={selection.chosen} action={bulk} onClose={done} />
+      )}
     </>
   );
 }
 
-function Search({ value, onChange }: { value: string; onChange: (text: string) => void }) {
-  const [text, type] = useDebouncedText(value, onChange);
-  return (
-    <TextInput
-      type="search"
-      aria-label="Search deployments"
-      placeholder="Search by name"
-      leftSection={<SearchIcon />}
-      value={text}
-      onChange={(e) => type(e.currentTarget.value)}
-      className="filter-search"
-    />
-  );
-}
-
-function First() {
+function First({ ended }: { ended: () => void }) {
   const can = useCan();
   return (
     <EmptyState
-      title="No deployments yet"
+      title="No active deployments"
       action={
-        can('deployments:write') && (
-          <Button component={Link} to="/offers">
-            Browse offers
+        <>
+          {can('deployments:write') && (
+            <Button component={Link} to="/offers">
+              Browse offers
+            </Button>
+          )}{' '}
+          <Button variant="default" onClick={ended}>
+            Show ended ones
           </Button>
-        )
+        </>
       }
       api={{
         method: 'POST',
@@ -208,7 +198,8 @@ const columns: Column<Deployment>[] = [
           {d.name}
         </Link>
         <span className="cell-sub">
-          {d.tags.length > 0 ? d.tags.map((t) => <Chip key={t}>{t}</Chip>) : d.operatingSystem}
+          {d.project && <>{d.project} </>}
+          {d.tags.length > 0 ? d.tags.map((t) => <Chip key={t}>{t}</Chip>) : !d.project && d.operatingSystem}
         </span>
       </>
     ),
@@ -233,9 +224,14 @@ const columns: Column<Deployment>[] = [
     key: 'created',
     head: 'Created',
     sort: 'createdAt',
-    width: '132px',
+    width: '140px',
     from: 980,
-    cell: (d) => <Ago at={d.createdAt} />,
+    cell: (d) => (
+      <>
+        <Ago at={d.createdAt} />
+        <span className="cell-sub">by {d.createdBy.name}</span>
+      </>
+    ),
   },
   {
     key: 'uptime',
@@ -245,7 +241,14 @@ const columns: Column<Deployment>[] = [
     end: true,
     cell: (d) => <Uptime of={d} />,
   },
-  { key: 'price', head: 'Price/hr', width: '96px', end: true, cell: (d) => <Money usd={d.hourlyPrice} rate /> },
+  {
+    key: 'price',
+    head: 'Price/hr',
+    sort: 'hourlyPrice',
+    width: '104px',
+    end: true,
+    cell: (d) => <Money usd={d.hourlyPrice} rate />,
+  },
   {
     key: 'cost',
     head: 'Total cost',

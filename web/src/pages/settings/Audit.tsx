@@ -1,6 +1,6 @@
 import { TextInput } from '@mantine/core';
 import { useMemo } from 'react';
-import { useSearchParams } from 'react-router';
+import { Link, useSearchParams } from 'react-router';
 import type { Query, Schema } from '../../api/client';
 import { pageQuery } from '../../api/hooks';
 import { useDebouncedText } from '../../parts/debouncedText';
@@ -105,7 +105,19 @@ function columns(set: (name: keyof Filter, value: string) => void): Column<Entry
     {
       key: 'resource',
       head: 'Resource',
-      cell: (e) => (e.subject ? <span className="cell-main mono">{pick('subject', e.subject, e.subject)}</span> : '–'),
+      cell: (e) =>
+        e.subject ? (
+          <>
+            <span className="cell-main mono">{pick('subject', e.subject, e.subject)}</span>
+            {pageOf(e.subject) && (
+              <Link to={pageOf(e.subject) ?? ''} className="link small audit-link">
+                Open {e.subject.startsWith('dep_') ? 'deployment' : 'list'}
+              </Link>
+            )}
+          </>
+        ) : (
+          '–'
+        ),
     },
     {
       key: 'from',
@@ -119,6 +131,20 @@ function columns(set: (name: keyof Filter, value: string) => void): Column<Entry
       ),
     },
   ];
+}
+
+/** The page of a resource, or of its kind. */
+function pageOf(subject: string): string | null {
+  const pages: Record<string, string> = {
+    dep: `/deployments/${subject}`,
+    vol: '/volumes',
+    ssh: '/ssh-keys',
+    key: '/settings/api-keys',
+    whk: '/settings/webhooks',
+    usr: '/settings/members',
+    inv: '/settings/members',
+  };
+  return pages[subject.slice(0, 3)] ?? null;
 }
 
 /** "createSshKey" as "create SSH key". */
