@@ -57,7 +57,8 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 		Quotes: s.quotes, Probe: probe, Secrets: o.secrets,
 	})
 	s.pastDue = pastdue.New(pastdue.Config{
-		DB: o.DB, Wallet: o.Wallet, Meter: s.meter, Jobs: o.Jobs, Deployments: s.deployments, Volumes: s.volumes, Events: o.Events,
+		DB: o.DB, Wallet: o.Wallet, Meter: s.meter, Jobs: o.Jobs,
+		Deployments: s.deployments, Volumes: s.volumes, Events: o.Events,
 		Terms: c.pastDueTerms(),
 	})
 	return s

@@ -17,8 +17,10 @@ func (h deployments) bulkRoute(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: Base + "/deployments/bulk", ID: "bulkUpdateDeployments", Tag: tagDeployments,
 		Scope: string(account.WriteDeployments), Summary: "Terminate or update many deployments",
-		Description: "Does one action with up to 500 deployments, named by `ids` or matched by `filter`. It counts as " +
-			"one write. Each deployment has a result, in the order of `ids`, or else newest first: what is refused for " +
+		Description: "Does one action with up to 500 deployments, named by `ids` or matched by `filter`. It " +
+			"counts as " +
+			"one write. Each deployment has a result, in the order of `ids`, or else newest first: what is " +
+			"refused for " +
 			"one does not keep the action from the others. All changes are committed together. With `dryRun` nothing " +
 			"is changed, and the results show what would be refunded.",
 	}, h.bulk)

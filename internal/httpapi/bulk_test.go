@@ -80,7 +80,10 @@ func TestBulkTerminateEndsAProjectAtOnce(t *testing.T) {
 		)
 		again := w.want(http.StatusOK, w.ada, "POST", bulkPath, body, key)
 		same(t, "replayed", again.header.Get("Idempotent-Replayed"), "true")
-		for x, status := range map[id.ID]string{first: "terminating", second: "terminating", other: "running", protected: "running"} {
+		statuses := map[id.ID]string{
+			first: "terminating", second: "terminating", other: "running", protected: "running",
+		}
+		for x, status := range statuses {
 			same(t, "status of "+string(x),
 				w.want(http.StatusOK, w.ada, "GET", Base+"/deployments/"+string(x), nil).text("status"), status)
 		}

@@ -80,7 +80,7 @@ type lowAccount struct {
 
 // warnAll warns each account whose runway has reached a threshold, once for each, and forgets the
 // thresholds of those whose runway is longer again. It returns when the next threshold is reached
-// if nothing changes, and when it looked. Two runs at once warn once: the rows are unique.
+// if nothing changes, and when it read. Two runs at once warn once: the rows are unique.
 func (s *Service) warnAll(ctx context.Context) (next *time.Time, now time.Time, err error) {
 	var all []lowAccount
 	err = s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {

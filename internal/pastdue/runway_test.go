@@ -28,10 +28,12 @@ func TestRunsDryAt(t *testing.T) {
 		"eight B200 with 100 dollars": {
 			money.Dollars(100) - 36_480_000, []meter.Running{metered(36_480_000, time.Hour)}, 2 * time.Hour,
 		},
-		"a charge that leaves zero":   {10, []meter.Running{metered(5, time.Minute)}, 2*time.Hour + time.Minute},
-		"no money at all":             {0, []meter.Running{metered(5, time.Minute)}, time.Minute},
-		"a debt":                      {-7, []meter.Running{metered(5, time.Minute)}, time.Minute},
-		"the second of a round":       {16, []meter.Running{metered(5, 40*time.Minute), metered(5, 10*time.Minute)}, time.Hour + 40*time.Minute},
+		"a charge that leaves zero": {10, []meter.Running{metered(5, time.Minute)}, 2*time.Hour + time.Minute},
+		"no money at all":           {0, []meter.Running{metered(5, time.Minute)}, time.Minute},
+		"a debt":                    {-7, []meter.Running{metered(5, time.Minute)}, time.Minute},
+		"the second of a round": {
+			16, []meter.Running{metered(5, 40*time.Minute), metered(5, 10*time.Minute)}, time.Hour + 40*time.Minute,
+		},
 		"a free one does not end it":  {0, []meter.Running{metered(0, time.Minute), metered(5, time.Hour)}, time.Hour},
 		"longer than a hundred years": {money.Dollars(1_000_000), []meter.Running{metered(1, 0)}, -1},
 	} {
@@ -82,14 +84,20 @@ func TestDecideWarning(t *testing.T) {
 		want    warning
 		next    time.Duration // from noon; 0 for never
 	}{
-		"far away":                    {30 * time.Hour, false, nil, warning{}, 6 * time.Hour},
-		"exactly a day":               {day, false, nil, warning{add: []time.Duration{day}, tell: day}, 18 * time.Hour},
-		"a day, again":                {20 * time.Hour, false, []time.Duration{day}, warning{}, 14 * time.Hour},
-		"two at once tell the nearer": {2 * time.Hour, false, nil, warning{add: []time.Duration{day, six}, tell: six}, time.Hour},
-		"the last":                    {one, false, []time.Duration{day, six}, warning{add: []time.Duration{one}, tell: one}, 0},
-		"after a top-up":              {10 * time.Hour, false, []time.Duration{day, six, one}, warning{remove: []time.Duration{six, one}}, 4 * time.Hour},
-		"nothing runs any more":       {-1, false, []time.Duration{day}, warning{remove: []time.Duration{day}}, 0},
-		"past due":                    {0, true, []time.Duration{day}, warning{}, 0},
+		"far away":      {30 * time.Hour, false, nil, warning{}, 6 * time.Hour},
+		"exactly a day": {day, false, nil, warning{add: []time.Duration{day}, tell: day}, 18 * time.Hour},
+		"a day, again":  {20 * time.Hour, false, []time.Duration{day}, warning{}, 14 * time.Hour},
+		"two at once tell the nearer": {
+			2 * time.Hour, false, nil, warning{add: []time.Duration{day, six}, tell: six}, time.Hour,
+		},
+		"the last": {
+			one, false, []time.Duration{day, six}, warning{add: []time.Duration{one}, tell: one}, 0,
+		},
+		"after a top-up": {
+			10 * time.Hour, false, []time.Duration{day, six, one}, warning{remove: []time.Duration{six, one}}, 4 * time.Hour,
+		},
+		"nothing runs any more": {-1, false, []time.Duration{day}, warning{remove: []time.Duration{day}}, 0},
+		"past due":              {0, true, []time.Duration{day}, warning{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var dry *time.Time
