@@ -94,7 +94,8 @@ func TestDecideWarning(t *testing.T) {
 			one, false, []time.Duration{day, six}, warning{add: []time.Duration{one}, tell: one}, 0,
 		},
 		"after a top-up": {
-			10 * time.Hour, false, []time.Duration{day, six, one}, warning{remove: []time.Duration{six, one}}, 4 * time.Hour,
+			10 * time.Hour, false, []time.Duration{day, six, one},
+			warning{remove: []time.Duration{six, one}}, 4 * time.Hour,
 		},
 		"nothing runs any more": {-1, false, []time.Duration{day}, warning{remove: []time.Duration{day}}, 0},
 		"past due":              {0, true, []time.Duration{day}, warning{}, 0},

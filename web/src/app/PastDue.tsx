@@ -4,7 +4,7 @@ import { useCan, useMe } from '../api/session';
 import { useWallet } from '../api/wallet';
 import { lowBalanceNotice, pastDueNotice } from './pastDue';
 
-/** The banner of an account whose money ends, or is at its end: what happens when, and what to do. */
+/** The banner of an account whose money ends or is at its end: what happens, and what to do. */
 export function PastDue() {
   const can = useCan();
   const operator = useMe().data?.user.operator;

@@ -13,7 +13,7 @@ export interface Notice {
   advice: string;
 }
 
-/** What happens when to an account whose runway is a day or less, at a moment of the server's time. */
+/** What happens when to an account whose runway is a day or less; now is the server's time. */
 export function lowBalanceNotice(
   w: Pick<Schema['Wallet'], 'runsDryAt' | 'lowBalance' | 'activeDeployments' | 'volumes'>,
   now: number,

@@ -66,7 +66,7 @@ interface Props<T> {
   cardHeight?: number;
   /** Rows that matter less, such as ended deployments. */
   quiet?: (row: T) => boolean;
-  /** The page of a row, which a click anywhere in it opens. Its first cell has the link for the keyboard. */
+  /** The page that a click anywhere in a row opens. Its first cell has the link for the keys. */
   href?: (row: T) => string;
 }
 
@@ -211,7 +211,7 @@ function Body<T>(p: Props<T>) {
   );
 }
 
-/** Reports whether a click is on a row itself: not on what it contains, nor the end of a selection of text. */
+/** Reports whether a click is on a row itself, and does not end a selection of text. */
 function isPlainClick(e: React.MouseEvent): boolean {
   const inside = (e.target as Element).closest('a, button, input, label, [role="menu"]');
   return !inside && !window.getSelection()?.toString();

@@ -54,7 +54,7 @@ export function BulkTerminate({ ids, onClose, onDone }: { ids: string[]; onClose
       <div>This permanently deletes the machines and their local disks. Attached volumes are kept.</div>
       <Loaded query={preview}>
         {(p) => (
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls is reached by keyboard
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls by keyboard
           <section className="bulk-list" tabIndex={0} aria-label="Deployments to terminate">
             <table className="plain-table">
               <thead>

@@ -70,7 +70,7 @@ export function Filters({ params, set, onView, rows }: Props) {
   );
 }
 
-/** The values of the rows seen so far: a filter leaves rows of one value, and others can be chosen still. */
+/** The values of all rows seen so far: a filter leaves one value, and others can be chosen. */
 function useKnown(rows: Deployment[]): Record<FilterName, Map<string, string>> {
   const known = useRef<Record<FilterName, Map<string, string>>>(null);
   known.current ??= {
