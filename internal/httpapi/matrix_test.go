@@ -82,6 +82,7 @@ var whoMay = map[string]string{
 	"suspendAccount": operators, "resumeAccount": operators, "getAccountQuotas": operators,
 	"setAccountQuotas": operators,
 	"getDefaultQuotas": operators, "setDefaultQuotas": operators, "getQuotas": everyRole,
+	"retryJob":          operators,
 	"listProviderKinds": operators, "createProviderAccount": operators, "updateProviderAccount": operators,
 	"checkProviderAccount": operators, "pauseProviderAccount": operators, "resumeProviderAccount": operators,
 	"deleteProviderAccount": operators,

@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
@@ -45,6 +46,11 @@ func (h operations) routes(r *rest.Router) {
 		),
 		h.jobs,
 	)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: OperatorBase + "/jobs/{id}/retry", ID: "retryJob", Tag: tagOperator,
+		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Retry a failing job now",
+		Description: "Runs it at once instead of after its backoff, which continues if it fails again.",
+	}, h.retry)
 	rest.Read(r, read(
 		"/margins",
 		"getMargins",
@@ -134,6 +140,14 @@ func (h operations) jobs(
 	ctx context.Context, _ *rest.Call, _ *jobsQuery, p db.Page,
 ) ([]operator.Job, db.Listed, error) {
 	return h.svc.FailingJobs(ctx, h.db, p)
+}
+
+type jobPath struct {
+	ID id.ID `path:"id" doc:"Id of the job, job_…"`
+}
+
+func (h operations) retry(ctx context.Context, tx *db.Tx, _ *rest.Call, in *jobPath) (operator.Job, error) {
+	return h.svc.RetryJob(ctx, tx, in.ID)
 }
 
 // longestMargins is the longest interval of one request.

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"context"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/clock"
@@ -74,6 +76,29 @@ func TestTheOperatorListsAllDeploymentsAndVolumes(t *testing.T) {
 				t.Errorf("volumes?%s: got %q, want %q", query, got, want)
 			}
 		}
+	})
+}
+
+func TestTheOperatorRetriesAFailingJob(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorldOn(t, d, c)
+		op := w.operator()
+		w.deploy(w.ada)
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE job SET failures = 3, last_error = 'no answer', run_at = run_at + 3600000000
+				WHERE kind = 'deployment'`)
+			return err
+		})
+		failing := w.want(200, op, "GET", OperatorBase+"/jobs", nil)
+		at := OperatorBase + "/jobs/" + failing.ids() + "/retry"
+		for range 2 {
+			got := w.want(200, op, "POST", at, nil)
+			next, err := time.Parse(time.RFC3339Nano, got.text("nextAt"))
+			if err != nil || next.After(c.Now()) {
+				t.Errorf("after retry it is due at %s, want now", got.text("nextAt"))
+			}
+		}
+		w.refused("NOT_FOUND", op, "POST", OperatorBase+"/jobs/job_none/retry", nil)
 	})
 }
 

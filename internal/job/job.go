@@ -59,6 +59,19 @@ func (q *Queue) Enqueue(ctx context.Context, tx *db.Tx, owner id.ID, kind Kind, 
 	return nil
 }
 
+// Retry runs a failing job now instead of after its backoff, which goes on if it fails again. It
+// returns false if no failing job has the id: it may have succeeded meanwhile.
+func (q *Queue) Retry(ctx context.Context, tx *db.Tx, job id.ID) (Failing, bool, error) {
+	if !job.Valid(id.Job) {
+		return Failing{}, false, nil
+	}
+	f, found, err := hasten(ctx, tx, job)
+	if found {
+		tx.AfterCommit(q.nudge)
+	}
+	return f, found, err
+}
+
 // Cancel deletes the job if there is one. A run that has started continues to its end.
 func (q *Queue) Cancel(ctx context.Context, tx *db.Tx, kind Kind, subject id.ID) error {
 	return remove(ctx, tx, kind, subject)

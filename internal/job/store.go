@@ -266,6 +266,7 @@ func release(ctx context.Context, tx *db.Tx) (int64, error) {
 
 // Failing is a job whose last run failed.
 type Failing struct {
+	ID        id.ID
 	Kind      Kind
 	Subject   id.ID
 	Failures  int64
@@ -275,6 +276,7 @@ type Failing struct {
 
 func (f *Failing) columns() []db.Column {
 	return []db.Column{
+		db.Col("id", &f.ID),
 		db.Col("kind", &f.Kind),
 		db.Col("subject", &f.Subject),
 		db.Col("failures", &f.Failures),
@@ -288,6 +290,13 @@ func ListFailing(ctx context.Context, r db.Reader, p db.Page) ([]Failing, db.Lis
 	l := failings.List(db.Cond{Text: `failures > 0`})
 	l.Order, l.Down = []db.Key{{Column: `failures`, Number: true}, {Column: `id`}}, true
 	return l.Page(ctx, r, p)
+}
+
+// hasten makes a failing job due. It returns false if there is no such job.
+func hasten(ctx context.Context, tx *db.Tx, job id.ID) (Failing, bool, error) {
+	return db.Find(ctx, tx, failings.Scan, `UPDATE job SET generation = generation + 1,
+		run_at = CASE WHEN run_at > $2 THEN $2 ELSE run_at END
+		WHERE id = $1 AND failures > 0 RETURNING `+failings.Columns(), job, tx.Now)
 }
 
 // CountFailing returns how many jobs of each kind failed when they last ran.

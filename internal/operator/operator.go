@@ -195,6 +195,7 @@ func (s *Service) complete(ctx context.Context, r db.Reader, list []account.Acco
 
 // Job is a job that fails and is retried.
 type Job struct {
+	ID        id.ID     `json:"id" doc:"Id of the job, job_…."`
 	Kind      string    `json:"kind" doc:"Kind of the job."`
 	Subject   string    `json:"subject" doc:"What the job is about: an id, or provider/ and a slug."`
 	Attempts  int64     `json:"attempts" doc:"Consecutive failures."`
@@ -202,12 +203,25 @@ type Job struct {
 	NextAt    time.Time `json:"nextAt" doc:"When it is retried."`
 }
 
+func jobOf(f job.Failing) Job {
+	return Job{f.ID, string(f.Kind), string(f.Subject), f.Failures, f.LastError, f.NextAt}
+}
+
 // FailingJobs returns a page of the jobs whose last run failed, most failures first.
 func (s *Service) FailingJobs(ctx context.Context, r db.Reader, p db.Page) ([]Job, db.Listed, error) {
 	failing, total, err := job.ListFailing(ctx, r, p)
 	out := make([]Job, len(failing))
 	for i, f := range failing {
-		out[i] = Job{string(f.Kind), string(f.Subject), f.Failures, f.LastError, f.NextAt}
+		out[i] = jobOf(f)
 	}
 	return out, total, err
+}
+
+// RetryJob runs a failing job now, or returns NOT_FOUND.
+func (s *Service) RetryJob(ctx context.Context, tx *db.Tx, of id.ID) (Job, error) {
+	f, found, err := s.cfg.Jobs.Retry(ctx, tx, of)
+	if err == nil && !found {
+		err = apierr.New(apierr.NotFound, "No failing job has this id. It may have succeeded meanwhile.")
+	}
+	return jobOf(f), err
 }

@@ -1,13 +1,29 @@
 import type { Schema } from '../../api/client';
-import { useAll } from '../../api/hooks';
+import { useAll, useSend, withId } from '../../api/hooks';
 import { EmptyState } from '../../parts/EmptyState';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { useListRows } from '../../parts/rows';
 import { Ago } from '../../parts/Time';
+import { toast } from '../../parts/toast';
 
 type Job = Schema['FailingJob'];
 
+/** What it means while a job of the kind fails. */
+const meanings: Record<string, string> = {
+  deployment: 'A deployment is not launched, watched or terminated.',
+  watch: 'Lost and orphaned machines at the provider are not found.',
+  volume: 'A volume is not created, attached or deleted.',
+  'volume-watch': 'Orphaned volumes at the provider are not found.',
+  'catalog.sync': 'Offers and prices of the provider are getting old.',
+  'meter-sweep': 'Hours that are due are not charged.',
+  'past-due': 'An account below zero is not warned, or its resources are not ended.',
+  'issue-removal': 'An orphaned resource is not terminated.',
+  webhook: 'Events are not delivered to an endpoint.',
+  'mail-send': 'A mail is not sent.',
+};
+
 export function Jobs() {
+  const retry = useSend('post', '/api/v1/operator/jobs/{id}/retry');
   const rows = useListRows(useAll('/api/v1/operator/jobs', { state: 'failing' }, { refetchInterval: 20_000 }), {
     sorts: { kind: (j) => j.kind, attempts: (j) => j.attempts, nextAt: (j) => j.nextAt },
     text: (j) => `${j.kind} ${j.subject} ${j.lastError}`,
@@ -17,7 +33,14 @@ export function Jobs() {
       label="Failing jobs"
       columns={columns}
       rows={rows}
-      rowKey={(j) => `${j.kind} ${j.subject}`}
+      rowKey={(j) => j.id}
+      name={(j) => `${j.kind} ${j.subject}`}
+      actions={(j) => [
+        {
+          text: 'Retry now',
+          run: () => retry.mutate(withId(j.id), { onSuccess: () => toast(`${j.kind} is retried now`) }),
+        },
+      ]}
       empty={
         <EmptyState title="No failing jobs" api={{ path: '/api/v1/operator/jobs?state=failing' }}>
           Failed jobs retry automatically with backoff. Until they succeed, they are listed here with their last error.
@@ -36,6 +59,7 @@ const columns: Column<Job>[] = [
       <>
         <span className="cell-main strong">{j.kind}</span>
         <span className="cell-sub mono">{j.subject}</span>
+        {meanings[j.kind] && <span className="cell-sub wrap">{meanings[j.kind]}</span>}
       </>
     ),
   },
