@@ -132,7 +132,8 @@ function schedule(text: string) {
     const all = subjects.has('');
     const any = (prefix: string) => all || [...subjects].some((s) => s.startsWith(prefix));
     refresh('/api/v1/inventory/wallet');
-    if (any('acc_')) refresh(mePath);
+    // Not at the stream's start: the page has just read it, and the server repeats missed events.
+    if ([...subjects].some((s) => s.startsWith('acc_'))) refresh(mePath);
     if (any('dep_')) refresh('/api/v1/inventory/deployments');
     if (any('dep_') || any('vol_')) refresh('/api/v1/inventory/volumes');
   }, 150);
