@@ -119,6 +119,10 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		body   body
 		field  string // "" for the name of the operation's field
 	}{
+		"bulkUpdateDeployments.tags": {
+			w.ada, "POST", Base + "/deployments/bulk", body{"action": "addTags", "ids": []string{deployment}},
+			"tags[0]",
+		},
 		"createDeployment.name":    {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
 		"createDeployment.project": {w.ada, "POST", Base + "/deployments", w.seedBody(), ""},
 		"updateDeployment.project": {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
@@ -199,6 +203,10 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 	}
 	for where := range textsOfRequests(t) {
 		_, field, _ := strings.Cut(where, ".")
+		// The filter of a bulk action is compared with what is known, as a list's parameters are.
+		if strings.HasPrefix(where, "bulkUpdateDeployments.") && field != "tags" {
+			continue
+		}
 		if where == "signIn.email" || where == "createDeviceToken.client_id" || slices.Contains(otherTexts, field) ||
 			strings.HasPrefix(where, "updateSettings.") { // TestNoSettingHasHiddenCharacters
 			continue
