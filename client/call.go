@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -98,11 +99,13 @@ func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
 	return p, nil
 }
 
-// honorsKey reports whether a POST to the URL can have an Idempotency-Key. The operations for
-// signing in and the simulator's refuse it.
-func honorsKey(target string) bool {
-	return !strings.Contains(target, "/api/v1/account/") && !strings.Contains(target, "/api/v1/operator/simulator/")
-}
+// refusesKey matches the paths of a POST that cannot have an Idempotency-Key: those for signing in,
+// the simulator's, and those that ask another server and change nothing here.
+var refusesKey = regexp.MustCompile(
+	`/api/v1/(account/|operator/(simulator/|settings/mail-test$|provider-accounts/[^/]+/check$))`)
+
+// honorsKey reports whether a POST to the URL can have an Idempotency-Key.
+func honorsKey(target string) bool { return !refusesKey.MatchString(target) }
 
 // checkID rejects ids that would change the path: an empty id would request the list, and ".."
 // another resource.

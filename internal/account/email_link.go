@@ -44,6 +44,15 @@ type emailLink struct {
 var errLink = apierr.New(apierr.NotFound,
 	"This link is not valid: it is incomplete, was used or replaced by a newer one, or has expired. Request a new one.")
 
+// CheckMailAddress returns INVALID_REQUEST for what is not an email address that receives mail.
+func CheckMailAddress(email string) error {
+	_, wrong := mailAddress(email)
+	if wrong == "" {
+		return nil
+	}
+	return apierr.Invalid([]apierr.FieldError{{Field: "email", Message: wrong}})
+}
+
 // CountMailRequest counts a request of a stranger for a mail to that email address, whether or not
 // a user has it. It returns INVALID_REQUEST for what is not an email address, and
 // RATE_LIMIT_EXCEEDED after too many requests for the address, from the network or in total. It
@@ -51,7 +60,7 @@ var errLink = apierr.New(apierr.NotFound,
 func (s *Service) CountMailRequest(ctx context.Context, email string, from netip.Addr) error {
 	normal, wrong := mailAddress(email)
 	if wrong != "" {
-		return apierr.Invalid([]apierr.FieldError{{Field: "email", Message: wrong}})
+		return CheckMailAddress(email)
 	}
 	wait, err := s.throttle.take(ctx, []limit{
 		{"mail/" + normal, mailsPerEmail}, {"mails/" + network(from).String(), mailsPerNetwork}, {"mails", mailsInAll},

@@ -20,14 +20,16 @@ var hiddenIn = map[string]string{
 // Every text of a request that others read, by field and operation, is in one of these lists, and
 // so must be a new one.
 var (
-	shownTexts = []string{"name", "tags", "project", "description", "note", "reference", "client_id", "email"}
+	shownTexts = []string{
+		"name", "accountName", "tags", "project", "description", "note", "reference", "reason", "client_id", "email",
+	}
 	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
-		"accountId", "allowedNetworks", "challengeId", "cloudInit", "code", "credential", "currentPassword",
+		"accountId", "allowedNetworks", "apiKey", "baseUrl", "challengeId", "cloudInit", "code", "credential", "currentPassword",
 		"deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type", "kind", "newPassword",
 		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
-		"region", "regions", "scope", "seconds", "sshKeyId", "sshKeyIds", "ssh_public_key", "to",
-		"token", "types", "url", "userCode", "value", "volumeIds",
+		"region", "regions", "scope", "seconds", "slug", "solution", "sshKeyId", "sshKeyIds", "ssh_public_key",
+		"termsVersion", "to", "token", "types", "url", "userCode", "value", "volumeIds",
 	}
 )
 
@@ -104,6 +106,9 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 	)
 	_, token, _ := strings.Cut(invitation.text("url"), "#")
 	codes := w.authorizeDevice()
+	w.open(map[string]any{"policy": "open"})
+	w.want(202, tenant{}, "POST", registrationsPath, w.register("eve@example.net"))
+	registration := w.mailedToken("/sign-up/complete")
 	with := func(body map[string]any, field string, text any) map[string]any {
 		body = maps.Clone(body)
 		body[field] = text
@@ -192,6 +197,31 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 			OperatorBase + "/accounts/" + string(w.ada.account) + "/credit",
 			body{"amount": 1},
 			"",
+		},
+		"createRegistration.email": {
+			tenant{}, "POST", registrationsPath,
+			body{"termsVersion": "2028-01", "solution": w.solution("registration")}, "",
+		},
+		"createPasswordReset.email": {
+			tenant{}, "POST", AccountBase + "/password-resets", body{"solution": w.solution("password-reset")}, "",
+		},
+		"verifyRegistration.name": {
+			tenant{}, "POST", registrationsPath + "/verify", body{"token": registration, "password": goodPassword}, "",
+		},
+		"verifyRegistration.accountName": {
+			tenant{}, "POST", registrationsPath + "/verify", body{"token": registration, "password": goodPassword}, "",
+		},
+		"inviteUser.email": {operator, "POST", OperatorBase + "/registrations", body{}, ""},
+		"createProviderAccount.name": {
+			operator, "POST", OperatorBase + "/provider-accounts", body{"kind": "voltage-park", "apiKey": "k"}, "",
+		},
+		"updateProviderAccount.name": {operator, "PATCH", OperatorBase + "/provider-accounts/none", body{}, ""},
+		"suspendAccount.reason": {
+			operator, "POST", OperatorBase + "/accounts/" + string(w.bob.account) + "/suspend",
+			body{"terminate": "never"}, "",
+		},
+		"terminateAnyDeployment.reason": {
+			operator, "POST", OperatorBase + "/deployments/" + deployment + "/terminate", body{}, "",
 		},
 		"dismissIssue.note": {
 			operator,

@@ -201,7 +201,7 @@ type createProviderAccount struct {
 	Body struct {
 		Kind          string            `json:"kind" minLength:"1" maxLength:"64" example:"voltage-park" doc:"Kind of the cloud; see the provider kinds."`
 		Slug          string            `json:"slug,omitempty" maxLength:"64" doc:"Slug of the provider; the kind if omitted. It cannot be changed."`
-		Name          string            `json:"name,omitempty" maxLength:"128" doc:"Name of the provider; that of the cloud if omitted."`
+		Name          string            `json:"name,omitempty" maxLength:"64" doc:"Name of the provider; that of the cloud if omitted."`
 		BaseURL       string            `json:"baseUrl,omitempty" maxLength:"8000" doc:"URL of its API; the cloud's own if omitted. It cannot be changed."`
 		Settings      map[string]string `json:"settings,omitempty" doc:"Settings, by name; see the provider kinds."`
 		MarkupPercent *percent          `json:"markupPercent,omitempty" minimum:"0" maximum:"1000" doc:"Markup on its prices in percent; the server's if omitted."`
@@ -212,7 +212,7 @@ type createProviderAccount struct {
 type updateProviderAccount struct {
 	providerPath
 	Body struct {
-		Name          *string                 `json:"name,omitempty" minLength:"1" maxLength:"128"`
+		Name          *string                 `json:"name,omitempty" minLength:"1" maxLength:"64"`
 		Settings      map[string]string       `json:"settings,omitempty" doc:"Replaces all settings."`
 		MarkupPercent rest.SetOrNull[percent] `json:"markupPercent,omitempty" minimum:"0" maximum:"1000" doc:"Markup on its prices in percent; null means the server's."`
 		APIKey        string                  `json:"apiKey,omitempty" maxLength:"8000" doc:"New API key. It is encrypted and never shown."`
@@ -220,10 +220,21 @@ type updateProviderAccount struct {
 	}
 }
 
-// Check refuses an update without a field.
+// Check refuses a name that cannot be shown.
+func (in *createProviderAccount) Check() []apierr.FieldError {
+	if in.Body.Name == "" {
+		return nil
+	}
+	return apierr.CheckName("name", in.Body.Name)
+}
+
+// Check refuses an update without a field, and a name that cannot be shown.
 func (in *updateProviderAccount) Check() []apierr.FieldError {
 	b := &in.Body
-	return someField(b.Name != nil || b.Settings != nil || b.MarkupPercent.Given || b.APIKey != "")
+	if b.Name != nil {
+		return apierr.CheckName("name", *b.Name)
+	}
+	return someField(b.Settings != nil || b.MarkupPercent.Given || b.APIKey != "")
 }
 
 // accountError gives an error of a provider account its code.

@@ -113,6 +113,18 @@ type verifyRegistration struct {
 	}
 }
 
+// Check refuses names that cannot be shown.
+func (in *verifyRegistration) Check() []apierr.FieldError {
+	var fields []apierr.FieldError
+	if in.Body.Name != "" {
+		fields = apierr.CheckName("name", in.Body.Name)
+	}
+	if in.Body.AccountName != "" {
+		fields = append(fields, apierr.CheckName("accountName", in.Body.AccountName)...)
+	}
+	return fields
+}
+
 type createPasswordReset struct {
 	Body struct {
 		Email    string `json:"email" maxLength:"254" doc:"Email address of the user."`

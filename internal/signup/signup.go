@@ -125,8 +125,11 @@ func (s *Service) Register(ctx context.Context, r Registration, from netip.Addr)
 	if !s.mails(now) {
 		return errNoMail
 	}
-	solved, err := s.check(r.Solution, RegistrationForm,
-		admit(now.SignUp, strings.TrimSpace(r.Email), false), acceptTerms(now.Installation, r.TermsVersion))
+	address := account.CheckMailAddress(r.Email)
+	if address == nil {
+		address = admit(now.SignUp, strings.TrimSpace(r.Email), false)
+	}
+	solved, err := s.check(r.Solution, RegistrationForm, address, acceptTerms(now.Installation, r.TermsVersion))
 	if err != nil {
 		return err
 	}
@@ -224,7 +227,7 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email, solution stri
 	if !s.mails(now) {
 		return errNoMail
 	}
-	solved, err := s.check(solution, PasswordResetForm)
+	solved, err := s.check(solution, PasswordResetForm, account.CheckMailAddress(email))
 	if err != nil {
 		return err
 	}
