@@ -63,7 +63,7 @@ function NoProvider() {
         </Button>
       }
     >
-      Offers come from providers. Connect one with its API key on the server's machine, then restart the server. The
+      Offers come from providers. Add one under Operator → Providers, or with its API key on the server's machine. The
       command <code>billetd provider kinds</code> lists the providers that can be connected.
       <CodeBlock
         value="billetd provider add voltage-park --api-key-stdin < voltage-park.key"
