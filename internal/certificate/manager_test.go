@@ -298,6 +298,26 @@ func TestManager_ExplainsRefusalsAndBacksOff(t *testing.T) {
 	}
 }
 
+// A new certificate that seems due at once, by a clock that is far ahead, is not ordered again in
+// each round.
+func TestManager_RestsAfterASuccess(t *testing.T) {
+	r := newRig(t, dbtest.SQLite(t, clock.NewFrozen(dbtest.Start)))
+	a := r.replica(true, nil, "gpu.example.com")
+	r.listen(a)
+	r.pass(365 * 24 * time.Hour)
+	ahead, err := r.time(t.Context(), r.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.frozen.Store(&ahead)
+	for range 5 {
+		r.round(a)
+	}
+	if got := r.acme.Orders(); got != 1 {
+		t.Errorf("%d orders in five rounds, want 1\n%s", got, r.log)
+	}
+}
+
 // While the ACME server does not answer, the certificate in use stays in use.
 func TestManager_UnreachableACMEServer(t *testing.T) {
 	r := newRig(t, dbtest.SQLite(t, clock.NewFrozen(dbtest.Start)))

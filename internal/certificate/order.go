@@ -99,7 +99,7 @@ func (m *Manager) conclude(ctx context.Context, lock *held, r record, chain, key
 		}
 		r.chain, r.sealed = string(chain), m.cfg.Secrets.Seal(sealedFor(r.domain), key)
 		r.notBefore, r.notAfter = &leaf.NotBefore, &leaf.NotAfter
-		r.failures, r.fault, r.next = 0, "", now
+		r.failures, r.fault, r.next = 0, "", now.Add(rest(leaf.NotBefore, leaf.NotAfter))
 		return put(ctx, tx, r)
 	})
 	if err == nil && failed != nil {

@@ -12,6 +12,10 @@ const (
 	mostDelay  = 6 * time.Hour
 	// limitedDelay is how long to wait at least after an ACME server has named its rate limit.
 	limitedDelay = time.Hour
+	// leastRest and mostRest limit the time from a success until the next attempt. Let's Encrypt
+	// issues the same names five times a week: orders 36 hours apart are five.
+	leastRest = 10 * time.Second
+	mostRest  = 36 * time.Hour
 )
 
 // record is a domain with its certificate and the attempts to get one.
@@ -56,4 +60,12 @@ func wait(failures int64) time.Duration {
 		return mostDelay
 	}
 	return min(delay<<(failures-2), mostDelay)
+}
+
+// rest is the time from a success until the next attempt, even if the new certificate seems to be
+// due or cannot be used: a clock that is wrong, or an ACME server whose certificates start late in
+// their life, must not make the server order without end. It is far shorter than the time until a
+// regular renewal.
+func rest(notBefore, notAfter time.Time) time.Duration {
+	return min(max(notAfter.Sub(notBefore)/4, leastRest), mostRest)
 }

@@ -35,6 +35,41 @@ func TestRecord_Due(t *testing.T) {
 	}
 }
 
+// Let's Encrypt issues the same names five times in a week. A clock that is far ahead makes each
+// new certificate seem due.
+func TestSuccessIsFollowedByARest(t *testing.T) {
+	issued := time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		life, want time.Duration
+	}{
+		"90 days":           {90 * 24 * time.Hour, 36 * time.Hour},
+		"six days":          {160 * time.Hour, 36 * time.Hour},
+		"a test server's":   {time.Minute, 15 * time.Second},
+		"none":              {0, 10 * time.Second},
+		"ends before start": {-time.Hour, 10 * time.Second},
+	} {
+		notAfter := issued.Add(c.life)
+		if got := rest(issued, notAfter); got != c.want {
+			t.Errorf("%s: the rest is %v, want %v", name, got, c.want)
+		}
+		ahead := issued.Add(10 * 365 * 24 * time.Hour)
+		r := record{notBefore: &issued, notAfter: &notAfter, next: ahead.Add(c.want)}
+		if r.due(ahead.Add(c.want-time.Second), true) || !r.due(ahead.Add(c.want), true) {
+			t.Errorf("%s: the next attempt is not at the end of the rest", name)
+		}
+		if c.life > time.Second && !r.renewAt().After(issued.Add(c.want)) {
+			t.Errorf("%s: the rest delays the renewal", name)
+		}
+	}
+	orders := 0
+	for at := time.Duration(0); at < 7*24*time.Hour; at += mostRest {
+		orders++
+	}
+	if orders > 5 {
+		t.Errorf("%d orders in a week, want at most 5", orders)
+	}
+}
+
 // Let's Encrypt allows five failed validations of a name in an hour.
 func TestBackoffStaysWithinTheLimits(t *testing.T) {
 	var at time.Duration
