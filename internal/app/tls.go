@@ -144,7 +144,8 @@ func (a *App) front(ctx context.Context, l net.Listener) ([]*http.Server, []net.
 	if answer != nil {
 		config.NextProtos = []string{certificate.ChallengeProtocol}
 	}
-	servers, listeners := []*http.Server{main}, []net.Listener{rest.Guard(main, rest.Secure(l, config))}
+	secure := rest.Secure(l, config, a.cfg.Log)
+	servers, listeners := []*http.Server{main}, []net.Listener{rest.Guard(main, secure)}
 	if plain != nil {
 		redirects := a.server(a.redirect(answer))
 		redirects.ReadTimeout, redirects.WriteTimeout = plainTime, plainTime

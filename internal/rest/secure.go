@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -24,11 +27,11 @@ var protocols = []string{"h2", "http/1.1"}
 // Secure returns a listener of TLS connections whose handshake is done, so that Guard can tell
 // HTTP/2 from HTTP/1.1. Connections for other protocols, such as a challenge's, end with the
 // handshake.
-func Secure(l net.Listener, config *tls.Config) net.Listener {
+func Secure(l net.Listener, config *tls.Config, log *slog.Logger) net.Listener {
 	config = config.Clone()
 	config.NextProtos = append(slices.Clone(protocols), config.NextProtos...)
 	s := &secure{
-		Listener: l, config: config, ready: make(chan net.Conn), ended: make(chan struct{}),
+		Listener: l, config: config, log: log, ready: make(chan net.Conn), ended: make(chan struct{}),
 	}
 	go s.run()
 	return s
@@ -37,6 +40,7 @@ func Secure(l net.Listener, config *tls.Config) net.Listener {
 type secure struct {
 	net.Listener
 	config *tls.Config
+	log    *slog.Logger
 	ready  chan net.Conn
 	// ended is closed when the inner listener fails for good, with err set.
 	ended chan struct{}
@@ -70,8 +74,15 @@ func (s *secure) end(err error) {
 func (s *secure) handshake(raw net.Conn) {
 	c := tls.Server(raw, s.config)
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
+	defer cancel()
+	// A panic, for example while a certificate is selected, ends this connection, not the server.
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.ErrorContext(ctx, "a TLS handshake panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			_ = raw.Close()
+		}
+	}()
 	err := c.HandshakeContext(ctx)
-	cancel()
 	if p := c.ConnectionState().NegotiatedProtocol; err != nil || (p != "" && !slices.Contains(protocols, p)) {
 		if plain, is := errors.AsType[tls.RecordHeaderError](err); is && plain.Conn != nil {
 			_ = raw.SetWriteDeadline(time.Now().Add(lingerTime))
