@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -41,6 +42,9 @@ func certificates() *cobra.Command {
 			n, err := certificate.Retry(cmd.Context(), o.DB, domains)
 			if err != nil {
 				return err
+			}
+			if n == 0 && len(domains) == 0 {
+				return errors.New("no certificate has been ordered yet; start the server with --tls-domain")
 			}
 			if n == 0 {
 				return fmt.Errorf(
