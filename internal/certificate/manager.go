@@ -57,11 +57,13 @@ type Config struct {
 
 // Manager gets, renews and selects certificates of its domains.
 type Manager struct {
-	cfg    Config
-	store  *storage
-	magic  *certmagic.Config
-	cache  *certmagic.Cache
-	issuer *certmagic.ACMEIssuer
+	cfg   Config
+	store *storage
+	magic *certmagic.Config
+	cache *certmagic.Cache
+	// overHTTP and overTLS order with one type of challenge each. overHTTP is nil if this server does
+	// not listen on plain HTTP.
+	overHTTP, overTLS *certmagic.ACMEIssuer
 	// answering counts the challenges that are being answered.
 	answering chan struct{}
 	spare     *tls.Certificate
@@ -108,12 +110,18 @@ func New(c Config) (*Manager, error) {
 		Logger:           zap.NewNop(),
 	})
 	m.magic = certmagic.New(m.cache, certmagic.Config{Storage: m.store, Logger: zap.NewNop(), DisableARI: true})
-	m.issuer = certmagic.NewACMEIssuer(m.magic, certmagic.ACMEIssuer{
+	template := certmagic.ACMEIssuer{
 		CA: c.Directory, TestCA: c.Directory, Email: c.Email, Agreed: true, TrustedRoots: c.Roots,
-		ListenHost: c.Host, AltHTTPPort: c.HTTPPort, AltTLSALPNPort: c.TLSPort, DisableHTTPChallenge: c.HTTPPort == 0,
+		ListenHost: c.Host, AltHTTPPort: c.HTTPPort, AltTLSALPNPort: c.TLSPort,
 		CertObtainTimeout: orderTime, Logger: zap.NewNop(),
-	})
-	m.magic.Issuers = []certmagic.Issuer{m.issuer}
+	}
+	template.DisableHTTPChallenge = true
+	m.overTLS = certmagic.NewACMEIssuer(m.magic, template)
+	if c.HTTPPort != 0 {
+		template.DisableHTTPChallenge, template.DisableTLSALPNChallenge = false, true
+		m.overHTTP = certmagic.NewACMEIssuer(m.magic, template)
+	}
+	m.magic.Issuers = []certmagic.Issuer{m.overTLS} // for the answers to challenges of both types
 	return m, nil
 }
 
@@ -300,7 +308,7 @@ func (m *Manager) AnswerHTTP(w http.ResponseWriter, r *http.Request) bool {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), challengeTime)
 	defer cancel()
-	if !m.issuer.HandleHTTPChallenge(w, r.WithContext(ctx)) {
+	if m.overHTTP == nil || !m.overHTTP.HandleHTTPChallenge(w, r.WithContext(ctx)) {
 		http.Error(w, "There is no such challenge.", http.StatusNotFound)
 	}
 	return true

@@ -77,8 +77,8 @@ func (r *rig) time(ctx context.Context, at db.Reader) (time.Time, error) {
 // pass lets time pass for the replicas.
 func (r *rig) pass(d time.Duration) { r.offset.Add(int64(d)) }
 
-// replica returns a Manager of the domains. With withHTTP it answers HTTP-01 challenges only, else
-// TLS-ALPN-01.
+// replica returns a Manager of the domains. With withHTTP its first attempt is by an HTTP-01
+// challenge, else all are by TLS-ALPN-01.
 func (r *rig) replica(withHTTP bool, change func(*Config), domains ...string) *Manager {
 	r.t.Helper()
 	ca, err := os.ReadFile(r.acme.CAFile)
@@ -277,6 +277,9 @@ func TestManager_ExplainsRefusalsAndBacksOff(t *testing.T) {
 		if row.failures != 1 {
 			t.Errorf("%s: %d failures, want 1", domain, row.failures)
 		}
+	}
+	if got := r.acme.Orders(); got != 2 {
+		t.Errorf("%d orders of two attempts, want 2: one challenge each", got)
 	}
 	// It does not hammer: not again in the same minute, nor after a restart.
 	orders := r.acme.Orders()

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3/acme"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -68,7 +69,7 @@ func (m *Manager) attempt(ctx context.Context, domain string) error {
 	defer cancel()
 	m.cfg.Log.InfoContext(ctx, "ordering a certificate", "domain", domain, "acme_directory", m.cfg.Directory,
 		"attempt", r.failures)
-	chain, key, failed := m.order(within, domain)
+	chain, key, failed := m.order(within, m.issuer(r.failures), domain)
 	if cause := context.Cause(lock.ctx); failed != nil && cause != nil {
 		return cause // lost or stopped: what is recorded already says so
 	}
@@ -109,8 +110,20 @@ func (m *Manager) conclude(ctx context.Context, lock *held, r record, chain, key
 	return err
 }
 
+// issuer returns what orders in that attempt, counted from 1. An attempt uses one type of challenge,
+// the next the other one: with both, it could be two failed validations, of which the ACME server
+// allows few.
+func (m *Manager) issuer(attempt int64) *certmagic.ACMEIssuer {
+	if m.overHTTP != nil && attempt%2 == 1 {
+		return m.overHTTP
+	}
+	return m.overTLS
+}
+
 // order gets a certificate for the domain, and returns its chain and its private key in PEM.
-func (m *Manager) order(ctx context.Context, domain string) (chain, key []byte, err error) {
+func (m *Manager) order(
+	ctx context.Context, issuer *certmagic.ACMEIssuer, domain string,
+) (chain, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -128,10 +141,10 @@ func (m *Manager) order(ctx context.Context, domain string) (chain, key []byte, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := m.issuer.PreCheck(ctx, []string{domain}, false); err != nil {
+	if err := issuer.PreCheck(ctx, []string{domain}, false); err != nil {
 		return nil, nil, err
 	}
-	issued, err := m.issuer.Issue(ctx, request)
+	issued, err := issuer.Issue(ctx, request)
 	if err != nil {
 		return nil, nil, err
 	}

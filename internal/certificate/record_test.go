@@ -72,16 +72,34 @@ func TestSuccessIsFollowedByARest(t *testing.T) {
 
 // Let's Encrypt allows five failed validations of a name in an hour.
 func TestBackoffStaysWithinTheLimits(t *testing.T) {
-	var at time.Duration
-	attempts := 0
-	for failures := int64(0); ; failures++ {
-		if at += wait(failures); at >= time.Hour {
-			break
+	for _, plain := range []int{0, 80} {
+		m, err := New(Config{Directory: "https://acme.example.com/dir", HTTPPort: plain, TLSPort: 443})
+		if err != nil {
+			t.Fatal(err)
 		}
-		attempts++
-	}
-	if attempts > 5 {
-		t.Errorf("%d attempts in the first hour, want at most 5", attempts)
+		var at time.Duration
+		overHTTP, overTLS := 0, 0 // validations, which can all fail
+		for failures := int64(0); ; failures++ {
+			if at += wait(failures); at >= time.Hour {
+				break
+			}
+			issuer := m.issuer(failures + 1)
+			if !issuer.DisableHTTPChallenge {
+				overHTTP++
+			}
+			if !issuer.DisableTLSALPNChallenge {
+				overTLS++
+			}
+		}
+		if overHTTP+overTLS > 5 {
+			t.Errorf("HTTP port %d: %d validations in the first hour, want at most 5", plain, overHTTP+overTLS)
+		}
+		if overTLS == 0 || (overHTTP == 0) != (plain == 0) {
+			t.Errorf("HTTP port %d: %d HTTP-01 and %d TLS-ALPN-01 challenges", plain, overHTTP, overTLS)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 	for failures := int64(1); failures < 100; failures++ {
 		if d := wait(failures); d < firstDelay || d > mostDelay || d < wait(failures-1) {
