@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -318,6 +319,48 @@ func TestManager_RestsAfterASuccess(t *testing.T) {
 	}
 	if got := r.acme.Orders(); got != 1 {
 		t.Errorf("%d orders in five rounds, want 1\n%s", got, r.log)
+	}
+}
+
+// A certificate that was issued is recorded although the server stops meanwhile and the database
+// fails at first, but not if another replica has the lock.
+func TestManager_RecordsWhatWasIssued(t *testing.T) {
+	r := newRig(t, dbtest.SQLite(t, clock.NewFrozen(dbtest.Start)))
+	const domain = "gpu.example.com"
+	failures := 0
+	m := r.replica(true, func(c *Config) {
+		c.Time = func(ctx context.Context, at db.Reader) (time.Time, error) {
+			if failures > 0 {
+				failures--
+				return time.Time{}, errors.New("the database has failed")
+			}
+			return r.time(ctx, at)
+		}
+	}, domain)
+	r.listen(m)
+	ctx, stop := context.WithCancel(t.Context())
+	lock, got, err := m.store.try(ctx, "order/"+domain)
+	if err != nil || !got {
+		t.Fatalf("the lock: %v %v", got, err)
+	}
+	chain, key, err := m.order(lock.ctx, m.issuer(1), domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	<-lock.ended
+	failures = 1
+	if err := m.conclude(ctx, lock, record{domain: domain}, chain, key, nil); err != nil || failures != 0 {
+		t.Errorf("%v, %d failures left", err, failures)
+	}
+	if row := r.stored(domain); row.chain != string(chain) {
+		t.Errorf("stored: %+v", row)
+	}
+	if err := lock.release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.conclude(ctx, lock, record{domain: domain}, chain, key, nil); !errors.Is(err, errLost) {
+		t.Errorf("without the lock: %v, want errLost", err)
 	}
 }
 

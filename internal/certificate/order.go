@@ -16,12 +16,17 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3/acme"
 
+	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 )
 
 // orderTime limits one order, challenges included. An ACME server that does not answer within it
 // has refused.
 const orderTime = 2 * time.Minute
+
+// recordTime limits the recording of a certificate, which is tried every recordEvery. It is shorter
+// than the lease of the lock.
+const recordTime, recordEvery = 20 * time.Second, 500 * time.Millisecond
 
 // sealedFor is the purpose of a domain's sealed private key.
 func sealedFor(domain string) string { return "certificate/" + domain }
@@ -85,7 +90,7 @@ func (m *Manager) conclude(ctx context.Context, lock *held, r record, chain, key
 			leaf = pair.Leaf
 		}
 	}
-	err := m.cfg.DB.InTx(lock.ctx, func(ctx context.Context, tx *db.Tx) error {
+	set := func(ctx context.Context, tx *db.Tx) error {
 		now, err := m.cfg.Time(ctx, tx)
 		if err != nil {
 			return err
@@ -102,10 +107,29 @@ func (m *Manager) conclude(ctx context.Context, lock *held, r record, chain, key
 		r.notBefore, r.notAfter = &leaf.NotBefore, &leaf.NotAfter
 		r.failures, r.fault, r.next = 0, "", now.Add(rest(leaf.NotBefore, leaf.NotAfter))
 		return put(ctx, tx, r)
-	})
+	}
+	err := m.cfg.DB.InTx(lock.ctx, set)
+	if err != nil && failed == nil {
+		err = m.insist(lock, set, err)
+	}
 	if err == nil && failed != nil {
 		m.cfg.Log.ErrorContext(ctx, "cannot get a certificate", "domain", r.domain, "reason", r.fault,
 			"next_attempt", r.next, "failures", r.failures)
+	}
+	return err
+}
+
+// insist records an issued certificate although that has failed: ACME servers issue few. It goes on
+// while the server stops, but not without the lock.
+func (m *Manager) insist(lock *held, set func(context.Context, *db.Tx) error, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(lock.ctx), recordTime)
+	defer cancel()
+	for err != nil && !errors.Is(err, errLost) {
+		m.cfg.Log.WarnContext(ctx, "cannot record a certificate; trying again", "lock", lock.name, "error", err)
+		if (clock.System{}).SleepUntil(ctx, time.Now().Add(recordEvery)) != nil {
+			return err
+		}
+		err = m.cfg.DB.InTx(ctx, set)
 	}
 	return err
 }
