@@ -61,8 +61,8 @@ type Manager struct {
 	store *storage
 	magic *certmagic.Config
 	cache *certmagic.Cache
-	// overHTTP and overTLS order with one type of challenge each. overHTTP is nil if this server does
-	// not listen on plain HTTP.
+	// overHTTP and overTLS order with one type of challenge each. overHTTP is nil if this server
+	// does not listen on plain HTTP.
 	overHTTP, overTLS *certmagic.ACMEIssuer
 	// answering counts the challenges that are being answered.
 	answering chan struct{}

@@ -134,9 +134,9 @@ func (m *Manager) insist(lock *held, set func(context.Context, *db.Tx) error, er
 	return err
 }
 
-// issuer returns what orders in that attempt, counted from 1. An attempt uses one type of challenge,
-// the next the other one: with both, it could be two failed validations, of which the ACME server
-// allows few.
+// issuer returns what orders in that attempt, counted from 1. An attempt uses one type of
+// challenge, the next the other one: with both, it could be two failed validations, of which the
+// ACME server allows few.
 func (m *Manager) issuer(attempt int64) *certmagic.ACMEIssuer {
 	if m.overHTTP != nil && attempt%2 == 1 {
 		return m.overHTTP
