@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -19,6 +20,8 @@ const (
 	// Mails that strangers may request within a throttleWindow: to one email address, from one
 	// network, and in total.
 	mailsPerEmail, mailsPerNetwork, mailsInAll = 3, 20, 1000
+	// An account mails at most that many invitations within the window.
+	invitationMails, invitationMailWindow = 50, 24 * time.Hour
 )
 
 // linkKind is what a link in a mail is for.
@@ -31,13 +34,12 @@ const (
 
 // emailLink is a link that was sent to an email address.
 type emailLink struct {
-	tokenHash    string
-	kind         linkKind
-	email        string
-	termsVersion string
-	invited      bool
-	createdAt    time.Time
-	expiresAt    time.Time
+	tokenHash string
+	kind      linkKind
+	email     string
+	invited   bool
+	createdAt time.Time
+	expiresAt time.Time
 }
 
 // errLink is the same for every reason why a link is of no use.
@@ -53,22 +55,40 @@ func CheckMailAddress(email string) error {
 	return apierr.Invalid([]apierr.FieldError{{Field: "email", Message: wrong}})
 }
 
+// MailRequest is what a stranger may request by mail.
+type MailRequest string
+
+// The requests. Each has limits of its own, so that one cannot use up another's.
+const (
+	RegistrationRequest  = MailRequest(registrationLink)
+	PasswordResetRequest = MailRequest(passwordResetLink)
+)
+
 // CountMailRequest counts a request of a stranger for a mail to that email address, whether or not
 // a user has it. It returns INVALID_REQUEST for what is not an email address, and
 // RATE_LIMIT_EXCEEDED after too many requests for the address, from the network or in total. It
 // must not be called inside a transaction.
-func (s *Service) CountMailRequest(ctx context.Context, email string, from netip.Addr) error {
+func (s *Service) CountMailRequest(ctx context.Context, what MailRequest, email string, from netip.Addr) error {
 	normal, wrong := mailAddress(email)
 	if wrong != "" {
 		return CheckMailAddress(email)
 	}
+	all := "mails/" + string(what)
 	wait, err := s.throttle.take(ctx, []limit{
-		{"mail/" + normal, mailsPerEmail}, {"mails/" + network(from).String(), mailsPerNetwork}, {"mails", mailsInAll},
+		{all + "/to/" + normal, mailsPerEmail}, {all + "/from/" + network(from).String(), mailsPerNetwork},
+		{all, mailsInAll},
 	})
 	if err == nil && wait > 0 {
 		err = tooMany("Too many mails were requested for this address or from yours. Wait %s, then try again.", wait)
 	}
 	return err
+}
+
+// MayMailInvitation counts a mail with an invitation of the account, and reports whether it may be
+// sent: an account could otherwise send mails to strangers in the installation's name without end.
+func (s *Service) MayMailInvitation(ctx context.Context, tx *db.Tx, account id.ID) (bool, error) {
+	may, _, err := countTry(ctx, tx, hashOf("invitation-mails/"+string(account)), invitationMails, invitationMailWindow)
+	return may, err
 }
 
 // MailLink is a link to send.
@@ -88,12 +108,9 @@ type MailLink struct {
 // StartRegistration creates the link by which the holder of an email address completes their
 // registration, whom an operator may have invited. It replaces an earlier one. Known is set if a
 // user has the address: then the link cannot be completed. It returns INVALID_REQUEST.
-func (s *Service) StartRegistration(
-	ctx context.Context, tx *db.Tx, email, termsVersion string, invited bool,
-) (MailLink, error) {
+func (s *Service) StartRegistration(ctx context.Context, tx *db.Tx, email string, invited bool) (MailLink, error) {
 	l := emailLink{
-		kind: registrationLink, email: email, termsVersion: termsVersion, invited: invited,
-		expiresAt: tx.Now.Add(RegistrationLifetime),
+		kind: registrationLink, email: email, invited: invited, expiresAt: tx.Now.Add(RegistrationLifetime),
 	}
 	if invited { // as an invitation to an account
 		l.expiresAt = tx.Now.Add(InvitationLifetime)
@@ -124,23 +141,61 @@ func (s *Service) startLink(ctx context.Context, tx *db.Tx, l emailLink) (MailLi
 	if err != nil {
 		return MailLink{}, err
 	}
+	before, found, err := openRegistration(ctx, tx, normal)
+	if err != nil {
+		return MailLink{}, err
+	}
+	if l.kind == registrationLink && found && before.invited { // a stranger takes no invitation away
+		l.invited, l.expiresAt = true, before.expiresAt
+	}
 	out := MailLink{Email: normal, Token: token, Cause: l.tokenHash, Known: known, User: u, ExpiresAt: l.expiresAt}
 	return out, emailLinks.Put(ctx, tx, []string{"kind", "email"}, l)
 }
 
 // Registration is what the holder of a registration's link sees.
 type Registration struct {
-	Email        string    `json:"email" doc:"Confirmed email address."`
-	TermsVersion string    `json:"termsVersion" doc:"Version of the terms that were accepted; empty if there are none."`
-	Invited      bool      `json:"invited" doc:"Whether the operator sent an invitation."`
-	ExpiresAt    time.Time `json:"expiresAt" doc:"When the link expires."`
+	Email     string    `json:"email" doc:"Confirmed email address."`
+	Invited   bool      `json:"invited" doc:"Whether the operator sent an invitation."`
+	ExpiresAt time.Time `json:"expiresAt" doc:"When the link expires."`
 }
 
 // FindRegistration returns the registration of an open link. It returns the same NOT_FOUND for
 // every token that is of no use.
 func (s *Service) FindRegistration(ctx context.Context, r db.Reader, token string) (Registration, error) {
 	l, err := s.openLink(ctx, r, registrationLink, token)
-	return Registration{l.email, l.termsVersion, l.invited, l.expiresAt}, err
+	return Registration{l.email, l.invited, l.expiresAt}, err
+}
+
+// ViewRegistration is FindRegistration for a caller from that address, whose invalid tokens are
+// counted. It returns RATE_LIMIT_EXCEEDED after too many of them. A valid token always works. It
+// must not be called inside a transaction.
+func (s *Service) ViewRegistration(
+	ctx context.Context, r db.Reader, token string, from netip.Addr,
+) (Registration, error) {
+	v, err := s.FindRegistration(ctx, r, token)
+	return v, s.countInvalidLink(ctx, from, err)
+}
+
+// CheckPasswordReset returns an error if ResetPassword cannot succeed, as ViewRegistration does. It
+// is for what must happen before the password is hashed, which costs much.
+func (s *Service) CheckPasswordReset(ctx context.Context, r db.Reader, token string, from netip.Addr) error {
+	_, err := s.openLink(ctx, r, passwordResetLink, token)
+	return s.countInvalidLink(ctx, from, err)
+}
+
+// countInvalidLink counts an invalid token, as ViewInvitation does, and returns the error.
+func (s *Service) countInvalidLink(ctx context.Context, from netip.Addr, err error) error {
+	if err == nil || !errors.Is(err, errLink) {
+		return err
+	}
+	wait, failed := s.throttle.take(ctx, invitationLimits(from))
+	switch {
+	case failed != nil:
+		return failed
+	case wait > 0:
+		return tooMany("Too many invalid links from your address. Wait %s, then try again.", wait)
+	}
+	return err
 }
 
 // CompleteRegistration creates the user of a registration, as the owner of the account, and uses
@@ -169,7 +224,9 @@ func (s *Service) CompleteRegistration(
 
 // ResetPassword sets the password of the user with the address that the link was sent to, uses the
 // link up, and ends all sessions of the user. A second factor stays as it is: the next sign-in asks
-// for it. It returns NOT_FOUND for a token that is of no use.
+// for it. But if the user was created by an invitation and nothing had proved the address yet,
+// another may have entered it: their sign-in methods and API keys end, too, as claim says. It
+// returns NOT_FOUND for a token that is of no use.
 func (s *Service) ResetPassword(ctx context.Context, tx *db.Tx, token string, p Password) (User, error) {
 	l, err := s.useLink(ctx, tx, passwordResetLink, token)
 	if err != nil {
@@ -178,6 +235,15 @@ func (s *Service) ResetPassword(ctx context.Context, tx *db.Tx, token string, p 
 	u, _, found, err := userByEmail(ctx, tx, l.email)
 	if err == nil && !found {
 		err = errLink
+	}
+	if err == nil {
+		err = lockUser(ctx, tx, u.ID)
+	}
+	if err == nil {
+		err = s.claim(ctx, tx, u.ID)
+	}
+	if err == nil {
+		err = setEmailProved(ctx, tx, u.ID)
 	}
 	if err != nil {
 		return User{}, err

@@ -10,7 +10,7 @@ import (
 var emailLinks = db.NewTable("email_link", func(l *emailLink) []db.Column {
 	return []db.Column{
 		db.Col("token_hash", &l.tokenHash), db.Col("kind", &l.kind), db.Col("email", &l.email),
-		db.Col("terms_version", &l.termsVersion), db.Col("invited", &l.invited),
+		db.Col("invited", &l.invited),
 		db.Col("created_at", &l.createdAt), db.Col("expires_at", &l.expiresAt),
 	}
 })
@@ -18,6 +18,25 @@ var emailLinks = db.NewTable("email_link", func(l *emailLink) []db.Column {
 // linkByHash is a query for a link without an account: the token identifies it.
 func linkByHash(ctx context.Context, r db.Reader, kind linkKind, hash string) (emailLink, bool, error) {
 	return emailLinks.Find(ctx, r, `WHERE token_hash = $1 AND kind = $2`, hash, string(kind))
+}
+
+// openRegistration returns the link of that address that can be used.
+func openRegistration(ctx context.Context, tx *db.Tx, email string) (emailLink, bool, error) {
+	return emailLinks.Find(ctx, tx, `WHERE kind = $1 AND email = $2 AND expires_at > $3`,
+		string(registrationLink), email, tx.Now)
+}
+
+// deleteResetLink deletes the link by which the user could set a password.
+func deleteResetLink(ctx context.Context, tx *db.Tx, user id.ID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM email_link
+		WHERE kind = $1 AND email = (SELECT email FROM users WHERE id = $2)`, string(passwordResetLink), user)
+	return err
+}
+
+// setEmailProved records that the user reads mail at their address.
+func setEmailProved(ctx context.Context, tx *db.Tx, user id.ID) error {
+	_, err := tx.Exec(ctx, `UPDATE users SET email_proved_at = $1 WHERE id = $2`, tx.Now, user)
+	return err
 }
 
 // deleteLink reports whether this call deleted the link.

@@ -18,7 +18,7 @@ func (w world) startRegistration(email string) account.MailLink {
 	w.Helper()
 	var l account.MailLink
 	w.ok(w.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-		l, err = w.s.StartRegistration(ctx, tx, email, "2026-01", false)
+		l, err = w.s.StartRegistration(ctx, tx, email, false)
 		return err
 	}))
 	return l
@@ -67,8 +67,8 @@ func TestService_CompleteRegistration(t *testing.T) {
 			t.Errorf("got %q, known %t; want ada@example.com, unknown", l.Email, l.Known)
 		}
 		found, err := w.s.FindRegistration(w.Context(), w.d, l.Token)
-		if err != nil || found.Email != l.Email || found.TermsVersion != "2026-01" {
-			t.Errorf("got %+v, %v; want the address and the version of the terms", found, err)
+		if err != nil || found.Email != l.Email || found.Invited {
+			t.Errorf("got %+v, %v; want the address, without an invitation", found, err)
 		}
 		p, err := w.completeRegistration(l.Token)
 		if err != nil || p.User.Email != l.Email || p.User.Operator {
@@ -164,17 +164,20 @@ func TestService_ResetPassword(t *testing.T) {
 
 func TestService_CountMailRequest(t *testing.T) {
 	engines(t, func(w world) {
-		for range 3 {
-			w.ok(w.s.CountMailRequest(w.Context(), "ada@example.com", here))
+		count := func(email string, from netip.Addr) error {
+			return w.s.CountMailRequest(w.Context(), account.RegistrationRequest, email, from)
 		}
-		e := w.fails(w.s.CountMailRequest(w.Context(), "ADA@example.com", netip.MustParseAddr("198.51.100.7")),
+		for range 3 {
+			w.ok(count("ada@example.com", here))
+		}
+		e := w.fails(count("ADA@example.com", netip.MustParseAddr("198.51.100.7")),
 			apierr.RateLimitExceeded)
 		if e.RetryAfter <= 0 {
 			t.Errorf("got no time to wait: %+v", e)
 		}
 		limited := 0
 		for i := range 30 {
-			if w.s.CountMailRequest(w.Context(), fmt.Sprintf("u%d@example.com", i), here) != nil {
+			if count(fmt.Sprintf("u%d@example.com", i), here) != nil {
 				limited++
 			}
 		}
@@ -182,7 +185,7 @@ func TestService_CountMailRequest(t *testing.T) {
 			t.Errorf("%d of 30 further requests from one network were limited, want 13", limited)
 		}
 		w.c.Advance(15 * time.Minute)
-		w.ok(w.s.CountMailRequest(w.Context(), "ada@example.com", here))
-		w.fails(w.s.CountMailRequest(w.Context(), "a@localhost", here), apierr.InvalidRequest)
+		w.ok(count("ada@example.com", here))
+		w.fails(count("a@localhost", here), apierr.InvalidRequest)
 	})
 }

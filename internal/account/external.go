@@ -133,9 +133,9 @@ func (s *Service) VerifyExternal(ctx context.Context, e External) (Proof, error)
 	}}, nil
 }
 
-// claim is called when a provider proves a user's address for the first time. If an invitation
-// created the user, anyone may have entered the address to wait for its owner. So the user's
-// sign-in methods, keys and sessions stop working.
+// claim is called when a provider or a mailed link proves a user's address for the first time. If
+// an invitation created the user, anyone may have entered the address to wait for its owner. So the
+// user's sign-in methods, keys and sessions stop working.
 func (s *Service) claim(ctx context.Context, tx *db.Tx, user id.ID) error {
 	unproved, err := isUnproved(ctx, tx, user)
 	if err != nil || !unproved {

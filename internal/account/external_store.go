@@ -27,11 +27,12 @@ func linkSubject(ctx context.Context, tx *db.Tx, issuer, subject string, user id
 	return n == 1, err
 }
 
-// isUnproved reports whether the user accepted an invitation as a new user, and no provider has
-// named them since.
+// isUnproved reports whether the user accepted an invitation as a new user, and neither a provider
+// nor a mailed link has proved their address since.
 func isUnproved(ctx context.Context, tx *db.Tx, user id.ID) (unproved bool, err error) {
 	err = tx.QueryRow(ctx, `SELECT EXISTS (
 		SELECT 1 FROM users p JOIN invitation i ON i.accepted_by = p.id AND i.accepted_at = p.created_at
-		WHERE p.id = $1 AND NOT EXISTS (SELECT 1 FROM identity o WHERE o.user_id = p.id))`, user).Scan(&unproved)
+		WHERE p.id = $1 AND p.email_proved_at IS NULL
+			AND NOT EXISTS (SELECT 1 FROM identity o WHERE o.user_id = p.id))`, user).Scan(&unproved)
 	return unproved, err
 }

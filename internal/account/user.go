@@ -137,6 +137,9 @@ func (s *Service) SetPassword(ctx context.Context, tx *db.Tx, user id.ID, p Pass
 	if err != nil {
 		return err
 	}
+	if err := deleteResetLink(ctx, tx, user); err != nil { // it was for the former password
+		return err
+	}
 	return deleteSessions(ctx, tx, user, spare)
 }
 

@@ -86,9 +86,8 @@ type createChallenge struct {
 
 type createRegistration struct {
 	Body struct {
-		Email        string `json:"email" maxLength:"254" doc:"Email address that will be the user's."`
-		TermsVersion string `json:"termsVersion,omitempty" maxLength:"64" doc:"Version of the terms of service that you accept; required if there are terms."`
-		Solution     string `json:"solution" maxLength:"4096" doc:"Solution of a challenge, as the altcha widget returns it."`
+		Email    string `json:"email" maxLength:"254" doc:"Email address that will be the user's."`
+		Solution string `json:"solution" maxLength:"4096" doc:"Solution of a challenge, as the altcha widget returns it."`
 	}
 }
 
@@ -109,7 +108,7 @@ type verifyRegistration struct {
 		Password     string `json:"password" maxLength:"1024" doc:"Password of the new user."`
 		Name         string `json:"name,omitempty" maxLength:"64" doc:"Name of the new user."`
 		AccountName  string `json:"accountName,omitempty" maxLength:"64" doc:"Name of the new account; the part of the address before the @ if omitted."`
-		TermsVersion string `json:"termsVersion,omitempty" maxLength:"64" doc:"Version of the terms of service that you accept; required if there are terms and they were not accepted before."`
+		TermsVersion string `json:"termsVersion,omitempty" maxLength:"64" doc:"Version of the terms of service that you accept; required if there are terms."`
 	}
 }
 
@@ -157,19 +156,19 @@ func (h registrations) challenge(_ context.Context, _ *rest.Call, in *createChal
 
 func (h registrations) register(ctx context.Context, c *rest.Call, in *createRegistration) (accepted, error) {
 	b := &in.Body
-	r := signup.Registration{Email: b.Email, TermsVersion: b.TermsVersion, Solution: b.Solution}
+	r := signup.Registration{Email: b.Email, Solution: b.Solution}
 	return accepted{b.Email}, h.svc.Register(ctx, r, c.Address())
 }
 
 func (h registrations) preview(
-	ctx context.Context, _ *rest.Call, in *registrationToken,
+	ctx context.Context, c *rest.Call, in *registrationToken,
 ) (account.Registration, error) {
-	return h.accounts.FindRegistration(ctx, h.db, in.Body.Token)
+	return h.accounts.ViewRegistration(ctx, h.db, in.Body.Token, c.Address())
 }
 
 func (h registrations) verify(ctx context.Context, c *rest.Call, in *verifyRegistration) (session, error) {
 	b := &in.Body
-	r, err := h.accounts.FindRegistration(ctx, h.db, b.Token) // before anything that costs more
+	r, err := h.accounts.ViewRegistration(ctx, h.db, b.Token, c.Address()) // before anything that costs more
 	if err != nil {
 		return session{}, err
 	}
@@ -189,6 +188,9 @@ func (h registrations) requestReset(ctx context.Context, c *rest.Call, in *creat
 }
 
 func (h registrations) reset(ctx context.Context, c *rest.Call, in *confirmPasswordReset) (accepted, error) {
+	if err := h.accounts.CheckPasswordReset(ctx, h.db, in.Body.Token, c.Address()); err != nil {
+		return accepted{}, err // before anything that costs more
+	}
 	p, err := h.accounts.HashPassword(ctx, "password", in.Body.Password)
 	if err != nil {
 		return accepted{}, err

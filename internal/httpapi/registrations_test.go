@@ -80,7 +80,7 @@ func (w *world) open(change map[string]any) {
 }
 
 func (w *world) register(email string) map[string]any {
-	return map[string]any{"email": email, "termsVersion": "2028-01", "solution": w.solution("registration")}
+	return map[string]any{"email": email, "solution": w.solution("registration")}
 }
 
 const registrationsPath = AccountBase + "/registrations"
@@ -97,7 +97,10 @@ func TestSignUp(t *testing.T) {
 		}
 		token := w.mailedToken("/sign-up/complete")
 		w.want(200, tenant{}, "POST", registrationsPath+"/preview", map[string]any{"token": token})
-		done := map[string]any{"token": token, "password": "a long password", "name": "Eve", "accountName": "Evening"}
+		done := map[string]any{
+			"token": token, "password": "a long password", "name": "Eve", "accountName": "Evening",
+			"termsVersion": "2028-01",
+		}
 		r = w.want(201, tenant{}, "POST", registrationsPath+"/verify", done)
 		cookie := cookieOf(r)
 		me := w.by(200, cookie, "GET", AccountBase+"/me", nil).data.(map[string]any)
@@ -128,9 +131,6 @@ func TestSignUpAndResetRevealNoUser(t *testing.T) {
 	} {
 		for i, email := range []string{"other@example.com", "known@example.com"} {
 			body := map[string]any{"email": email, "solution": w.solution(c.use)}
-			if c.use == "registration" {
-				body["termsVersion"] = "2028-01"
-			}
 			r := w.want(202, tenant{}, "POST", c.path, body)
 			want := fmt.Sprintf(`{"success":true,"data":{"email":%q}}`, email)
 			if got := strings.TrimSpace(string(r.body)); got != want {
@@ -148,9 +148,9 @@ func TestSignUpRefusals(t *testing.T) {
 	w := newWorld(t)
 	w.configure(func(c *Config) { c.Limiter = allowAll{} })
 	w.open(map[string]any{"policy": "domains", "domains": []string{"example.com"}})
-	bad := map[string]any{"email": "eve@example.net", "termsVersion": "2027-01", "solution": "x"}
+	bad := map[string]any{"email": "eve@example.net", "solution": "x"}
 	r := w.refused("INVALID_REQUEST", tenant{}, "POST", registrationsPath, bad)
-	for _, field := range []string{"email", "termsVersion", "solution"} {
+	for _, field := range []string{"email", "solution"} {
 		if !strings.Contains(string(r.body), `"field":"`+field+`"`) {
 			t.Errorf("the answer does not name %s: %s", field, r.body)
 		}
@@ -162,12 +162,13 @@ func TestSignUpRefusals(t *testing.T) {
 	other["solution"] = w.solution("password-reset")
 	w.refused("INVALID_REQUEST", tenant{}, "POST", registrationsPath, other)
 	w.want(202, tenant{}, "POST", registrationsPath, w.register("eve@example.com"))
+	w.want(202, tenant{}, "POST", registrationsPath, w.register("eve@example.com"))
 	w.refused("RATE_LIMIT_EXCEEDED", tenant{}, "POST", registrationsPath, w.register("eve@example.com"))
 
 	token := w.mailedToken("/sign-up/complete")
 	w.open(map[string]any{"policy": "closed"})
 	w.time.pass(10 * time.Second) // settings are read again
-	done := map[string]any{"token": token, "password": "a long password"}
+	done := map[string]any{"token": token, "password": "a long password", "termsVersion": "2028-01"}
 	w.refused("SIGN_UP_CLOSED", tenant{}, "POST", registrationsPath+"/verify", done)
 	w.open(map[string]any{"policy": "open"})
 	w.want(201, tenant{}, "POST", registrationsPath+"/verify", done) // the link was not used up
@@ -198,7 +199,9 @@ func TestStartingCreditIsGivenOnce(t *testing.T) {
 		want  float64
 	}{{"eve@example.net", 25}, {"eve+2@example.net", 0}, {"adam@example.net", 25}} {
 		w.want(202, tenant{}, "POST", registrationsPath, w.register(c.email))
-		done := map[string]any{"token": w.mailedToken("/sign-up/complete"), "password": "a long password"}
+		done := map[string]any{
+			"token": w.mailedToken("/sign-up/complete"), "password": "a long password", "termsVersion": "2028-01",
+		}
 		r := w.want(201, tenant{}, "POST", registrationsPath+"/verify", done)
 		wallet := w.by(200, cookieOf(r), "GET", Base+"/wallet", nil).data.(map[string]any)
 		same(t, "balance of "+c.email, wallet["balance"], c.want)
@@ -226,4 +229,65 @@ func TestPasswordReset(t *testing.T) {
 	}
 	signIn := map[string]any{"email": "ada@example.com", "password": "another long password"}
 	w.want(201, tenant{}, "POST", AccountBase+"/sessions", signIn)
+}
+
+// An address that another user entered with an invitation belongs to the one who reads its mail.
+func TestPasswordResetEndsWhatAnotherUserPlanted(t *testing.T) {
+	w := newWorld(t)
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
+	w.open(map[string]any{"policy": "open"})
+	site := header("Sec-Fetch-Site", "same-origin")
+	invitation := w.want(201, tenant{}, "POST", AccountBase+"/invitations",
+		map[string]string{"role": "member", "email": "victim@example.com"}, header("Cookie", w.signIn(w.ada)), site)
+	if mailed := invitation.data.(map[string]any)["mailed"]; mailed != false {
+		t.Errorf("mailed: got %v without a public URL, want false: the link's host is the request's", mailed)
+	}
+	_, token, _ := strings.Cut(invitation.text("url"), "#")
+	planted := cookieOf(w.want(201, tenant{}, "POST", AccountBase+"/invitations/accept",
+		map[string]any{"token": token, "name": "Eve", "password": goodPassword}))
+	key := w.by(201, planted, "POST", AccountBase+"/api-keys", map[string]any{"name": "k"}).text("key")
+	w.want(200, tenant{secret: key}, "GET", Base+"/wallet", nil)
+
+	body := map[string]any{"email": "victim@example.com", "solution": w.solution("password-reset")}
+	w.want(202, tenant{}, "POST", AccountBase+"/password-resets", body)
+	confirm := map[string]any{"token": w.mailedToken("/reset-password"), "password": "another long password"}
+	w.want(200, tenant{}, "POST", AccountBase+"/password-resets/confirm", confirm)
+	w.refused("REVOKED_API_KEY", tenant{secret: key}, "GET", Base+"/wallet", nil)
+	if r := w.by(0, planted, "GET", AccountBase+"/me", nil); r.code != "SIGN_IN_REQUIRED" {
+		t.Errorf("the planted session: got %s, want SIGN_IN_REQUIRED", r.code)
+	}
+
+	// The address is proved now: a later reset ends sessions only.
+	signIn := map[string]any{"email": "victim@example.com", "password": "another long password"}
+	own := cookieOf(w.want(201, tenant{}, "POST", AccountBase+"/sessions", signIn))
+	key = w.by(201, own, "POST", AccountBase+"/api-keys", map[string]any{"name": "own"}).text("key")
+	body["solution"] = w.solution("password-reset")
+	w.want(202, tenant{}, "POST", AccountBase+"/password-resets", body)
+	confirm["token"] = w.mailedToken("/reset-password")
+	w.want(200, tenant{}, "POST", AccountBase+"/password-resets/confirm", confirm)
+	w.want(200, tenant{secret: key}, "GET", Base+"/wallet", nil)
+}
+
+// A solution that was used counts against no limit.
+func TestReplayedSolutionsUseUpNoLimit(t *testing.T) {
+	w := newWorld(t)
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
+	w.open(map[string]any{"policy": "open"})
+	body := w.register("eve@example.com")
+	w.want(202, tenant{}, "POST", registrationsPath, body)
+	for range 5 {
+		w.refused("INVALID_REQUEST", tenant{}, "POST", registrationsPath, body)
+	}
+	w.want(202, tenant{}, "POST", registrationsPath, w.register("eve@example.com"))
+}
+
+// A stranger who types an invited address does not take the invitation away.
+func TestInvitationOutlivesARegistration(t *testing.T) {
+	w := newWorld(t)
+	w.open(map[string]any{"policy": "domains", "domains": []string{"example.com"}})
+	w.want(201, w.operator(), "POST", OperatorBase+"/registrations", map[string]any{"email": "eve@example.com"})
+	w.want(202, tenant{}, "POST", registrationsPath, w.register("eve@example.com"))
+	token := map[string]any{"token": w.mailedToken("/sign-up/complete")}
+	r := w.want(200, tenant{}, "POST", registrationsPath+"/preview", token)
+	same(t, "invited", r.data.(map[string]any)["invited"], true)
 }

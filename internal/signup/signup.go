@@ -103,7 +103,7 @@ func (s *Service) Forget(ctx context.Context) error {
 
 // Registration is a stranger's request for an account.
 type Registration struct {
-	Email, TermsVersion, Solution string
+	Email, Solution string
 }
 
 // errNoMail means that a mail is needed and none can be sent.
@@ -129,18 +129,14 @@ func (s *Service) Register(ctx context.Context, r Registration, from netip.Addr)
 	if address == nil {
 		address = admit(now.SignUp, strings.TrimSpace(r.Email), false)
 	}
-	solved, err := s.check(r.Solution, RegistrationForm, address, acceptTerms(now.Installation, r.TermsVersion))
-	if err != nil {
+	if err := s.spend(ctx, r.Solution, RegistrationForm, address); err != nil {
 		return err
 	}
-	if err := s.cfg.Accounts.CountMailRequest(ctx, r.Email, from); err != nil {
+	if err := s.cfg.Accounts.CountMailRequest(ctx, account.RegistrationRequest, r.Email, from); err != nil {
 		return err
 	}
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := use(ctx, tx, solved); err != nil {
-			return err
-		}
-		l, err := s.cfg.Accounts.StartRegistration(ctx, tx, r.Email, r.TermsVersion, false)
+		l, err := s.cfg.Accounts.StartRegistration(ctx, tx, r.Email, false)
 		if err != nil {
 			return err
 		}
@@ -162,7 +158,7 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, email string) (account.
 		return account.MailLink{}, apierr.New(apierr.ServiceUnavailable,
 			"Invitations are sent by mail. Set up the mail server, and start billetd with --public-url.")
 	}
-	l, err := s.cfg.Accounts.StartRegistration(ctx, tx, email, "", true)
+	l, err := s.cfg.Accounts.StartRegistration(ctx, tx, email, true)
 	if err == nil && l.Known {
 		err = apierr.New(apierr.Conflict, "A user with this email address exists.")
 	}
@@ -189,10 +185,8 @@ func (s *Service) Complete(ctx context.Context, tx *db.Tx, c Completion, n accou
 	if err == nil {
 		err = admit(now.SignUp, r.Email, r.Invited)
 	}
-	accepted := r.TermsVersion
-	if err == nil && accepted != now.Installation.TermsVersion { // invited, or the terms changed since
-		accepted = c.TermsVersion
-		err = acceptTerms(now.Installation, accepted)
+	if err == nil { // only now: before, another user may have entered the address
+		err = acceptTerms(now.Installation, c.TermsVersion)
 	}
 	if err != nil {
 		return account.Proof{}, err
@@ -202,7 +196,7 @@ func (s *Service) Complete(ctx context.Context, tx *db.Tx, c Completion, n accou
 	if err != nil {
 		return account.Proof{}, err
 	}
-	p, err := s.cfg.Accounts.CompleteRegistration(ctx, tx, c.Token, n, a.ID, accepted)
+	p, err := s.cfg.Accounts.CompleteRegistration(ctx, tx, c.Token, n, a.ID, c.TermsVersion)
 	if err != nil || now.SignUp.StartingCredit == 0 {
 		return p, err
 	}
@@ -227,23 +221,29 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email, solution stri
 	if !s.mails(now) {
 		return errNoMail
 	}
-	solved, err := s.check(solution, PasswordResetForm, account.CheckMailAddress(email))
-	if err != nil {
+	if err := s.spend(ctx, solution, PasswordResetForm, account.CheckMailAddress(email)); err != nil {
 		return err
 	}
-	if err := s.cfg.Accounts.CountMailRequest(ctx, email, from); err != nil {
+	if err := s.cfg.Accounts.CountMailRequest(ctx, account.PasswordResetRequest, email, from); err != nil {
 		return err
 	}
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := use(ctx, tx, solved); err != nil {
-			return err
-		}
 		l, err := s.cfg.Accounts.StartPasswordReset(ctx, tx, email)
 		if err != nil {
 			return err
 		}
 		return s.mailPasswordReset(ctx, tx, l)
 	})
+}
+
+// spend checks a solution, returns its fault together with the other one, and uses it up: before a
+// limit is counted, so that every count costs its sender a solution.
+func (s *Service) spend(ctx context.Context, solution string, of Use, other error) error {
+	solved, err := s.check(solution, of, other)
+	if err != nil {
+		return err
+	}
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return use(ctx, tx, solved) })
 }
 
 // check verifies a solution, and returns its fault together with the others.

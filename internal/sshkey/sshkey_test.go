@@ -60,7 +60,7 @@ func TestService_Create(t *testing.T) {
 			t.Fatalf("Get: got %+v, %v, want %+v", got, err, made)
 		}
 		var fields map[string]any
-		if b, err := json.Marshal(got); err != nil || json.Unmarshal(b, &fields) != nil || len(fields) != 6 ||
+		if b, err := json.Marshal(got); err != nil || json.Unmarshal(b, &fields) != nil || len(fields) != 7 ||
 			fields["publicKey"] != got.PublicKey {
 			t.Fatalf("JSON: got %s, %v", b, err)
 		}

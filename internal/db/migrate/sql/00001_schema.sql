@@ -19,7 +19,8 @@ CREATE TABLE users (
     password_hash TEXT   NOT NULL,             -- argon2id with its parameters and salt
     created_at    BIGINT NOT NULL,
     name          TEXT   NOT NULL DEFAULT '',
-    operator      BIGINT NOT NULL DEFAULT 0
+    operator      BIGINT NOT NULL DEFAULT 0,
+    email_proved_at BIGINT                     -- when the user opened a link that was mailed to the address; NULL if never
 );
 CREATE INDEX users_account ON users (account_id, id);
 
@@ -826,7 +827,6 @@ CREATE TABLE email_link (
     token_hash    TEXT   PRIMARY KEY,          -- SHA-256 of the token, in hex
     kind          TEXT   NOT NULL,             -- registration, password_reset
     email         TEXT   NOT NULL,             -- normalized
-    terms_version TEXT   NOT NULL,             -- of a registration: the terms that were accepted
     invited       BIGINT NOT NULL,             -- 1 for a registration that an operator invited to
     created_at    BIGINT NOT NULL,
     expires_at    BIGINT NOT NULL,

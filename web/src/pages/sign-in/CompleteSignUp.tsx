@@ -3,6 +3,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, useLocation, useNavigate } from 'react-router';
 import { call } from '../../api/client';
+import { asApiError } from '../../api/error';
 import { startOver } from '../../api/queries';
 import { useSignInMethods } from '../../api/session';
 import { ErrorBox } from '../../parts/ErrorBox';
@@ -19,7 +20,8 @@ export default function CompleteSignUp() {
     retry: false,
     staleTime: 'static',
   });
-  const signUp = useSignInMethods().data?.signUp;
+  const methods = useSignInMethods();
+  const signUp = methods.data?.signUp;
   const navigate = useNavigate();
   const [name, setName] = useState('');
   const [accountName, setAccountName] = useState('');
@@ -38,10 +40,11 @@ export default function CompleteSignUp() {
   });
 
   const found = registration.data;
-  if (!token || registration.isError)
+  const failed = registration.error ? asApiError(registration.error) : null;
+  if (!token || failed)
     return (
-      <PlainPage title="Invalid link">
-        {registration.isError ? (
+      <PlainPage title={failed && failed.status !== 404 ? 'Create your account' : 'Invalid link'}>
+        {failed ? (
           <ErrorBox error={registration.error} />
         ) : (
           <p>The link is incomplete. Copy the full link, including the part after #.</p>
@@ -51,7 +54,12 @@ export default function CompleteSignUp() {
         </Button>
       </PlainPage>
     );
-  if (!found || !signUp) return <PlainPage title="Create your account">{null}</PlainPage>;
+  if (!found || !signUp)
+    return (
+      <PlainPage title="Create your account">
+        <ErrorBox error={methods.error} />
+      </PlainPage>
+    );
   return (
     <PlainPage title="Create your account">
       <form
@@ -87,7 +95,7 @@ export default function CompleteSignUp() {
           minLength={10}
           required
         />
-        {signUp.termsVersion && signUp.termsVersion !== found.termsVersion && (
+        {signUp.termsVersion && (
           <Checkbox
             label={<Terms of={signUp} />}
             checked={accepted}

@@ -18,7 +18,7 @@ export default function ResetPassword() {
   });
   if (reset.data)
     return (
-      <PlainPage title="Your password is changed">
+      <PlainPage title="Your password has been changed">
         <p>
           All sessions of <b>{reset.data.email}</b> have ended. Sign in with the new password.
         </p>

@@ -1,4 +1,4 @@
-import { Button, Checkbox, TextInput } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link } from 'react-router';
@@ -8,23 +8,27 @@ import { useSignInMethods } from '../../api/session';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { CheckMail } from './CheckMail';
 import { PlainPage } from './PlainPage';
-import { Terms } from './Terms';
 
 /** Asks for an email address, to which a link is mailed. Nothing exists before it is opened. */
 export default function SignUp() {
-  const signUp = useSignInMethods().data?.signUp;
+  const methods = useSignInMethods();
+  const signUp = methods.data?.signUp;
   const [email, setEmail] = useState('');
-  const [accepted, setAccepted] = useState(false);
   useEffect(() => {
     document.title = 'Create an account · Billet';
   }, []);
   const register = useMutation({
     mutationFn: async () => {
-      const body = { email, termsVersion: signUp?.termsVersion ?? '', solution: await solve('registration') };
+      const body = { email, solution: await solve('registration') };
       return call('post', '/api/v1/account/registrations', { body });
     },
   });
-  if (!signUp) return <PlainPage title="Create an account">{null}</PlainPage>;
+  if (!signUp)
+    return (
+      <PlainPage title="Create an account">
+        <ErrorBox error={methods.error} />
+      </PlainPage>
+    );
   if (!signUp.open)
     return (
       <PlainPage title="Sign-up is closed">
@@ -55,14 +59,6 @@ export default function SignUp() {
           required
           autoFocus
         />
-        {signUp.termsVersion && (
-          <Checkbox
-            label={<Terms of={signUp} />}
-            checked={accepted}
-            onChange={(e) => setAccepted(e.currentTarget.checked)}
-            required
-          />
-        )}
         <ErrorBox error={register.error} />
         <Button type="submit" loading={register.isPending}>
           Send confirmation link
