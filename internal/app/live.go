@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -88,14 +89,19 @@ func (l *liveProviders) forAPI() *httpapi.ProviderAccounts {
 	}
 }
 
-// brake returns CONFLICT if an account's new key shows none of the machines that Billet has there:
-// it is another account's, and with it no machine could be watched or ended.
-func (o *Operator) brake(ctx context.Context, slug, key string) error {
+// brake returns CONFLICT if an account shows none of the machines that Billet has there once its
+// key or its settings are changed: it is another account then, or another part of it, and no machine
+// could be watched or ended.
+func (o *Operator) brake(ctx context.Context, slug string, u provideraccount.Update) error {
+	stored, err := o.ProviderAccounts.Get(ctx, o.DB, slug)
+	if err != nil || u.Credential == "" && (u.Settings == nil || maps.Equal(u.Settings, stored.Settings)) {
+		return err
+	}
 	ours, err := o.services.deployments.MachinesAt(ctx, o.DB, slug)
 	if err != nil || len(ours) == 0 {
 		return err
 	}
-	p, err := o.ProviderAccounts.Try(ctx, o.DB, slug, key, provideraccount.Env{Now: o.Clock.Now})
+	p, err := o.ProviderAccounts.Try(ctx, o.DB, slug, u, provideraccount.Env{Now: o.Clock.Now})
 	if err != nil {
 		return err
 	}
@@ -105,8 +111,8 @@ func (o *Operator) brake(ctx context.Context, slug, key string) error {
 	if err != nil {
 		return apierr.New(
 			apierr.Conflict,
-			"The new key cannot list the account's machines (%.300s). Billet has %d machines "+
-				"there. Correct the key, or set force to use it anyway.",
+			"With the new key or settings, the account's machines cannot be listed (%.300s). Billet has %d machines "+
+				"there. Correct the change, or set force to make it anyway.",
 			apierr.Visible(err.Error()),
 			len(ours),
 		)
@@ -118,9 +124,9 @@ func (o *Operator) brake(ctx context.Context, slug, key string) error {
 	}
 	return apierr.New(
 		apierr.Conflict,
-		"The new key shows none of the %d machines that Billet has at %s: it may belong to "+
-			"another account, and these machines could not be watched or terminated. Correct the key, or set force "+
-			"to use it anyway.",
+		"The new key or settings show none of the %d machines that Billet has at %s: they may be those of "+
+			"another account, and these machines could not be watched or terminated. Correct the change, or set "+
+			"force to make it anyway.",
 		len(ours),
 		slug,
 	)

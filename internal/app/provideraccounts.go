@@ -156,7 +156,7 @@ func (o *Operator) ChangeProviderKey(
 	ctx context.Context, slug, key string, force bool,
 ) (p provideraccount.Provider, err error) {
 	if !force {
-		if err := o.brake(ctx, slug, key); err != nil {
+		if err := o.brake(ctx, slug, provideraccount.Update{Credential: key}); err != nil {
 			return p, err
 		}
 	}

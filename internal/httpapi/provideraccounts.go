@@ -22,8 +22,9 @@ type ProviderAccounts struct {
 	Stored *provideraccount.Service
 	// Check sends a provider the requests that change nothing.
 	Check func(ctx context.Context, slug string) ([]provideraccount.Result, error)
-	// Brake returns CONFLICT for a new key that shows none of the machines that Billet has.
-	Brake func(ctx context.Context, slug, key string) error
+	// Brake returns CONFLICT for a new key, or new settings, that show none of the machines that
+	// Billet has.
+	Brake func(ctx context.Context, slug string, u provideraccount.Update) error
 	// Changed makes this server use what has been stored; others do within seconds.
 	Changed func(ctx context.Context) error
 	// Removable returns CONFLICT while something needs the account.
@@ -63,8 +64,8 @@ func (h providerAccounts) routes(r *rest.Router) {
 	rest.Write(r, create, h.create)
 	// The next two ask a provider, which no transaction waits for.
 	update := op(http.MethodPatch, one, "updateProviderAccount", "Update a provider account", live+
-		"A new API key that shows none of the machines that Billet has at the provider is refused, unless `force` is "+
-		"true: it may belong to another account, and the machines could not be terminated. New prices apply from the "+
+		"A new API key or new settings that show none of the machines that Billet has at the provider are refused, "+
+		"unless `force` is true: they may be those of another account, and the machines could not be terminated. New prices apply from the "+
 		"next sync; existing deployments keep theirs.", write)
 	update.ExtraTime, update.Errors = checkTime, []apierr.Code{apierr.NotFound, apierr.Conflict}
 	rest.Unmanaged(r, update, h.update)
@@ -194,7 +195,7 @@ func storedOf(p provideraccount.Provider) storedAccount {
 }
 
 type providerPath struct {
-	ID id.ID `path:"id" doc:"Slug of the provider."`
+	ID id.ID `path:"id" form:"slug" doc:"Slug of the provider."`
 }
 
 type createProviderAccount struct {
@@ -216,7 +217,7 @@ type updateProviderAccount struct {
 		Settings      map[string]string       `json:"settings,omitempty" doc:"Replaces all settings."`
 		MarkupPercent rest.SetOrNull[percent] `json:"markupPercent,omitempty" minimum:"0" maximum:"1000" doc:"Markup on its prices in percent; null means the server's."`
 		APIKey        string                  `json:"apiKey,omitempty" maxLength:"8000" doc:"New API key. It is encrypted and never shown."`
-		Force         bool                    `json:"force,omitempty" doc:"Use the new API key even if it shows none of the machines that Billet has there."`
+		Force         bool                    `json:"force,omitempty" doc:"Use the new API key and settings even if they show none of the machines that Billet has there."`
 	}
 }
 
@@ -240,16 +241,16 @@ func (in *updateProviderAccount) Check() []apierr.FieldError {
 // accountError gives an error of a provider account its code.
 func accountError(err error) error {
 	switch {
-	case err == nil || errors.As(err, new(*apierr.Error)):
-		return err
 	case errors.Is(err, provideraccount.ErrUnknown):
 		return apierr.New(apierr.NotFound, "No stored provider account has this slug. Simulated ones and those of "+
 			"--providers-file cannot be changed here.")
 	case errors.Is(err, provideraccount.ErrTaken):
 		return apierr.New(apierr.Conflict, "A provider has this slug. Choose another slug, or update that account.")
-	default: // written for the operator, and without the key
-		return apierr.Invalid([]apierr.FieldError{{Field: "body", Message: apierr.Visible(err.Error())}})
 	}
+	if invalid, is := errors.AsType[provideraccount.Invalid](err); is {
+		return apierr.Invalid([]apierr.FieldError{{Field: "body", Message: apierr.Visible(invalid.Error())}})
+	}
+	return err
 }
 
 // changed makes this server use a change once it is committed. If that fails, it does so within
@@ -291,17 +292,18 @@ func (h providerAccounts) create(
 
 func (h providerAccounts) update(ctx context.Context, c *rest.Call, in *updateProviderAccount) (storedAccount, error) {
 	b, slug := &in.Body, string(in.ID)
-	if b.APIKey != "" && !b.Force {
-		if err := h.live.Brake(ctx, slug, b.APIKey); err != nil {
+	change := provideraccount.Update{
+		Name: b.Name, Settings: b.Settings, Credential: b.APIKey, Markup: (*int64)(b.MarkupPercent.Value),
+		ClearMarkup: b.MarkupPercent.Given && b.MarkupPercent.Value == nil,
+	}
+	if !b.Force {
+		if err := h.live.Brake(ctx, slug, change); err != nil {
 			return storedAccount{}, accountError(err)
 		}
 	}
 	var p provideraccount.Provider
 	err := c.Commit(ctx, in.ID, func(ctx context.Context, tx *db.Tx) (err error) {
-		p, err = h.live.Stored.Update(ctx, tx, slug, provideraccount.Update{
-			Name: b.Name, Settings: b.Settings, Credential: b.APIKey, Markup: (*int64)(b.MarkupPercent.Value),
-			ClearMarkup: b.MarkupPercent.Given && b.MarkupPercent.Value == nil,
-		})
+		p, err = h.live.Stored.Update(ctx, tx, slug, change)
 		h.changed(c, tx)
 		return err
 	})

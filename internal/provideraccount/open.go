@@ -58,9 +58,8 @@ func (s *Service) Open(ctx context.Context, r db.Reader, file string, env Env, b
 	for i := range all {
 		credential, err := s.secrets.Open(purpose(all[i].Slug), all[i].sealed)
 		if err != nil {
-			return nil, fmt.Errorf("the API key of provider %s cannot be decrypted; if the former secret key is lost, "+
-				"set the API key again "+
-				"with `billetd provider key %s`: %w", all[i].Slug, all[i].Slug, err)
+			return nil, Invalid{fmt.Errorf("the API key of provider %s cannot be decrypted; if the former secret key "+
+				"is lost, set the API key again with `billetd provider key %s`: %w", all[i].Slug, all[i].Slug, err)}
 		}
 		all[i].credential = string(credential)
 	}
@@ -97,13 +96,14 @@ func (o Opened) same(p Provider) bool {
 		o.credential == p.credential && maps.Equal(o.Settings, p.Settings)
 }
 
-// Try opens the adapter of an account with another credential, for a check before it is stored.
-func (s *Service) Try(ctx context.Context, r db.Reader, slug, credential string, env Env) (provider.Provider, error) {
+// Try opens the adapter of an account as it would be after an update, for a check before that is
+// stored.
+func (s *Service) Try(ctx context.Context, r db.Reader, slug string, u Update, env Env) (provider.Provider, error) {
 	p, err := s.one(ctx, r, slug)
 	if err != nil {
 		return nil, err
 	}
-	if p, err = s.complete(p, credential); err != nil {
+	if p, err = s.with(p, u); err != nil {
 		return nil, err
 	}
 	kind, err := s.kind(p.Kind)

@@ -69,6 +69,12 @@ var (
 	ErrUnknown = errors.New("unknown provider account")
 )
 
+// Invalid says what is wrong with an account, for the operator and without its key.
+type Invalid struct{ error }
+
+// Unwrap returns the error itself.
+func (e Invalid) Unwrap() error { return e.error }
+
 // Exclude is the setting that excludes regions.
 const Exclude = "exclude-regions"
 
@@ -161,8 +167,16 @@ func (s *Service) Add(ctx context.Context, tx *db.Tx, p Provider, credential str
 
 func purpose(slug string) string { return "provider/" + slug }
 
-// complete fills in the defaults, and checks the account.
+// complete fills in the defaults, and checks the account. Its errors are Invalid.
 func (s *Service) complete(p Provider, credential string) (Provider, error) {
+	p, err := s.completed(p, credential)
+	if err != nil {
+		err = Invalid{err}
+	}
+	return p, err
+}
+
+func (s *Service) completed(p Provider, credential string) (Provider, error) {
 	kind, err := s.kind(p.Kind)
 	if err != nil {
 		return p, err
@@ -266,7 +280,7 @@ func (s *Service) List(ctx context.Context, r db.Reader) ([]Provider, error) { r
 
 // ChangeKey replaces an account's credential.
 func (s *Service) ChangeKey(ctx context.Context, tx *db.Tx, slug, credential string) (Provider, error) {
-	p, err := s.one(ctx, tx, slug)
+	p, err := s.toChange(ctx, tx, slug)
 	if err != nil {
 		return p, err
 	}
@@ -281,7 +295,7 @@ func (s *Service) ChangeKey(ctx context.Context, tx *db.Tx, slug, credential str
 // ChangeMarkup sets what tenants pay above the provider's prices, in basis points; nil for the
 // server's default.
 func (s *Service) ChangeMarkup(ctx context.Context, tx *db.Tx, slug string, markup *int64) (Provider, error) {
-	p, err := s.one(ctx, tx, slug)
+	p, err := s.toChange(ctx, tx, slug)
 	if err != nil {
 		return p, err
 	}
@@ -308,15 +322,27 @@ type Update struct {
 // Update changes an account, which keeps its kind and base URL. The error names everything that is
 // wrong.
 func (s *Service) Update(ctx context.Context, tx *db.Tx, slug string, u Update) (Provider, error) {
-	p, err := s.one(ctx, tx, slug)
+	p, err := s.toChange(ctx, tx, slug)
 	if err != nil {
 		return p, err
 	}
+	if p, err = s.with(p, u); err != nil {
+		return p, err
+	}
+	if u.Credential != "" {
+		p.sealed = s.secrets.Seal(purpose(slug), []byte(p.credential))
+		p.KeyChangedAt = tx.Now
+	}
+	return p, update(ctx, tx, p)
+}
+
+// with is the account as it is after an update.
+func (s *Service) with(p Provider, u Update) (Provider, error) {
 	credential := u.Credential
 	if credential == "" {
-		opened, err := s.secrets.Open(purpose(slug), p.sealed)
+		opened, err := s.secrets.Open(purpose(p.Slug), p.sealed)
 		if err != nil {
-			return p, fmt.Errorf("the API key of provider %s cannot be decrypted; set it again: %w", slug, err)
+			return p, Invalid{fmt.Errorf("the API key of provider %s cannot be decrypted; set it again: %w", p.Slug, err)}
 		}
 		credential = string(opened)
 	}
@@ -329,20 +355,13 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, slug string, u Update) 
 	if u.Markup != nil || u.ClearMarkup {
 		p.Markup = u.Markup
 	}
-	if p, err = s.complete(p, credential); err != nil {
-		return p, err
-	}
-	if u.Credential != "" {
-		p.sealed = s.secrets.Seal(purpose(slug), []byte(p.credential))
-		p.KeyChangedAt = tx.Now
-	}
-	return p, update(ctx, tx, p)
+	return s.complete(p, credential)
 }
 
 // Pause has nothing launched at the provider any more; what runs there is still watched and ended.
 // It reports whether that changed anything.
 func (s *Service) Pause(ctx context.Context, tx *db.Tx, slug string) (p Provider, changed bool, err error) {
-	if p, err = s.one(ctx, tx, slug); err != nil || p.PausedAt != nil {
+	if p, err = s.toChange(ctx, tx, slug); err != nil || p.PausedAt != nil {
 		return p, false, err
 	}
 	p.PausedAt = &tx.Now
@@ -351,7 +370,7 @@ func (s *Service) Pause(ctx context.Context, tx *db.Tx, slug string) (p Provider
 
 // Resume ends a pause. It reports whether there was one.
 func (s *Service) Resume(ctx context.Context, tx *db.Tx, slug string) (p Provider, changed bool, err error) {
-	if p, err = s.one(ctx, tx, slug); err != nil || p.PausedAt == nil {
+	if p, err = s.toChange(ctx, tx, slug); err != nil || p.PausedAt == nil {
 		return p, false, err
 	}
 	p.PausedAt = nil
@@ -371,10 +390,19 @@ func (s *Service) Version(ctx context.Context, r db.Reader) (int64, error) {
 // Remove deletes the account and its credential. The caller checks whether something still needs
 // it.
 func (s *Service) Remove(ctx context.Context, tx *db.Tx, slug string) error {
-	if _, err := s.one(ctx, tx, slug); err != nil {
+	if _, err := s.toChange(ctx, tx, slug); err != nil {
 		return err
 	}
 	return remove(ctx, tx, slug)
+}
+
+// toChange returns an account that the transaction will change. Changes exclude each other: one
+// reads what the other wrote.
+func (s *Service) toChange(ctx context.Context, tx *db.Tx, slug string) (Provider, error) {
+	if err := raiseVersion(ctx, tx); err != nil {
+		return Provider{}, err
+	}
+	return s.one(ctx, tx, slug)
 }
 
 func (s *Service) one(ctx context.Context, r db.Reader, slug string) (Provider, error) {

@@ -165,7 +165,8 @@ func TestService_Add_Refuses(t *testing.T) {
 		"no slug of a region": {Kind: "iron-park", Settings: map[string]string{provideraccount.Exclude: "a, B C"}},
 	} {
 		_, err := add(t.Context(), d, b, p, key)
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), key) {
+		if _, is := errors.AsType[provideraccount.Invalid](err); !is || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), key) {
 			t.Errorf("Add %+v: got %v, want an error with %q and without the key", p, err, want)
 		}
 	}
@@ -295,5 +296,17 @@ func TestService_Open_CommonSettings(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, a); diff != "" {
 		t.Errorf("Open: account (-want +got):\n%s", diff)
+	}
+}
+
+func TestService_Try_NewSettings(t *testing.T) {
+	d, b := dbtest.SQLite(t, clock.System{}), service(t, 'a')
+	if _, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park"}, key); err != nil {
+		t.Fatal(err)
+	}
+	change := provideraccount.Update{Settings: map[string]string{"team": "blue"}}
+	tried, err := b.Try(t.Context(), d, "iron-park", change, provideraccount.Env{})
+	if err != nil || tried.(cloud).account.Settings["team"] != "blue" || tried.(cloud).account.Credential != key {
+		t.Errorf("Try: got %+v, %v, want the stored key with the new settings", tried, err)
 	}
 }

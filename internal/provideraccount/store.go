@@ -24,12 +24,12 @@ func insert(ctx context.Context, tx *db.Tx, p Provider) (bool, error) {
 func update(ctx context.Context, tx *db.Tx, p Provider) error {
 	columns := []string{"name", "settings", "credential", "markup", "key_changed_at", "paused_at"}
 	_, err := accounts.Update(ctx, tx, &p, columns, db.Is("slug", p.Slug))
-	return errors.Join(err, raiseVersion(ctx, tx))
+	return err
 }
 
 func remove(ctx context.Context, tx *db.Tx, slug string) error {
 	_, err := accounts.Delete(ctx, tx, db.Is("slug", slug))
-	return errors.Join(err, raiseVersion(ctx, tx))
+	return err
 }
 
 func list(ctx context.Context, r db.Reader) ([]Provider, error) {

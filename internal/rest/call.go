@@ -118,9 +118,13 @@ func (c *Call) Commit(ctx context.Context, subject id.ID, change func(ctx contex
 	})
 }
 
-// PathID is the id that the path names as {id}; "" where it cannot be an id.
+// PathID is the id, or the slug, that the path names as {id}; "" where it cannot be one.
 func (c *Call) PathID() id.ID {
-	if text := c.Request.PathValue("id"); idForm.MatchString(text) {
+	form := idForm
+	if c.Route != nil && c.Route.in != nil {
+		form = c.Route.in.pathForm("id")
+	}
+	if text := c.Request.PathValue("id"); form.MatchString(text) {
 		return id.ID(text)
 	}
 	return ""

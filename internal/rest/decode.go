@@ -45,6 +45,7 @@ type param struct {
 	index    []int
 	schema   *huma.Schema
 	synonyms map[string]string // other words for values
+	form     *regexp.Regexp    // of a path's parameter
 }
 
 // Checker is an input with rules that span several fields. They are checked even where other fields
@@ -74,7 +75,10 @@ func newInput(registry huma.Registry, foreign map[string]string, t reflect.Type)
 			if name == "" {
 				continue
 			}
-			p := param{in: where, name: name, index: f.Index, schema: huma.SchemaFromField(registry, f, "")}
+			p := param{in: where, name: name, index: f.Index, schema: huma.SchemaFromField(registry, f, ""), form: idForm}
+			if f.Tag.Get("form") == "slug" {
+				p.form = slugForm
+			}
 			p.schema.Nullable = false // a pointer means "may be left out"
 			p.synonyms = readSynonyms(f, p.schema)
 			enumerate(p.schema, f.Type)
@@ -161,7 +165,21 @@ func (in *input) resolve(s *huma.Schema) *huma.Schema {
 	return s
 }
 
-var idForm = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
+// A parameter of a path is an id. With the tag form:"slug" it is a slug, as provider.ValidSlug says.
+var (
+	idForm   = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
+	slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
+)
+
+// pathForm is the form of a parameter of the path.
+func (in *input) pathForm(name string) *regexp.Regexp {
+	for _, p := range in.params {
+		if p.in == "path" && p.name == name {
+			return p.form
+		}
+	}
+	return idForm
+}
 
 // decoded is what could be understood of a request.
 type decoded struct {
@@ -284,9 +302,9 @@ func (in *input) query(r *http.Request, v reflect.Value) []apierr.FieldError {
 	for _, p := range in.params {
 		text, given := "", false
 		if p.in == "path" {
-			// What cannot be an id is not sent to the database: the service answers NOT_FOUND for
+			// What has not the form is not sent to the database: the service answers NOT_FOUND for
 			// "".
-			if text := r.PathValue(p.name); idForm.MatchString(text) {
+			if text := r.PathValue(p.name); p.form.MatchString(text) {
 				v.FieldByIndex(p.index).SetString(text)
 			}
 			continue

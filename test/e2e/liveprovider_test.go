@@ -19,7 +19,7 @@ func TestProviderAccountsAreLive(t *testing.T) {
 		account, key := s.Key("1000", "--read-limit", "100000", "--write-limit", "1000")
 		operator := s.KeyOf(account, "--scopes", "operator:read,operator:write", "--read-limit", "100000",
 			"--write-limit", "1000")
-		const all, park = "=/api/v1/operator/provider-accounts", "=/api/v1/operator/provider-accounts/park"
+		const all, park = "=/api/v1/operator/provider-accounts", "=/api/v1/operator/provider-accounts/park-1"
 		ask := func(status int, method, path string, body any) servertest.Answer {
 			t.Helper()
 			a := s.Call(operator, method, path, body)
@@ -35,7 +35,7 @@ func TestProviderAccountsAreLive(t *testing.T) {
 			return s.Call(
 				key,
 				http.MethodGet,
-				"/offers?provider=park&instanceType=VM&gpuCount=1&search=h100"+query,
+				"/offers?provider=park-1&instanceType=VM&gpuCount=1&search=h100"+query,
 				nil,
 			).List
 		}
@@ -45,7 +45,7 @@ func TestProviderAccountsAreLive(t *testing.T) {
 		}
 		settings["private-addresses"] = "true"
 		body := map[string]any{
-			"kind": "voltage-park", "slug": "park", "baseUrl": "https://api.example.com", "settings": settings,
+			"kind": "voltage-park", "slug": "park-1", "baseUrl": "https://api.example.com", "settings": settings,
 			"apiKey": "not the key",
 		}
 		ask(409, http.MethodPost, all, body) // a real cloud beside a simulated clock

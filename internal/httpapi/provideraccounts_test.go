@@ -1,0 +1,39 @@
+package httpapi
+
+import (
+	"context"
+	"testing"
+
+	"github.com/billetcloud/billet/internal/db"
+)
+
+// storeProvider stores a provider account without an adapter.
+func (w *world) storeProvider(slug string) {
+	w.t.Helper()
+	if err := w.d.InTx(w.t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO provider_account
+			(slug, kind, name, base_url, settings, credential, created_at, key_changed_at)
+			VALUES ($1, 'iron', 'Iron', '', '{}', '', 0, 0)`, slug)
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestProviderAccountsWithHyphens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	op := w.operator()
+	for _, slug := range []string{"voltage-park", "a23456789-b23456789-c23456789-d23456789-e23456789-f23456789-g234"} {
+		w.storeProvider(slug)
+		at := OperatorBase + "/provider-accounts/" + slug
+		w.want(200, op, "POST", at+"/pause", nil)
+		w.want(200, op, "DELETE", at, nil)
+		var entries int
+		if err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) FROM audit WHERE subject = $1`, slug).
+			Scan(&entries); err != nil || entries != 2 {
+			t.Errorf("audit entries of %s: got %d, %v, want 2", slug, entries, err)
+		}
+	}
+	w.want(404, op, "POST", OperatorBase+"/provider-accounts/-voltage-park/pause", nil)
+}
