@@ -90,8 +90,8 @@ func (l *liveProviders) forAPI() *httpapi.ProviderAccounts {
 }
 
 // brake returns CONFLICT if an account shows none of the machines that Billet has there once its
-// key or its settings are changed: it is another account then, or another part of it, and no machine
-// could be watched or ended.
+// key or its settings are changed: it is another account then, or another part of it, and no
+// machine could be watched or ended.
 func (o *Operator) brake(ctx context.Context, slug string, u provideraccount.Update) error {
 	stored, err := o.ProviderAccounts.Get(ctx, o.DB, slug)
 	if err != nil || u.Credential == "" && (u.Settings == nil || maps.Equal(u.Settings, stored.Settings)) {

@@ -65,7 +65,8 @@ func (h providerAccounts) routes(r *rest.Router) {
 	// The next two ask a provider, which no transaction waits for.
 	update := op(http.MethodPatch, one, "updateProviderAccount", "Update a provider account", live+
 		"A new API key or new settings that show none of the machines that Billet has at the provider are refused, "+
-		"unless `force` is true: they may be those of another account, and the machines could not be terminated. New prices apply from the "+
+		"unless `force` is true: they may be those of another account, and the machines could not be terminated. "+
+		"New prices apply from the "+
 		"next sync; existing deployments keep theirs.", write)
 	update.ExtraTime, update.Errors = checkTime, []apierr.Code{apierr.NotFound, apierr.Conflict}
 	rest.Unmanaged(r, update, h.update)

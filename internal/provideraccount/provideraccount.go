@@ -342,7 +342,8 @@ func (s *Service) with(p Provider, u Update) (Provider, error) {
 	if credential == "" {
 		opened, err := s.secrets.Open(purpose(p.Slug), p.sealed)
 		if err != nil {
-			return p, Invalid{fmt.Errorf("the API key of provider %s cannot be decrypted; set it again: %w", p.Slug, err)}
+			return p, Invalid{fmt.Errorf("the API key of provider %s cannot be decrypted; set it again: %w",
+				p.Slug, err)}
 		}
 		credential = string(opened)
 	}

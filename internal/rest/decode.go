@@ -75,7 +75,8 @@ func newInput(registry huma.Registry, foreign map[string]string, t reflect.Type)
 			if name == "" {
 				continue
 			}
-			p := param{in: where, name: name, index: f.Index, schema: huma.SchemaFromField(registry, f, ""), form: idForm}
+			p := param{in: where, name: name, index: f.Index, form: idForm}
+			p.schema = huma.SchemaFromField(registry, f, "")
 			if f.Tag.Get("form") == "slug" {
 				p.form = slugForm
 			}
@@ -165,7 +166,8 @@ func (in *input) resolve(s *huma.Schema) *huma.Schema {
 	return s
 }
 
-// A parameter of a path is an id. With the tag form:"slug" it is a slug, as provider.ValidSlug says.
+// A parameter of a path is an id. With the tag form:"slug" it is a slug, as provider.ValidSlug
+// says.
 var (
 	idForm   = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 	slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
