@@ -11,8 +11,8 @@
 //   - A mail is tried until the server takes it, refuses it for good, or its time is over. A crash
 //     may send it again, with the same Message-ID, but loses none.
 //   - A server that does not answer occupies one of a few senders for at most half a minute.
-//   - An address that the server refuses gets no mail for a month. An error of the sender or of the
-//     sign-in suppresses no address.
+//   - An address without a mailbox, by the server's code, gets no mail for a month or until the
+//     settings change. No other answer suppresses an address.
 //   - What a mail says may contain a link that signs a user in, so it is sealed in the database,
 //     and deleted once the mail is sent. Headers contain no text of users.
 //   - A member can switch off every kind except those that concern security or the loss of data.

@@ -274,7 +274,13 @@ func TestAnswersOfTheServer(t *testing.T) {
 		step            string
 	}{
 		"unknown mailbox":      {"RCPT", "550 5.1.1 no such user", mail.Failed, true, "recipient"},
-		"without enhanced":     {"RCPT", "553 no", mail.Failed, true, "recipient"},
+		"disabled mailbox":     {"RCPT", "550 5.2.1 disabled", mail.Failed, true, "recipient"},
+		"domain without mail":  {"RCPT", "556 5.1.10 null MX", mail.Failed, true, "recipient"},
+		"without enhanced":     {"RCPT", "553 no", mail.Pending, false, "recipient"},
+		"not signed in":        {"RCPT", "550 authentication required", mail.Pending, false, "recipient"},
+		"wrong greeting":       {"RCPT", "504 5.5.2 need fully-qualified hostname", mail.Pending, false, "recipient"},
+		"sender, at RCPT":      {"RCPT", "550 5.1.8 Sender address rejected", mail.Pending, false, "recipient"},
+		"similar code":         {"RCPT", "550 5.1.11 other", mail.Pending, false, "recipient"},
 		"relaying refused":     {"RCPT", "550 5.7.1 relaying denied", mail.Pending, false, "recipient"},
 		"full mailbox":         {"RCPT", "552 5.2.2 full", mail.Pending, false, "recipient"},
 		"greylisting":          {"RCPT", "451 4.7.1 later", mail.Pending, false, "recipient"},
@@ -326,6 +332,30 @@ func TestAnswersOfTheServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Other settings may get another answer, so a change of them lifts what was suppressed before.
+func TestChangeOfTheSettingsLiftsSuppressions(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorld(t, d, c)
+		w.set()
+		w.server.answer("RCPT", "550 5.1.1 no such user")
+		next := func(cause string) mail.State {
+			m := reset("ada@example.com")
+			m.Cause = cause
+			w.enqueue(m)
+			w.drain()
+			all := w.list()
+			return all[slices.IndexFunc(all, func(m mail.Mail) bool { return m.Cause == cause })].State
+		}
+		refused := next("req_1")
+		w.server.answer("RCPT", "")
+		suppressed := next("req_2")
+		w.set("mail.fromAddress=billet@example.com")
+		if sent := next("req_3"); refused != mail.Failed || suppressed != mail.Suppressed || sent != mail.Sent {
+			t.Errorf("%s, %s, then %s", refused, suppressed, sent)
+		}
+	})
 }
 
 // A mail is tried for a day, or as long as it is of use.

@@ -32,7 +32,7 @@ const (
 	pace = time.Second
 	// recordTime limits how long recording an attempt may take when the server stops meanwhile.
 	recordTime = 10 * time.Second
-	// suppressedFor is how long an address that was refused gets no mail.
+	// suppressedFor is how long an address without a mailbox gets no mail.
 	suppressedFor = 30 * 24 * time.Hour
 	// Kept is how long mails are listed after their cause.
 	Kept = 30 * 24 * time.Hour
@@ -62,7 +62,11 @@ func (s *Service) Send(ctx context.Context, mailID id.ID) (job.Outcome, error) {
 	default:
 		return job.At(now.Add(pace)), nil
 	}
-	suppressed, err := isSuppressed(ctx, s.cfg.DB, m.Recipient, now)
+	set, err := s.cfg.Settings.Current(ctx)
+	if err != nil {
+		return job.Outcome{}, err
+	}
+	suppressed, err := isSuppressed(ctx, s.cfg.DB, m.Recipient, set.Version, now)
 	if err != nil {
 		return job.Outcome{}, err
 	}
@@ -72,20 +76,16 @@ func (s *Service) Send(ctx context.Context, mailID id.ID) (job.Outcome, error) {
 	if err := job.Holds(ctx); err != nil {
 		return job.Outcome{}, err
 	}
-	sendErr := s.attempt(ctx, m, now)
+	sendErr := s.attempt(ctx, set, m, now)
 	crashpoint.Reach(crashpoint.MailAfterCall)
 	if sendErr != nil && ctx.Err() != nil { // the server stops, or another run has the mail: the result is unknown
 		return job.Outcome{}, ctx.Err()
 	}
-	return s.record(ctx, m, sendErr)
+	return s.record(ctx, m, set.Version, sendErr)
 }
 
 // attempt composes and sends the mail.
-func (s *Service) attempt(ctx context.Context, m Mail, now time.Time) error {
-	set, err := s.cfg.Settings.Current(ctx)
-	if err != nil {
-		return err
-	}
+func (s *Service) attempt(ctx context.Context, set settings.Settings, m Mail, now time.Time) error {
 	if !set.Mail.Configured { // the server was removed after the mail was enqueued
 		return failedAt(StepConnect, errors.New("no mail server is set up"))
 	}
@@ -129,8 +129,9 @@ func (s *Service) deliver(
 	return server{set.Mail, password, s.cfg.Roots}.send(ctx, timeout, msg, to)
 }
 
-// record writes the result of an attempt. An answer is recorded also when the server stops.
-func (s *Service) record(ctx context.Context, m Mail, sendErr error) (job.Outcome, error) {
+// record writes the result of an attempt by that version of the settings. An answer is recorded
+// also when the server stops.
+func (s *Service) record(ctx context.Context, m Mail, version int64, sendErr error) (job.Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
 	defer cancel()
 	m.Attempts++
@@ -156,7 +157,8 @@ func (s *Service) record(ctx context.Context, m Mail, sendErr error) (job.Outcom
 	}
 	return job.Done(), s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if end == bounce {
-			if err := suppress(ctx, tx, m.Recipient, m.LastError, tx.Now.Add(suppressedFor)); err != nil {
+			until := tx.Now.Add(suppressedFor)
+			if err := suppress(ctx, tx, suppression{m.Recipient, m.LastError, version, until}); err != nil {
 				return err
 			}
 		}

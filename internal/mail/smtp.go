@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,14 +78,18 @@ const (
 	bounce
 )
 
-// fate returns what follows. Only an answer about the recipient says something about the recipient:
-// a policy of the server (5.7.x), a wrong sender or password are faults of the settings, which the
-// operator can correct while the mail waits.
+// noMailbox are the enhanced codes that say that the address gets no mail from any sender: RFC 3463
+// and, for 5.1.10, RFC 7505.
+var noMailbox = []string{"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"}
+
+// fate returns what follows. Only a code about the mailbox says something about the recipient.
+// Servers often refuse a wrong sender, greeting or sign-in only once they know the recipient, and
+// some without an enhanced code. These are faults of the settings, which the operator can correct
+// while the mail waits.
 func (e *stepError) fate() fate {
 	final := e.code/100 == 5
 	switch {
-	case final && e.step == StepRecipient && !strings.HasPrefix(e.enhanced, "5.7.") &&
-		!strings.HasPrefix(e.enhanced, "5.2.2"): // a full mailbox
+	case final && e.step == StepRecipient && slices.Contains(noMailbox, e.enhanced):
 		return bounce
 	case final && e.step == StepContent:
 		return drop

@@ -17,15 +17,18 @@ var mails = db.NewTable("mail", func(m *Mail) []db.Column {
 	}
 })
 
-// suppression is an address that gets no mail for a time.
+// suppression is an address that gets no mail for a time, or until the settings change: with other
+// settings the answer may be another one. So it counts only for the version that was answered.
 type suppression struct {
 	address, reason string
+	version         int64
 	until           time.Time
 }
 
 var suppressions = db.NewTable("mail_suppression", func(s *suppression) []db.Column {
 	return []db.Column{
-		db.Col("address", &s.address), db.Col("reason", &s.reason), db.Col("until_at", &s.until),
+		db.Col("address", &s.address), db.Col("reason", &s.reason), db.Col("settings_version", &s.version),
+		db.Col("until_at", &s.until),
 	}
 })
 
@@ -61,12 +64,13 @@ func list(ctx context.Context, r db.Reader, state State, p db.Page) ([]Mail, db.
 	return l.Page(ctx, r, p)
 }
 
-func suppress(ctx context.Context, tx *db.Tx, address, reason string, until time.Time) error {
-	return suppressions.Put(ctx, tx, []string{"address"}, suppression{address, reason, until})
+func suppress(ctx context.Context, tx *db.Tx, s suppression) error {
+	return suppressions.Put(ctx, tx, []string{"address"}, s)
 }
 
-func isSuppressed(ctx context.Context, r db.Reader, address string, now time.Time) (bool, error) {
-	_, found, err := suppressions.Find(ctx, r, `WHERE address = $1 AND until_at > $2`, address, now)
+func isSuppressed(ctx context.Context, r db.Reader, address string, version int64, now time.Time) (bool, error) {
+	_, found, err := suppressions.Find(ctx, r, `WHERE address = $1 AND settings_version = $2 AND until_at > $3`,
+		address, version, now)
 	return found, err
 }
 

@@ -727,9 +727,10 @@ CREATE INDEX mail_created ON mail (created_at, id) WHERE state <> 'pending';
 CREATE INDEX mail_state ON mail (state, id);
 
 CREATE TABLE mail_suppression (
-    address  TEXT   PRIMARY KEY,
-    reason   TEXT   NOT NULL,
-    until_at BIGINT NOT NULL
+    address          TEXT   PRIMARY KEY,
+    reason           TEXT   NOT NULL,
+    settings_version BIGINT NOT NULL,          -- it counts only while the settings have this version
+    until_at         BIGINT NOT NULL
 );
 CREATE INDEX mail_suppression_until ON mail_suppression (until_at);
 
