@@ -136,11 +136,11 @@ func (f *faults) link(field, text string) {
 	}
 }
 
-// check returns INVALID_REQUEST with every fault of the settings after the change.
-func (s Settings) check(c Change) error {
+// check returns INVALID_REQUEST with every fault of the settings after the change of those before.
+func (s Settings) check(before Settings, c Change) error {
 	var f faults
 	s.checkInstallation(&f, c.Installation)
-	s.checkMail(&f, c.Mail)
+	s.checkMail(&f, before.Mail, c.Mail)
 	s.checkSignUp(&f)
 	return apierr.Invalid(f).OrNil()
 }
@@ -162,7 +162,7 @@ func (s Settings) checkInstallation(f *faults, c InstallationChange) {
 	}
 }
 
-func (s Settings) checkMail(f *faults, c MailChange) {
+func (s Settings) checkMail(f *faults, before Mail, c MailChange) {
 	m := s.Mail
 	if m.Host != "" && !isServer(m.Host) {
 		f.add("mail.host", "must be a host name such as smtp.example.com or an IP address, without a port.")
@@ -182,6 +182,9 @@ func (s Settings) checkMail(f *faults, c MailChange) {
 		f.add("mail.password", "is required with user. Clear user to send without signing in.")
 	case m.User == "" && m.PasswordSet:
 		f.add("mail.user", "is required with password. Set password to an empty string to send without signing in.")
+	case c.Password == nil && m.PasswordSet && m.sendsElsewhere(before):
+		f.add("mail.password", "is required with another server, port or tls none, so that the stored password "+
+			"is not sent there. Give it again, or an empty string with an empty user.")
 	case m.PasswordSet && m.TLS == NoTLS && m.Host != "" && !isLoopback(m.Host):
 		f.add("mail.tls", "must be starttls or tls: the password would be sent in the clear.")
 	}
@@ -194,6 +197,13 @@ func (s Settings) checkMail(f *faults, c MailChange) {
 		*f = append(*f, apierr.CheckName("mail.fromName", m.FromName)...)
 	}
 	f.optional("mail.replyTo", m.ReplyTo)
+}
+
+// sendsElsewhere reports whether a password that was given for the server before would be sent to
+// another one, or no longer encrypted.
+func (m Mail) sendsElsewhere(before Mail) bool {
+	moved := !strings.EqualFold(m.Host, before.Host) || m.Port != before.Port
+	return m.Host != "" && (moved || m.TLS == NoTLS && before.TLS != NoTLS)
 }
 
 func (s Settings) checkSignUp(f *faults) {

@@ -232,7 +232,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, c Change) (Settings, er
 		}
 	}
 	next = next.completed()
-	if err := next.check(c); err != nil {
+	if err := next.check(now, c); err != nil {
 		return Settings{}, err
 	}
 	next.Version, next.ChangedAt = now.Version+1, &tx.Now

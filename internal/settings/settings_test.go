@@ -225,6 +225,42 @@ func TestPasswordIsNotSentInTheClear(t *testing.T) {
 	}
 }
 
+// Who may change the settings does not learn the password by naming another server.
+func TestStoredPasswordStaysWithItsServer(t *testing.T) {
+	t.Parallel()
+	d := dbtest.SQLite(t, clock.NewFrozen(dbtest.Start))
+	s := newService(t, d, &machine{now: dbtest.Start})
+	word := "p"
+	with := func(password *string, assignments ...string) error {
+		c, err := settings.Assign(assignments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Mail.Password = password
+		_, err = change(t, d, s, c)
+		return err
+	}
+	if err := with(&word, "mail.host=localhost", "mail.user=u", "mail.fromAddress=a@b.example"); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{"mail.host=smtp.example.com", "mail.port=2525", "mail.tls=none"} {
+		if got := fields(t, with(nil, a)); !slices.Equal(got, []string{"mail.password"}) {
+			t.Errorf("%s: %v", a, got)
+		}
+	}
+	for _, a := range []string{"mail.host=LOCALHOST", "mail.tls=tls", "mail.host=", "mail.fromName=x"} {
+		if err := with(nil, a); err != nil {
+			t.Errorf("%s: %v", a, err)
+		}
+	}
+	if got := fields(t, with(nil, "mail.host=smtp.example.com")); !slices.Equal(got, []string{"mail.password"}) {
+		t.Errorf("a new server after none: %v", got)
+	}
+	if err := with(&word, "mail.host=smtp.example.com", "mail.port=2525"); err != nil {
+		t.Errorf("with its password: %v", err)
+	}
+}
+
 // Another replica's change is seen within seconds, this process's at once.
 func TestService_Current(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
