@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/billetcloud/billet/internal/app"
@@ -110,7 +111,7 @@ func settingText(v any) string {
 		}
 		return orDash(strings.Join(all, ","))
 	case float64:
-		return fmt.Sprintf("%.0f", v)
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	default:
 		return orDash(fmt.Sprint(v))
 	}
