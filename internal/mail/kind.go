@@ -77,8 +77,8 @@ var specs = []spec{
 		kind: AddressKnown, always: true, stranger: true, perHour: manyPerHour,
 		text:    "Sign-up with your email address.",
 		subject: "You already have an account",
-		body: "Someone signed up at {{.installation}} with this email address, which you use already. If it was you, " +
-			"sign in, or set a new password if you forgot yours. If it was not you, ignore this mail.",
+		body: "Someone signed up at {{.installation}} with this email address, which already has an account. " +
+			"If it was you, sign in, or set a new password if you forgot yours. If it was not you, ignore this mail.",
 		button: "Sign in", path: "/sign-in",
 	},
 	{
@@ -120,7 +120,7 @@ var specs = []spec{
 		kind: NewSignIn, always: true, perHour: manyPerHour,
 		text:    "Sign-in from a browser that you have not used before.",
 		subject: "New sign-in to your account",
-		body: "You signed in on a new browser at {{.at}}.\n\nAddress: {{.address}}\n\nBrowser: {{.browser}}\n\n" +
+		body: "You signed in from a new browser on {{.at}}.\n\nAddress: {{.address}}\n\nBrowser: {{.browser}}\n\n" +
 			"If it was not you, change your password and end the other sessions.",
 		button: "Review your sessions", path: "/settings/profile",
 	},
@@ -128,7 +128,7 @@ var specs = []spec{
 		kind: PasswordChanged, always: true,
 		text:    "Change of your password.",
 		subject: "Your password was changed",
-		body: "Your password was changed at {{.at}}{{if .address}} from the address {{.address}}{{end}}.\n\n" +
+		body: "Your password was changed on {{.at}}{{if .address}} from the address {{.address}}{{end}}.\n\n" +
 			"If it was not you, ask {{.help}} for help at once.",
 		button: "Review your sessions", path: "/settings/profile",
 	},
@@ -136,7 +136,7 @@ var specs = []spec{
 		kind: SecondFactorChanged, always: true,
 		text:    "Change of your two-factor authentication or passkeys.",
 		subject: "Your sign-in methods were changed",
-		body: "{{.what}} at {{.at}}{{if .address}} from the address {{.address}}{{end}}.\n\n" +
+		body: "{{.what}} on {{.at}}{{if .address}} from the address {{.address}}{{end}}.\n\n" +
 			"If it was not you, change your password and ask {{.help}} for help at once.",
 		button: "Review your sign-in methods", path: "/settings/profile",
 	},
@@ -144,9 +144,10 @@ var specs = []spec{
 		kind: PastDue, always: true, roles: payers,
 		text:    "Balance below zero, with the deadlines for machines and volumes.",
 		subject: "Your account is past due",
-		body: "The balance of the account {{.account}} is below zero since {{.since}}. Available: {{.available}}.\n\n" +
-			"Unless money is added before, all machines are terminated at {{.deploymentsEndAt}}, and all volumes are " +
-			"deleted with their data at {{.volumesDeletedAt}}.",
+		body: "The balance of the account {{.account}} has been below zero since {{.since}}. " +
+			"Available: {{.available}}.\n\n" +
+			"Unless money is added before, all machines will be terminated on {{.deploymentsEndAt}}, and all volumes " +
+			"will be deleted with their data on {{.volumesDeletedAt}}.",
 		button: "Open the wallet", path: "/wallet",
 	},
 	{
@@ -170,8 +171,8 @@ var specs = []spec{
 		subject: "Your balance is low",
 		body: "The balance of the account {{.account}} is {{.available}}. At the current hourly spend of " +
 			"{{.hourlyCost}} it lasts until {{.runsDryAt}}.\n\n" +
-			"Unless money is added, all machines are terminated at {{.deploymentsEndAt}}, and all volumes are " +
-			"deleted with their data at {{.volumesDeletedAt}}.",
+			"Unless money is added, all machines will be terminated on {{.deploymentsEndAt}}, and all volumes will " +
+			"be deleted with their data on {{.volumesDeletedAt}}.",
 		button: "Open the wallet", path: "/wallet",
 	},
 	{

@@ -30,7 +30,7 @@ export function MailPreferences() {
       <div className="stack">
         <p className="muted">
           {preferences.data?.configured === false
-            ? 'This server sends no email. Your choice counts once it does.'
+            ? 'This server does not send email yet. Your choices take effect once it does.'
             : `Emails about ${account}. Those about security and the loss of data are always sent.`}
         </p>
         {kinds.map((k) => (
