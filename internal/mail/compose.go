@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	htmltemplate "html/template"
+	netmail "net/mail"
 	"net/url"
 	"strings"
 	"text/template"
@@ -115,9 +116,7 @@ func execute(t *template.Template, values map[string]string) (string, error) {
 // message returns the composed mail with its headers.
 func message(s settings.Settings, mailID id.ID, to string, c content, now time.Time) (*gomail.Msg, error) {
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	if err := m.FromFormat(s.Sender(), s.Mail.FromAddress); err != nil {
-		return nil, err
-	}
+	m.FromMailAddress(&netmail.Address{Name: s.Sender(), Address: s.Mail.FromAddress}) // quotes the name
 	if err := m.To(to); err != nil {
 		return nil, err
 	}

@@ -112,6 +112,9 @@ func New(cfg Config) *Service {
 	return &Service{cfg: cfg, sending: make(chan struct{}, senders)}
 }
 
+// noAccount owns the jobs of all mails without an account, so that many of them share one turn.
+const noAccount id.ID = "mail"
+
 func purpose(mailID id.ID) string { return "mail/" + string(mailID) }
 
 // Enqueue adds mails to the outbox, in the transaction that causes them. Without a mail server it
@@ -178,7 +181,11 @@ func (s *Service) enqueue(ctx context.Context, tx *db.Tx, m Message) error {
 	if err != nil || !added {
 		return err
 	}
-	return s.cfg.Jobs.Enqueue(ctx, tx, m.Account, KindSend, row.ID, tx.Now)
+	owner := m.Account
+	if owner == "" {
+		owner = noAccount
+	}
+	return s.cfg.Jobs.Enqueue(ctx, tx, owner, KindSend, row.ID, tx.Now)
 }
 
 // EnqueueToMembers adds a mail to each member of the account whose role gets the kind and who has

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	netmail "net/mail"
 	"net/url"
 	"slices"
 	"strings"
@@ -135,7 +136,7 @@ func (w *world) drain() {
 	if err := w.runner.Drain(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	// With more mails than senders, some wait for a second.
+	// With more mails than senders, some wait.
 	waits := func(m mail.Mail) bool { return m.State == mail.Pending && m.Attempts == 0 }
 	for slices.ContainsFunc(w.list(), waits) {
 		w.clock.Advance(time.Second)
@@ -211,6 +212,30 @@ func TestService_Send(t *testing.T) {
 	})
 }
 
+func TestAnyNameOfTheSender(t *testing.T) {
+	c := clock.NewFrozen(dbtest.Start)
+	w := newWorld(t, dbtest.SQLite(t, c), c)
+	for i, name := range []string{`19" Racks`, `Foo\`, `A <b@c.example>, D`, "Zürich Räcks"} {
+		w.set("mail.fromName=" + name)
+		m := reset("ada@example.com")
+		m.Cause = fmt.Sprint("req_", i)
+		w.enqueue(m)
+		w.drain()
+		mails, _ := w.server.got()
+		if len(mails) != i+1 {
+			t.Fatalf("%s: %+v", name, w.list())
+		}
+		parsed, err := netmail.ReadMessage(strings.NewReader(mails[i]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		from, err := parsed.Header.AddressList("From")
+		if err != nil || len(from) != 1 || from[0].Name != name || from[0].Address != "no-reply@example.com" {
+			t.Errorf("%s: %v, %v", name, from, err)
+		}
+	}
+}
+
 func TestOneMailForOneCause(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorld(t, d, c)
@@ -223,6 +248,19 @@ func TestOneMailForOneCause(t *testing.T) {
 			t.Errorf("%d mails were sent", len(mails))
 		}
 	})
+}
+
+// Many sign-ups take one turn of the jobs, not one for each mail.
+func TestMailsWithoutAccountShareAnOwner(t *testing.T) {
+	c := clock.NewFrozen(dbtest.Start)
+	w := newWorld(t, dbtest.SQLite(t, c), c)
+	w.set()
+	w.enqueue(reset("ada@example.com"), reset("bob@example.com"))
+	var owners string
+	if err := w.d.QueryRow(t.Context(), `SELECT MIN(owner) || ' ' || MAX(owner) FROM job`).Scan(&owners); err != nil ||
+		owners != "mail mail" {
+		t.Errorf("the owners are %q, %v", owners, err)
+	}
 }
 
 func TestRolledBackCauseSendsNothing(t *testing.T) {

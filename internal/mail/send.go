@@ -28,8 +28,9 @@ const (
 	// sendTimeout limits the dialogue with the mail server, testTimeout that of a test that an
 	// operator waits for.
 	sendTimeout, testTimeout = 30 * time.Second, 8 * time.Second
-	// pace is the pause after a run that found all senders busy.
-	pace = time.Second
+	// paceLeast and paceMost limit the pause after a run that found all senders busy. They differ,
+	// so that mails which waited together do not return together.
+	paceLeast, paceMost = 5 * time.Second, 30 * time.Second
 	// recordTime limits how long recording an attempt may take when the server stops meanwhile.
 	recordTime = 10 * time.Second
 	// suppressedFor is how long an address without a mailbox gets no mail.
@@ -60,7 +61,8 @@ func (s *Service) Send(ctx context.Context, mailID id.ID) (job.Outcome, error) {
 	case s.sending <- struct{}{}:
 		defer func() { <-s.sending }()
 	default:
-		return job.At(now.Add(pace)), nil
+		pause := paceLeast + time.Duration(s.cfg.Chance()*float64(paceMost-paceLeast))
+		return job.At(now.Add(pause)), nil
 	}
 	set, err := s.cfg.Settings.Current(ctx)
 	if err != nil {
