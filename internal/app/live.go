@@ -39,7 +39,8 @@ type liveProviders struct {
 }
 
 // load opens what has changed since the last load, and publishes all of it at once. After an error
-// everything stays as it was.
+// everything stays as it was. While the server runs, an account that cannot be opened is logged, and
+// is no fault of the server, which goes on with the providers that it has and tries again.
 func (l *liveProviders) load(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,11 +49,16 @@ func (l *liveProviders) load(ctx context.Context) error {
 	if err != nil || version == l.version {
 		return err
 	}
+	first := l.version == 0
 	opened, err := a.openAccounts(ctx, l.opened...)
+	if err != nil && !first && ctx.Err() == nil {
+		a.cfg.Log.ErrorContext(ctx, "provider accounts stay as they were, because one cannot be opened; correct or "+
+			"remove it", "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	first := l.version == 0
 	paused := map[string]bool{}
 	for _, p := range opened {
 		paused[p.Slug] = p.PausedAt != nil
@@ -82,6 +88,7 @@ func (l *liveProviders) forAPI() *httpapi.ProviderAccounts {
 		Check: func(ctx context.Context, slug string) ([]provideraccount.Result, error) {
 			return a.CheckProvider(ctx, a.cfg, slug)
 		},
+		Known:     func(slug string) bool { _, known := a.services.providers.Get(slug); return known },
 		Brake:     a.brake,
 		Changed:   l.load,
 		Removable: a.removable,

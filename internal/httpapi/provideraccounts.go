@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -25,6 +26,9 @@ type ProviderAccounts struct {
 	// Brake returns CONFLICT for a new key, or new settings, that show none of the machines that
 	// Billet has.
 	Brake func(ctx context.Context, slug string, u provideraccount.Update) error
+	// Known reports whether the running server has a provider with that slug, which may be one of
+	// --providers-file or the simulator that the database does not know.
+	Known func(slug string) bool
 	// Changed makes this server use what has been stored; others do within seconds.
 	Changed func(ctx context.Context) error
 	// Removable returns CONFLICT while something needs the account.
@@ -281,6 +285,9 @@ func (h providerAccounts) create(
 			"This server simulates its clock, so that tenants would pay a "+
 				"real cloud for hours that never passed. Add the provider to a server without --sim.",
 		)
+	}
+	if slug := cmp.Or(p.Slug, p.Kind); h.live.Known(slug) {
+		return storedAccount{}, accountError(provideraccount.ErrTaken)
 	}
 	p, err := h.live.Stored.Add(ctx, tx, p, b.APIKey)
 	if err != nil {

@@ -209,6 +209,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.c.ProviderAccounts = &ProviderAccounts{
 		Stored:    provideraccount.New(secrets, nil),
 		Check:     func(context.Context, string) ([]provideraccount.Result, error) { return nil, nil },
+		Known:     func(string) bool { return false },
 		Brake:     func(context.Context, string, provideraccount.Update) error { return nil },
 		Changed:   func(context.Context) error { return nil },
 		Removable: func(context.Context, *db.Tx, provideraccount.Provider) error { return nil },

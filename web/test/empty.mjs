@@ -29,7 +29,7 @@ async function offersOf(who) {
     headers: { 'Sec-Fetch-Site': 'same-origin' },
   });
   assert.equal(answer.status(), 201, await answer.text());
-  await page.goto('/');
+  await page.goto('/offers');
   await page.getByRole('heading', { name: 'No provider connected yet' }).waitFor();
   return { page, faults };
 }

@@ -114,7 +114,7 @@ try {
     const cells = await row.getByRole('cell').allTextContents();
     assert.equal(cells[heads.findIndex((h) => h.startsWith('Uptime'))], '–');
     await page.goto(`/deployments/${soldOut.id}`);
-    const alert = page.getByRole('alert').first();
+    const alert = page.getByRole('alert').filter({ hasText: "You weren't charged" });
     assert.match((await alert.textContent()) ?? '', /[^.]\. You weren't charged/);
   });
 
