@@ -39,8 +39,8 @@ type liveProviders struct {
 }
 
 // load opens what has changed since the last load, and publishes all of it at once. After an error
-// everything stays as it was. While the server runs, an account that cannot be opened is logged, and
-// is no fault of the server, which goes on with the providers that it has and tries again.
+// everything stays as it was. While the server runs, an account that cannot be opened is logged,
+// and is no fault of the server, which goes on with the providers that it has and tries again.
 func (l *liveProviders) load(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
