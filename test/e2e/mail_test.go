@@ -112,9 +112,11 @@ func TestCrashLosesNoMail(t *testing.T) {
 			m.Kill()
 			if step == "" {
 				m.start()
-			} else {
-				m.start(crashpoint.Variable + "=" + step)
+			} else if !m.TryRestart(0, crashpoint.Variable+"="+step, m.trust) {
+				kills++ // a mail from before was sent so soon that the server was killed before it answered
+				continue
 			}
+			m.browser.s = m.Server
 			for i := range 6 {
 				to := fmt.Sprintf("invited-%d-%d@example.com", round, i)
 				invitation := map[string]any{"role": "member", "email": to}

@@ -45,6 +45,9 @@ func (f *fuzzer) step() {
 	if !good {
 		return
 	}
+	if served != nil && served.ID == "suspendAccount" && a.StatusCode < 300 {
+		f.resume(r) // a suspended account is refused nearly everything, and would be so for the rest of the run
+	}
 	switch {
 	case a.StatusCode < 300 && r.method == http.MethodGet && served != nil && f.in(5):
 		f.again(r, a)

@@ -116,11 +116,24 @@ func (f *fuzzer) checkReach() {
 	}
 	var never []string
 	for _, o := range f.doc.operations {
+		if unreachable[o.ID] {
+			continue
+		}
 		if f.statuses[o.ID+" 200"]+f.statuses[o.ID+" 201"]+f.statuses[o.ID+" 202"] == 0 {
 			never = append(never, o.ID)
 		}
 	}
-	if len(never) > len(f.doc.operations)/3 {
-		f.t.Errorf("seed %d: of %d calls these never succeeded: %v", f.seed, len(f.doc.operations), never)
+	if all := len(f.doc.operations) - len(unreachable); len(never) > all/3 {
+		f.t.Errorf("seed %d: of %d calls these never succeeded: %v", f.seed, all, never)
 	}
+}
+
+// unreachable calls need what no request of the fuzzer can have: the token of a mail, a mail server,
+// a provider that is not simulated, an authenticator, or an identity provider.
+var unreachable = map[string]bool{
+	"createRegistration": true, "previewRegistration": true, "verifyRegistration": true, "inviteUser": true,
+	"createPasswordReset": true, "confirmPasswordReset": true, "testMail": true, "createProviderAccount": true,
+	"updateProviderAccount": true, "deleteProviderAccount": true, "checkProviderAccount": true,
+	"pauseProviderAccount": true, "resumeProviderAccount": true, "addPasskey": true, "signInWithPasskey": true,
+	"confirmTotp": true, "startOidc": true, "finishOidc": true,
 }

@@ -226,6 +226,13 @@ func (f *fuzzer) weather() {
 	}
 }
 
+// resume ends the suspension of the account in the request's path.
+func (f *fuzzer) resume(r *request) {
+	f.t.Helper()
+	of, _, _ := strings.Cut(strings.TrimPrefix(r.path, "/api/v1/operator/accounts/"), "/")
+	f.server.Run("account", "resume", of)
+}
+
 func (f *fuzzer) clear() {
 	f.t.Helper()
 	if _, err := app.SimClearFaults(f.t.Context(), f.server.Dir); err != nil {
