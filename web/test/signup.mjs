@@ -124,6 +124,8 @@ await part('a forgotten password is reset by mail', async () => {
   await other.page.getByRole('button', { name: 'Set password' }).click();
   await other.page.getByRole('heading', { name: 'Your password has been changed' }).waitFor();
   await other.page.getByRole('link', { name: 'Sign in' }).click();
+  await clean(other.page, 'sign-in after a reset'); // and at rest
+  await other.page.getByText('Forgot your password?').waitFor();
   await fill(other.page, { Email: email, Password: 'another long password' });
   await other.page.getByRole('button', { name: 'Sign in', exact: true }).click();
   await other.page.waitForURL((url) => url.pathname !== '/sign-in');

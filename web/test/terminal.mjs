@@ -215,7 +215,7 @@ try {
     await page.keyboard.press('Control+C');
     await shows('^C');
     await leaves.link();
-    await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
+    await page.getByRole('heading', { name: 'Offers', level: 1 }).waitFor();
     assert.equal(await question.count(), 0);
     await page.goBack();
     await status.filter({ hasText: 'Connected' }).waitFor({ timeout: 60_000 });
