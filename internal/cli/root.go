@@ -15,8 +15,12 @@ const (
 	groupSetup    = "setup"
 )
 
-func (t *tool) root() *cobra.Command {
+// Cobra has this setting for the whole process, so it is set once and not for each command line.
+func init() {
 	cobra.EnableCommandSorting = false // help lists commands in the order in which they are used
+}
+
+func (t *tool) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "billet",
 		Short: "Rent bare-metal GPUs by the hour from a Billet cloud",
