@@ -90,7 +90,8 @@ func TestSimulatorSocket(t *testing.T) {
 		}
 	}
 	_, key := without.Key("100")
-	if a := without.Call(key, "GET", "/offers", nil); a.Status != 200 || !strings.Contains(string(a.Body), `"total":0`) {
+	a := without.Call(key, "GET", "/offers", nil)
+	if a.Status != 200 || !strings.Contains(string(a.Body), `"total":0`) {
 		t.Errorf("a marketplace without providers: got %d %s, want no offers", a.Status, a.Body)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/billetcloud/billet/test/servertest"
 )
 
-// idleMemory limits the memory of an idle server with the simulator, in kB. More than half of it are
-// pages of the program's file, which the system shares and can drop; the libraries for mail and
+// idleMemory limits the memory of an idle server with the simulator, in kB. More than half of it
+// are pages of the program's file, which the system shares and can drop; the libraries for mail and
 // certificates added 8 MB of them.
 const idleMemory = 75_000
 
