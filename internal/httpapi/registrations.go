@@ -65,7 +65,8 @@ func (h registrations) routes(r *rest.Router) {
 		Method: http.MethodPost, Path: resets + "/confirm", ID: "confirmPasswordReset", Tag: tagAccount,
 		Auth: rest.Public, Summary: "Set a new password",
 		Description: "Sets the password, and ends all sessions of the user. A second factor stays on: sign in with a " +
-			"code or a recovery code. If both are lost, ask the operator.",
+			"code or a recovery code. If both are lost, ask the operator. The first reset of a user whom an " +
+			"invitation created also removes their second factor, passkeys and API keys.",
 		Errors: []apierr.Code{apierr.NotFound, apierr.NetworkNotAllowed},
 	}, h.reset)
 	rest.Write(r, rest.Operation{
@@ -91,7 +92,7 @@ type createRegistration struct {
 	}
 }
 
-// accepted tells what happens next. It is the same for every address.
+// accepted is the same for every address.
 type accepted struct {
 	Email string `json:"email" doc:"Address to which a mail is on its way."`
 }

@@ -239,31 +239,25 @@ func (s *Service) RequestPasswordReset(ctx context.Context, email, solution stri
 // spend checks a solution, returns its fault together with the other one, and uses it up: before a
 // limit is counted, so that every count costs its sender a solution.
 func (s *Service) spend(ctx context.Context, solution string, of Use, other error) error {
-	solved, err := s.check(solution, of, other)
-	if err != nil {
-		return err
-	}
-	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return use(ctx, tx, solved) })
-}
-
-// check verifies a solution, and returns its fault together with the others.
-func (s *Service) check(solution string, use Use, others ...error) (altcha.Solved, error) {
-	solved, err := s.cfg.Altcha.Check(solution, string(use))
+	solved, err := s.cfg.Altcha.Check(solution, string(of))
 	if errors.Is(err, altcha.ErrSolution) {
 		err = errSolution
 	}
 	var faults []apierr.FieldError
-	for _, fault := range append(others, err) {
+	for _, fault := range []error{other, err} {
 		if fault == nil {
 			continue
 		}
 		e, is := errors.AsType[*apierr.Error](fault)
 		if !is || e.Code != apierr.InvalidRequest {
-			return altcha.Solved{}, fault
+			return fault
 		}
 		faults = append(faults, e.Fields()...)
 	}
-	return solved, apierr.Invalid(faults).OrNil()
+	if err := apierr.Invalid(faults).OrNil(); err != nil {
+		return err
+	}
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return use(ctx, tx, solved) })
 }
 
 var errSolution = apierr.Invalid([]apierr.FieldError{{
