@@ -182,8 +182,8 @@ func TestDeploymentLifecycle(t *testing.T) {
 	machine(c.Deployments.WaitForAction(ctx, d.ID))
 
 	_, err := c.Deployments.Terminate(ctx, d.ID)
-	var e *client.Error
-	if !errors.As(err, &e) || !errors.Is(err, client.ErrMinimumRuntimeNotMet) || e.RetryAfter < time.Minute ||
+	if e, is := errors.AsType[*client.Error](err); !is || !errors.Is(err, client.ErrMinimumRuntimeNotMet) ||
+		e.RetryAfter < time.Minute ||
 		e.Details["terminableAt"] == nil {
 		t.Fatalf("too early: %v", err)
 	}

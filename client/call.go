@@ -205,7 +205,7 @@ func (c *Client) attempt(ctx context.Context, p *prepared, out *Response) (io.Re
 		if ctx.Err() == nil && try.Err() != nil && errors.Is(err, context.Canceled) {
 			err = fmt.Errorf("no response within %s", limit)
 		}
-		if u := (*url.Error)(nil); errors.As(err, &u) {
+		if u, is := errors.AsType[*url.Error](err); is {
 			err = u.Err // the rest is in the message below
 		}
 		return fmt.Errorf("client: %s %s: %w", p.method, p.path, err)
@@ -302,7 +302,7 @@ func (p *permanent) Unwrap() error { return p.error }
 
 // retryable reports whether a retry can succeed.
 func retryable(err error) bool {
-	if e := (*Error)(nil); errors.As(err, &e) {
+	if e, is := errors.AsType[*Error](err); is {
 		switch e.StatusCode {
 		case http.StatusTooManyRequests,
 			http.StatusBadGateway,
@@ -312,10 +312,10 @@ func retryable(err error) bool {
 		}
 		return false
 	}
-	if p := (*permanent)(nil); errors.As(err, &p) {
+	if _, is := errors.AsType[*permanent](err); is {
 		return false
 	}
-	if c := (*tls.CertificateVerificationError)(nil); errors.As(err, &c) {
+	if _, is := errors.AsType[*tls.CertificateVerificationError](err); is {
 		return false
 	}
 	return true
@@ -323,11 +323,11 @@ func retryable(err error) bool {
 
 // hadNoEffect reports whether a failed attempt certainly had no effect.
 func hadNoEffect(err error) bool {
-	if e := (*Error)(nil); errors.As(err, &e) {
+	if e, is := errors.AsType[*Error](err); is {
 		return e.StatusCode == http.StatusTooManyRequests
 	}
-	n := (*net.OpError)(nil)
-	return errors.As(err, &n) && n.Op == "dial"
+	n, is := errors.AsType[*net.OpError](err)
+	return is && n.Op == "dial"
 }
 
 // pause returns how long to wait after that many failed attempts. It is false if a retry would be
@@ -336,7 +336,7 @@ func hadNoEffect(err error) bool {
 func (c *Client) pause(ctx context.Context, failed int, err error) (time.Duration, bool) {
 	backoff := min(firstBackoff<<min(failed-1, 10), maxBackoff)
 	wait := backoff/2 + time.Duration(c.jitter()*float64(backoff/2))
-	if e := (*Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
+	if e, is := errors.AsType[*Error](err); is && e.RetryAfter > 0 {
 		if e.RetryAfter > MaxRetryAfter {
 			return 0, false
 		}

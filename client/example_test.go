@@ -81,11 +81,9 @@ func ExampleError() {
 	defer end()
 	_, err := c.Deployments.Create(context.Background(),
 		client.CreateDeployment{Name: "training", OfferID: "off_abc123", SSHKeyID: "ssh_1"})
-	var e *client.Error
-	switch {
-	case errors.Is(err, client.ErrInsufficientBalance) && errors.As(err, &e):
+	if e, is := errors.AsType[*client.Error](err); is && e.Code == client.ErrInsufficientBalance {
 		fmt.Println("Top up first:", e.Message)
-	case err != nil:
+	} else if err != nil {
 		log.Fatal(err)
 	}
 	// Output: Top up first: You need at least $50.00 to deploy.

@@ -193,9 +193,8 @@ func TestRetryableErrors(t *testing.T) {
 			if (err == nil) != again {
 				t.Errorf("%s, %d: %v", method, status, err)
 			}
-			e := (*client.Error)(nil)
-			if !again &&
-				(!errors.As(err, &e) || e.StatusCode != status || e.RequestID != "req_1" || len(w.asked) != 1) {
+			if e, is := errors.AsType[*client.Error](err); !again &&
+				(!is || e.StatusCode != status || e.RequestID != "req_1" || len(w.asked) != 1) {
 				t.Errorf("%s, %d: %v after %d requests", method, status, err, len(w.asked))
 			}
 		}
@@ -212,7 +211,7 @@ func TestMaxRetries(t *testing.T) {
 	}
 	w := answers(t, nil, refusal(429, "RATE_LIMIT_EXCEEDED", "Retry-After", "3600"))
 	_, err := w.Wallet.Get(t.Context())
-	if e := (*client.Error)(nil); !errors.As(err, &e) || e.RetryAfter != time.Hour || len(w.slept) != 0 ||
+	if e, is := errors.AsType[*client.Error](err); !is || e.RetryAfter != time.Hour || len(w.slept) != 0 ||
 		len(w.asked) != 1 {
 		t.Errorf("an hour to wait: %v, waited %v", err, w.slept)
 	}
@@ -304,7 +303,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	own := &http.Client{}
 	w := answers(t, func(c *client.Config) { c.HTTPClient = own }, say(301, "", "Location", other.URL))
 	_, err := w.Deployments.Reboot(t.Context(), "dep_1")
-	if e := (*client.Error)(nil); !errors.As(err, &e) || e.StatusCode != 301 || e.Code != "" ||
+	if e, is := errors.AsType[*client.Error](err); !is || e.StatusCode != 301 || e.Code != "" ||
 		!strings.Contains(e.Message, other.URL) ||
 		followed.Load() != 0 {
 		t.Errorf("%v; %d came there", err, followed.Load())
@@ -336,8 +335,8 @@ func TestError(t *testing.T) {
 	)
 	var r client.Response
 	_, err := w.Deployments.Create(t.Context(), client.CreateDeployment{}, client.WithResponse(&r))
-	var e *client.Error
-	if !errors.As(err, &e) || !errors.Is(err, client.ErrInvalidRequest) || errors.Is(err, client.ErrConflict) {
+	e, is := errors.AsType[*client.Error](err)
+	if !is || !errors.Is(err, client.ErrInvalidRequest) || errors.Is(err, client.ErrConflict) {
 		t.Fatal(err)
 	}
 	if len(e.Fields) != 2 || e.Fields[1].Field != "gpuCount" || fmt.Sprint(e.Details["exact"]) != "9007199254740993" {
@@ -382,7 +381,7 @@ func TestInvalidIDs(t *testing.T) {
 		"", ".", "..", "../wallet", "a/b", "dep_1?when=now", "dep_1#", "ü", strings.Repeat("x", 101),
 	} {
 		_, err := w.Deployments.Terminate(t.Context(), id)
-		if e := (*client.Error)(nil); !errors.As(err, &e) || !errors.Is(err, client.ErrInvalidRequest) ||
+		if e, is := errors.AsType[*client.Error](err); !is || !errors.Is(err, client.ErrInvalidRequest) ||
 			e.StatusCode != 0 {
 			t.Errorf("%q: %v", id, err)
 		}

@@ -45,8 +45,8 @@ func TestWait_endedDeployment(t *testing.T) {
 	for _, s := range []string{"failed", "terminated", "interrupted", "terminating"} {
 		w := answers(t, nil, data(status(s)))
 		d, err := w.Deployments.WaitForRunning(t.Context(), "dep_1", nil)
-		var e *client.DeploymentEndedError
-		if !errors.As(err, &e) || e.Deployment != d || e.Wanted != client.DeploymentRunning ||
+		if e, is := errors.AsType[*client.DeploymentEndedError](err); !is || e.Deployment != d ||
+			e.Wanted != client.DeploymentRunning ||
 			!strings.Contains(err.Error(), "None is left.") ||
 			len(w.asked) != 1 {
 			t.Errorf("%s: %v", s, err)
@@ -96,8 +96,7 @@ func TestVolumeWait(t *testing.T) {
 	}
 	w = answers(t, nil, data(volume("attaching")), data(volume("available")))
 	_, err := w.Volumes.Wait(t.Context(), "vol_1", client.VolumeAttached, func(*client.Volume) {})
-	var e *client.VolumeSettledError
-	if !errors.As(err, &e) || e.Volume.Status != client.VolumeAvailable ||
+	if e, is := errors.AsType[*client.VolumeSettledError](err); !is || e.Volume.Status != client.VolumeAvailable ||
 		!strings.Contains(err.Error(), "The provider said no.") {
 		t.Error(err)
 	}

@@ -174,8 +174,7 @@ func (s *Service) VerifyPasskey(
 
 // reason returns the library's error with its text for developers.
 func reason(err error) error {
-	var e *protocol.Error
-	if errors.As(err, &e) && e.DevInfo != "" {
+	if e, is := errors.AsType[*protocol.Error](err); is && e.DevInfo != "" {
 		return fmt.Errorf("%w: %s", err, e.DevInfo)
 	}
 	return err

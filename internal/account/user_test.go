@@ -362,8 +362,7 @@ func TestDecode_DamagedHash(t *testing.T) {
 			return err
 		}))
 		_, err := w.signIn(email, password, here)
-		var e *apierr.Error
-		if err == nil || errors.As(err, &e) {
+		if _, is := errors.AsType[*apierr.Error](err); err == nil || is {
 			w.Fatalf("%v: a damaged row is not the caller's fault", err)
 		}
 	})

@@ -66,8 +66,8 @@ func (w world) ok(err error) {
 
 func (w world) fails(err error, code apierr.Code) *apierr.Error {
 	w.Helper()
-	var e *apierr.Error
-	if !errors.As(err, &e) || e.Code != code {
+	e, is := errors.AsType[*apierr.Error](err)
+	if !is || e.Code != code {
 		w.Fatalf("error %v, want %s", err, code)
 	}
 	return e

@@ -90,8 +90,7 @@ func Full(what string, most int, format string, args ...any) *Error {
 // CodeOf returns the code of the first fault.Error in err's chain, or Internal
 // where there is none. It must not be called with nil.
 func CodeOf(err error) Code {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, is := errors.AsType[*Error](err); is {
 		return e.Code
 	}
 	return Internal

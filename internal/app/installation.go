@@ -95,7 +95,7 @@ func findSecrets(ctx context.Context, c Config, mayMake bool) (*secret.Box, erro
 		ctx, cancel := context.WithTimeout(ctx, keyTime)
 		defer cancel()
 		said, err := exec.CommandContext(ctx, "/bin/sh", "-c", c.SecretKeyCommand).Output()
-		if e := (*exec.ExitError)(nil); errors.As(err, &e) && len(e.Stderr) > 0 {
+		if e, is := errors.AsType[*exec.ExitError](err); is && len(e.Stderr) > 0 {
 			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(e.Stderr)))
 		}
 		if err != nil {

@@ -191,8 +191,8 @@ func parsePair(domain string, chain, key []byte) (tls.Certificate, error) {
 
 // limited reports whether the ACME server refused because of its rate limits.
 func limited(err error) bool {
-	var p acme.Problem
-	return errors.As(err, &p) && (p.Type == acme.ProblemTypeRateLimited || p.Status == 429)
+	p, is := errors.AsType[acme.Problem](err)
+	return is && (p.Type == acme.ProblemTypeRateLimited || p.Status == 429)
 }
 
 // maxFault limits what is kept of an error, in bytes: an ACME server can write anything into it.
@@ -203,8 +203,8 @@ func explain(domain, directory string, err error) string {
 	reason := printable(err.Error())
 	reach := fmt.Sprintf("Check that the DNS records (A, AAAA and CAA) of %s lead to this server only, and that its "+
 		"ports 80 and 443 can be reached from the internet.", domain)
-	var p acme.Problem
-	if !errors.As(err, &p) {
+	p, is := errors.AsType[acme.Problem](err)
+	if !is {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return "The ACME server did not finish in time. " + reach
 		}

@@ -101,10 +101,9 @@ func (t *tool) config(p profile) client.Config {
 		BaseURL: p.URL, APIKey: p.APIKey, UserAgent: "billet/" + t.Version.Version, Now: t.Now, Sleep: t.Sleep,
 		OnRetry: func(r client.Retry) {
 			why := "server unavailable"
-			var e *client.Error
 			if errors.Is(r.Err, client.ErrRateLimitExceeded) {
 				why = "rate limited"
-			} else if !errors.As(r.Err, &e) {
+			} else if _, is := errors.AsType[*client.Error](r.Err); !is {
 				why = "server unreachable"
 			}
 			t.note("billet: %s; retrying in %s", why, duration(max(r.Wait.Round(time.Second), time.Second)))

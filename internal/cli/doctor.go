@@ -201,9 +201,9 @@ func (d *doctor) network(ctx context.Context, u *url.URL) bool {
 	secure := tls.Client(connection, &tls.Config{ServerName: u.Hostname()})
 	err = secure.HandshakeContext(ctx)
 	fix := "check that this port serves HTTPS"
-	if bad := (x509.CertificateInvalidError{}); errors.As(err, &bad) && bad.Reason == x509.Expired {
+	if bad, is := errors.AsType[x509.CertificateInvalidError](err); is && bad.Reason == x509.Expired {
 		fix = "check this machine's clock; if it is right, the operator must renew the certificate"
-	} else if v := (*tls.CertificateVerificationError)(nil); errors.As(err, &v) {
+	} else if _, is := errors.AsType[*tls.CertificateVerificationError](err); is {
 		fix = "to trust a private certificate authority, set SSL_CERT_FILE"
 	}
 	if err != nil {
@@ -393,7 +393,7 @@ func (d *doctor) report() error {
 
 // plain returns the message of a call's error without code and request ID.
 func plain(err error) string {
-	if e := (*client.Error)(nil); errors.As(err, &e) {
+	if e, is := errors.AsType[*client.Error](err); is {
 		return e.Message
 	}
 	return firstLine(err)

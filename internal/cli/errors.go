@@ -130,30 +130,28 @@ var hints = map[client.Code]string{
 
 // describeError turns an error into what billet reports about it.
 func describeError(ctx context.Context, err error) errorOutput {
-	var (
-		api    *client.Error
-		own    *cliError
-		gone   *client.DeploymentEndedError
-		volume *client.VolumeSettledError
-		child  exit
-	)
-	switch {
-	case errors.As(err, &child):
+	if child, is := errors.AsType[exit](err); is {
 		return errorOutput{ExitCode: int(child)}
-	case errors.As(err, &own):
+	}
+	if own, is := errors.AsType[*cliError](err); is {
 		return errorOutput{Code: own.code, Message: own.text, ExitCode: own.exit}
-	case errors.As(err, &gone):
+	}
+	if gone, is := errors.AsType[*client.DeploymentEndedError](err); is {
 		return errorOutput{Code: "DEPLOYMENT_ENDED", Message: withoutPrefix(gone), ExitCode: exitEnded}
-	case errors.As(err, &volume):
+	}
+	if volume, is := errors.AsType[*client.VolumeSettledError](err); is {
 		return errorOutput{Code: "VOLUME_SETTLED", Message: withoutPrefix(volume), ExitCode: exitEnded}
-	case ctx.Err() != nil:
+	}
+	if ctx.Err() != nil {
 		return errorOutput{
 			Code: "INTERRUPTED", ExitCode: exitInterrupted,
 			Message: "interrupted; work already started continues on the server.",
 		}
-	case errors.As(err, &api):
+	}
+	if api, is := errors.AsType[*client.Error](err); is {
 		return describeAPIError(api)
-	case strings.HasPrefix(err.Error(), "client: "): // there was no response
+	}
+	if strings.HasPrefix(err.Error(), "client: ") { // there was no response
 		return errorOutput{
 			Code: "UNREACHABLE", ExitCode: exitUnavailable,
 			Message: withoutPrefix(

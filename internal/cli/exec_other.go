@@ -14,7 +14,7 @@ func (t *tool) replaceProcess(_ context.Context, path string, command, env []str
 	child := exec.Command(path, command[1:]...) // the terminal sends it signals itself
 	child.Stdin, child.Stdout, child.Stderr, child.Env = t.In, t.Out, t.Err, env
 	err := child.Run()
-	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) && ended.ExitCode() > 0 {
+	if ended, is := errors.AsType[*exec.ExitError](err); is && ended.ExitCode() > 0 {
 		return exit(ended.ExitCode())
 	}
 	return err

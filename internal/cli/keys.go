@@ -79,8 +79,8 @@ Saving a key again changes nothing.`,
 			return printResult(t, k.ID, k, "Saved as %q: %s, %s.", k.Name, k.ID, k.Fingerprint)
 		}
 		// Saving the same key again succeeds. A name that another key has is an error.
-		apiErr := (*client.Error)(nil)
-		if !errors.As(err, &apiErr) || apiErr.Code != client.ErrConflict {
+		apiErr, is := errors.AsType[*client.Error](err)
+		if !is || apiErr.Code != client.ErrConflict {
 			return err
 		}
 		other, _ := apiErr.Details["id"].(string)

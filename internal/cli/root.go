@@ -99,7 +99,7 @@ func explainArgumentErrors(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
-				if own := (*cliError)(nil); errors.As(err, &own) {
+				if _, is := errors.AsType[*cliError](err); is {
 					return err
 				}
 				return usageError("%s\nUsage: %s", err, strings.TrimSpace(cmd.UseLine()))

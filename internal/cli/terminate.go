@@ -86,7 +86,7 @@ at once, up to 500. billet lists them and what is refunded, and asks for confirm
 			if wait {
 				if ended, err = c.Deployments.Wait(ctx, ended.ID, client.DeploymentTerminated, nil); err == nil {
 					all[i] = *ended
-				} else if gone := (*client.DeploymentEndedError)(nil); errors.As(err, &gone) { // failed or interrupted
+				} else if gone, is := errors.AsType[*client.DeploymentEndedError](err); is { // failed or interrupted
 					all[i] = *gone.Deployment
 				} else {
 					return err

@@ -158,7 +158,7 @@ func parse(s string) (*yaml.Node, *Problem) {
 
 // syntax returns where a text is not YAML.
 func syntax(err error) *Problem {
-	if e := (*yaml.LoadError)(nil); errors.As(err, &e) {
+	if e, is := errors.AsType[*yaml.LoadError](err); is {
 		return &Problem{
 			e.Mark.Line,
 			max(e.Mark.Column, min(e.Mark.Line, 1)),

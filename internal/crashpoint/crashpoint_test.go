@@ -39,7 +39,7 @@ func reach(t *testing.T, armedAt string, names ...string) (passed []string, kill
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	err := cmd.Run()
-	if e := (*exec.ExitError)(nil); errors.As(err, &e) {
+	if e, is := errors.AsType[*exec.ExitError](err); is {
 		s := e.Sys().(syscall.WaitStatus)
 		killed = s.Signaled() && s.Signal() == syscall.SIGKILL
 		if !killed {

@@ -64,14 +64,14 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 
 // Unavailable reports whether the error means that the database is unavailable.
 func Unavailable(err error) bool {
-	var e *UnavailableError
-	return errors.As(err, &e)
+	_, is := errors.AsType[*UnavailableError](err)
+	return is
 }
 
 // InDoubt reports whether it is unknown whether a transaction was committed.
 func InDoubt(err error) bool {
-	var e *UnavailableError
-	return errors.As(err, &e) && e.InDoubt
+	e, is := errors.AsType[*UnavailableError](err)
+	return is && e.InDoubt
 }
 
 // errCommit marks the error of a commit.

@@ -340,8 +340,7 @@ func decideRemoval(r *row, seen observation, now time.Time) (gone bool, d decisi
 		return false, decision{kind: doTerminate}
 	}
 	if err := seen.terminate.err; err != nil && provider.KindOf(err) != provider.KindNotFound {
-		e := (*provider.Error)(nil)
-		if errors.As(err, &e) && e.Kind != provider.KindUnavailable && e.RetryAfter > 0 {
+		if e, is := errors.AsType[*provider.Error](err); is && e.Kind != provider.KindUnavailable && e.RetryAfter > 0 {
 			// The provider's own minimum runtime, for example. It costs the operator, not the
 			// tenant.
 			return false, wait(now.Add(min(e.RetryAfter, maxRetryAfter)))
@@ -371,7 +370,7 @@ func decideRemoval(r *row, seen observation, now time.Time) (gone bool, d decisi
 
 // retryAfter returns the pause that a throttling provider asks for; 0 if it asks for none.
 func retryAfter(err error) time.Duration {
-	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindThrottled {
+	if e, is := errors.AsType[*provider.Error](err); is && e.Kind == provider.KindThrottled {
 		return min(e.RetryAfter, maxRetryAfter)
 	}
 	return 0

@@ -84,8 +84,8 @@ func (r *testKit) wantTooEarly(a id.ID, d deployment.Deployment, at time.Time) {
 	r.clock.AdvanceTo(at)
 	r.drain()
 	_, _, err := r.terminate(a, d.ID, false)
-	e := (*apierr.Error)(nil)
-	if !errors.As(err, &e) || e.Code != apierr.MinimumRuntimeNotMet || e.Details["remainingSeconds"] != int64(1) ||
+	if e, is := errors.AsType[*apierr.Error](err); !is || e.Code != apierr.MinimumRuntimeNotMet ||
+		e.Details["remainingSeconds"] != int64(1) ||
 		!strings.Contains(e.Message, "1 minute") {
 		r.t.Fatalf("Terminate a second early = %v", err)
 	}

@@ -248,7 +248,7 @@ func (s *Service) checkQuote(
 		return nil, nil
 	}
 	q, err := s.cfg.Quotes.Get(ctx, r, account, req.Quote)
-	if e := (*apierr.Error)(nil); errors.As(err, &e) {
+	if _, is := errors.AsType[*apierr.Error](err); is {
 		f.notFound("quoteId", "no quote has this id. Create one with POST /quotes.")
 		return nil, nil
 	} else if err != nil {

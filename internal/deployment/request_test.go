@@ -31,8 +31,8 @@ func TestCreate_ReportsEveryProblem(t *testing.T) {
 			MaxHourlyPrice: of(money.Micros(0)), VolumeIDs: []id.ID{"vol_x", "vol_x"},
 		}
 		_, err := r.create(a, req)
-		e := (*apierr.Error)(nil)
-		if !errors.As(err, &e) || e.Code != apierr.InvalidRequest {
+		e, is := errors.AsType[*apierr.Error](err)
+		if !is || e.Code != apierr.InvalidRequest {
 			t.Fatal(err)
 		}
 		var fields []string
@@ -121,8 +121,7 @@ func TestCreate_InvalidField(t *testing.T) {
 			req := request(t)
 			c.change(&req)
 			_, err := r.create(a, req)
-			e := (*apierr.Error)(nil)
-			if !errors.As(err, &e) || e.Code != c.code ||
+			if e, is := errors.AsType[*apierr.Error](err); !is || e.Code != c.code ||
 				(c.field != "" && (len(e.Fields()) != 1 || e.Fields()[0].Field != c.field)) {
 				t.Errorf("%s: %v %v", name, err, e)
 			}

@@ -106,7 +106,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		Account: account, Subject: r.id, Amount: hold, Minimum: MinimumBalance, Labels: r.labels(),
 		Description: fmt.Sprintf("%s: hold for the first hour of %s at %s/hr", r.name, r.hardware(), hold),
 	})
-	if e := (*wallet.InsufficientError)(nil); errors.As(err, &e) {
+	if e, is := errors.AsType[*wallet.InsufficientError](err); is {
 		return Deployment{}, insufficient(hold, e.Available)
 	} else if err != nil {
 		return Deployment{}, err

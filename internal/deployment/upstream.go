@@ -68,7 +68,7 @@ func plainKeys(keys []string) []string {
 
 // reasonOf returns what the tenant may read of a provider's error.
 func reasonOf(err error, otherwise string) string {
-	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Message != "" {
+	if e, is := errors.AsType[*provider.Error](err); is && e.Message != "" {
 		return provider.Plain(e.Message, maxDetail)
 	}
 	return otherwise

@@ -188,8 +188,8 @@ func (k *Kit) EventTypes(account, subject id.ID) (out []string) {
 // WantError fails the test unless the error has that code and its message contains the words.
 func WantError(t T, err error, want apierr.Code, words ...string) {
 	t.Helper()
-	var e *apierr.Error
-	if !errors.As(err, &e) || e.Code != want {
+	e, is := errors.AsType[*apierr.Error](err)
+	if !is || e.Code != want {
 		t.Fatalf("the error is %v, want %s", err, want)
 	}
 	for _, w := range words {

@@ -133,8 +133,8 @@ func TestDeviceFlow_OAuth2Client(t *testing.T) {
 		}
 		wantError := func(err error, want string) {
 			t.Helper()
-			var e *oauth2.RetrieveError
-			if !errors.As(err, &e) || e.ErrorCode != want || e.ErrorDescription == "" {
+			if e, is := errors.AsType[*oauth2.RetrieveError](err); !is || e.ErrorCode != want ||
+				e.ErrorDescription == "" {
 				t.Errorf("DeviceAccessToken: got %v, want error %s with a description", err, want)
 			}
 		}

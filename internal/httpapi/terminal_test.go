@@ -173,8 +173,8 @@ func closes(t *testing.T, ws *websocket.Conn) (websocket.StatusCode, string) {
 	defer cancel()
 	for {
 		if _, _, err := ws.Read(ctx); err != nil {
-			var e websocket.CloseError
-			if !errors.As(err, &e) {
+			e, is := errors.AsType[websocket.CloseError](err)
+			if !is {
 				t.Fatalf("it broke off: %v", err)
 			}
 			return e.Code, e.Reason

@@ -168,3 +168,16 @@ func TestValidKey(t *testing.T) {
 		}
 	}
 }
+
+func TestNoFailedStatementIsIgnored(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFrozen(dbtest.Start)
+	d, faults := dbtest.Recorded(t, db.SQLite, c)
+	request := func() error { _, _, err := run(t.Context(), d, c, "acc_a", "k", "h", nothing); return err }
+	faults.FailEach(t, "a request", request)
+	faults.FailEach(t, "a repetition", request)
+	faults.FailEach(t, "Purge", func() error {
+		_, err := idempotency.New(idempotency.Config{DB: d, Clock: c}).Purge(t.Context(), idempotency.Fleet)
+		return err
+	})
+}

@@ -85,8 +85,7 @@ type decision struct {
 // decide returns what follows from the provider's answer to a request that has been repeated for
 // that long.
 func decide(info provider.Info, repeatedFor time.Duration, gone bool, err error) decision {
-	e := (*provider.Error)(nil)
-	answered := errors.As(err, &e)
+	e, answered := errors.AsType[*provider.Error](err)
 	pause := max(info.PollEvery, time.Second, min(repeatedFor/10, maxPause))
 	switch {
 	case err == nil || gone:

@@ -96,12 +96,11 @@ const newKeyHint = "Ask the user to run 'billet login' again, or to set another 
 
 // toToolError converts an error for the client.
 func toToolError(err error) *toolError {
-	var own *toolError
-	if errors.As(err, &own) {
+	if own, is := errors.AsType[*toolError](err); is {
 		return own
 	}
-	var e *client.Error
-	if !errors.As(err, &e) {
+	e, is := errors.AsType[*client.Error](err)
+	if !is {
 		return &toolError{
 			Code: "UNREACHABLE", Message: strings.TrimPrefix(err.Error(), "client: "),
 			Hint: "The server did not respond. It is safe to repeat the call with the same input.",

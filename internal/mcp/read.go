@@ -353,7 +353,7 @@ func (s *session) getDeployment(ctx context.Context, in getDeploymentInput) (*cl
 	limited, cancel := context.WithTimeout(ctx, time.Duration(min(in.WaitSeconds, maxWait))*time.Second)
 	defer cancel()
 	d, err := s.Client.Deployments.WaitForRunning(limited, in.DeploymentID, nil)
-	if gone := (*client.DeploymentEndedError)(nil); errors.As(err, &gone) {
+	if gone, is := errors.AsType[*client.DeploymentEndedError](err); is {
 		return gone.Deployment, nil
 	}
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {

@@ -108,7 +108,7 @@ func (c *connection) Write(ctx context.Context, m jsonrpc.Message) error {
 // plain converts an error of the SDK for clients: with a code of JSON-RPC and without Go terms.
 func plain(err error) error {
 	e := jsonrpc.Error{Code: 0, Message: err.Error()}
-	if wire := (*jsonrpc.Error)(nil); errors.As(err, &wire) {
+	if wire, is := errors.AsType[*jsonrpc.Error](err); is {
 		e.Code, e.Data = wire.Code, wire.Data
 	}
 	switch {

@@ -253,8 +253,8 @@ func (c *Client) exchange(ctx context.Context, p *provider, code, verifier strin
 
 // clientRefused reports whether the provider refused the client, and not the code.
 func clientRefused(err error) bool {
-	var e *oauth2.RetrieveError
-	if !errors.As(err, &e) {
+	e, is := errors.AsType[*oauth2.RetrieveError](err)
+	if !is {
 		return false
 	}
 	return e.ErrorCode == "invalid_client" || (e.ErrorCode == "" && e.Response.StatusCode == http.StatusUnauthorized)
@@ -262,8 +262,7 @@ func clientRefused(err error) bool {
 
 // withoutBody removes the response body, which must not be logged: it may repeat the code.
 func withoutBody(err error) error {
-	var e *oauth2.RetrieveError
-	if errors.As(err, &e) {
+	if e, is := errors.AsType[*oauth2.RetrieveError](err); is {
 		return fmt.Errorf("the provider answered %s %s", e.Response.Status, shortened(e.ErrorCode))
 	}
 	return err

@@ -66,8 +66,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 // KindUnavailable, since an error of unknown meaning leaves the outcome unknown. err must not be
 // nil.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, is := errors.AsType[*Error](err); is {
 		return e.Kind
 	}
 	return KindUnavailable

@@ -165,7 +165,7 @@ func oneLine(text string) string {
 
 func failure(err error) (Verdict, string) {
 	text := err.Error()
-	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Cause != nil {
+	if e, is := errors.AsType[*provider.Error](err); is && e.Cause != nil {
 		text = e.Cause.Error()
 	}
 	switch provider.KindOf(err) {

@@ -249,10 +249,10 @@ func (in *input) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 		return nil, nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
+	if _, is := errors.AsType[*http.MaxBytesError](err); is {
 		return nil, apierr.New(apierr.RequestTooLarge, "The request body exceeds 1 MiB (1,048,576 bytes).")
+	}
+	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, apierr.New(apierr.RequestTimeout, "The request body did not arrive in time. Send it again.")
 	case err != nil:

@@ -36,8 +36,8 @@ func parse(body []byte) (any, []apierr.FieldError) {
 	var probe json.RawMessage
 	if err := json.Unmarshal(body, &probe); err != nil {
 		message := "is not valid JSON: " + strings.TrimPrefix(err.Error(), "json: ") + "."
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) && strings.HasSuffix(syntax.Error(), "exceeded max depth") {
+		if syntax, is := errors.AsType[*json.SyntaxError](err); is &&
+			strings.HasSuffix(syntax.Error(), "exceeded max depth") {
 			message = errDepth.Error()
 		} else if syntax != nil {
 			line := 1 + bytes.Count(body[:min(int(syntax.Offset), len(body))], []byte("\n"))

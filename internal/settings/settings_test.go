@@ -75,8 +75,8 @@ func current(t *testing.T, s *settings.Service) settings.Settings {
 
 func fields(t *testing.T, err error) []string {
 	t.Helper()
-	var e *apierr.Error
-	if !errors.As(err, &e) {
+	e, is := errors.AsType[*apierr.Error](err)
+	if !is {
 		t.Fatalf("%v", err)
 	}
 	var names []string

@@ -32,7 +32,7 @@ func TestRefusalSuggestsAFix(t *testing.T) {
 		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(10)})
 		for length, want := range map[time.Duration]string{0: "set one", 5 * time.Hour: "Choose something cheaper"} {
 			_, err := r.begin(5, length)
-			if e := (*apierr.Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Message, want) {
+			if e, is := errors.AsType[*apierr.Error](err); !is || !strings.Contains(e.Message, want) {
 				r.t.Errorf("%v, want %q", err, want)
 			}
 		}

@@ -67,8 +67,8 @@ func (r *rig) begin(price int64, length time.Duration, types ...string) (id.ID, 
 
 func (r *rig) refused(limit string, err error) {
 	r.t.Helper()
-	var e *apierr.Error
-	if !errors.As(err, &e) || e.Code != apierr.KeyLimitReached || e.Details["limit"] != limit {
+	if e, is := errors.AsType[*apierr.Error](err); !is || e.Code != apierr.KeyLimitReached ||
+		e.Details["limit"] != limit {
 		r.t.Errorf("%v, want the limit %s", err, limit)
 	}
 }

@@ -40,8 +40,8 @@ func create(ctx context.Context, d *db.DB, s *sshkey.Service, account id.ID, nam
 
 func wantCode(t *testing.T, err error, code apierr.Code) *apierr.Error {
 	t.Helper()
-	var e *apierr.Error
-	if !errors.As(err, &e) || e.Code != code {
+	e, is := errors.AsType[*apierr.Error](err)
+	if !is || e.Code != code {
 		t.Fatalf("got error %v, want %s", err, code)
 	}
 	return e

@@ -118,7 +118,7 @@ func (s *Service) hold(ctx context.Context, tx *db.Tx, r *record, key id.ID) err
 		Account: r.account, Subject: r.id, Amount: r.hourlyPrice(), Labels: r.labels(),
 		Description: fmt.Sprintf("%s: first hour of a %d GB volume", r.name, r.sizeGB),
 	})
-	if short := (*wallet.InsufficientError)(nil); errors.As(err, &short) {
+	if short, is := errors.AsType[*wallet.InsufficientError](err); is {
 		what := fmt.Sprintf("create this volume (its first hour: %d GB at %s per GB)", r.sizeGB, r.hourlyPricePerGB)
 		return insufficient(short.Required, short.Available, what)
 	}

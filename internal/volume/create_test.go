@@ -69,8 +69,7 @@ func TestCreate_ReportsEveryProblem(t *testing.T) {
 			c.spoil(&req)
 			_, err := r.request(acc, req)
 			enginetest.WantError(t, err, apierr.InvalidRequest)
-			var e *apierr.Error
-			errors.As(err, &e)
+			e, _ := errors.AsType[*apierr.Error](err)
 			if len(e.Fields()) != len(c.want) {
 				t.Errorf("%s: the fields are %+v, want %v", name, e.Fields(), c.want)
 			}
@@ -108,7 +107,7 @@ func TestCreate_BeforeTheProviderAnswered(t *testing.T) {
 		r.Must(err)
 		_, err = r.request(acc, valid())
 		enginetest.WantError(t, err, apierr.ServiceUnavailable, "has not reported its prices yet")
-		if e := (*apierr.Error)(nil); !errors.As(err, &e) || e.RetryAfter <= 0 {
+		if e, is := errors.AsType[*apierr.Error](err); !is || e.RetryAfter <= 0 {
 			t.Errorf("RetryAfter of %v, want a pause", err)
 		}
 	})

@@ -321,7 +321,7 @@ func (r *record) poll(info provider.Info, now time.Time) decision {
 
 // retry asks again after an error: when the provider wants, or with the job's own backoff.
 func retry(err error, now time.Time) decision {
-	if e := (*provider.Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
+	if e, is := errors.AsType[*provider.Error](err); is && e.RetryAfter > 0 {
 		return wait(now.Add(min(e.RetryAfter, maxPause)))
 	}
 	return decision{kind: doRetry, err: err}
@@ -338,7 +338,7 @@ func definite(err error) bool {
 
 // explanation is the provider's message, as the end of a sentence.
 func explanation(err error) string {
-	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Message != "" {
+	if e, is := errors.AsType[*provider.Error](err); is && e.Message != "" {
 		return ": " + provider.Plain(e.Message, 200)
 	}
 	return "."

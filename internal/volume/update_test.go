@@ -53,8 +53,7 @@ func TestUpdate_Refused(t *testing.T) {
 		enginetest.WantError(t, err, apierr.InvalidRequest, "at most 10000")
 		name, size := "a/b", int64(1)
 		_, err = r.update(v, volume.UpdateRequest{Name: &name, SizeGB: &size})
-		var e *apierr.Error
-		if !errors.As(err, &e) || len(e.Fields()) != 2 {
+		if e, is := errors.AsType[*apierr.Error](err); !is || len(e.Fields()) != 2 {
 			t.Errorf("Update = %v, want both fields at once", err)
 		}
 		r.Credit(acc, -money.Dollars(20), "a debt")

@@ -24,11 +24,9 @@ func TestParallelHoldsSpendMoneyOnce(t *testing.T) {
 		})
 		held := 0
 		for _, err := range errs {
-			var short *wallet.InsufficientError
-			switch {
-			case err == nil:
+			if err == nil {
 				held++
-			case !errors.As(err, &short):
+			} else if _, is := errors.AsType[*wallet.InsufficientError](err); !is {
 				t.Fatal(err)
 			}
 		}

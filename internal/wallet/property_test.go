@@ -172,8 +172,7 @@ func (x *modelRun) hold(t *rapid.T) {
 	required, refused := max(h.Amount, h.Minimum), false
 	x.often(t, func(ctx context.Context, tx *db.Tx) error {
 		err := x.r.ledger.Hold(ctx, tx, h)
-		var short *wallet.InsufficientError
-		if errors.As(err, &short) {
+		if short, is := errors.AsType[*wallet.InsufficientError](err); is {
 			if short.Available != x.m.available || short.Required != required {
 				t.Fatalf("%+v with %s available", short, x.m.available)
 			}

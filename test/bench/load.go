@@ -134,8 +134,8 @@ func dial(address string) (*caller, error) {
 
 // again opens the connection again after an error on it.
 func (c *caller) again(failed error) error {
-	var network net.Error
-	if !errors.Is(failed, io.EOF) && !errors.Is(failed, io.ErrUnexpectedEOF) && !errors.As(failed, &network) {
+	if _, is := errors.AsType[net.Error](failed); !errors.Is(failed, io.EOF) &&
+		!errors.Is(failed, io.ErrUnexpectedEOF) && !is {
 		return failed
 	}
 	_ = c.conn.Close()

@@ -70,9 +70,8 @@ func TestDeviceAuthorization(t *testing.T) {
 			t.Errorf("POST /deployments: got %d, want 403 KEY_LIMIT_REACHED: %s", a.Status, a.Body)
 		}
 		config.Endpoint.TokenURL = s.URL + "/api/v1/account/device/token" // the address may have changed
-		var refused *oauth2.RetrieveError
-		if _, err := config.DeviceAccessToken(ctx, da); !errors.As(err, &refused) ||
-			refused.ErrorCode != "invalid_grant" {
+		_, err = config.DeviceAccessToken(ctx, da)
+		if refused, is := errors.AsType[*oauth2.RetrieveError](err); !is || refused.ErrorCode != "invalid_grant" {
 			t.Errorf("DeviceAccessToken with a used code: got %v, want invalid_grant", err)
 		}
 		for _, secret := range []string{key, da.DeviceCode, da.UserCode} {

@@ -53,8 +53,7 @@ func connect(_ js.Value, args []js.Value) any {
 // thrown returns the error as a JavaScript Error with its code.
 func thrown(err error) js.Value {
 	code := terminal.Unreachable
-	var e *terminal.Error
-	if errors.As(err, &e) {
+	if e, is := errors.AsType[*terminal.Error](err); is {
 		code = e.Code
 	}
 	out := js.Global().Get("Error").New(err.Error())

@@ -15,8 +15,7 @@ import (
 // trouble classifies an error. Codes:
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 func trouble(err error) db.Trouble {
-	var said *pgconn.PgError
-	if errors.As(err, &said) {
+	if said, is := errors.AsType[*pgconn.PgError](err); is {
 		return saidTrouble(said)
 	}
 	if errors.As(err, new(*pgconn.ConnectError)) {

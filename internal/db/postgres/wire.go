@@ -80,7 +80,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() && w.explicit.IsZero() {
+	if timeout, is := errors.AsType[net.Error](err); is && timeout.Timeout() && w.explicit.IsZero() {
 		w.line.gone()
 		return n, errSilent
 	}

@@ -85,8 +85,8 @@ func dsn(path, extra string) string {
 }
 
 func trouble(err error) db.Trouble {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
+	e, is := errors.AsType[*sqlite.Error](err)
+	if !is {
 		return db.NoTrouble
 	}
 	switch e.Code() & 0xff {

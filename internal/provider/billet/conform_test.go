@@ -105,8 +105,8 @@ type patient struct {
 func (p patient) Terminate(ctx context.Context, reference id.ID) error {
 	for {
 		err := p.Adapter.Terminate(ctx, reference)
-		var e *provider.Error
-		if !errors.As(err, &e) || e.Kind != provider.KindRejected || e.RetryAfter <= 0 {
+		e, is := errors.AsType[*provider.Error](err)
+		if !is || e.Kind != provider.KindRejected || e.RetryAfter <= 0 {
 			return err
 		}
 		p.pass(e.RetryAfter) // it begins again when the machine is ready

@@ -183,8 +183,9 @@ func TestAdapter_LaunchLimit(t *testing.T) {
 	a := open(t, cloud)
 	launch(t, cloud, a, request())
 	r := request()
-	var e *provider.Error
-	if _, err := a.Launch(t.Context(), r); !errors.As(err, &e) || e.Kind != provider.KindThrottled ||
+	_, err := a.Launch(t.Context(), r)
+	e, is := errors.AsType[*provider.Error](err)
+	if !is || e.Kind != provider.KindThrottled ||
 		e.RetryAfter <= 0 || e.RetryAfter > 13*time.Second {
 		t.Fatal(err)
 	}
@@ -314,8 +315,8 @@ func TestAdapter_RebootAndTerminateDuringAnAction(t *testing.T) {
 	if err := a.Reboot(t.Context(), r.Reference); err != nil {
 		t.Errorf("while it restarts: %v", err)
 	}
-	var e *provider.Error
-	if err := a.Terminate(t.Context(), r.Reference); !errors.As(err, &e) || e.Kind != provider.KindRejected ||
+	err := a.Terminate(t.Context(), r.Reference)
+	if e, is := errors.AsType[*provider.Error](err); !is || e.Kind != provider.KindRejected ||
 		e.RetryAfter <= 0 {
 		t.Errorf("refused, and not ending: %v", err)
 	}

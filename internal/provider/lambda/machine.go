@@ -190,7 +190,7 @@ func (a *Adapter) end(ctx context.Context, machine string) error {
 		return upstream.Malformed("the terminated machine", nil)
 	}
 	// A conflict with an action that will end.
-	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindRejected {
+	if e, is := errors.AsType[*provider.Error](err); is && e.Kind == provider.KindRejected {
 		e.RetryAfter = max(e.RetryAfter, pollEvery)
 	}
 	return err

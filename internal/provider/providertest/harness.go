@@ -171,8 +171,8 @@ func (s *suite) launch(r provider.LaunchRequest) provider.Machine {
 	s.Helper()
 	m, err := s.Provider.Launch(s.Context(), r)
 	for range 20 { // retry as Billet does
-		var e *provider.Error
-		if !errors.As(err, &e) || e.Kind != provider.KindThrottled || e.RetryAfter <= 0 {
+		e, is := errors.AsType[*provider.Error](err)
+		if !is || e.Kind != provider.KindThrottled || e.RetryAfter <= 0 {
 			break
 		}
 		s.Advance(e.RetryAfter)
@@ -191,9 +191,8 @@ func (s *suite) launch(r provider.LaunchRequest) provider.Machine {
 // states, and retries.
 func (s *suite) end(ctx context.Context, reference id.ID) error {
 	err := s.Provider.Terminate(ctx, reference)
-	e := (*provider.Error)(nil)
 	tooEarly := s.Provider.Info().MinimumRuntime > 0 && provider.IsKind(err, provider.KindRejected)
-	if tooEarly && errors.As(err, &e) && e.RetryAfter > 0 {
+	if e, is := errors.AsType[*provider.Error](err); is && tooEarly && e.RetryAfter > 0 {
 		s.Advance(e.RetryAfter)
 		err = s.Provider.Terminate(ctx, reference)
 	}
@@ -325,8 +324,8 @@ func (s *suite) wantKind(what string, err error, kinds ...provider.Kind) {
 		s.Errorf("%s succeeded, want %v", what, kinds)
 		return
 	}
-	var e *provider.Error
-	if !errors.As(err, &e) {
+	e, is := errors.AsType[*provider.Error](err)
+	if !is {
 		s.Errorf("%s: %v is not a *provider.Error", what, err)
 		return
 	}

@@ -29,8 +29,8 @@ func NewKey(t testing.TB) (signer ssh.Signer, line string) {
 // WantKind fails the test unless err is of that kind, and returns it. what names the call.
 func WantKind(t testing.TB, what string, err error, want provider.Kind) *provider.Error {
 	t.Helper()
-	var e *provider.Error
-	if !errors.As(err, &e) || e.Kind != want {
+	e, is := errors.AsType[*provider.Error](err)
+	if !is || e.Kind != want {
 		t.Fatalf("%s: got %v, want %s", what, err, want)
 	}
 	return e

@@ -64,7 +64,7 @@ func call[T any](
 	if err == nil {
 		return answer, nil
 	}
-	if said := (*provider.Error)(nil); errors.As(err, &said) {
+	if _, is := errors.AsType[*provider.Error](err); is {
 		return none, err
 	}
 	return none, b.unanswered(operation, err)

@@ -29,8 +29,8 @@ func (b *bed) fault(f Fault) Fault {
 // wantKind fails the test unless the error is a provider's, of that kind, and returns it.
 func (b *bed) wantKind(err error, kind provider.Kind) *provider.Error {
 	b.Helper()
-	said := (*provider.Error)(nil)
-	if !errors.As(err, &said) || said.Kind != kind {
+	said, is := errors.AsType[*provider.Error](err)
+	if !is || said.Kind != kind {
 		b.Fatalf("%v, want %s", err, kind)
 	}
 	return said
@@ -81,7 +81,7 @@ func TestCallsThatGoWrong(t *testing.T) {
 		}},
 		FaultRejected: {false, func(b *bed, err error) { b.wantKind(err, provider.KindRejected) }},
 		FaultGarbage: {false, func(b *bed, err error) {
-			if said := (*provider.Error)(nil); errors.As(err, &said) ||
+			if _, is := errors.AsType[*provider.Error](err); is ||
 				provider.KindOf(err) != provider.KindUnavailable {
 				b.Errorf("%v is a provider's error, or of a known outcome", err)
 			}

@@ -89,8 +89,8 @@ func garble(answer any) {
 }
 
 func garbleError(err error) error {
-	said := (*provider.Error)(nil)
-	if !errors.As(err, &said) {
+	said, is := errors.AsType[*provider.Error](err)
+	if !is {
 		return err
 	}
 	spoiled := *said

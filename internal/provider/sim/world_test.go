@@ -214,9 +214,9 @@ func TestManyAtOnce(t *testing.T) {
 			for range count {
 				m, v := fmt.Sprintf("dep_%d", r.IntN(references)), fmt.Sprintf("vol_%d", r.IntN(references))
 				// A volume in the making is unavailable; nothing else is allowed to go wrong.
-				var said *provider.Error
-				if err := calls[r.IntN(len(calls))](id.ID(m), id.ID(v)); err != nil &&
-					(!errors.As(err, &said) || said.Kind == provider.KindUnavailable && said.Message == "") {
+				err := calls[r.IntN(len(calls))](id.ID(m), id.ID(v))
+				if said, is := errors.AsType[*provider.Error](err); err != nil &&
+					(!is || said.Kind == provider.KindUnavailable && said.Message == "") {
 					t.Error(err)
 				}
 			}

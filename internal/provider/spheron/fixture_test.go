@@ -104,8 +104,8 @@ func (b *fixture) wantState(n int, want provider.MachineState, detail string) pr
 
 func wantKind(t *testing.T, what string, err error, want provider.Kind) *provider.Error {
 	t.Helper()
-	var e *provider.Error
-	if !errors.As(err, &e) || e.Kind != want {
+	e, is := errors.AsType[*provider.Error](err)
+	if !is || e.Kind != want {
 		t.Errorf("%s: got %v, want %s", what, err, want)
 		return &provider.Error{}
 	}

@@ -74,7 +74,7 @@ func (a *Adapter) create(ctx context.Context, r provider.LaunchRequest) (provide
 	}
 	a.forget()
 	if err != nil {
-		if e := (*provider.Error)(nil); errors.As(err, &e) && e.Kind == provider.KindThrottled {
+		if e, is := errors.AsType[*provider.Error](err); is && e.Kind == provider.KindThrottled {
 			a.mu.Lock()
 			a.noCreates = a.now().Add(e.RetryAfter)
 			a.mu.Unlock()

@@ -146,8 +146,8 @@ func (c *Client) Do(ctx context.Context, r Request) error {
 		if err == nil || try == tries || ctx.Err() != nil {
 			return err
 		}
-		var e *provider.Error
-		if !errors.As(err, &e) || (e.Kind != provider.KindUnavailable && e.Kind != provider.KindThrottled) {
+		e, is := errors.AsType[*provider.Error](err)
+		if !is || (e.Kind != provider.KindUnavailable && e.Kind != provider.KindThrottled) {
 			return err
 		}
 		pause := max(e.RetryAfter, time.Duration(1+rand.Int64N(int64(500*time.Millisecond)<<(try-1))))
@@ -338,7 +338,7 @@ func retryAfter(text string, now time.Time) time.Duration {
 
 // withoutURL drops the URL from an error.
 func withoutURL(err error) error {
-	if e := (*url.Error)(nil); errors.As(err, &e) {
+	if e, is := errors.AsType[*url.Error](err); is {
 		return e.Err
 	}
 	return err

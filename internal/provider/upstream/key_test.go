@@ -94,7 +94,7 @@ func TestKeys_IDRefusals(t *testing.T) {
 			len(c.cloud.added) != 1 {
 			t.Errorf("%s: %q, %v after %d uploads", name, got, err, len(c.cloud.added))
 		}
-		if e := (*provider.Error)(nil); c.kind == provider.KindRejected && (!errors.As(err, &e) || e.Message == "") {
+		if e, is := errors.AsType[*provider.Error](err); c.kind == provider.KindRejected && (!is || e.Message == "") {
 			t.Errorf("%s: %v has no message for the tenant", name, err)
 		}
 	}

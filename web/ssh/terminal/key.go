@@ -38,13 +38,13 @@ func GenerateKey() (private, public string, err error) {
 func signer(private, passphrase string) (ssh.Signer, error) {
 	text := []byte(strings.TrimSpace(strings.ReplaceAll(private, "\r\n", "\n")) + "\n")
 	s, err := ssh.ParsePrivateKey(text)
-	var missing *ssh.PassphraseMissingError
-	switch {
-	case err == nil:
+	if err == nil {
 		return s, nil
-	case errors.As(err, &missing) && passphrase == "":
-		return nil, &Error{Code: PassphraseMissing, Message: "This private key needs its passphrase."}
-	case errors.As(err, &missing):
+	}
+	if _, missing := errors.AsType[*ssh.PassphraseMissingError](err); missing {
+		if passphrase == "" {
+			return nil, &Error{Code: PassphraseMissing, Message: "This private key needs its passphrase."}
+		}
 		if s, err = ssh.ParsePrivateKeyWithPassphrase(text, []byte(passphrase)); err == nil {
 			return s, nil
 		}

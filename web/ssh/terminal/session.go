@@ -150,10 +150,10 @@ func open(conn net.Conn, c Config) (*Session, error) {
 
 // refusal returns the error of a failed handshake.
 func refusal(err error, last Status, user string) *Error {
-	var known *Error
-	switch {
-	case errors.As(err, &known):
+	if known, is := errors.AsType[*Error](err); is {
 		return known
+	}
+	switch {
 	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no type for it
 		return &Error{Code: SignInRefused, Message: "The machine refused this key for the user " + user +
 			". Use one of the deployment’s SSH keys."}
@@ -178,14 +178,10 @@ func (s *Session) Resize(columns, rows int) error { return s.shell.WindowChange(
 func (s *Session) Wait() (status int, exited bool) {
 	err := s.shell.Wait()
 	_ = s.client.Close()
-	var exit *ssh.ExitError
-	switch {
-	case err == nil:
-		return 0, true
-	case errors.As(err, &exit) && exit.Signal() == "":
+	if exit, is := errors.AsType[*ssh.ExitError](err); is && exit.Signal() == "" {
 		return exit.ExitStatus(), true
 	}
-	return 0, false
+	return 0, err == nil
 }
 
 // Close ends the session and its connection.

@@ -291,7 +291,7 @@ func TestOpen_HostKeys(t *testing.T) {
 			_ = s.Close()
 			continue
 		}
-		if e := (*terminal.Error)(nil); !errors.As(err, &e) || e.Code != c.code {
+		if e, is := errors.AsType[*terminal.Error](err); !is || e.Code != c.code {
 			t.Errorf("%s: Open() = %v, want code %s", c.name, err, c.code)
 		}
 		if len(h.reached) != 0 {
@@ -335,8 +335,7 @@ func TestOpen_PrivateKeys(t *testing.T) {
 			}
 			continue
 		}
-		e := (*terminal.Error)(nil)
-		if !errors.As(err, &e) || e.Code != c.code {
+		if e, is := errors.AsType[*terminal.Error](err); !is || e.Code != c.code {
 			t.Errorf("%s: Open() = %v, want code %s", c.name, err, c.code)
 		} else if strings.Contains(e.Message, "sesame") ||
 			len(c.private) > 100 && strings.Contains(e.Message, c.private[60:100]) {
@@ -359,7 +358,7 @@ func TestOpen_NoSSHServer(t *testing.T) {
 		}
 	}()
 	_, err = terminal.Open(machine{address: l.Addr().String()}.dial(t), (&recorder{}).config(private, "", nil))
-	if e := (*terminal.Error)(nil); !errors.As(err, &e) || e.Code != terminal.Unreachable {
+	if e, is := errors.AsType[*terminal.Error](err); !is || e.Code != terminal.Unreachable {
 		t.Errorf("Open() = %v, want code %s", err, terminal.Unreachable)
 	}
 }

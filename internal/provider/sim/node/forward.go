@@ -88,12 +88,10 @@ func (c *client) dial(nc gossh.NewChannel, network, address string) {
 // reasonOf says why something failed as sshd does: in the words of the system, without the path or
 // address.
 func reasonOf(err error) string {
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if _, is := errors.AsType[*net.DNSError](err); is {
 		return "Name or service not known"
 	}
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, is := errors.AsType[unix.Errno](err); is {
 		text := errno.Error()
 		return string(text[0]-'a'+'A') + text[1:]
 	}

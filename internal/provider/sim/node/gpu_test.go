@@ -40,8 +40,7 @@ func (g gpuTools) call(command string) (stdout, stderr string, code int) {
 	var told strings.Builder
 	cmd.Stderr = &told
 	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	if _, is := errors.AsType[*exec.ExitError](err); err != nil && !is {
 		g.t.Fatal(err)
 	}
 	return string(out), told.String(), cmd.ProcessState.ExitCode()

@@ -146,8 +146,7 @@ func run(t *testing.T, c *gossh.Client, command string, stdin ...string) result 
 	defer timer.Stop()
 	err = s.Run(command)
 	r := result{out: out.String(), err: stderr.String()}
-	var exit *gossh.ExitError
-	if errors.As(err, &exit) {
+	if exit, is := errors.AsType[*gossh.ExitError](err); is {
 		r.code, r.signal = exit.ExitStatus(), exit.Signal()
 	} else if err != nil {
 		t.Fatalf("%s: %v (%s)", command, err, r.err)
@@ -252,8 +251,8 @@ func TestExec(t *testing.T) {
 	if err := s.Signal(gossh.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	var exit *gossh.ExitError
-	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 5 {
+	err = s.Wait()
+	if exit, is := errors.AsType[*gossh.ExitError](err); !is || exit.ExitStatus() != 5 {
 		t.Errorf("after SIGUSR1: %v", err)
 	}
 }
@@ -330,8 +329,8 @@ func TestShellOnATerminal(t *testing.T) {
 	say("\x03") // the terminal makes a signal of it
 	say(`sleep 1000 & exit 3`)
 	go func() { _, _ = io.Copy(io.Discard, out) }()
-	var exit *gossh.ExitError
-	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 3 {
+	err = s.Wait()
+	if exit, is := errors.AsType[*gossh.ExitError](err); !is || exit.ExitStatus() != 3 {
 		t.Errorf("exit of the shell: %v", err)
 	}
 }
@@ -397,8 +396,8 @@ func TestLimitsAndHangUp(t *testing.T) {
 			t.Fatalf("session %d: %v", i+1, err)
 		}
 	}
-	var refused *gossh.OpenChannelError
-	if _, err := c.NewSession(); !errors.As(err, &refused) || refused.Reason != gossh.ResourceShortage {
+	_, err := c.NewSession()
+	if refused, is := errors.AsType[*gossh.OpenChannelError](err); !is || refused.Reason != gossh.ResourceShortage {
 		t.Errorf("one session too many: %v", err)
 	}
 	c.Close()

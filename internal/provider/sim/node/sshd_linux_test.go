@@ -143,8 +143,7 @@ func (p place) call(stdin, program string, args ...string) string {
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	if _, is := errors.AsType[*exec.ExitError](err); err != nil && !is {
 		p.t.Fatalf("%s %v: %v", program, args, err)
 	}
 	text := fmt.Sprintf("exit %d\n%s", cmd.ProcessState.ExitCode(), out.String())

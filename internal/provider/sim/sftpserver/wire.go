@@ -60,15 +60,14 @@ func (s status) Error() string { return statusTexts[s] }
 
 // statusOf returns the code that OpenSSH's server sends for an error.
 func statusOf(err error) status {
-	var s status
 	if err == nil {
 		return statusOK
 	}
-	if errors.As(err, &s) {
+	if s, is := errors.AsType[status](err); is {
 		return s
 	}
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
+	errno, is := errors.AsType[unix.Errno](err)
+	if !is {
 		return statusFailure
 	}
 	switch errno {
