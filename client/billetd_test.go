@@ -114,7 +114,27 @@ func TestDeploymentLifecycle(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	machine, disk := must[*client.Deployment](t), must[*client.Volume](t)
+	testIndexAndOffers(ctx, t, c)
+	k := must[*client.SSHKey](t)(c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: "laptop", PublicKey: publicKey}))
+	d := testDeploy(ctx, t, c, s, k)
+	v := testVolume(ctx, t, c, d)
+	if _, err := c.Deployments.Reboot(ctx, d.ID); err != nil {
+		t.Fatal(err)
+	}
+	machine(c.Deployments.WaitForAction(ctx, d.ID))
+	testEnd(ctx, t, c, s, d)
+	disk(c.Volumes.Wait(ctx, v.ID, client.VolumeAvailable, nil))
+	disk(c.Volumes.Delete(ctx, v.ID))
+	disk(c.Volumes.Wait(ctx, v.ID, client.VolumeDeleted, nil))
+	testStatement(ctx, t, c, d)
+	if err := c.SSHKeys.Delete(ctx, k.ID); err != nil {
+		t.Error(err)
+	}
+}
 
+// testIndexAndOffers reads what there is before anything is rented.
+func testIndexAndOffers(ctx context.Context, t *testing.T, c *client.Client) {
+	t.Helper()
 	if i := must[*client.Index](t)(c.Index(ctx)); i.OpenAPI == "" || len(i.Collections) == 0 {
 		t.Errorf("%+v", i)
 	}
@@ -122,7 +142,6 @@ func TestDeploymentLifecycle(t *testing.T) {
 		!slices.Contains(k.Scopes, client.ScopeWriteDeployments) {
 		t.Errorf("%+v", k)
 	}
-	k := must[*client.SSHKey](t)(c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: "laptop", PublicKey: publicKey}))
 	var offers []client.Offer
 	query := client.OfferQuery{
 		Search: "b200", Provider: "voltage-park", Available: new(true), MaxHourlyPrice: new(client.Dollars(1000)),
@@ -144,6 +163,19 @@ func TestDeploymentLifecycle(t *testing.T) {
 		got.Found != 2 {
 		t.Errorf("%+v", got)
 	}
+	if h := must[*client.PriceHistory](t)(c.Offers.PriceHistory(ctx, "off_abc123", client.PriceHistoryQuery{})); len(
+		h.Points,
+	) == 0 {
+		t.Errorf("%+v", h)
+	}
+}
+
+// testDeploy deploys by a quote, and returns the running deployment.
+func testDeploy(
+	ctx context.Context, t *testing.T, c *client.Client, s *servertest.Server, k *client.SSHKey,
+) *client.Deployment {
+	t.Helper()
+	machine := must[*client.Deployment](t)
 	quote := must[*client.Quote](t)(c.Quotes.Create(ctx, "off_abc123"))
 	in := client.CreateDeployment{
 		Name:     "training",
@@ -164,7 +196,13 @@ func TestDeploymentLifecycle(t *testing.T) {
 		*d.SSHKeys[0].ID != k.ID {
 		t.Errorf("running: %+v", d)
 	}
+	return d
+}
 
+// testVolume creates a volume and attaches it to the deployment.
+func testVolume(ctx context.Context, t *testing.T, c *client.Client, d *client.Deployment) *client.Volume {
+	t.Helper()
+	disk := must[*client.Volume](t)
 	v := disk(
 		c.Volumes.Create(ctx, client.CreateVolume{Name: "data", Provider: d.Provider, Region: d.Region, SizeGB: 100}),
 	)
@@ -176,11 +214,13 @@ func TestDeploymentLifecycle(t *testing.T) {
 	if _, err := c.Volumes.Delete(ctx, v.ID); !errors.Is(err, client.ErrConflict) {
 		t.Errorf("deleted while attached: %v", err)
 	}
-	if _, err := c.Deployments.Reboot(ctx, d.ID); err != nil {
-		t.Fatal(err)
-	}
-	machine(c.Deployments.WaitForAction(ctx, d.ID))
+	return v
+}
 
+// testEnd updates the deployment, and terminates it as soon as that is possible.
+func testEnd(ctx context.Context, t *testing.T, c *client.Client, s *servertest.Server, d *client.Deployment) {
+	t.Helper()
+	machine := must[*client.Deployment](t)
 	_, err := c.Deployments.Terminate(ctx, d.ID)
 	if e, is := errors.AsType[*client.Error](err); !is || !errors.Is(err, client.ErrMinimumRuntimeNotMet) ||
 		e.RetryAfter < time.Minute ||
@@ -217,11 +257,12 @@ func TestDeploymentLifecycle(t *testing.T) {
 	if _, err := c.Deployments.WaitForRunning(ctx, d.ID, nil); !errors.As(err, new(*client.DeploymentEndedError)) {
 		t.Errorf("waited for what has ended: %v", err)
 	}
-	disk(c.Volumes.Wait(ctx, v.ID, client.VolumeAvailable, nil))
-	disk(c.Volumes.Delete(ctx, v.ID))
-	disk(c.Volumes.Wait(ctx, v.ID, client.VolumeDeleted, nil))
+}
 
-	// The statement, page by page and as a table, adds up to what the wallet has.
+// testStatement checks that the statement, page by page and as a table, adds up to what the wallet
+// has.
+func testStatement(ctx context.Context, t *testing.T, c *client.Client, d *client.Deployment) {
+	t.Helper()
 	w := must[*client.Wallet](t)(c.Wallet.Get(ctx))
 	sum, lines := client.Money(0), 0
 	for line, err := range c.Wallet.AllTransactions(ctx, client.TransactionQuery{Paging: client.Paging{Limit: 3}}) {
@@ -243,14 +284,6 @@ func TestDeploymentLifecycle(t *testing.T) {
 	)(c.Wallet.Usage(ctx, client.UsageQuery{From: d.CreatedAt.Add(-time.Hour), GroupBy: client.ByDeployment}))
 	if usage.Total != client.Dollars(5000)-w.Available || len(usage.Groups) != 2 {
 		t.Errorf("%+v", usage)
-	}
-	if h := must[*client.PriceHistory](t)(c.Offers.PriceHistory(ctx, "off_abc123", client.PriceHistoryQuery{})); len(
-		h.Points,
-	) == 0 {
-		t.Errorf("%+v", h)
-	}
-	if err := c.SSHKeys.Delete(ctx, k.ID); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -282,8 +315,7 @@ func TestLostResponseHasOneEffect(t *testing.T) {
 	if w, err := c.Wallet.Get(ctx); err != nil || w.Held != d.HourlyPrice {
 		t.Errorf("%s held for %s: %v", w.Held, d.HourlyPrice, err)
 	}
-	// Another process that knows the key gets the same deployment, after this one gave up.
-	b.loses("POST", 1)
+	// Another process that knows the key gets the same deployment.
 	again, err := client.New(client.Config{BaseURL: s.URL, APIKey: s.KeyOf(account(t, s)), MaxRetries: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -300,7 +332,16 @@ func TestLostResponseHasOneEffect(t *testing.T) {
 	if !errors.Is(err, client.ErrIdempotencyKeyReused) {
 		t.Errorf("got error %v, want %v", err, client.ErrIdempotencyKeyReused)
 	}
+	if b.lost["POST"] != 3 {
+		t.Errorf("answers were lost: %v", b.lost)
+	}
+}
 
+// TestLostResponseOfChange is the same for what is changed and deleted.
+func TestLostResponseOfChange(t *testing.T) {
+	c, _, b := onSimulator(t)
+	ctx := t.Context()
+	var r client.Response
 	b.loses("POST", 1)
 	k, err := c.SSHKeys.Create(ctx, client.CreateSSHKey{Name: "once", PublicKey: publicKey})
 	if err != nil {
@@ -329,7 +370,7 @@ func TestLostResponseHasOneEffect(t *testing.T) {
 	if err := c.SSHKeys.Delete(ctx, k.ID); !errors.Is(err, client.ErrNotFound) {
 		t.Error(err)
 	}
-	if b.lost["POST"] != 4 || b.lost["PATCH"] != 2 || b.lost["DELETE"] != 1 {
+	if b.lost["POST"] != 1 || b.lost["PATCH"] != 2 || b.lost["DELETE"] != 1 {
 		t.Errorf("answers were lost: %v", b.lost)
 	}
 }
@@ -433,7 +474,36 @@ func TestWebhookLifecycle(t *testing.T) {
 		t.Errorf("%+v", again.Webhook)
 	}
 
-	test := must[*client.WebhookDelivery](t)(c.Webhooks.Test(ctx, made.ID))
+	testDeliveries(t, c, s, made.ID, func() { status.Store(http.StatusGone) })
+	b.loses("DELETE", 1)
+	if err := c.Webhooks.Delete(ctx, made.ID); err != nil {
+		t.Error(err)
+	}
+	if err := c.Webhooks.Delete(ctx, made.ID); !errors.Is(err, client.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+// delivered returns what a webhook delivered, by type.
+func delivered(t *testing.T, c *client.Client, id string) map[string]client.WebhookDelivery {
+	t.Helper()
+	out := map[string]client.WebhookDelivery{}
+	query := client.WebhookDeliveryQuery{Paging: client.Paging{Limit: 1}, Status: client.DeliveryDelivered}
+	for d, err := range c.Webhooks.AllDeliveries(t.Context(), id, query) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[d.Type] = d
+	}
+	return out
+}
+
+// testDeliveries has a webhook send a test and an event, and send both again; the endpoint is gone
+// by then.
+func testDeliveries(t *testing.T, c *client.Client, s *servertest.Server, id string, gone func()) {
+	t.Helper()
+	ctx := t.Context()
+	test := must[*client.WebhookDelivery](t)(c.Webhooks.Test(ctx, id))
 	in := client.CreateDeployment{
 		Name: "reported", OfferID: "off_abc123", OperatingSystem: "Ubuntu 22.04", SSHPublicKey: publicKey,
 	}
@@ -441,48 +511,32 @@ func TestWebhookLifecycle(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Advance("10s")
-	var event client.WebhookDelivery
-	got := map[string]client.WebhookDelivery{}
-	query := client.WebhookDeliveryQuery{Paging: client.Paging{Limit: 1}, Status: client.DeliveryDelivered}
-	for d, err := range c.Webhooks.AllDeliveries(ctx, made.ID, query) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got[d.ID] = d; d.Type == "deployment.created" {
-			event = d
-		}
-	}
-	if d := got[test.ID]; d.Type != "webhook.test" || len(d.Attempts) != 1 || d.Attempts[0].Status == nil ||
+	got := delivered(t, c, id)
+	event := got["deployment.created"]
+	if d := got["webhook.test"]; d.ID != test.ID || len(d.Attempts) != 1 || d.Attempts[0].Status == nil ||
 		*d.Attempts[0].Status != http.StatusNoContent ||
 		event.ID == "" {
 		t.Errorf("%+v", got)
 	}
-	if d, err := c.Webhooks.Replay(ctx, made.ID, test.ID); err != nil || d.Type != "webhook.test" ||
+	if d, err := c.Webhooks.Replay(ctx, id, test.ID); err != nil || d.Type != "webhook.test" ||
 		d.Status != client.DeliveryPending {
 		t.Errorf("a test that is listed: %+v, %v", d, err)
 	}
-	status.Store(http.StatusGone)
-	if d, err := c.Webhooks.Replay(ctx, made.ID, event.ID); err != nil || d.EventID != event.EventID ||
+	gone()
+	if d, err := c.Webhooks.Replay(ctx, id, event.ID); err != nil || d.EventID != event.EventID ||
 		d.Status != client.DeliveryPending {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if _, err := c.Webhooks.Replay(ctx, made.ID, "../test"); !errors.Is(err, client.ErrInvalidRequest) {
+	if _, err := c.Webhooks.Replay(ctx, id, "../test"); !errors.Is(err, client.ErrInvalidRequest) {
 		t.Errorf("another path: %v", err)
 	}
 
 	s.Advance("10s")
-	if w = hook(c.Webhooks.Get(ctx, made.ID)); w.Enabled || w.Status != client.WebhookDisabled ||
+	if w := must[*client.Webhook](t)(c.Webhooks.Get(ctx, id)); w.Enabled || w.Status != client.WebhookDisabled ||
 		w.StatusReason == nil {
 		t.Errorf("gone: %+v", w)
 	}
-	if _, err := c.Webhooks.Replay(ctx, made.ID, event.ID); !errors.Is(err, client.ErrConflict) {
+	if _, err := c.Webhooks.Replay(ctx, id, event.ID); !errors.Is(err, client.ErrConflict) {
 		t.Errorf("sent to one that is disabled: %v", err)
-	}
-	b.loses("DELETE", 1)
-	if err := c.Webhooks.Delete(ctx, made.ID); err != nil {
-		t.Error(err)
-	}
-	if err := c.Webhooks.Delete(ctx, made.ID); !errors.Is(err, client.ErrNotFound) {
-		t.Error(err)
 	}
 }

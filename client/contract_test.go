@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -273,30 +274,7 @@ func TestEveryOperationHasMethod(t *testing.T) {
 	}
 	for id, calls := range methods {
 		for _, bare := range []bool{false, true} {
-			w := &told{query: map[string]bool{}, body: map[string]bool{}}
-			server := httptest.NewServer(d.serve(ops, w, bare))
-			c, err := New(Config{BaseURL: server.URL, APIKey: "pk_live_test", MaxRetries: -1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, call := range calls {
-				w.sent = nil
-				got, err := call(t.Context(), c)
-				if err != nil {
-					t.Errorf("%s: %v", id, err)
-					continue
-				}
-				if w.op != id {
-					t.Errorf("the method of %s calls %s", id, w.op)
-				}
-				if got != nil {
-					same(t, fmt.Sprintf("%s/%d", id, i), w.sent[0], got)
-				}
-			}
-			server.Close()
-			for _, fault := range w.wrong {
-				t.Error(fault)
-			}
+			w := d.told(t, ops, id, calls, bare)
 			for _, p := range ops[id].Parameters {
 				if p.In == "query" && !w.query[p.Name] && spellings[p.Name] == "" {
 					t.Errorf("%s: the parameter %s cannot be given", id, p.Name)
@@ -311,6 +289,40 @@ func TestEveryOperationHasMethod(t *testing.T) {
 			}
 		}
 	}
+}
+
+// told makes the calls of an operation, and returns what the server was told. bare has it answer
+// with nulls.
+func (d document) told(
+	t *testing.T, ops map[string]operation, id string, calls []func(context.Context, *Client) (any, error),
+	bare bool,
+) *told {
+	t.Helper()
+	w := &told{query: map[string]bool{}, body: map[string]bool{}}
+	server := httptest.NewServer(d.serve(ops, w, bare))
+	defer server.Close()
+	c, err := New(Config{BaseURL: server.URL, APIKey: "pk_live_test", MaxRetries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, call := range calls {
+		w.sent = nil
+		got, err := call(t.Context(), c)
+		if err != nil {
+			t.Errorf("%s: %v", id, err)
+			continue
+		}
+		if w.op != id {
+			t.Errorf("the method of %s calls %s", id, w.op)
+		}
+		if got != nil {
+			same(t, fmt.Sprintf("%s/%d", id, i), w.sent[0], got)
+		}
+	}
+	for _, fault := range w.wrong {
+		t.Error(fault)
+	}
+	return w
 }
 
 // schemaName returns the name of the schema to which s refers.
@@ -432,34 +444,14 @@ func TestClient_SendsIdempotencyKeysThatAreHonored(t *testing.T) {
 func TestEverySchemaHasType(t *testing.T) {
 	d, ops := load(t)
 	used := map[string]bool{}
-	var reach func(schema)
-	reach = func(s schema) {
-		name := filepath.Base(s.Ref)
-		switch {
-		case strings.HasSuffix(name, "Envelope") || strings.HasSuffix(name, "Page"): // what is inside it has a type
-			reach(d.Components.Schemas[name])
-		case s.Ref != "" && !used[name]:
-			used[name] = true
-			reach(d.Components.Schemas[name])
-		}
-		if s.Items != nil {
-			reach(*s.Items)
-		}
-		for _, o := range s.OneOf {
-			reach(o)
-		}
-		for _, p := range s.Properties {
-			reach(p)
-		}
-	}
 	for id := range methods {
 		o := ops[id]
 		if o.RequestBody != nil {
-			reach(o.RequestBody.Content["application/json"].Schema)
+			d.reach(o.RequestBody.Content["application/json"].Schema, used)
 		}
 		for status, r := range o.Responses {
 			if strings.HasPrefix(status, "2") {
-				reach(r.Content["application/json"].Schema)
+				d.reach(r.Content["application/json"].Schema, used)
 			}
 		}
 	}
@@ -496,6 +488,27 @@ func TestEverySchemaHasType(t *testing.T) {
 	}
 }
 
+// reach adds the names of the schemas to which s refers, and of those to which these refer.
+func (d document) reach(s schema, names map[string]bool) {
+	name := filepath.Base(s.Ref)
+	switch {
+	case strings.HasSuffix(name, "Envelope") || strings.HasSuffix(name, "Page"): // what is inside it has a type
+		d.reach(d.Components.Schemas[name], names)
+	case s.Ref != "" && !names[name]:
+		names[name] = true
+		d.reach(d.Components.Schemas[name], names)
+	}
+	if s.Items != nil {
+		d.reach(*s.Items, names)
+	}
+	for _, o := range s.OneOf {
+		d.reach(o, names)
+	}
+	for _, p := range s.Properties {
+		d.reach(p, names)
+	}
+}
+
 // mismatch describes why a field of that type cannot hold what the schema allows, or returns "".
 func mismatch(s schema, f reflect.Type, leftOut bool, words map[string][]string) string {
 	kind, nullable := s.kind()
@@ -522,40 +535,37 @@ func mismatch(s schema, f reflect.Type, leftOut bool, words map[string][]string)
 		}
 		return ""
 	}
-	want := reflect.Kind(0)
-	switch {
-	case s.Format == "date-time":
-		if f != reflect.TypeFor[time.Time]() {
-			return "it is a time"
-		}
-		return ""
-	case s.Format == "decimal":
-		if f != reflect.TypeFor[Money]() {
-			return "it is money"
-		}
-		return ""
-	case kind == "array":
+	if kind == "array" {
 		if f.Kind() != reflect.Slice {
 			return "it is a list"
 		}
 		return mismatch(*s.Items, f.Elem(), false, words)
-	case kind == "object":
-		if f != reflect.TypeFor[json.RawMessage]() {
-			return "it is free"
+	}
+	if want, has := wholeTypes[cmp.Or(s.Format, kind)]; has {
+		if f != want {
+			return "it is a " + want.String()
 		}
 		return ""
-	case kind == "string":
-		want = reflect.String
-	case kind == "integer":
-		want = reflect.Int
-	case kind == "number":
-		want = reflect.Float64
-	case kind == "boolean":
-		want = reflect.Bool
 	}
-	if f.Kind() != want {
+	if f.Kind() != kinds[kind] {
 		return "it is a " + kind
 	}
+	return mismatchOfWords(s, f, words)
+}
+
+// wholeTypes are the types of formats and kinds that have one, kinds the kinds of the other types.
+var (
+	wholeTypes = map[string]reflect.Type{
+		"date-time": reflect.TypeFor[time.Time](), "decimal": reflect.TypeFor[Money](),
+		"object": reflect.TypeFor[json.RawMessage](),
+	}
+	kinds = map[string]reflect.Kind{
+		"string": reflect.String, "integer": reflect.Int, "number": reflect.Float64, "boolean": reflect.Bool,
+	}
+)
+
+// mismatchOfWords compares the words of an enumeration with the constants of the field's type.
+func mismatchOfWords(s schema, f reflect.Type, words map[string][]string) string {
 	var enum []string
 	for _, v := range s.Enum {
 		if text, is := v.(string); is {
@@ -572,7 +582,7 @@ func mismatch(s schema, f reflect.Type, leftOut bool, words map[string][]string)
 	} else if len(enum) > 0 && !slices.Equal(enum, words[f.Name()]) {
 		return fmt.Sprintf("it is one of %v; the constants are %v", enum, words[f.Name()])
 	}
-	if len(enum) == 0 && kind == "string" && f.Name() != "string" {
+	if len(enum) == 0 && f.Kind() == reflect.String && f.Name() != "string" {
 		return "it is any text"
 	}
 	return ""

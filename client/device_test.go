@@ -102,7 +102,19 @@ func TestDeviceAuthorization_Wait(t *testing.T) {
 	if _, err := d.Wait(ctx); !errors.Is(err, client.ErrInvalidGrant) {
 		t.Errorf("Wait with a used key: got %v, want %s", err, client.ErrInvalidGrant)
 	}
+}
 
+// A program learns that its request is denied, and that it took too long.
+func TestDeviceAuthorization_WaitEndsWithoutKey(t *testing.T) {
+	s := servertest.Start(t, "--sim")
+	account, _ := s.Key("100")
+	ada := user(t, s, account)
+	config := client.Config{BaseURL: s.URL, Sleep: func(ctx context.Context, d time.Duration) error {
+		s.Advance(d.Round(time.Second).String())
+		return ctx.Err()
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for want, end := range map[error]func(d *client.DeviceAuthorization){
 		client.ErrAccessDenied: func(d *client.DeviceAuthorization) {
 			ada("/device-authorizations/deny", map[string]string{"userCode": d.UserCode})

@@ -177,65 +177,75 @@ func (d document) serve(ops map[string]operation, w *told, bare bool) http.Handl
 			}
 		}
 		w.op = o.ID
-		if r.Header.Get("Authorization") != "Bearer pk_live_test" {
-			w.fault("%s: no key", o.ID)
-		}
-		if (r.Header.Get("Idempotency-Key") != "") != (r.Method == http.MethodPost && honorsKey(r.URL.Path)) {
-			w.fault("%s %s: Idempotency-Key %q", r.Method, o.ID, r.Header.Get("Idempotency-Key"))
-		}
-		for name, values := range r.URL.Query() {
-			i := slices.IndexFunc(o.Parameters, func(p parameter) bool { return p.In == "query" && p.Name == name })
-			if i < 0 {
-				w.fault("%s: no parameter %s", o.ID, name)
-				continue
-			}
-			w.query[name] = true
-			if len(values) != 1 || !fits(o.Parameters[i].Schema, values[0]) {
-				w.fault("%s: %s=%s is no %v %s", o.ID, name, values, o.Parameters[i].Schema.Type,
-					o.Parameters[i].Schema.Format)
-			}
-		}
-		if o.RequestBody != nil {
-			s := d.Components.Schemas[filepath.Base(o.RequestBody.Content["application/json"].Schema.Ref)]
-			var body map[string]any
-			if err := json.NewDecoder(r.Body).Decode(&body); err != nil ||
-				r.Header.Get("Content-Type") != "application/json" {
-				w.fault("%s: body: %v", o.ID, err)
-			}
-			for name := range body {
-				if _, known := s.Properties[name]; !known {
-					w.fault("%s: no field %s", o.ID, name)
-				}
-				w.body[name] = true
-			}
-		}
-		for _, status := range []string{"200", "201", "202"} {
-			answer, has := o.Responses[status]
-			if !has {
-				continue
-			}
-			code, _ := strconv.Atoi(status)
-			switch s := answer.Content["application/json"].Schema; r.Header.Get("Accept") {
-			case "application/json":
-				body, err := json.Marshal(d.sample(s, bare))
-				if err != nil {
-					w.fault("%v", err)
-				}
-				w.sent = append(w.sent, string(body))
-				out.Header().Set("Content-Type", "application/json")
-				out.WriteHeader(code)
-				_, _ = out.Write(body)
-			case "text/event-stream":
-				event, _ := json.Marshal(d.sample(d.Components.Schemas["Event"], bare))
-				_, _ = fmt.Fprintf(out, "id: evt_2\ndata: %s\n\n", event)
-			case "text/csv":
-				_, _ = io.WriteString(out, "id,type\n")
-			}
-			return
-		}
-		w.fault("%s %s is no operation", r.Method, r.URL)
-		out.WriteHeader(http.StatusNotFound)
+		w.check(d, o, r)
+		d.answer(out, r, o, w, bare)
 	})
+}
+
+// check notes what is wrong with a request of the operation, and what it has.
+func (w *told) check(d document, o operation, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer pk_live_test" {
+		w.fault("%s: no key", o.ID)
+	}
+	if (r.Header.Get("Idempotency-Key") != "") != (r.Method == http.MethodPost && honorsKey(r.URL.Path)) {
+		w.fault("%s %s: Idempotency-Key %q", r.Method, o.ID, r.Header.Get("Idempotency-Key"))
+	}
+	for name, values := range r.URL.Query() {
+		i := slices.IndexFunc(o.Parameters, func(p parameter) bool { return p.In == "query" && p.Name == name })
+		if i < 0 {
+			w.fault("%s: no parameter %s", o.ID, name)
+			continue
+		}
+		w.query[name] = true
+		if len(values) != 1 || !fits(o.Parameters[i].Schema, values[0]) {
+			w.fault("%s: %s=%s is no %v %s", o.ID, name, values, o.Parameters[i].Schema.Type,
+				o.Parameters[i].Schema.Format)
+		}
+	}
+	if o.RequestBody != nil {
+		s := d.Components.Schemas[filepath.Base(o.RequestBody.Content["application/json"].Schema.Ref)]
+		var body map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil ||
+			r.Header.Get("Content-Type") != "application/json" {
+			w.fault("%s: body: %v", o.ID, err)
+		}
+		for name := range body {
+			if _, known := s.Properties[name]; !known {
+				w.fault("%s: no field %s", o.ID, name)
+			}
+			w.body[name] = true
+		}
+	}
+}
+
+// answer answers a request of the operation with a sample.
+func (d document) answer(out http.ResponseWriter, r *http.Request, o operation, w *told, bare bool) {
+	for _, status := range []string{"200", "201", "202"} {
+		answer, has := o.Responses[status]
+		if !has {
+			continue
+		}
+		code, _ := strconv.Atoi(status)
+		switch s := answer.Content["application/json"].Schema; r.Header.Get("Accept") {
+		case "application/json":
+			body, err := json.Marshal(d.sample(s, bare))
+			if err != nil {
+				w.fault("%v", err)
+			}
+			w.sent = append(w.sent, string(body))
+			out.Header().Set("Content-Type", "application/json")
+			out.WriteHeader(code)
+			_, _ = out.Write(body)
+		case "text/event-stream":
+			event, _ := json.Marshal(d.sample(d.Components.Schemas["Event"], bare))
+			_, _ = fmt.Fprintf(out, "id: evt_2\ndata: %s\n\n", event)
+		case "text/csv":
+			_, _ = io.WriteString(out, "id,type\n")
+		}
+		return
+	}
+	w.fault("%s %s is no operation", r.Method, r.URL)
+	out.WriteHeader(http.StatusNotFound)
 }
 
 func fits(s schema, text string) bool {

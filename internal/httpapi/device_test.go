@@ -188,17 +188,7 @@ func TestDeviceFlow_OAuth2Client(t *testing.T) {
 func TestDeviceFlow_KeyIsAsApproved(t *testing.T) {
 	worlds(t, func(t *testing.T, w *world) {
 		cookie, bob := w.signIn(w.ada), w.signIn(w.bob)
-		r := w.post(
-			authorizePath,
-			url.Values{"client_id": {deviceClient}, "scope": {"offers:read wallet:read"}},
-			from("198.51.100.7"),
-		)
-		codes := deviceCodePair{r.text("device_code"), r.text("user_code")}
-		if len(codes.device) != 43 || len(codes.user) != 9 ||
-			r.text("verification_uri") != "http://example.com/device" ||
-			r.text("verification_uri_complete") != "http://example.com/device#"+codes.user {
-			t.Fatalf("authorize: got %s", r.body)
-		}
+		codes := w.authorizeFrom("198.51.100.7", "offers:read wallet:read")
 		w.tokenFails("authorization_pending", codes)
 
 		typed := strings.ToLower(strings.Replace(codes.user, "-", " ", 1))
@@ -253,13 +243,31 @@ func TestDeviceFlow_KeyIsAsApproved(t *testing.T) {
 				t.Errorf("audit: got %d of %s, want 1: %s", n, want, audit)
 			}
 		}
-		for _, secret := range []string{program.secret, codes.device, codes.user,
-			strings.Replace(codes.user, "-", "", 1)} {
-			if strings.Contains(w.log.String(), secret) || strings.Contains(audit, secret) || w.stores(secret) {
-				t.Errorf("%s is in the log, the audit or the database", secret)
-			}
-		}
+		w.keepsSecret(audit, program.secret, codes.device, codes.user, strings.Replace(codes.user, "-", "", 1))
 	})
+}
+
+// authorizeFrom begins a device authorization at that address, and checks the answer.
+func (w *world) authorizeFrom(address, scope string) deviceCodePair {
+	w.t.Helper()
+	r := w.post(authorizePath, url.Values{"client_id": {deviceClient}, "scope": {scope}}, from(address))
+	codes := deviceCodePair{r.text("device_code"), r.text("user_code")}
+	if len(codes.device) != 43 || len(codes.user) != 9 ||
+		r.text("verification_uri") != "http://example.com/device" ||
+		r.text("verification_uri_complete") != "http://example.com/device#"+codes.user {
+		w.t.Fatalf("authorize: got %s", r.body)
+	}
+	return codes
+}
+
+// keepsSecret fails the test if a secret is in the log, the audit or the database.
+func (w *world) keepsSecret(audit string, secrets ...string) {
+	w.t.Helper()
+	for _, s := range secrets {
+		if strings.Contains(w.log.String(), s) || strings.Contains(audit, s) || w.stores(s) {
+			w.t.Errorf("%s is in the log, the audit or the database", s)
+		}
+	}
 }
 
 // stores reports whether the text is in a row of device authorizations, keys or kept responses.

@@ -14,37 +14,41 @@ import (
 	"github.com/billetcloud/billet/internal/volume"
 )
 
+// reached are the names of schemas that a part of the document refers to.
+type reached map[string]bool
+
+// add adds the schemas that v refers to, and those that these refer to.
+func (names reached) add(schemas map[string]map[string]any, v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			names.add(schemas, item)
+		}
+	case map[string]any:
+		if ref, is := v["$ref"].(string); is {
+			if name, is := strings.CutPrefix(ref, schemaPrefix); is && !names[name] {
+				names[name] = true
+				names.add(schemas, map[string]any(schemas[name]))
+			}
+		}
+		for _, item := range v {
+			names.add(schemas, item)
+		}
+	}
+}
+
 // A client that exists must go on working when an answer gets a field, and a request with a slip
 // must be refused.
 func TestRequestsAreClosedAndAnswersAreOpen(t *testing.T) {
 	paths, schemas := documented(t)
-	sent, answered := map[string]bool{}, map[string]bool{}
-	var reach func(v any, names map[string]bool)
-	reach = func(v any, names map[string]bool) {
-		switch v := v.(type) {
-		case []any:
-			for _, item := range v {
-				reach(item, names)
-			}
-		case map[string]any:
-			if ref, is := v["$ref"].(string); is {
-				if name, is := strings.CutPrefix(ref, schemaPrefix); is && !names[name] {
-					names[name] = true
-					reach(map[string]any(schemas[name]), names)
-				}
-			}
-			for _, item := range v {
-				reach(item, names)
-			}
-		}
-	}
+	sent, answered := reached{}, reached{}
 	for path, item := range paths {
 		for method, op := range item {
 			if op.RequestBody != nil {
-				reach(op.RequestBody.Content["application/json"].Schema, sent)
+				sent.add(schemas, op.RequestBody.Content["application/json"].Schema)
 			}
 			for status, r := range op.Responses {
-				reach(r, answered)
+				answered.add(schemas, r)
 				content, _ := r.(map[string]any)["content"].(map[string]any)
 				media, _ := content["application/json"].(map[string]any)
 				if schema, has := media["schema"].(map[string]any); has && schema["$ref"] == nil {
@@ -53,7 +57,7 @@ func TestRequestsAreClosedAndAnswersAreOpen(t *testing.T) {
 			}
 		}
 	}
-	reach(components(t)["responses"], answered)
+	answered.add(schemas, components(t)["responses"])
 	if len(sent) < 30 || len(answered) < 100 {
 		t.Fatalf("%d schemas are sent and %d answered", len(sent), len(answered))
 	}

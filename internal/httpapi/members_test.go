@@ -95,53 +95,58 @@ func TestInvitation(t *testing.T) {
 			map[string]string{"token": token, "email": "x@example.com", "password": goodPassword},
 		)
 
-		// The user is invited into another account, and accepts it signed in; then into a third,
-		// and signs in for it.
-		bob := w.signIn(w.bob)
-		invite := func(body map[string]string) string {
-			t.Helper()
-			_, token, _ := strings.Cut(w.by(201, bob, "POST", AccountBase+"/invitations", body).text("url"), "#")
-			return token
-		}
-		r = w.by(
-			201,
-			eve,
-			"POST",
-			accept,
-			map[string]string{"token": invite(map[string]string{"role": "billing", "email": "eve@example.com"})},
-		)
-		if dig(r.data, "account", "name") != "Bob" || r.header.Get("Set-Cookie") != "" {
-			t.Errorf("%s", r.body)
-		}
-		me := w.by(200, eve, "GET", AccountBase+"/me", nil)
-		if dig(me.data, "account", "name") != "Bob" || dig(me.data, "role") != "billing" ||
-			len(dig(me.data, "accounts").([]any)) != 2 ||
-			len(dig(me.data, "scopes").([]any)) != 5 {
-			t.Errorf("%s", me.body)
-		}
-		w.by(403, eve, "GET", Base+"/ssh-keys", nil)
-		third := w.tenant("Carol")
-		w.user(third, account.Owner, "carol@example.com")
-		bob = w.cookie("carol@example.com")
-		again := invite(map[string]string{"role": "viewer"})
-		w.refused(
-			"SIGN_IN_FAILED",
-			tenant{},
-			"POST",
-			accept,
-			map[string]string{"token": again, "email": "eve@example.com", "password": "a wrong password"},
-		)
-		r = w.want(
-			201,
-			tenant{},
-			"POST",
-			accept,
-			map[string]string{"token": again, "email": "eve@example.com", "password": goodPassword},
-		)
-		if dig(r.data, "account", "name") != "Carol" || dig(r.data, "role") != "viewer" {
-			t.Errorf("%s", r.body)
-		}
+		w.invitesUser(eve)
 	})
+}
+
+// invitesUser invites a user into another account, who accepts it signed in; then into a third, and
+// the user signs in for it.
+func (w *world) invitesUser(eve string) {
+	w.t.Helper()
+	bob := w.signIn(w.bob)
+	invite := func(body map[string]string) string {
+		w.t.Helper()
+		_, token, _ := strings.Cut(w.by(201, bob, "POST", AccountBase+"/invitations", body).text("url"), "#")
+		return token
+	}
+	r := w.by(
+		201,
+		eve,
+		"POST",
+		AccountBase+"/invitations/accept",
+		map[string]string{"token": invite(map[string]string{"role": "billing", "email": "eve@example.com"})},
+	)
+	if dig(r.data, "account", "name") != "Bob" || r.header.Get("Set-Cookie") != "" {
+		w.t.Errorf("%s", r.body)
+	}
+	me := w.by(200, eve, "GET", AccountBase+"/me", nil)
+	if dig(me.data, "account", "name") != "Bob" || dig(me.data, "role") != "billing" ||
+		len(dig(me.data, "accounts").([]any)) != 2 ||
+		len(dig(me.data, "scopes").([]any)) != 5 {
+		w.t.Errorf("%s", me.body)
+	}
+	w.by(403, eve, "GET", Base+"/ssh-keys", nil)
+	third := w.tenant("Carol")
+	w.user(third, account.Owner, "carol@example.com")
+	bob = w.cookie("carol@example.com")
+	again := invite(map[string]string{"role": "viewer"})
+	w.refused(
+		"SIGN_IN_FAILED",
+		tenant{},
+		"POST",
+		AccountBase+"/invitations/accept",
+		map[string]string{"token": again, "email": "eve@example.com", "password": "a wrong password"},
+	)
+	r = w.want(
+		201,
+		tenant{},
+		"POST",
+		AccountBase+"/invitations/accept",
+		map[string]string{"token": again, "email": "eve@example.com", "password": goodPassword},
+	)
+	if dig(r.data, "account", "name") != "Carol" || dig(r.data, "role") != "viewer" {
+		w.t.Errorf("%s", r.body)
+	}
 }
 
 func TestSwitchingAccounts(t *testing.T) {

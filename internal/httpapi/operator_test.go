@@ -212,7 +212,7 @@ func TestAccountsOverTheAPI(t *testing.T) {
 	}
 }
 
-func TestProvidersAndJobsOverTheAPI(t *testing.T) {
+func TestProviderAccountsOverTheAPI(t *testing.T) {
 	w := newWorld(t)
 	op := w.operator()
 	one := func() map[string]any {
@@ -250,6 +250,11 @@ func TestProvidersAndJobsOverTheAPI(t *testing.T) {
 	if p = one(); p["consecutiveFailures"] != 0.0 || p["lastError"] != nil {
 		t.Errorf("%v", p)
 	}
+}
+
+func TestFailingJobsOverTheAPI(t *testing.T) {
+	w := newWorld(t)
+	op := w.operator()
 	w.tx(func(ctx context.Context, tx *db.Tx) error {
 		_, err := tx.Exec(
 			ctx,

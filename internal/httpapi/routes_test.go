@@ -273,7 +273,13 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 		t.Errorf("only %d routes tried", tried)
 	}
 	w.listsShowOwnOnly(session, mine, absent)
-	for noun, x := range mine { // and nothing has happened to them
+	w.isUnchanged(mine, absent)
+}
+
+// isUnchanged checks that nothing has happened to Ada's things.
+func (w *world) isUnchanged(mine, absent map[string]id.ID) {
+	w.t.Helper()
+	for noun, x := range mine {
 		if noun == "api-keys" {
 			w.want(200, w.ada, "GET", Base+"/wallet", nil)
 			continue
@@ -284,19 +290,19 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 			continue // checked below
 		}
 		if r := w.want(200, w.ada, "GET", Base+"/"+noun+"/"+string(x), nil); r.text("name") == "theirs" {
-			t.Errorf("the other tenant renamed %s", x)
+			w.t.Errorf("the other tenant renamed %s", x)
 		}
 	}
 	again := w.cookie("user." + string(w.ada.account) + "@example.com")
 	if r := w.by(200, again, "GET", AccountBase+"/me", nil); r.data.(map[string]any)["role"] != "owner" ||
 		r.data.(map[string]any)["user"].(map[string]any)["passkeys"] != 1.0 {
-		t.Errorf("%s", r.body)
+		w.t.Errorf("%s", r.body)
 	}
 	if r := w.by(200, again, "GET", AccountBase+"/sessions", nil); len(r.list) != 2 {
-		t.Errorf("%s", r.body)
+		w.t.Errorf("%s", r.body)
 	}
 	if r := w.by(200, again, "GET", AccountBase+"/invitations", nil); r.list[0].(map[string]any)["status"] != "open" {
-		t.Errorf("%s", r.body)
+		w.t.Errorf("%s", r.body)
 	}
 }
 

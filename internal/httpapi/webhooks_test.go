@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"path"
 	"strings"
 	"testing"
 
@@ -49,29 +50,7 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 			t.Errorf("%s", rotated.body)
 		}
 
-		dep := w.deploy(w.ada)
-		w.want(200, w.ada, "POST", at+"/"+hook+"/test", nil)
-		if _, err := w.c.Webhooks.Send(t.Context(), id.ID(hook)); err != nil {
-			t.Fatal(err)
-		}
-		list := w.want(200, w.ada, "GET", at+"/"+hook+"/deliveries?status=delivered", nil).list
-		if len(list) != 2 {
-			t.Fatalf("%v", list)
-		}
-		first := list[0].(map[string]any) // the test was made before the event became a delivery
-		attempt := first["attempts"].([]any)[0].(map[string]any)
-		events := w.want(200, w.ada, "GET", Base+"/events?subject="+string(dep), nil).list
-		if first["type"] != "deployment.created" || first["eventId"] != events[len(events)-1].(map[string]any)["id"] ||
-			attempt["status"] != 200.0 ||
-			attempt["response"] != "thank you" {
-			t.Errorf("%v", first)
-		}
-		replayed := w.want(200, w.ada, "POST", at+"/"+hook+"/deliveries/"+first["id"].(string)+"/replay", nil)
-		same(t, "replayed", replayed.text("status"), "pending")
-		w.refused("NOT_FOUND", w.bob, "POST", at+"/"+hook+"/deliveries/"+first["id"].(string)+"/replay", nil)
-		w.refused("NOT_FOUND", w.ada, "POST", at+"/"+hook+"/deliveries/whd_x/replay", nil)
-		w.want(200, w.ada, "PATCH", at+"/"+hook, `{"enabled":false}`)
-		w.refused("CONFLICT", w.ada, "POST", at+"/"+hook+"/deliveries/"+first["id"].(string)+"/replay", nil)
+		w.replays(t, at+"/"+hook)
 
 		r := w.refused(
 			"INVALID_REQUEST",
@@ -102,4 +81,32 @@ func TestWebhooksOverTheAPI(t *testing.T) {
 			}
 		}
 	})
+}
+
+// replays has Ada's webhook at that path send a test and an event, and the event again.
+func (w *world) replays(t *testing.T, at string) {
+	t.Helper()
+	dep := w.deploy(w.ada)
+	w.want(200, w.ada, "POST", at+"/test", nil)
+	if _, err := w.c.Webhooks.Send(t.Context(), id.ID(path.Base(at))); err != nil {
+		t.Fatal(err)
+	}
+	list := w.want(200, w.ada, "GET", at+"/deliveries?status=delivered", nil).list
+	if len(list) != 2 {
+		t.Fatalf("%v", list)
+	}
+	first := list[0].(map[string]any) // the test was made before the event became a delivery
+	attempt := first["attempts"].([]any)[0].(map[string]any)
+	events := w.want(200, w.ada, "GET", Base+"/events?subject="+string(dep), nil).list
+	if first["type"] != "deployment.created" || first["eventId"] != events[len(events)-1].(map[string]any)["id"] ||
+		attempt["status"] != 200.0 ||
+		attempt["response"] != "thank you" {
+		t.Errorf("%v", first)
+	}
+	replayed := w.want(200, w.ada, "POST", at+"/deliveries/"+first["id"].(string)+"/replay", nil)
+	same(t, "replayed", replayed.text("status"), "pending")
+	w.refused("NOT_FOUND", w.bob, "POST", at+"/deliveries/"+first["id"].(string)+"/replay", nil)
+	w.refused("NOT_FOUND", w.ada, "POST", at+"/deliveries/whd_x/replay", nil)
+	w.want(200, w.ada, "PATCH", at, `{"enabled":false}`)
+	w.refused("CONFLICT", w.ada, "POST", at+"/deliveries/"+first["id"].(string)+"/replay", nil)
 }

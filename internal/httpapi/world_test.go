@@ -444,22 +444,7 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 	if !id.ID(resp.Header.Get("X-Request-Id")).Valid(id.Request) {
 		w.t.Errorf("%s: request id %q", what, resp.Header.Get("X-Request-Id"))
 	}
-	for _, h := range []string{"Limit", "Remaining", "Reset"} {
-		if _, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-"+h), 10, 64); err != nil {
-			w.t.Errorf("%s: X-RateLimit-%s: %v", what, h, err)
-		}
-	}
-	limit, left := resp.Header.Get("X-RateLimit-Limit"), resp.Header.Get("X-RateLimit-Remaining")
-	if got, want := resp.Header.Get("RateLimit-Policy"), `"minute";q=`+limit+`;w=60`; got != want {
-		w.t.Errorf("%s: got RateLimit-Policy %q, want %q", what, got, want)
-	}
-	if got, want := resp.Header.Get("RateLimit"), `"minute";r=`+left+`;t=`; !strings.HasPrefix(got, want) {
-		w.t.Errorf("%s: got RateLimit %q, want %s…", what, got, want)
-	}
-	if wait := resp.Header.Get("Retry-After"); (resp.StatusCode == 429 || resp.StatusCode == 503) != (wait != "") &&
-		out.status != 400 {
-		w.t.Errorf("%s: status %d with Retry-After %q", what, resp.StatusCode, wait)
-	}
+	w.examineLimits(what, out)
 	if r.Method == http.MethodHead {
 		if len(body) != 0 {
 			w.t.Errorf("%s has a body", what)
@@ -495,6 +480,26 @@ func (w *world) examine(r *http.Request, resp *http.Response) reply {
 		w.examineDocumented(r, resp, body)
 	}
 	return out
+}
+
+// examineLimits checks the headers about rate limits, which every response has.
+func (w *world) examineLimits(what string, r reply) {
+	w.t.Helper()
+	for _, h := range []string{"Limit", "Remaining", "Reset"} {
+		if _, err := strconv.ParseInt(r.header.Get("X-RateLimit-"+h), 10, 64); err != nil {
+			w.t.Errorf("%s: X-RateLimit-%s: %v", what, h, err)
+		}
+	}
+	limit, left := r.header.Get("X-RateLimit-Limit"), r.header.Get("X-RateLimit-Remaining")
+	if got, want := r.header.Get("RateLimit-Policy"), `"minute";q=`+limit+`;w=60`; got != want {
+		w.t.Errorf("%s: got RateLimit-Policy %q, want %q", what, got, want)
+	}
+	if got, want := r.header.Get("RateLimit"), `"minute";r=`+left+`;t=`; !strings.HasPrefix(got, want) {
+		w.t.Errorf("%s: got RateLimit %q, want %s…", what, got, want)
+	}
+	if wait := r.header.Get("Retry-After"); (r.status == 429 || r.status == 503) != (wait != "") && r.status != 400 {
+		w.t.Errorf("%s: status %d with Retry-After %q", what, r.status, wait)
+	}
 }
 
 // examineError checks what every error has.

@@ -2,7 +2,4 @@
 // import which, where SQL may be, the words and line lengths of code and texts, and that the
 // documents name only files, tests and commands that exist. A failure states the rule and what
 // to do. A new package is entered here first.
-//
-// A directory that does not yet follow a rule is listed in testdata/unfinished.txt. The list can
-// only shrink: an entry without a violation fails the test, too.
 package architecture
