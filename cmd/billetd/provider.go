@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/app"
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/spf13/cobra"
 )
@@ -32,8 +34,9 @@ encrypted.
 provider need a --slug each. Alternatively, use a file: billetd serve --providers-file.`,
 	}
 	cmd.AddCommand(providerKinds(), providerAdd(), providerList(), providerKey(), providerMarkup(), providerCheck(),
-		providerPause("pause", true, "Launch nothing new at a provider; what runs there is still watched and ended"),
-		providerPause("resume", false, "Launch at a paused provider again"), providerRemove())
+		providerUse("pause", provider.Paused, "Make a provider's offers unavailable; what runs there is still managed"),
+		providerUse("drain", provider.Draining, "Sell nothing more of a provider, to remove it when nothing is left"),
+		providerUse("resume", provider.Sells, "Sell from a paused or draining provider again"), providerRemove())
 	return cmd
 }
 
@@ -97,14 +100,14 @@ func printProviders(cmd *cobra.Command, out *output, v any, all []provideraccoun
 				markup,
 				strings.Join(settings, " "),
 				p.KeyChangedAt.Format("2006-01-02"),
-				when(p.PausedAt, "no"),
+				cmp.Or(string(p.Use()), "active"),
 			},
 		)
 	}
 	return out.print(
 		cmd.OutOrStdout(),
 		v,
-		[]any{"SLUG", "KIND", "NAME", "BASE URL", "MARKUP", "SETTINGS", "KEY SINCE", "PAUSED"},
+		[]any{"SLUG", "KIND", "NAME", "BASE URL", "MARKUP", "SETTINGS", "KEY SINCE", "STATE"},
 		rows,
 	)
 }
@@ -229,10 +232,10 @@ func providerMarkup() *cobra.Command {
 	})
 }
 
-func providerPause(use string, on bool, short string) *cobra.Command {
-	return operatorCommandOn(use+" PROVIDER", short, func(*cobra.Command) {},
+func providerUse(name string, use provider.Use, short string) *cobra.Command {
+	return operatorCommandOn(name+" PROVIDER", short, func(*cobra.Command) {},
 		func(cmd *cobra.Command, slug string, o *app.Operator, out *output) error {
-			p, err := o.PauseProvider(cmd.Context(), slug, on)
+			p, err := o.SetProviderUse(cmd.Context(), slug, use)
 			if err != nil {
 				return err
 			}
@@ -283,7 +286,7 @@ request fails.`,
 func providerRemove() *cobra.Command {
 	return operatorCommandOn(
 		"remove PROVIDER",
-		"Remove a provider account and its key; not possible while it has machines or volumes",
+		"Remove a provider account that is draining or paused and has nothing left",
 		func(*cobra.Command) {},
 		func(cmd *cobra.Command, slug string, o *app.Operator, _ *output) error {
 			if err := o.RemoveProvider(cmd.Context(), slug); err != nil {

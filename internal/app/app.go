@@ -159,6 +159,9 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.live = &liveProviders{app: a, fixed: fixed, flag: set.markup}
+	if a.live.inFile, err = a.ProviderAccounts.Read(a.cfg.ProvidersFile); err != nil {
+		return err
+	}
 	if err := a.live.load(ctx); err != nil {
 		return err
 	}
@@ -173,7 +176,8 @@ func (a *App) build(ctx context.Context) error {
 	a.public = set.public
 	a.buildHandler(set, limiter)
 	a.metrics.MustRegister(certificateGauge{a.certificateEnds})
-	gauges := newGauges(a.DB, a.cfg.Log, a.Clock, a.loops, a.Issues, a.services.deployments)
+	gauges := newGauges(a.DB, a.cfg.Log, a.Clock, a.loops, a.Issues, a.services.deployments,
+		a.live.failed)
 	a.metrics.MustRegister(a.skew.gauge(), gauges)
 	return nil
 }
@@ -295,7 +299,7 @@ func (a *App) limiter() (ratelimit.Limiter, error) {
 // startPeriodic enqueues the periodic jobs.
 func (a *App) startPeriodic(ctx context.Context) error {
 	for _, start := range []func(context.Context) error{
-		a.services.catalog.Start, a.services.deployments.StartWatching, a.services.volumes.StartWatching,
+		func(ctx context.Context) error { return a.startProviderJobs(ctx) },
 		a.services.pastDue.StartWatching, a.startPurges,
 	} {
 		if err := start(ctx); err != nil {

@@ -26,17 +26,21 @@ type gauges struct {
 	loops       *loops
 	issues      kept[[]issue.Count]
 	deployments kept[map[deployment.Status]int64]
+	// accounts returns why provider accounts cannot be opened, by slug.
+	accounts func() map[string]error
 
-	open, ended, byStatus, failing, oldest, round, age *prometheus.Desc
+	open, ended, byStatus, failing, oldest, round, age, account *prometheus.Desc
 }
 
 func newGauges(d *db.DB, log *slog.Logger, c clock.Clock, r *loops, issues *issue.Service,
-	deployments *deployment.Service) *gauges {
+	deployments *deployment.Service, accounts func() map[string]error) *gauges {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &gauges{
-		db: d, log: log, clock: c, loops: r,
+		db: d, log: log, clock: c, loops: r, accounts: accounts,
+		account: desc("billet_provider_account_error", "1 for each provider account that this replica cannot open, "+
+			"so that what is there is not managed.", "provider"),
 		issues: kept[[]issue.Count]{now: time.Now, ask: func(ctx context.Context) ([]issue.Count, error) {
 			return issues.Counts(ctx, d)
 		}},
@@ -71,6 +75,7 @@ func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	to <- g.oldest
 	to <- g.round
 	to <- g.age
+	to <- g.account
 }
 
 // Collect queries the database. What it does not return in time is left out and logged.
@@ -80,6 +85,9 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	ages, _ := g.loops.ages() // independent of the database
 	for loop, age := range ages {
 		to <- prometheus.MustNewConstMetric(g.round, prometheus.GaugeValue, age.Seconds(), loop)
+	}
+	for slug := range g.accounts() {
+		to <- prometheus.MustNewConstMetric(g.account, prometheus.GaugeValue, 1, slug)
 	}
 	found, age, err := g.issues.get(ctx)
 	g.missing(ctx, "issues", err)

@@ -3,15 +3,19 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/httpapi"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/volume"
@@ -22,25 +26,29 @@ const (
 	accountsEvery = 3 * time.Second
 	// tryLimit is how long a cloud may take to answer a key that is tried.
 	tryLimit = 30 * time.Second
-	// pausedFirst is how long a provider must be paused before its account can be removed: by then
-	// every server knows of the pause, and no deploy from before is still on its way.
-	pausedFirst = 3 * accountsEvery
+	// unusedFirst is how long a provider must be paused or draining before its account can be
+	// removed: by then every server knows of it, and no deploy from before is still on its way.
+	unusedFirst = 3 * accountsEvery
 )
 
 // liveProviders keeps the providers of a running server as the database has them.
 type liveProviders struct {
-	app   *App
-	fixed []provider.Provider // simulated ones, and those of tests
-	flag  map[string]int64    // --markup
+	app    *App
+	fixed  []provider.Provider        // simulated ones, and those of tests
+	inFile []provideraccount.Provider // of --providers-file, which is read when the server starts
+	flag   map[string]int64           // --markup
 
 	mu      sync.Mutex // one load at a time
 	version int64
 	opened  []provideraccount.Opened
+	// unstarted are the providers whose periodic jobs are to be enqueued.
+	unstarted map[string]bool
+
+	failures atomic.Pointer[map[string]error]
 }
 
-// load opens what has changed since the last load, and publishes all of it at once. After an error
-// everything stays as it was. While the server runs, an account that cannot be opened is logged,
-// and is no fault of the server, which goes on with the providers that it has and tries again.
+// load opens what has changed since the last load, and publishes all of it at once. An account that
+// cannot be opened is logged and not used: its machines and volumes are kept, and their jobs wait.
 func (l *liveProviders) load(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,34 +58,73 @@ func (l *liveProviders) load(ctx context.Context) error {
 		return err
 	}
 	first := l.version == 0
-	opened, err := a.openAccounts(ctx, l.opened...)
-	if err != nil && !first && ctx.Err() == nil {
-		a.cfg.Log.ErrorContext(ctx, "provider accounts stay as they were, because one cannot be opened; correct or "+
-			"remove it", "error", err)
-		return nil
-	}
+	opened, err := a.openAccounts(ctx, l.inFile, l.opened)
 	if err != nil {
 		return err
 	}
-	paused := map[string]bool{}
+	uses, failures := map[string]provider.Use{}, map[string]error{}
 	for _, p := range opened {
-		paused[p.Slug] = p.PausedAt != nil
+		uses[p.Slug] = p.Use()
+		if p.Err == nil {
+			continue
+		}
+		if e := (realCloudError{}); first && errors.As(p.Err, &e) {
+			return e // the server does not start
+		}
+		failures[p.Slug] = p.Err
+		a.cfg.Log.ErrorContext(ctx, "a provider account cannot be opened: its machines and volumes are kept, but "+
+			"neither reconciled nor terminated until it is corrected", "provider", p.Slug, "error", p.Err)
 	}
 	a.services.markups.set(markups(l.flag, opened))
-	a.services.providers.ReplaceAll(merge(l.fixed, opened), paused)
+	a.services.providers.ReplaceAll(merge(l.fixed, opened), uses)
+	l.failures.Store(&failures)
+	l.begin(opened)
 	l.opened = opened
 	if err := a.services.catalog.Load(ctx); err != nil {
 		return err
 	}
 	if !first { // what starts the server starts the jobs of the first providers, too
 		a.cfg.Log.InfoContext(ctx, "provider accounts changed", "accounts", len(opened))
-		err = errors.Join(a.services.catalog.Start(ctx), a.services.deployments.StartWatching(ctx),
-			a.services.volumes.StartWatching(ctx))
+		if slugs := slices.Sorted(maps.Keys(l.unstarted)); len(slugs) > 0 {
+			if err := a.startProviderJobs(ctx, slugs...); err != nil {
+				return err
+			}
+		}
 	}
-	if err == nil {
-		l.version = version
+	l.version, l.unstarted = version, nil
+	return nil
+}
+
+// begin notes the providers with another adapter than before. The jobs of the others keep their
+// times and their backoff.
+func (l *liveProviders) begin(opened []provideraccount.Opened) {
+	before := map[string]provider.Provider{}
+	for _, p := range l.opened {
+		before[p.Slug] = p.Machines
 	}
-	return err
+	if l.unstarted == nil {
+		l.unstarted = map[string]bool{}
+	}
+	for _, p := range opened {
+		if p.Err == nil && before[p.Slug] != p.Machines {
+			l.unstarted[p.Slug] = true
+		}
+	}
+}
+
+// startProviderJobs enqueues the periodic jobs of all providers, or of those with the slugs.
+func (a *App) startProviderJobs(ctx context.Context, slugs ...string) error {
+	s := a.services
+	return errors.Join(s.catalog.Start(ctx, slugs...), s.deployments.StartWatching(ctx, slugs...),
+		s.volumes.StartWatching(ctx, slugs...))
+}
+
+// failed returns why accounts cannot be opened, by slug.
+func (l *liveProviders) failed() map[string]error {
+	if f := l.failures.Load(); f != nil {
+		return *f
+	}
+	return nil
 }
 
 // forAPI returns what the API does with provider accounts beside storing them.
@@ -89,23 +136,28 @@ func (l *liveProviders) forAPI() *httpapi.ProviderAccounts {
 			return a.CheckProvider(ctx, a.cfg, slug)
 		},
 		Known:     func(slug string) bool { _, known := a.services.providers.Get(slug); return known },
+		Failed:    l.failed,
 		Brake:     a.brake,
 		Changed:   l.load,
-		Removable: a.removable,
+		Remove:    a.removeProvider,
 		Simulated: a.cfg.Sim,
 	}
 }
 
-// brake returns CONFLICT if an account shows none of the machines that Billet has there once its
-// key or its settings are changed: it is another account then, or another part of it, and no
-// machine could be watched or ended.
+// brake returns CONFLICT if an account shows none of the machines and volumes that Billet has there
+// once its key or its settings are changed: it is another account then, or another part of it, and
+// nothing could be watched or ended.
 func (o *Operator) brake(ctx context.Context, slug string, u provideraccount.Update) error {
 	stored, err := o.ProviderAccounts.Get(ctx, o.DB, slug)
 	if err != nil || u.Credential == "" && (u.Settings == nil || maps.Equal(u.Settings, stored.Settings)) {
 		return err
 	}
-	ours, err := o.services.deployments.MachinesAt(ctx, o.DB, slug)
-	if err != nil || len(ours) == 0 {
+	machines, err := o.services.deployments.MachinesAt(ctx, o.DB, slug)
+	if err != nil {
+		return err
+	}
+	volumes, err := o.services.volumes.At(ctx, o.DB, slug)
+	if err != nil || len(machines)+len(volumes) == 0 {
 		return err
 	}
 	p, err := o.ProviderAccounts.Try(ctx, o.DB, slug, u, provideraccount.Env{Now: o.Clock.Now})
@@ -114,52 +166,88 @@ func (o *Operator) brake(ctx context.Context, slug string, u provideraccount.Upd
 	}
 	ask, cancel := context.WithTimeout(ctx, tryLimit)
 	defer cancel()
-	machines, err := p.Machines(ask)
+	shown, err := shows(ask, p, machines, volumes)
 	if err != nil {
 		return apierr.New(
 			apierr.Conflict,
-			"With the new key or settings, the account's machines cannot be listed (%.300s). Billet has %d machines "+
-				"there. Correct the change, or set force to make it anyway.",
-			apierr.Visible(err.Error()),
-			len(ours),
+			"With the new key or settings, the account's machines and volumes cannot be listed (%.300s). Billet has "+
+				"%d machines and %d volumes there. Correct the change, or set force to make it anyway.",
+			apierr.Visible(err.Error()), len(machines), len(volumes),
 		)
 	}
-	for _, m := range machines {
-		if ours[m.Reference] {
-			return nil
-		}
+	if shown {
+		return nil
 	}
 	return apierr.New(
 		apierr.Conflict,
-		"The new key or settings show none of the %d machines that Billet has at %s: they may be those of "+
-			"another account, and these machines could not be watched or terminated. Correct the change, or set "+
-			"force to make it anyway.",
-		len(ours),
+		"The new key or settings show none of the %d machines and %d volumes that Billet has, or may have, at %s: "+
+			"they may be those of another account, and nothing could be watched or terminated. Correct the change, or "+
+			"set force to make it anyway.",
+		len(machines),
+		len(volumes),
 		slug,
 	)
 }
 
-// removable returns CONFLICT while something needs the account.
-func (a *App) removable(ctx context.Context, tx *db.Tx, p provideraccount.Provider) error {
-	if err := stillUsed(ctx, tx, p.Slug); err != nil {
-		return err
+// shows reports whether the provider lists one of the machines or volumes.
+func shows(ctx context.Context, p provider.Provider, machines, volumes []id.ID) (bool, error) {
+	if len(machines) > 0 {
+		listed, err := p.Machines(ctx)
+		if err != nil {
+			return false, err
+		}
+		for _, m := range listed {
+			if slices.Contains(machines, m.Reference) {
+				return true, nil
+			}
+		}
 	}
-	if p.PausedAt == nil || tx.Now.Sub(*p.PausedAt) < pausedFirst {
-		return apierr.New(
-			apierr.Conflict,
-			"Pause %s first, and remove it %d seconds later at the earliest: a deploy may "+
-				"still be on its way.",
-			p.Slug,
-			int(pausedFirst.Seconds()),
-		)
+	if v, has := p.(provider.VolumeProvider); has && len(volumes) > 0 {
+		listed, err := v.Volumes(ctx)
+		if err != nil {
+			return false, err
+		}
+		for _, one := range listed {
+			if slices.Contains(volumes, one.Reference) {
+				return true, nil
+			}
+		}
 	}
-	return nil
+	return false, nil
 }
 
-// stillUsed returns CONFLICT while the provider may have resources of ours, which could not be
-// ended without its account.
-func stillUsed(ctx context.Context, tx *db.Tx, slug string) error {
-	machines, err := deployment.CountByProvider(ctx, tx)
+// removeProvider deletes an account and the periodic jobs of its provider. It returns CONFLICT
+// while something needs the account.
+func (o *Operator) removeProvider(ctx context.Context, tx *db.Tx, slug string) (provideraccount.Provider, error) {
+	p, err := o.ProviderAccounts.Get(ctx, tx, slug)
+	if err != nil {
+		return p, err
+	}
+	if err := o.stillUsed(ctx, tx, slug); err != nil {
+		return p, err
+	}
+	since, unused := p.UnusedSince()
+	if !unused || tx.Now.Sub(since) < unusedFirst {
+		return p, apierr.New(
+			apierr.Conflict,
+			"Drain or pause %s first, and remove it %d seconds later at the earliest: a deploy may still be on its "+
+				"way.",
+			slug,
+			int(unusedFirst.Seconds()),
+		)
+	}
+	for _, kind := range []job.Kind{catalog.KindSync, deployment.KindWatch, volume.KindWatch} {
+		if err := o.Jobs.Cancel(ctx, tx, kind, job.Subject("provider", slug)); err != nil {
+			return p, err
+		}
+	}
+	return p, o.ProviderAccounts.Remove(ctx, tx, slug)
+}
+
+// stillUsed returns CONFLICT while the provider has, or may get, resources of ours, which could not
+// be ended without its account.
+func (o *Operator) stillUsed(ctx context.Context, tx *db.Tx, slug string) error {
+	counts, err := o.services.deployments.ResourceCounts(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -167,10 +255,11 @@ func stillUsed(ctx context.Context, tx *db.Tx, slug string) error {
 	if err != nil {
 		return err
 	}
-	if machines[slug]+volumes[slug] > 0 {
-		return apierr.New(apierr.Conflict, "%s", fmt.Sprintf(
-			"%s still has %d deployments and %d volumes; terminate and delete them first", slug, machines[slug],
-			volumes[slug]))
+	n := counts[slug]
+	if n.Unreleased+n.Candidates+int64(volumes[slug]) == 0 {
+		return nil
 	}
-	return nil
+	return apierr.New(apierr.Conflict, "%s still has %d deployments and %d volumes, and is a further candidate of %d "+
+		"deployments that have not started. Terminate and delete them first.",
+		slug, n.Unreleased, volumes[slug], n.Candidates)
 }

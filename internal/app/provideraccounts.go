@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,22 +59,29 @@ func opened[P provider.Provider](open func(upstream.Account) (P, error)) func(up
 }
 
 // openAccounts opens the configured provider accounts. Those that have not changed keep their
-// adapters.
-func (a *App) openAccounts(ctx context.Context, before ...provideraccount.Opened) ([]provideraccount.Opened, error) {
-	all, err := a.ProviderAccounts.Open(ctx, a.DB, a.cfg.ProvidersFile,
+// adapters. A real cloud beside a simulated clock has an error.
+func (a *App) openAccounts(
+	ctx context.Context, inFile []provideraccount.Provider, before []provideraccount.Opened,
+) ([]provideraccount.Opened, error) {
+	all, err := a.ProviderAccounts.Open(ctx, a.DB, inFile,
 		provideraccount.Env{Log: a.cfg.Log, Now: a.Clock.Now, Version: a.cfg.Version}, before...)
 	if err != nil || !a.cfg.Sim {
 		return all, err
 	}
-	var errs []error
-	for _, p := range all {
-		if !p.Local() {
-			errs = append(errs,
-				fmt.Errorf("provider %s is a real cloud, but --sim has a clock that can be moved, so tenants would "+
-					"pay for hours that never passed. Serve without --sim, or without that provider", p.Slug))
+	for i, p := range all {
+		if p.Err == nil && !p.Local() {
+			all[i] = provideraccount.Opened{Provider: p.Provider, Err: realCloudError{p.Slug}}
 		}
 	}
-	return all, errors.Join(errs...)
+	return all, nil
+}
+
+// realCloudError refuses a real cloud beside a simulated clock.
+type realCloudError struct{ slug string }
+
+func (e realCloudError) Error() string {
+	return "provider " + e.slug + " is a real cloud, but --sim has a clock that can be moved, so tenants would " +
+		"pay for hours that never passed. Serve without --sim, or without that provider"
 }
 
 // warnOrphanedProviders logs the providers that still have machines or volumes but are no longer
@@ -92,7 +98,8 @@ func (a *App) warnOrphanedProviders(ctx context.Context, set *provider.Registry)
 	all := maps.Clone(machines)
 	maps.Copy(all, volumes)
 	for _, slug := range slices.Sorted(maps.Keys(all)) {
-		if _, known := set.Get(slug); !known {
+		_, known := set.Get(slug)
+		if _, failed := a.live.failed()[slug]; !known && !failed { // a failed account is logged already
 			a.cfg.Log.ErrorContext(ctx,
 				"a provider is no longer configured but still has resources, which cannot be reconciled or "+
 					"terminated; add it again with its slug",
@@ -107,7 +114,7 @@ func (a *App) warnOrphanedProviders(ctx context.Context, set *provider.Registry)
 func merge(simulated []provider.Provider, configured []provideraccount.Opened) []provider.Provider {
 	taken := map[string]bool{}
 	for _, p := range configured {
-		taken[p.Slug] = true
+		taken[p.Slug] = true // also if it cannot be opened: its machines are not the simulated one's
 	}
 	var out []provider.Provider
 	for _, p := range simulated {
@@ -116,7 +123,9 @@ func merge(simulated []provider.Provider, configured []provideraccount.Opened) [
 		}
 	}
 	for _, p := range configured {
-		out = append(out, p.Machines)
+		if p.Err == nil {
+			out = append(out, p.Machines)
+		}
 	}
 	return out
 }
@@ -177,27 +186,23 @@ func (o *Operator) ChangeProviderMarkup(ctx context.Context, slug string, markup
 	return p, err
 }
 
-// PauseProvider has nothing launched at a provider any more, or with on false, again.
-func (o *Operator) PauseProvider(ctx context.Context, slug string, on bool) (p provideraccount.Provider, err error) {
+// SetProviderUse pauses, drains or resumes a provider.
+func (o *Operator) SetProviderUse(
+	ctx context.Context, slug string, use provider.Use,
+) (p provideraccount.Provider, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if on {
-			p, _, err = o.ProviderAccounts.Pause(ctx, tx, slug)
-		} else {
-			p, _, err = o.ProviderAccounts.Resume(ctx, tx, slug)
-		}
+		p, _, err = o.ProviderAccounts.SetUse(ctx, tx, slug, use)
 		return err
 	})
 	return p, err
 }
 
-// RemoveProvider deletes a provider account. It returns an error while the provider may still have
-// resources, which could not be terminated anymore.
+// RemoveProvider deletes a provider account. It returns CONFLICT while something needs the account,
+// as the API does.
 func (o *Operator) RemoveProvider(ctx context.Context, slug string) error {
 	return o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := stillUsed(ctx, tx, slug); err != nil {
-			return err
-		}
-		return o.ProviderAccounts.Remove(ctx, tx, slug)
+		_, err := o.removeProvider(ctx, tx, slug)
+		return err
 	})
 }
 
@@ -206,8 +211,12 @@ func (o *Operator) RemoveProvider(ctx context.Context, slug string) error {
 func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (results []provideraccount.Result,
 	err error) {
 	var unknown []string
+	inFile, err := o.ProviderAccounts.Read(c.ProvidersFile)
+	if err != nil {
+		return nil, err
+	}
 	open := func() ([]provideraccount.Opened, error) {
-		return o.ProviderAccounts.Open(ctx, o.DB, c.ProvidersFile,
+		return o.ProviderAccounts.Open(ctx, o.DB, inFile,
 			provideraccount.Env{Now: o.Clock.Now, Version: c.Version,
 				Unknown: func(what string) { unknown = append(unknown, what) }})
 	}
@@ -224,6 +233,9 @@ func (o *Operator) CheckProvider(ctx context.Context, c Config, slug string) (re
 		slugs = append(slugs, p.Slug)
 		if p.Slug != slug {
 			continue
+		}
+		if p.Err != nil {
+			return nil, fmt.Errorf("provider %s: %w", slug, p.Err)
 		}
 		results = provideraccount.Check(ctx, p.Machines, again[i].Machines,
 			func(k id.Kind) id.ID { return o.IDs.New(k) }, o.Clock.Now)

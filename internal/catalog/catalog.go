@@ -77,18 +77,42 @@ func (c *Catalog) infos() map[string]provider.Info {
 	return out
 }
 
-// Start enqueues a sync of every provider. Each sync then repeats itself at the provider's
-// interval.
-func (c *Catalog) Start(ctx context.Context) error {
+// Start enqueues a sync of every provider, or of those with the slugs. Each sync then repeats
+// itself at the provider's interval.
+func (c *Catalog) Start(ctx context.Context, slugs ...string) error {
 	return c.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for _, p := range c.cfg.Providers.All() {
-			subject := job.Subject("provider", p.Info().Slug)
+		for _, p := range c.cfg.Providers.Chosen(slugs) {
+			slug := p.Info().Slug
+			if err := writeKnown(ctx, tx, slug); err != nil {
+				return err
+			}
+			subject := job.Subject("provider", slug)
 			if err := c.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindSync, subject, tx.Now); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+const (
+	// unknownEvery is how soon a job runs again whose provider this server does not know, so that
+	// one that knows it gets it.
+	unknownEvery = 10 * time.Second
+	// forgottenAfter is how long no server must have asked a provider before its jobs end.
+	forgottenAfter = day
+)
+
+// Unknown is the outcome of a periodic job whose provider this server does not know. Another
+// replica may know it: the account was just added, its adapter is of a newer version, or it cannot
+// be opened here. The job ends once no server has asked the provider for a day.
+func (c *Catalog) Unknown(ctx context.Context, slug string) (job.Outcome, error) {
+	asked, found, err := readAsked(ctx, c.cfg.DB, slug)
+	now := c.cfg.Clock.Now()
+	if err != nil || !found || now.Sub(asked) > forgottenAfter {
+		return job.Done(), err
+	}
+	return job.At(now.Add(unknownEvery)), nil
 }
 
 // Load publishes what the database holds: at start, and every few seconds if other replicas sync

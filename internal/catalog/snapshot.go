@@ -9,6 +9,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
 )
 
 // snapshot is the catalog at one version. It never changes once it is published.
@@ -45,8 +46,8 @@ type facts struct {
 type texts struct{ provider, gpuType, region, instanceType, search string }
 
 // build makes a snapshot of records that are ordered by ID. Records of providers that are no longer
-// configured are left out, because nothing can be launched there. Those of paused ones are not
-// available.
+// configured are left out, because nothing can be launched there, and so are those of draining
+// ones. Those of paused ones are not available.
 func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
 	// Before they are read: what is newer is built at the next Load.
 	registry := c.cfg.Providers.Version()
@@ -59,10 +60,11 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 	s.regions = c.regions(records)
 	for _, r := range records {
 		info, configured := infos[r.provider]
-		if !configured {
+		use := c.cfg.Providers.Use(r.provider)
+		if !configured || use == provider.Draining {
 			continue
 		}
-		if c.cfg.Providers.Paused(r.provider) {
+		if use == provider.Paused {
 			r = r.gone(false)
 		}
 		o := r.offer()
@@ -94,7 +96,7 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 		s.sort(f)
 	}
 	for _, v := range volumes {
-		if _, configured := infos[v.Provider]; configured && !c.cfg.Providers.Paused(v.Provider) {
+		if _, configured := infos[v.Provider]; configured && c.cfg.Providers.Use(v.Provider) == provider.Sells {
 			v.RegionName, _ = s.regionName(v.Provider, v.Region)
 			s.volumes = append(s.volumes, v)
 		}

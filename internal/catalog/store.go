@@ -172,6 +172,18 @@ func writeFailure(
 	return row.Health, newest, err
 }
 
+// writeKnown records that a server knows the provider and will ask it.
+func writeKnown(ctx context.Context, tx *db.Tx, slug string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO catalog_provider (provider, asked_at, last_error) VALUES ($1, $2, '')
+		ON CONFLICT (provider) DO NOTHING`, slug, tx.Now)
+	return err
+}
+
+// readAsked returns when the provider was last asked, or became known.
+func readAsked(ctx context.Context, r db.Reader, slug string) (time.Time, bool, error) {
+	return db.Find(ctx, r, db.Value[time.Time], `SELECT asked_at FROM catalog_provider WHERE provider = $1`, slug)
+}
+
 // readRecords returns the offers of one provider, also the withdrawn ones.
 func readRecords(ctx context.Context, r db.Reader, slug string) ([]record, error) {
 	return offers.Select(ctx, r, `WHERE provider = $1 ORDER BY id`, slug)

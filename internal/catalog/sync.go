@@ -35,7 +35,7 @@ func (c *Catalog) Sync(ctx context.Context, subject id.ID) (job.Outcome, error) 
 	slug, _ := strings.CutPrefix(string(subject), "provider/")
 	p, found := c.cfg.Providers.Get(slug)
 	if !found {
-		return job.Done(), nil // it is no longer configured
+		return c.Unknown(ctx, slug)
 	}
 	every := p.Info().SyncEvery
 	asked := c.cfg.Clock.Now()

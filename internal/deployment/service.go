@@ -203,11 +203,25 @@ func (s *Service) CountByStatus(ctx context.Context, r db.Reader) (map[Status]in
 type ResourceCounts struct {
 	Deployments int64 // that have not ended
 	Machines    int64 // that were made and whose end is not confirmed
+	// Unreleased are the deployments that have, or may have, a machine there, ended or not.
+	Unreleased int64
+	// Candidates are the deployments of which a further candidate is there.
+	Candidates int64
 }
 
 // ResourceCounts returns how much each provider has of Billet's. It is for the operator.
 func (s *Service) ResourceCounts(ctx context.Context, r db.Reader) (map[string]ResourceCounts, error) {
-	return resourceCounts(ctx, r)
+	counts, err := resourceCounts(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	candidates, err := candidatesAt(ctx, r)
+	for slug, n := range candidates {
+		c := counts[slug]
+		c.Candidates = n
+		counts[slug] = c
+	}
+	return counts, err
 }
 
 // Filter narrows a list. Zero fields do not.

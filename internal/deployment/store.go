@@ -495,6 +495,13 @@ func readWatched(ctx context.Context, r db.Reader, provider string) ([]watched, 
 		machine_cost FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider)
 }
 
+// readMachines returns the provider's deployments that have a machine, or a launch without an
+// answer, and whose end the provider has not confirmed.
+func readMachines(ctx context.Context, r db.Reader, provider string) ([]id.ID, error) {
+	return db.Collect(ctx, r, db.Value[id.ID], `SELECT id FROM deployment WHERE provider = $1
+		AND released_at IS NULL AND (machine_id <> '' OR launch_open_at IS NOT NULL)`, provider)
+}
+
 // providersOf returns the providers of those of the deployments that exist.
 func providersOf(ctx context.Context, r db.Reader, deployments []id.ID) (map[id.ID]string, error) {
 	out := map[id.ID]string{}
@@ -513,16 +520,34 @@ func providersOf(ctx context.Context, r db.Reader, deployments []id.ID) (map[id.
 
 func resourceCounts(ctx context.Context, r db.Reader) (map[string]ResourceCounts, error) {
 	return db.CollectMap(ctx, r, func(row db.Row) (p string, n ResourceCounts, err error) {
-		err = row.Scan(&p, &n.Deployments, &n.Machines)
+		err = row.Scan(&p, &n.Deployments, &n.Machines, &n.Unreleased)
 		return p, n, err
 	}, `SELECT provider, CAST(SUM(CASE WHEN status IN ($1, $2, $3, $4, $5) THEN 1 ELSE 0 END) AS BIGINT),
-			CAST(SUM(CASE WHEN machine_id <> '' THEN 1 ELSE 0 END) AS BIGINT)
+			CAST(SUM(CASE WHEN machine_id <> '' THEN 1 ELSE 0 END) AS BIGINT), COUNT(*)
 		FROM deployment WHERE released_at IS NULL GROUP BY provider`,
 		StatusPending, StatusDeploying, StatusRunning, StatusStopped, StatusTerminating)
 }
 
 func countByStatus(ctx context.Context, r db.Reader) (map[Status]int64, error) {
 	return db.CollectMap(ctx, r, db.Pair[Status, int64], `SELECT status, COUNT(*) FROM deployment GROUP BY status`)
+}
+
+// candidatesAt returns how many deployments may still become an offer of each provider.
+func candidatesAt(ctx context.Context, r db.Reader) (map[string]int64, error) {
+	all, err := db.Collect(ctx, r, func(row db.Row) (plans []plan, err error) {
+		return plans, row.Scan(db.JSON(&plans))
+	}, `SELECT plans FROM deployment WHERE status IN ($1, $2) AND plans <> '[]'`, StatusPending, StatusDeploying)
+	out := map[string]int64{}
+	for _, plans := range all {
+		seen := map[string]bool{}
+		for _, p := range plans {
+			if !seen[p.Provider] {
+				out[p.Provider]++
+			}
+			seen[p.Provider] = true
+		}
+	}
+	return out, err
 }
 
 // CountByProvider returns how many deployments may still have a machine, by provider.

@@ -22,11 +22,11 @@ const (
 	maxVerified = 20
 )
 
-// StartWatching enqueues a periodic job for each provider that compares its machines with the
-// deployments.
-func (s *Service) StartWatching(ctx context.Context) error {
+// StartWatching enqueues a periodic job for each provider, or for each of those with the slugs,
+// that compares its machines with the deployments.
+func (s *Service) StartWatching(ctx context.Context, slugs ...string) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for _, p := range s.cfg.Providers.All() {
+		for _, p := range s.cfg.Providers.Chosen(slugs) {
 			subject := job.Subject("provider", p.Info().Slug)
 			if err := s.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindWatch, subject, tx.Now); err != nil {
 				return err
@@ -46,7 +46,7 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	slug := strings.TrimPrefix(string(subject), "provider/")
 	p, configured := s.cfg.Providers.Get(slug)
 	if !configured {
-		return job.Done(), nil
+		return s.cfg.Catalog.Unknown(ctx, slug)
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
@@ -156,15 +156,8 @@ func (s *Service) applyComparison(
 	return nil
 }
 
-// MachinesAt returns the deployments that have, or may have, a machine at the provider. It is for
-// the operator.
-func (s *Service) MachinesAt(ctx context.Context, r db.Reader, provider string) (map[id.ID]bool, error) {
-	rows, err := readWatched(ctx, r, provider)
-	out := map[id.ID]bool{}
-	for _, w := range rows {
-		if w.machineID != "" {
-			out[w.id] = true
-		}
-	}
-	return out, err
+// MachinesAt returns the deployments that have a machine at the provider, or may have one because
+// a launch was not answered. It is for the operator.
+func (s *Service) MachinesAt(ctx context.Context, r db.Reader, provider string) ([]id.ID, error) {
+	return readMachines(ctx, r, provider)
 }

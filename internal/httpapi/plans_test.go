@@ -160,7 +160,8 @@ var ordered = map[string][]string{
 	"listAccounts": {
 		"account",
 	}, "listIssues": {"issue"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
-	"listProviderAccounts": {"deployment"}, // those that may have a machine, by an index that holds no others
+	// Those that may exist at a provider, by indexes that hold no others.
+	"listProviderAccounts": {"deployment", "volume"},
 	// The names of the page's accounts are found by id, unless all accounts fit into a few pages of
 	// the disk.
 	"listAllDeployments": {"deployment", "account"}, "listAllVolumes": {"volume", "account"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -14,8 +15,10 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/rest"
+	"github.com/billetcloud/billet/internal/volume"
 )
 
 // ProviderAccounts are the provider accounts of a running server.
@@ -29,10 +32,12 @@ type ProviderAccounts struct {
 	// Known reports whether the running server has a provider with that slug, which may be one of
 	// --providers-file or the simulator that the database does not know.
 	Known func(slug string) bool
+	// Failed returns why accounts cannot be opened, by slug.
+	Failed func() map[string]error
 	// Changed makes this server use what has been stored; others do within seconds.
 	Changed func(ctx context.Context) error
-	// Removable returns CONFLICT while something needs the account.
-	Removable func(ctx context.Context, tx *db.Tx, p provideraccount.Provider) error
+	// Remove deletes an account, or returns CONFLICT while something needs it.
+	Remove func(ctx context.Context, tx *db.Tx, slug string) (provideraccount.Provider, error)
 	// Simulated is whether the clock can be moved: then no real cloud is used.
 	Simulated bool
 }
@@ -80,13 +85,18 @@ func (h providerAccounts) routes(r *rest.Router) {
 	check.ExtraTime, check.Errors = checkTime, []apierr.Code{apierr.NotFound}
 	rest.Unmanaged(r, check, h.check)
 	rest.Write(r, op(http.MethodPost, one+"/pause", "pauseProviderAccount", "Pause a provider",
-		"Its offers become unavailable, and nothing new is launched there. Deployments that were accepted before "+
-			"continue, and are watched and terminated as before. To drain a provider, pause it and wait until its "+
-			"deployments have ended.", write), h.pause)
-	rest.Write(r, op(http.MethodPost, one+"/resume", "resumeProviderAccount", "Resume a provider", "", write), h.resume)
+		"Its offers become unavailable, and no new deployment can choose it. Deployments that were accepted before, "+
+			"also with it as a further candidate, continue, and are watched and terminated as before. Ends a drain.",
+		write), h.pause)
+	rest.Write(r, op(http.MethodPost, one+"/drain", "drainProviderAccount", "Drain a provider",
+		"Its offers are not listed, and no new deployment can choose it. Deployments that were accepted before, also "+
+			"with it as a further candidate, and volumes continue as before. `remaining` says how many are left; the "+
+			"account can be removed when there are none. Ends a pause.", write), h.drain)
+	rest.Write(r, op(http.MethodPost, one+"/resume", "resumeProviderAccount", "Resume a provider",
+		"Ends a pause or a drain.", write), h.resume)
 	remove := op(http.MethodDelete, one, "deleteProviderAccount", "Remove a provider account",
-		"With its API key. Refused while machines or volumes refer to it, and until it has been paused for a few "+
-			"seconds.", write)
+		"With its API key. Refused while deployments, further candidates of deployments or volumes need it, and until "+
+			"it has been draining or paused for a few seconds.", write)
 	remove.Errors = []apierr.Code{apierr.Conflict}
 	rest.Write(r, remove, h.remove)
 }
@@ -104,24 +114,45 @@ type providerAccount struct {
 	Available           int            `json:"available" doc:"Number of available offers."`
 	Machines            int64          `json:"machines" doc:"Machines that it has created and whose termination it has not confirmed."`
 	Deployments         int64          `json:"deployments" doc:"Deployments that have not ended."`
+	Volumes             int64          `json:"volumes" doc:"Volumes that may exist there."`
+	Candidates          int64          `json:"candidates" doc:"Deployments that have not started and have it as a further candidate."`
+	Remaining           int64          `json:"remaining" doc:"Deployments, ended or not, that may have a machine there, plus volumes and candidates. The account can be removed when there are none."`
 	MarkupPercent       percent        `json:"markupPercent" doc:"Markup on its prices in percent."`
 	// The rest is of accounts in the database.
+	State        accountState      `json:"state" doc:"active, paused, draining, or error: the account cannot be opened, so that its machines and volumes are kept but not managed. lastError says why."`
 	Stored       bool              `json:"stored" doc:"Whether the account is stored in the database and can be changed here; false for a simulated one and for one of --providers-file."`
 	Kind         *string           `json:"kind" doc:"Kind of the cloud; null if not stored."`
 	BaseURL      *string           `json:"baseUrl" doc:"URL of its API; null if it is the cloud's own, or not stored."`
 	Settings     map[string]string `json:"settings" doc:"Settings of the account; empty if not stored."`
 	KeyChangedAt *time.Time        `json:"keyChangedAt" doc:"When its API key was set; null if not stored."`
-	PausedAt     *time.Time        `json:"pausedAt" doc:"Since when nothing is launched there; null if it is not paused."`
+	PausedAt     *time.Time        `json:"pausedAt" doc:"Since when its offers are unavailable; null if it is not paused."`
+	DrainingAt   *time.Time        `json:"drainingAt" doc:"Since when its offers are not listed; null if it is not draining."`
+}
+
+// accountState is what happens with a provider account.
+type accountState string
+
+const (
+	stateActive accountState = "active"
+	stateError  accountState = "error"
+)
+
+// Enum lists every state.
+func (accountState) Enum() []accountState {
+	return []accountState{
+		stateActive, accountState(provider.Paused), accountState(provider.Draining), stateError,
+	}
+}
+
+// stateOf is the state of an account that can be opened.
+func stateOf(p provideraccount.Provider) accountState {
+	return cmp.Or(accountState(p.Use()), stateActive)
 }
 
 // add adds what is stored of the account.
-func (a *providerAccount) add(stored map[string]provideraccount.Provider) {
-	a.Settings = map[string]string{}
-	p, is := stored[a.Slug]
-	if !is {
-		return
-	}
+func (a *providerAccount) add(p provideraccount.Provider) {
 	a.Stored, a.Kind, a.KeyChangedAt, a.PausedAt = true, &p.Kind, &p.KeyChangedAt, p.PausedAt
+	a.DrainingAt, a.State = p.DrainingAt, stateOf(p)
 	maps.Copy(a.Settings, p.Settings)
 	if p.BaseURL != "" {
 		a.BaseURL = &p.BaseURL
@@ -148,30 +179,70 @@ func (h providerAccounts) list(
 	for _, f := range h.catalog.Default().Providers() {
 		facets[f.Slug] = f
 	}
-	counts, err := h.deployments.ResourceCounts(ctx, h.db)
-	if err != nil {
-		return nil, db.Listed{}, err
-	}
 	stored, err := h.stored(ctx, h.db)
 	if err != nil {
 		return nil, db.Listed{}, err
 	}
-	var all []providerAccount
+	all := []providerAccount{}
 	for _, health := range h.catalog.Health() {
-		f, n := facets[health.Provider], counts[health.Provider]
+		f := facets[health.Provider]
 		one := providerAccount{
 			Slug: health.Provider, Name: f.Name, Status: health.Status, LastSyncAt: health.LastSuccessAt,
 			ConsecutiveFailures: health.Failures, Stale: health.Status != catalog.StatusUp,
-			Offers: f.Offers, Available: f.AvailableOffers, Machines: n.Machines, Deployments: n.Deployments,
+			Offers: f.Offers, Available: f.AvailableOffers, State: stateActive, Settings: map[string]string{},
 			MarkupPercent: percent(h.catalog.Markup(health.Provider)),
 		}
 		if health.Failures > 0 {
 			one.LastError = &health.LastError
 		}
-		one.add(stored)
+		if p, is := stored[one.Slug]; is {
+			one.add(p)
+		}
 		all = append(all, one)
 	}
+	all = append(all, h.failed(stored)...)
+	if err := h.count(ctx, all); err != nil {
+		return nil, db.Listed{}, err
+	}
 	return rest.Slice(all, func(o providerAccount) string { return o.Slug }, p)
+}
+
+// failed returns the accounts that cannot be opened, by slug.
+func (h providerAccounts) failed(stored map[string]provideraccount.Provider) (all []providerAccount) {
+	if h.live == nil {
+		return nil
+	}
+	failed := h.live.Failed()
+	for _, slug := range slices.Sorted(maps.Keys(failed)) {
+		message := apierr.Visible(failed[slug].Error())
+		one := providerAccount{
+			Slug: slug, Name: slug, Status: catalog.StatusDown, Stale: true, LastError: &message,
+			Settings: map[string]string{}, MarkupPercent: percent(h.catalog.Markup(slug)),
+		}
+		if p, is := stored[slug]; is {
+			one.add(p)
+			one.Name = p.Name
+		}
+		one.State = stateError
+		all = append(all, one)
+	}
+	return all
+}
+
+// count adds what each provider has of Billet's.
+func (h providerAccounts) count(ctx context.Context, all []providerAccount) error {
+	counts, err := h.deployments.ResourceCounts(ctx, h.db)
+	if err != nil {
+		return err
+	}
+	volumes, err := volume.CountByProvider(ctx, h.db)
+	for i := range all {
+		n, one := counts[all[i].Slug], &all[i]
+		one.Machines, one.Deployments, one.Candidates = n.Machines, n.Deployments, n.Candidates
+		one.Volumes = int64(volumes[one.Slug])
+		one.Remaining = n.Unreleased + n.Candidates + one.Volumes
+	}
+	return err
 }
 
 // storedAccount is a provider account as it is stored.
@@ -184,13 +255,16 @@ type storedAccount struct {
 	MarkupPercent *percent          `json:"markupPercent" doc:"Its own markup in percent; null means the server's."`
 	CreatedAt     time.Time         `json:"createdAt" doc:"When it was added."`
 	KeyChangedAt  time.Time         `json:"keyChangedAt" doc:"When its API key was set."`
-	PausedAt      *time.Time        `json:"pausedAt" doc:"Since when nothing is launched there; null if it is not paused."`
+	State         accountState      `json:"state" doc:"active, paused or draining."`
+	PausedAt      *time.Time        `json:"pausedAt" doc:"Since when its offers are unavailable; null if it is not paused."`
+	DrainingAt    *time.Time        `json:"drainingAt" doc:"Since when its offers are not listed; null if it is not draining."`
 }
 
 func storedOf(p provideraccount.Provider) storedAccount {
 	out := storedAccount{
 		Slug: p.Slug, Kind: p.Kind, Name: p.Name, Settings: map[string]string{}, MarkupPercent: (*percent)(p.Markup),
-		CreatedAt: p.CreatedAt, KeyChangedAt: p.KeyChangedAt, PausedAt: p.PausedAt,
+		CreatedAt: p.CreatedAt, KeyChangedAt: p.KeyChangedAt, State: stateOf(p), PausedAt: p.PausedAt,
+		DrainingAt: p.DrainingAt,
 	}
 	maps.Copy(out.Settings, p.Settings)
 	if p.BaseURL != "" {
@@ -345,34 +419,32 @@ func (h providerAccounts) check(ctx context.Context, _ *rest.Call, in *providerP
 }
 
 func (h providerAccounts) pause(ctx context.Context, tx *db.Tx, c *rest.Call, in *providerPath) (storedAccount, error) {
-	p, changed, err := h.live.Stored.Pause(ctx, tx, string(in.ID))
-	c.Change.Subject, c.Change.None = in.ID, !changed
-	h.changed(c, tx)
-	return storedOf(p), accountError(err)
+	return h.setUse(ctx, tx, c, in, provider.Paused)
+}
+
+func (h providerAccounts) drain(ctx context.Context, tx *db.Tx, c *rest.Call, in *providerPath) (storedAccount, error) {
+	return h.setUse(ctx, tx, c, in, provider.Draining)
 }
 
 func (h providerAccounts) resume(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *providerPath,
 ) (storedAccount, error) {
-	p, changed, err := h.live.Stored.Resume(ctx, tx, string(in.ID))
+	return h.setUse(ctx, tx, c, in, provider.Sells)
+}
+
+func (h providerAccounts) setUse(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *providerPath, use provider.Use,
+) (storedAccount, error) {
+	p, changed, err := h.live.Stored.SetUse(ctx, tx, string(in.ID), use)
 	c.Change.Subject, c.Change.None = in.ID, !changed
 	h.changed(c, tx)
 	return storedOf(p), accountError(err)
 }
 
 func (h providerAccounts) remove(
-	ctx context.Context,
-	tx *db.Tx,
-	c *rest.Call,
-	in *providerPath,
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *providerPath,
 ) (storedAccount, error) {
-	p, err := h.live.Stored.Get(ctx, tx, string(in.ID))
-	if err == nil {
-		err = h.live.Removable(ctx, tx, p)
-	}
-	if err == nil {
-		err = h.live.Stored.Remove(ctx, tx, p.Slug)
-	}
+	p, err := h.live.Remove(ctx, tx, string(in.ID))
 	if err != nil {
 		return storedAccount{}, accountError(err)
 	}

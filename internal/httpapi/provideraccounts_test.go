@@ -28,11 +28,13 @@ func TestProviderAccountsWithHyphens(t *testing.T) {
 		w.storeProvider(slug)
 		at := OperatorBase + "/provider-accounts/" + slug
 		w.want(200, op, "POST", at+"/pause", nil)
+		w.want(200, op, "POST", at+"/drain", nil)
+		w.want(200, op, "POST", at+"/drain", nil) // changes nothing, so has no entry
 		w.want(200, op, "DELETE", at, nil)
 		var entries int
 		if err := w.d.QueryRow(t.Context(), `SELECT COUNT(*) FROM audit WHERE subject = $1`, slug).
-			Scan(&entries); err != nil || entries != 2 {
-			t.Errorf("audit entries of %s: got %d, %v, want 2", slug, entries, err)
+			Scan(&entries); err != nil || entries != 3 {
+			t.Errorf("audit entries of %s: got %d, %v, want 3", slug, entries, err)
 		}
 	}
 	w.want(404, op, "POST", OperatorBase+"/provider-accounts/-voltage-park/pause", nil)

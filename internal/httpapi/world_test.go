@@ -206,13 +206,18 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Altcha:    altcha.New(altcha.Config{Rand: rand.Reader, Now: c.Now, Secrets: secrets}),
 		PublicURL: &url.URL{Scheme: "https", Host: "gpu.example.com"},
 	})
+	stored := provideraccount.New(secrets, nil)
 	w.c.ProviderAccounts = &ProviderAccounts{
-		Stored:    provideraccount.New(secrets, nil),
-		Check:     func(context.Context, string) ([]provideraccount.Result, error) { return nil, nil },
-		Known:     func(string) bool { return false },
-		Brake:     func(context.Context, string, provideraccount.Update) error { return nil },
-		Changed:   func(context.Context) error { return nil },
-		Removable: func(context.Context, *db.Tx, provideraccount.Provider) error { return nil },
+		Stored:  stored,
+		Check:   func(context.Context, string) ([]provideraccount.Result, error) { return nil, nil },
+		Known:   func(string) bool { return false },
+		Brake:   func(context.Context, string, provideraccount.Update) error { return nil },
+		Changed: func(context.Context) error { return nil },
+		Failed:  func() map[string]error { return nil },
+		Remove: func(ctx context.Context, tx *db.Tx, slug string) (provideraccount.Provider, error) {
+			p, err := stored.Get(ctx, tx, slug)
+			return p, errors.Join(err, stored.Remove(ctx, tx, slug))
+		},
 	}
 	w.s = newServer(w.c)
 	if _, err := offers.Sync(t.Context(), "provider/voltage-park"); err != nil {

@@ -16,8 +16,21 @@ type registered struct {
 	version int64
 	order   []Provider
 	bySlug  map[string]Provider
-	paused  map[string]bool
+	uses    map[string]Use
 }
+
+// Use is what a provider is used for beside its machines and volumes, which are always kept.
+type Use string
+
+// The uses.
+const (
+	// Sells is the use of a provider that new deployments may choose.
+	Sells Use = ""
+	// Paused lists the offers, none of which is available.
+	Paused Use = "paused"
+	// Draining does not list the offers.
+	Draining Use = "draining"
+)
 
 // NewRegistry returns a Registry of those providers. It panics as Replace does.
 func NewRegistry(providers ...Provider) *Registry {
@@ -31,10 +44,10 @@ func NewRegistry(providers ...Provider) *Registry {
 // it.
 func (r *Registry) Replace(providers ...Provider) { r.ReplaceAll(providers, nil) }
 
-// ReplaceAll is Replace for providers of which some are paused: nothing new is launched there.
-func (r *Registry) ReplaceAll(providers []Provider, paused map[string]bool) {
+// ReplaceAll is Replace for providers of which some have another use than Sells, by slug.
+func (r *Registry) ReplaceAll(providers []Provider, uses map[string]Use) {
 	next := &registered{
-		paused: maps.Clone(paused), order: slices.Clone(providers),
+		uses: maps.Clone(uses), order: slices.Clone(providers),
 		bySlug: make(map[string]Provider, len(providers)),
 	}
 	for _, p := range providers {
@@ -60,8 +73,8 @@ func (r *Registry) ReplaceAll(providers []Provider, paused map[string]bool) {
 	}
 }
 
-// Paused reports whether nothing new is to be launched at the provider.
-func (r *Registry) Paused(slug string) bool { return r.now.Load().paused[slug] }
+// Use returns what the provider is used for.
+func (r *Registry) Use(slug string) Use { return r.now.Load().uses[slug] }
 
 // Version changes with every Replace.
 func (r *Registry) Version() int64 { return r.now.Load().version }
@@ -75,6 +88,15 @@ func (r *Registry) Get(slug string) (Provider, bool) {
 // All returns every provider, in the order of NewRegistry's or Replace's arguments. The slice is
 // the caller's to change.
 func (r *Registry) All() []Provider { return slices.Clone(r.now.Load().order) }
+
+// Chosen returns those of All that have one of the slugs, or all of them for none.
+func (r *Registry) Chosen(slugs []string) []Provider {
+	all := r.All()
+	if len(slugs) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(p Provider) bool { return !slices.Contains(slugs, p.Info().Slug) })
+}
 
 // ValidSlug reports whether the text may name a provider or a region: 1 to 64 lower-case letters,
 // digits and hyphens, without a hyphen at either end.

@@ -10,5 +10,6 @@
 //     part of an error.
 //   - A slug names one account as long as anything refers to it: its kind and base URL never
 //     change.
-//   - An adapter has accepted the settings of every account that is stored.
+//   - An adapter has accepted the settings of every account when it was stored. One that cannot be
+//     opened later is reported, and does not keep the others from being used.
 package provideraccount

@@ -32,7 +32,10 @@ type Env struct {
 // Opened is a provider account with the adapter that it opened.
 type Opened struct {
 	Provider
+	// Machines is nil if the account cannot be opened.
 	Machines provider.Provider
+	// Err says why it cannot be opened, for the operator and without its key.
+	Err error
 }
 
 func (p Provider) account(env Env) upstream.Account {
@@ -47,47 +50,64 @@ func (p Provider) account(env Env) upstream.Account {
 	}
 }
 
-// Open opens the providers of the database, by slug, and then those of the file, in its order; ""
-// for no file. An adapter of before whose account is the same is kept, with what it knows of the
-// cloud's limits.
-func (s *Service) Open(ctx context.Context, r db.Reader, file string, env Env, before ...Opened) ([]Opened, error) {
+// Open opens the providers of the database, by slug, and then those of the file, in its order. An
+// adapter of before whose account is the same is kept, with what it knows of the cloud's limits.
+// One account that cannot be opened has an Err, and does not keep the others from being opened.
+func (s *Service) Open(
+	ctx context.Context, r db.Reader, inFile []Provider, env Env, before ...Opened,
+) ([]Opened, error) {
 	all, err := list(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	for i := range all {
-		credential, err := s.secrets.Open(purpose(all[i].Slug), all[i].sealed)
-		if err != nil {
-			return nil, Invalid{fmt.Errorf("the API key of provider %s cannot be decrypted; if the former secret key "+
-				"is lost, set the API key again with `billetd provider key %s`: %w", all[i].Slug, all[i].Slug, err)}
-		}
-		all[i].credential = string(credential)
+	filed := map[string]bool{}
+	for _, p := range inFile {
+		filed[p.Slug] = true
 	}
-	inFile, err := s.read(file)
-	if err != nil {
-		return nil, err
+	stored, out := map[string]bool{}, []Opened{}
+	for _, p := range all {
+		stored[p.Slug] = true
+		err := errTwice
+		if !filed[p.Slug] {
+			p.credential, err = s.unsealed(p)
+		}
+		out = append(out, s.open(p, err, env, before))
 	}
-	taken, out := map[string]bool{}, []Opened{}
-	for _, p := range append(all, inFile...) {
-		if taken[p.Slug] {
-			return nil, fmt.Errorf("two providers have the slug %s; change one of them", p.Slug)
+	for _, p := range inFile {
+		if !stored[p.Slug] { // else neither is used: the machines may be those of either
+			out = append(out, s.open(p, nil, env, before))
 		}
-		taken[p.Slug] = true
-		kind, err := s.kind(p.Kind)
-		if err != nil {
-			return nil, fmt.Errorf("provider %s: %w", p.Slug, err)
-		}
-		if i := slices.IndexFunc(before, func(o Opened) bool { return o.same(p) }); i >= 0 {
-			out = append(out, Opened{p, before[i].Machines})
-			continue
-		}
-		opened, err := kind.Open(p.account(env))
-		if err != nil {
-			return nil, fmt.Errorf("provider %s: %w", p.Slug, err)
-		}
-		out = append(out, Opened{p, opened})
 	}
 	return out, nil
+}
+
+// errTwice is why neither of two accounts with the same slug is used.
+var errTwice = errors.New("a provider of --providers-file has the same slug; change one of them")
+
+// unsealed returns the credential of a stored account.
+func (s *Service) unsealed(p Provider) (string, error) {
+	credential, err := s.secrets.Open(purpose(p.Slug), p.sealed)
+	if err != nil {
+		err = Invalid{fmt.Errorf("the API key of provider %s cannot be decrypted; if the former secret key "+
+			"is lost, set the API key again with `billetd provider key %s`: %w", p.Slug, p.Slug, err)}
+	}
+	return string(credential), err
+}
+
+// open opens one account, unless there is an error already.
+func (s *Service) open(p Provider, err error, env Env, before []Opened) Opened {
+	if err != nil {
+		return Opened{Provider: p, Err: err}
+	}
+	if i := slices.IndexFunc(before, func(o Opened) bool { return o.Err == nil && o.same(p) }); i >= 0 {
+		return Opened{Provider: p, Machines: before[i].Machines}
+	}
+	kind, err := s.kind(p.Kind)
+	if err != nil {
+		return Opened{Provider: p, Err: err}
+	}
+	opened, err := kind.Open(p.account(env))
+	return Opened{Provider: p, Machines: opened, Err: err}
 }
 
 // same reports whether an adapter for the account would be the same.
@@ -125,8 +145,9 @@ type fileEntry struct {
 	Markup     *string           `yaml:"markupPercent"`
 }
 
-// read returns the providers of a file. Their keys are in other files or in environment variables.
-func (s *Service) read(file string) ([]Provider, error) {
+// Read returns the providers of a file, none for "". Their keys are in other files or in
+// environment variables.
+func (s *Service) Read(file string) ([]Provider, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -149,6 +170,10 @@ func (s *Service) read(file string) ([]Provider, error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--providers-file: provider %d (%s): %w", i+1, entry.Slug, err))
 			continue
+		}
+		if slices.ContainsFunc(out, func(o Provider) bool { return o.Slug == p.Slug }) {
+			errs = append(errs, fmt.Errorf("--providers-file: two providers have the slug %s; change one of them",
+				p.Slug))
 		}
 		out = append(out, p)
 	}

@@ -52,8 +52,11 @@ type Provider struct {
 	Markup       *int64    `json:"markupBasisPoints"`
 	CreatedAt    time.Time `json:"createdAt"`
 	KeyChangedAt time.Time `json:"keyChangedAt"`
-	// PausedAt is since when nothing is launched there; nil while machines may be.
+	// PausedAt is since when its offers are unavailable; nil if the account is not paused.
 	PausedAt *time.Time `json:"pausedAt"`
+	// DrainingAt is since when its offers are not listed, until the account is removed; nil if it
+	// is not draining. An account is not paused and draining at once.
+	DrainingAt *time.Time `json:"drainingAt"`
 	// File is the file that has the account; empty for the database.
 	File string `json:"file,omitempty"`
 
@@ -359,23 +362,46 @@ func (s *Service) with(p Provider, u Update) (Provider, error) {
 	return s.complete(p, credential)
 }
 
-// Pause has nothing launched at the provider any more; what runs there is still watched and ended.
-// It reports whether that changed anything.
-func (s *Service) Pause(ctx context.Context, tx *db.Tx, slug string) (p Provider, changed bool, err error) {
-	if p, err = s.toChange(ctx, tx, slug); err != nil || p.PausedAt != nil {
+// Use is what the provider of the account is used for.
+func (p Provider) Use() provider.Use {
+	switch {
+	case p.PausedAt != nil:
+		return provider.Paused
+	case p.DrainingAt != nil:
+		return provider.Draining
+	default:
+		return provider.Sells
+	}
+}
+
+// SetUse pauses, drains or resumes an account. What runs there is still watched and ended. It
+// reports whether that changed anything.
+func (s *Service) SetUse(
+	ctx context.Context, tx *db.Tx, slug string, use provider.Use,
+) (p Provider, changed bool, err error) {
+	if p, err = s.toChange(ctx, tx, slug); err != nil || p.Use() == use {
 		return p, false, err
 	}
-	p.PausedAt = &tx.Now
+	p.PausedAt, p.DrainingAt = nil, nil
+	switch use {
+	case provider.Paused:
+		p.PausedAt = &tx.Now
+	case provider.Draining:
+		p.DrainingAt = &tx.Now
+	}
 	return p, true, update(ctx, tx, p)
 }
 
-// Resume ends a pause. It reports whether there was one.
-func (s *Service) Resume(ctx context.Context, tx *db.Tx, slug string) (p Provider, changed bool, err error) {
-	if p, err = s.toChange(ctx, tx, slug); err != nil || p.PausedAt == nil {
-		return p, false, err
+// UnusedSince returns since when no new deployment can choose the provider; false if one can.
+func (p Provider) UnusedSince() (time.Time, bool) {
+	switch {
+	case p.PausedAt != nil:
+		return *p.PausedAt, true
+	case p.DrainingAt != nil:
+		return *p.DrainingAt, true
+	default:
+		return time.Time{}, false
 	}
-	p.PausedAt = nil
-	return p, true, update(ctx, tx, p)
 }
 
 // Get returns one account of the database.

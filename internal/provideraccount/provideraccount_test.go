@@ -111,9 +111,7 @@ func TestService_Open(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Open(t.Context(), d, "", provideraccount.Env{}); err == nil {
-			t.Error("Open: the credential of one account opened for another")
-		}
+		testMovedCredential(t, d, b)
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			if _, err := b.ChangeKey(ctx, tx, "iron-2", "third"); err != nil {
 				return err
@@ -123,7 +121,7 @@ func TestService_Open(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		opened, err := b.Open(t.Context(), d, "", provideraccount.Env{})
+		opened, err := b.Open(t.Context(), d, nil, provideraccount.Env{})
 		if err != nil || len(opened) != 1 || opened[0].Machines.(cloud).account.Credential != "third" ||
 			opened[0].Markup != nil {
 			t.Errorf("Open: got %+v, %v", opened, err)
@@ -131,10 +129,19 @@ func TestService_Open(t *testing.T) {
 	})
 }
 
+// testMovedCredential opens the accounts after the credential of one was moved to the other.
+func testMovedCredential(t *testing.T, d *db.DB, b *provideraccount.Service) {
+	t.Helper()
+	opened, err := b.Open(t.Context(), d, nil, provideraccount.Env{})
+	if err != nil || opened[0].Err == nil || opened[0].Machines != nil || opened[1].Err != nil {
+		t.Errorf("Open with the credential of another account: got %+v, %v, want an error of that one", opened, err)
+	}
+}
+
 // testOpened opens the two accounts of TestService_Open.
 func testOpened(t *testing.T, d *db.DB, b *provideraccount.Service) {
 	t.Helper()
-	opened, err := b.Open(t.Context(), d, "", provideraccount.Env{Version: "1"})
+	opened, err := b.Open(t.Context(), d, nil, provideraccount.Env{Version: "1"})
 	if err != nil || len(opened) != 2 || opened[0].Slug != "iron-2" ||
 		opened[1].Machines.(cloud).account.Credential != key {
 		t.Fatalf("Open: got %+v, %v", opened, err)
@@ -144,9 +151,11 @@ func testOpened(t *testing.T, d *db.DB, b *provideraccount.Service) {
 		a.Name != "Iron Park (iron-2)" {
 		t.Errorf("Open: got account %+v", a)
 	}
-	_, err = service(t, 'b').Open(t.Context(), d, "", provideraccount.Env{})
-	if err == nil || !strings.Contains(err.Error(), "BILLET_SECRET_KEY") {
-		t.Errorf("Open with another secret key: got %v, want an error that names BILLET_SECRET_KEY", err)
+	opened, err = service(t, 'b').Open(t.Context(), d, nil, provideraccount.Env{})
+	for _, o := range opened {
+		if err != nil || o.Err == nil || !strings.Contains(o.Err.Error(), "BILLET_SECRET_KEY") {
+			t.Errorf("Open with another secret key: got %v, %v, want an error that names BILLET_SECRET_KEY", o.Err, err)
+		}
 	}
 }
 
@@ -194,14 +203,21 @@ func TestService_Open_File(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("IRON_KEY", "from the environment")
-	opened, err := b.Open(t.Context(), d, write(`
+	open := func(text string) ([]provideraccount.Opened, error) {
+		inFile, err := b.Read(write(text))
+		if err != nil {
+			return nil, err
+		}
+		return b.Open(t.Context(), d, inFile, provideraccount.Env{})
+	}
+	opened, err := open(`
 providers:
   - kind: iron-park
     apiKeyFile: iron.key
     markupPercent: "12.5"
     settings: {team: red}
   - {kind: iron-park, slug: iron-2, apiKeyEnv: IRON_KEY, baseUrl: "https://iron.example.com"}
-`), provideraccount.Env{})
+`)
 	if err != nil || len(opened) != 2 || opened[0].Machines.(cloud).account.Credential != key ||
 		*opened[0].Markup != 1250 ||
 		opened[1].Machines.(cloud).account.Credential != "from the environment" {
@@ -215,10 +231,18 @@ providers:
 		"NO_SUCH_VARIABLE_IS_SET": "providers: [{kind: iron-park, apiKeyEnv: NO_SUCH_VARIABLE_IS_SET}]",
 		"percentage":              `providers: [{kind: iron-park, apiKeyEnv: IRON_KEY, markupPercent: "-1"}]`,
 	} {
-		_, err := b.Open(t.Context(), d, write(text), provideraccount.Env{})
+		_, err := open(text)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open of %s: got %v, want an error with %q", text, err, want)
 		}
+	}
+	// With the same slug in the database, neither is used: the machines may be those of either.
+	if _, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park"}, key); err != nil {
+		t.Fatal(err)
+	}
+	opened, err = open("providers: [{kind: iron-park, apiKeyEnv: IRON_KEY}]")
+	if err != nil || len(opened) != 1 || opened[0].Err == nil {
+		t.Errorf("Open of one slug twice: got %+v, %v, want one account with an error", opened, err)
 	}
 }
 
@@ -285,7 +309,7 @@ func TestService_Open_CommonSettings(t *testing.T) {
 		key); err != nil {
 		t.Fatal(err)
 	}
-	opened, err := b.Open(t.Context(), d, "", provideraccount.Env{})
+	opened, err := b.Open(t.Context(), d, nil, provideraccount.Env{})
 	if err != nil || len(opened) != 1 {
 		t.Fatalf("Open: got %+v, %v", opened, err)
 	}

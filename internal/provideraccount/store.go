@@ -12,6 +12,7 @@ var accounts = db.NewTable("provider_account", func(p *Provider) []db.Column {
 		db.Col("slug", &p.Slug), db.Col("kind", &p.Kind), db.Col("name", &p.Name), db.Col("base_url", &p.BaseURL),
 		db.Col("settings", db.JSON(&p.Settings)), db.Col("credential", &p.sealed), db.Col("markup", &p.Markup),
 		db.Col("created_at", &p.CreatedAt), db.Col("key_changed_at", &p.KeyChangedAt), db.Col("paused_at", &p.PausedAt),
+		db.Col("draining_at", &p.DrainingAt),
 	}
 })
 
@@ -22,7 +23,7 @@ func insert(ctx context.Context, tx *db.Tx, p Provider) (bool, error) {
 }
 
 func update(ctx context.Context, tx *db.Tx, p Provider) error {
-	columns := []string{"name", "settings", "credential", "markup", "key_changed_at", "paused_at"}
+	columns := []string{"name", "settings", "credential", "markup", "key_changed_at", "paused_at", "draining_at"}
 	_, err := accounts.Update(ctx, tx, &p, columns, db.Is("slug", p.Slug))
 	return err
 }

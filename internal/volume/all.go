@@ -37,3 +37,8 @@ func (s *Service) ListAll(ctx context.Context, r db.Reader, f FilterAll, p db.Pa
 	}
 	return out, total, err
 }
+
+// At returns the provider's volumes of all accounts that may still exist. It is for the operator.
+func (s *Service) At(ctx context.Context, r db.Reader, provider string) ([]id.ID, error) {
+	return existingAt(ctx, r, provider)
+}

@@ -246,8 +246,14 @@ func reopen(ctx context.Context, tx *db.Tx, provider string, ids []id.ID) ([]own
 	return out, err
 }
 
+// existingAt returns the provider's volumes that may still exist.
+func existingAt(ctx context.Context, r db.Reader, provider string) ([]id.ID, error) {
+	return db.Collect(ctx, r, db.Value[id.ID], `SELECT id FROM volume
+		WHERE provider = $1 AND (status NOT IN ('failed', 'deleted') OR clean_until IS NOT NULL)`, provider)
+}
+
 // CountByProvider returns how many volumes may still exist, by provider.
 func CountByProvider(ctx context.Context, r db.Reader) (map[string]int, error) {
 	return db.Counts(ctx, r, `SELECT provider, COUNT(*) FROM volume
-		WHERE status NOT IN ($1, $2) OR clean_until IS NOT NULL GROUP BY provider`, StatusDeleted, StatusFailed)
+		WHERE status NOT IN ('failed', 'deleted') OR clean_until IS NOT NULL GROUP BY provider`)
 }

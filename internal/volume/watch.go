@@ -25,11 +25,11 @@ const (
 // watchedKinds are the kinds of issues that Watch reports.
 var watchedKinds = []issue.Kind{issue.OrphanedVolume}
 
-// StartWatching enqueues a periodic job for each provider with volumes that compares them with the
-// rows.
-func (s *Service) StartWatching(ctx context.Context) error {
+// StartWatching enqueues a periodic job for each provider with volumes, or for each of those with
+// the slugs, that compares them with the rows.
+func (s *Service) StartWatching(ctx context.Context, slugs ...string) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for _, p := range s.cfg.Providers.All() {
+		for _, p := range s.cfg.Providers.Chosen(slugs) {
 			if _, has := p.(provider.VolumeProvider); !has {
 				continue
 			}
@@ -50,10 +50,13 @@ func (s *Service) StartWatching(ctx context.Context) error {
 // it.
 func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error) {
 	slug := strings.TrimPrefix(string(subject), "provider/")
-	p, _ := s.cfg.Providers.Get(slug)
+	p, configured := s.cfg.Providers.Get(slug)
+	if !configured {
+		return s.cfg.Catalog.Unknown(ctx, slug)
+	}
 	v, has := p.(provider.VolumeProvider)
 	if !has {
-		return job.Done(), nil // not configured any more
+		return job.Done(), nil
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()

@@ -99,13 +99,20 @@ func TestProviderAccountsAreLive(t *testing.T) {
 		wrong["force"] = true
 		ask(200, http.MethodPatch, park, wrong)
 		ask(200, http.MethodPatch, park, map[string]any{"apiKey": voltageparktest.Token})
-		ask(200, http.MethodPost, park+"/pause", nil)
+		ask(200, http.MethodPost, park+"/drain", nil)
+		if got := offers(""); len(got) != 0 {
+			t.Errorf("draining: %d offers are listed", len(got))
+		}
+		if one := providerNamed(ask(200, http.MethodGet, all, nil), "park-1"); one["state"] != "draining" ||
+			one["remaining"] != float64(1) || one["drainingAt"] == nil || one["pausedAt"] != nil {
+			t.Errorf("draining: got %v", one)
+		}
 		if a := ask(409, http.MethodDelete, park, nil); !strings.Contains(string(a.Body), "1 deployments") {
 			t.Errorf("remove with a machine: got %s", a.Body)
 		}
 		forth(26 * time.Minute)
 		if a := s.Call(key, http.MethodDelete, "/deployments/"+id, nil); a.Status != http.StatusOK {
-			t.Fatalf("terminate at a paused provider: got %d %s", a.Status, a.Body)
+			t.Fatalf("terminate at a draining provider: got %d %s", a.Status, a.Body)
 		}
 		await(t, "the end", func() bool {
 			forth(31 * time.Second)
@@ -118,4 +125,14 @@ func TestProviderAccountsAreLive(t *testing.T) {
 		ask(404, http.MethodPost, park+"/pause", nil)
 		checkNoKey(t, s, voltageparktest.Token)
 	})
+}
+
+// providerNamed returns the provider with the slug from a list of provider accounts.
+func providerNamed(list servertest.Answer, slug string) map[string]any {
+	for _, entry := range list.List {
+		if one := entry.(map[string]any); one["slug"] == slug {
+			return one
+		}
+	}
+	return nil
 }

@@ -227,12 +227,26 @@ func TestProviderCommands(t *testing.T) {
 		if left := cloud.MachineIDs(); len(left) != 0 {
 			t.Errorf("left at the cloud: %v", left)
 		}
+		drain(t, s, forth)
 		s.Run("provider", "remove", "park")
 		s.Stop()
 		s.Restart()
 		checkRemoved(t, s, key, o["id"], id)
 		checkNoKey(t, s, voltageparktest.Token)
 	})
+}
+
+// drain drains the cloud, which no server may sell when it is removed.
+func drain(t *testing.T, s *servertest.Server, forth func(time.Duration)) {
+	t.Helper()
+	if out, err := s.TryRun("provider", "remove", "park"); err == nil ||
+		!strings.Contains(out, "Drain or pause park") {
+		t.Errorf("removed while servers may sell from it: %v\n%s", err, out)
+	}
+	if out := s.Run("provider", "drain", "park"); !strings.Contains(out, "draining") {
+		t.Errorf("drain:\n%s", out)
+	}
+	forth(10 * time.Second)
 }
 
 // checkRemoved checks that a cloud sells nothing after its removal, and that its ended deployment

@@ -309,6 +309,7 @@ CREATE TABLE volume (
 CREATE UNIQUE INDEX volume_name ON volume (account_id, name) WHERE status NOT IN ('failed', 'deleted');
 CREATE INDEX volume_deployment ON volume (deployment_id) WHERE deployment_id <> '';
 CREATE INDEX volume_live ON volume (provider) WHERE status NOT IN ('failed', 'deleted');
+CREATE INDEX volume_existing ON volume (provider) WHERE status NOT IN ('failed', 'deleted') OR clean_until IS NOT NULL;
 CREATE INDEX volume_account ON volume (account_id, id) WHERE status <> 'deleted';
 CREATE INDEX volume_by_project ON volume (account_id, project, id) WHERE status <> 'deleted';
 CREATE INDEX volume_by_creator ON volume (account_id, creator_id, id) WHERE status <> 'deleted';
@@ -570,7 +571,8 @@ CREATE TABLE provider_account (
     markup         BIGINT,                     -- basis points; NULL for the server's
     created_at     BIGINT NOT NULL,
     key_changed_at BIGINT NOT NULL,
-    paused_at      BIGINT                      -- NULL while machines may be launched there
+    paused_at      BIGINT,                     -- since when nothing is launched there; NULL if it is not paused
+    draining_at    BIGINT                      -- the same for a drain; not both
 );
 
 CREATE TABLE provider_account_version (

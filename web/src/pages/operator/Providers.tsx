@@ -4,7 +4,7 @@ import type { Schema } from '../../api/client';
 import { useSend, withId } from '../../api/hooks';
 import { useOperatorProviders } from '../../api/operator';
 import { useConfirm } from '../../parts/confirm';
-import { formatPercent } from '../../parts/locale';
+import { formatNumber, formatPercent } from '../../parts/locale';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { useListRows } from '../../parts/rows';
 import { Chip, Status } from '../../parts/Status';
@@ -21,6 +21,7 @@ export function Providers() {
   const [keyOf, setKeyOf] = useState<Provider | null>(null);
   const [checked, setChecked] = useState<Provider | null>(null);
   const pause = useSend('post', '/api/v1/operator/provider-accounts/{id}/pause');
+  const drain = useSend('post', '/api/v1/operator/provider-accounts/{id}/drain');
   const resume = useSend('post', '/api/v1/operator/provider-accounts/{id}/resume');
   const remove = useSend('delete', '/api/v1/operator/provider-accounts/{id}');
   const confirm = useConfirm();
@@ -39,18 +40,38 @@ export function Providers() {
   const askPause = (p: Provider) =>
     confirm({
       title: `Pause ${p.name}?`,
-      body: 'Its offers become unavailable, and nothing new is launched there. Machines that run are kept.',
-      action: 'Pause',
+      body: 'Its offers become unavailable to new deployments. Machines and volumes are kept.',
+      action: 'Pause provider',
       run: async () => {
         await pause.mutateAsync(withId(p.slug));
         toast(`${p.name} is paused`);
       },
     });
+  const askDrain = (p: Provider) =>
+    confirm({
+      title: `Drain ${p.name}?`,
+      body: (
+        <>
+          Its offers are hidden from new deployments. Machines and volumes are kept until their tenants end them. You
+          can remove the provider when none are left.
+        </>
+      ),
+      action: 'Drain provider',
+      run: async () => {
+        await drain.mutateAsync(withId(p.slug));
+        toast(`${p.name} is draining`);
+      },
+    });
   const askRemove = (p: Provider) =>
     confirm({
       title: `Remove ${p.name}?`,
-      body: 'The account and its API key are deleted. It must be paused, and have no machines and no volumes.',
-      action: 'Remove',
+      body: (
+        <>
+          The account and its API key are deleted. Drain or pause the provider first. It must have no machines and no
+          volumes.
+        </>
+      ),
+      action: 'Remove provider',
       danger: true,
       run: async () => {
         await remove.mutateAsync(withId(p.slug));
@@ -62,12 +83,16 @@ export function Providers() {
       ? [
           { text: 'Check', run: () => setChecked(p) },
           { text: 'Replace API key', run: () => setKeyOf(p) },
-          p.pausedAt
-            ? {
-                text: 'Resume',
-                run: () => resume.mutate(withId(p.slug), { onSuccess: () => toast(`${p.name} is resumed`) }),
-              }
-            : { text: 'Pause', run: () => askPause(p) },
+          ...(p.pausedAt || p.drainingAt
+            ? [
+                {
+                  text: 'Resume',
+                  run: () => resume.mutate(withId(p.slug), { onSuccess: () => toast(`${p.name} is resumed`) }),
+                },
+              ]
+            : []),
+          ...(p.pausedAt ? [] : [{ text: 'Pause', run: () => askPause(p) }]),
+          ...(p.drainingAt ? [] : [{ text: 'Drain', run: () => askDrain(p) }]),
           { text: 'Remove', danger: true, run: () => askRemove(p) },
         ]
       : [];
@@ -94,6 +119,22 @@ export function Providers() {
   );
 }
 
+function count(n: number, what: string): string {
+  return `${formatNumber(n)} ${what}${n === 1 ? '' : 's'}`;
+}
+
+/** What keeps a provider from being removed. */
+function left(p: Provider): string {
+  if (p.remaining === 0) return 'Nothing left. You can remove it.';
+  const machines = p.remaining - p.volumes - p.candidates;
+  const parts = [
+    machines > 0 && count(machines, 'deployment'),
+    p.volumes > 0 && count(p.volumes, 'volume'),
+    p.candidates > 0 && `${count(p.candidates, 'pending deployment')} that may still use it`,
+  ].filter(Boolean);
+  return `Left: ${parts.join(', ')}`;
+}
+
 const columns: Column<Provider>[] = [
   {
     key: 'name',
@@ -112,10 +153,13 @@ const columns: Column<Provider>[] = [
     sort: 'status',
     cell: (p) => (
       <>
-        <Status value={p.status} /> {p.pausedAt && <Chip tone="warn">paused</Chip>}
+        <Status value={p.status} />{' '}
+        {p.state !== 'active' && <Chip tone={p.state === 'error' ? 'bad' : 'warn'}>{p.state}</Chip>}
+        {p.state === 'draining' && <span className="cell-sub">{left(p)}</span>}
         {p.lastError && (
-          <span className="cell-sub" title={p.lastError}>
-            {p.consecutiveFailures} failed {p.consecutiveFailures === 1 ? 'sync' : 'syncs'}: {p.lastError}
+          <span className="cell-sub wrap">
+            {p.state === 'error' ? 'Not managed: ' : `${count(p.consecutiveFailures, 'failed sync')}: `}
+            {p.lastError}
           </span>
         )}
       </>
