@@ -15,10 +15,10 @@ type Quote struct {
 	// HourlyPrice is the locked price.
 	HourlyPrice Money `json:"hourlyPrice"`
 	// Hold is the hold of a deploy, Required the required available balance, Available the current
-	// one.
-	Hold      Money `json:"hold"`
-	Required  Money `json:"required"`
-	Available Money `json:"available"`
+	// one; nil for a key that is bound to a project.
+	Hold      Money  `json:"hold"`
+	Required  Money  `json:"required"`
+	Available *Money `json:"available"`
 	// CreatedAt is when the quote was created.
 	CreatedAt time.Time `json:"createdAt"`
 	// ExpiresAt is when the quote expires.

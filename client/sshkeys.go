@@ -42,6 +42,8 @@ type SSHKeyQuery struct {
 	Paging
 	// Name is the whole name, case-insensitive.
 	Name string `query:"name"`
+	// Search is part of the name or of the id, case-insensitive.
+	Search string `query:"search"`
 	// Sort has createdAt, name or both, separated by commas, each prefixed with a hyphen for
 	// descending; "" means -createdAt.
 	Sort string `query:"sort"`

@@ -122,6 +122,8 @@ type VolumeQuery struct {
 	Paging
 	// Name is the whole name, case-insensitive.
 	Name string `query:"name"`
+	// Search is part of the name or of the id, case-insensitive.
+	Search string `query:"search"`
 	// Project is the project of the volume. CreatedBy is the id of the user or API key that created
 	// it.
 	Project   string `query:"project"`

@@ -212,7 +212,7 @@ func keys() *cobra.Command {
 		if err := checkPage(p); err != nil {
 			return err
 		}
-		list, _, err := o.Accounts.ListKeys(cmd.Context(), o.DB, id.ID(of), "", db.NewestFirst, p)
+		list, _, err := o.Accounts.ListKeys(cmd.Context(), o.DB, id.ID(of), db.NameFilter{}, db.NewestFirst, p)
 		if err != nil {
 			return err
 		}

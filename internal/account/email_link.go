@@ -107,7 +107,8 @@ type MailLink struct {
 
 // StartRegistration creates the link by which the holder of an email address completes their
 // registration, whom an operator may have invited. It replaces an earlier one. Known is set if a
-// user has the address: then the link cannot be completed. It returns INVALID_REQUEST.
+// user has the address who is a member of an account or an operator: then the link cannot be
+// completed. It returns INVALID_REQUEST.
 func (s *Service) StartRegistration(ctx context.Context, tx *db.Tx, email string, invited bool) (MailLink, error) {
 	l := emailLink{
 		kind: registrationLink, email: email, invited: invited, expiresAt: tx.Now.Add(RegistrationLifetime),
@@ -144,6 +145,13 @@ func (s *Service) startLink(ctx context.Context, tx *db.Tx, l emailLink) (MailLi
 	before, found, err := openRegistration(ctx, tx, normal)
 	if err != nil {
 		return MailLink{}, err
+	}
+	former, err := isFormer(ctx, tx, u.ID)
+	if err != nil {
+		return MailLink{}, err
+	}
+	if l.kind == registrationLink && former { // who may register again
+		known, u = false, User{}
 	}
 	if l.kind == registrationLink && found && before.invited { // a stranger takes no invitation away
 		l.invited, l.expiresAt = true, before.expiresAt
@@ -199,9 +207,9 @@ func (s *Service) countInvalidLink(ctx context.Context, from netip.Addr, err err
 }
 
 // CompleteRegistration creates the user of a registration, as the owner of the account, and uses
-// the link up. accepted is the version of the terms that the user has accepted; "" if there are
-// none. It returns the user's proof, NOT_FOUND for a token that is of no use, and CONFLICT if a
-// user has the email address by now.
+// the link up. A former user with the address becomes the owner. accepted is the version of the
+// terms that the user has accepted; "" if there are none. It returns the user's proof, NOT_FOUND for
+// a token that is of no use, and CONFLICT if another user has the email address by now.
 func (s *Service) CompleteRegistration(
 	ctx context.Context, tx *db.Tx, token string, n NewUser, of id.ID, accepted string,
 ) (Proof, error) {
@@ -210,7 +218,7 @@ func (s *Service) CompleteRegistration(
 		return Proof{}, err
 	}
 	n.operator, n.email = false, l.email // a registration creates no operator
-	p, err := s.CreateUser(ctx, tx, n, of, Owner)
+	p, err := s.registered(ctx, tx, n, of)
 	if err != nil {
 		return Proof{}, err
 	}
@@ -220,6 +228,33 @@ func (s *Service) CompleteRegistration(
 		}
 	}
 	return Proof{User: p, hold: func(context.Context, *db.Tx) error { return nil }}, nil
+}
+
+// registered creates the user of a registration. A former user with the address starts again:
+// whoever reads its mail now may be another, so nothing that they signed in with works any more.
+func (s *Service) registered(ctx context.Context, tx *db.Tx, n NewUser, of id.ID) (User, error) {
+	u, _, found, err := userByEmail(ctx, tx, n.email)
+	if err == nil && found {
+		err = lockUser(ctx, tx, u.ID)
+	}
+	if err != nil {
+		return User{}, err
+	}
+	former, err := isFormer(ctx, tx, u.ID)
+	if err != nil {
+		return User{}, err
+	}
+	if !former {
+		return s.CreateUser(ctx, tx, n, of, Owner)
+	}
+	if err := s.endSignIns(ctx, tx, u.ID); err != nil {
+		return User{}, err
+	}
+	if err := rejoin(ctx, tx, u.ID, n, of); err != nil {
+		return User{}, err
+	}
+	u, _, err = userByID(ctx, tx, u.ID)
+	return u, err
 }
 
 // ResetPassword sets the password of the user with the address that the link was sent to, uses the

@@ -82,6 +82,62 @@ func TestService_CompleteRegistration(t *testing.T) {
 	})
 }
 
+func TestFormerUserRegistersAgain(t *testing.T) {
+	engines(t, func(w world) {
+		owner := w.as(w.mine, account.Owner, "owner@example.com")
+		ada := w.as(w.mine, account.Member, "ada@example.com")
+		if l := w.startRegistration("ada@example.com"); !l.Known {
+			t.Error("the address of a member is unknown")
+		}
+		remove := func() {
+			w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
+				_, err := w.s.RemoveMember(ctx, tx, w.mine, owner.ID, ada.ID)
+				return err
+			}))
+		}
+		remove()
+		l := w.startRegistration("ada@example.com")
+		if l.Known {
+			t.Error("the address of a former user is known")
+		}
+		// Who has joined an account meanwhile does not register.
+		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
+			return w.s.AddMember(ctx, tx, w.mine, ada.ID, account.Viewer)
+		}))
+		_, err := w.completeRegistration(l.Token)
+		w.fails(err, apierr.Conflict)
+		remove()
+		p, err := w.completeRegistration(w.startRegistration("ada@example.com").Token)
+		if err != nil || p.User.ID != ada.ID || p.User.Name != "" {
+			t.Fatalf("got %+v, %v; want the former user without a name", p.User, err)
+		}
+		home, found, err := w.s.HomeOf(t.Context(), w.d, ada.ID)
+		if err != nil || !found || home == w.mine {
+			t.Errorf("got the account %s, %t, %v; want the new one", home, found, err)
+		}
+	})
+}
+
+func TestOperatorWithoutAccountDoesNotRegister(t *testing.T) {
+	engines(t, func(w world) {
+		owner := w.as(w.mine, account.Owner, "owner@example.com")
+		ada := w.as(w.mine, account.Member, "ada@example.com")
+		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
+			if err := w.s.SetOperator(ctx, tx, ada.ID, true); err != nil {
+				return err
+			}
+			_, err := w.s.RemoveMember(ctx, tx, w.mine, owner.ID, ada.ID)
+			return err
+		}))
+		l := w.startRegistration("ada@example.com")
+		if !l.Known {
+			t.Error("the address of an operator is unknown")
+		}
+		_, err := w.completeRegistration(l.Token)
+		w.fails(err, apierr.Conflict)
+	})
+}
+
 func TestEmailLinkIsUsedOnceByConcurrentCalls(t *testing.T) {
 	engines(t, func(w world) {
 		l := w.startRegistration("ada@example.com")

@@ -141,6 +141,12 @@ func (s *Service) claim(ctx context.Context, tx *db.Tx, user id.ID) error {
 	if err != nil || !unproved {
 		return err
 	}
+	return s.endSignIns(ctx, tx, user)
+}
+
+// endSignIns ends the user's sign-in methods, except for those with an identity provider, and their
+// API keys and sessions.
+func (s *Service) endSignIns(ctx context.Context, tx *db.Tx, user id.ID) error {
 	if _, err := setPassword(ctx, tx, user, ""); err != nil { // no password matches it
 		return err
 	}

@@ -231,12 +231,12 @@ func checkMayCreateKey(ctx context.Context, tx *db.Tx, account id.ID, by *Creato
 	return err
 }
 
-// ListKeys returns a page of the account's keys, including revoked ones, in that order; with a
-// name, of those with that name.
+// ListKeys returns a page of the account's keys that the filter selects, including revoked ones, in
+// that order.
 func (s *Service) ListKeys(
-	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+	ctx context.Context, r db.Reader, account id.ID, f db.NameFilter, o db.Order, p db.Page,
 ) ([]Key, db.Listed, error) {
-	return listKeys(ctx, r, account, name, o, p)
+	return listKeys(ctx, r, account, f, o, p)
 }
 
 // GetKey returns one key. It returns NOT_FOUND for an unknown key, and for one of another account.

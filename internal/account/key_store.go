@@ -75,10 +75,10 @@ func insertKey(ctx context.Context, tx *db.Tx, k Key, by *Creator, hash string, 
 }
 
 func listKeys(
-	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+	ctx context.Context, r db.Reader, account id.ID, f db.NameFilter, o db.Order, p db.Page,
 ) ([]Key, db.Listed, error) {
 	l := db.List[Key]{Columns: keyColumns, Table: `api_key`, Scan: scanKey,
-		Where: append([]db.Cond{db.Is(`account_id`, account)}, db.NameIs(name)...)}
+		Where: append([]db.Cond{db.Is(`account_id`, account)}, db.NameIs(f.Name)...), Rest: db.NameOrIDHas(f.Search)}
 	l.Order, l.Down = o.Sorting()
 	return l.Page(ctx, r, p)
 }

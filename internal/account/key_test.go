@@ -105,7 +105,7 @@ func TestService_CreateKey_InvalidFields(t *testing.T) {
 				w.Errorf("%v", f)
 			}
 		}
-		if _, total, err := w.s.ListKeys(w.Context(), w.d, w.mine, "", db.NewestFirst,
+		if _, total, err := w.s.ListKeys(w.Context(), w.d, w.mine, db.NameFilter{}, db.NewestFirst,
 			db.Page{Number: 1, Limit: 20}); err != nil || total.Total != 0 {
 			w.Fatalf("%d keys, %v", total.Total, err)
 		}
@@ -159,7 +159,7 @@ func TestService_ListKeys(t *testing.T) {
 				w.Context(),
 				w.d,
 				w.mine,
-				"",
+				db.NameFilter{},
 				db.NewestFirst,
 				db.Page{Number: page, Limit: 2},
 			)

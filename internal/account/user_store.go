@@ -84,3 +84,24 @@ func lockUser(ctx context.Context, tx *db.Tx, user id.ID) error {
 	_, err := tx.Exec(ctx, `UPDATE users SET name = name WHERE id = $1`, user)
 	return err
 }
+
+// isFormer reports whether the user is a member of no account, and no operator.
+func isFormer(ctx context.Context, r db.Reader, user id.ID) (former bool, err error) {
+	err = r.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM users p WHERE p.id = $1 AND p.operator = 0
+		AND NOT EXISTS (SELECT 1 FROM membership m WHERE m.user_id = p.id))`, user).Scan(&former)
+	return former, err
+}
+
+// rejoin makes a former user the owner of the account, under the new name and with the new
+// password. What they were linked with at identity providers is forgotten.
+func rejoin(ctx context.Context, tx *db.Tx, user id.ID, n NewUser, account id.ID) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM identity WHERE user_id = $1`, user); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE users SET account_id = $1, name = $2, password_hash = $3, email_proved_at = $4
+		WHERE id = $5`, account, n.name, n.hash, tx.Now, user); err != nil {
+		return err
+	}
+	_, err := insertMembership(ctx, tx, account, user, Owner)
+	return err
+}

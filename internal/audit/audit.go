@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -40,10 +41,12 @@ type Entry struct {
 	At      time.Time `json:"at" doc:"When it was done."`
 	Actor   Actor     `json:"actor" doc:"Who did it."`
 	// Action is the operationId of the call, or another word if there was no call.
-	Action    string `json:"action" doc:"What was done: the operationId of the call."`
-	Subject   id.ID  `json:"subject" doc:"Id of what was changed; empty if it has none."`
-	Address   string `json:"address" doc:"IP address of the request."`
-	RequestID id.ID  `json:"requestId" doc:"X-Request-Id of the call."`
+	Action  string `json:"action" doc:"What was done: the operationId of the call."`
+	Subject id.ID  `json:"subject" doc:"Id of what was changed; empty if it has none."`
+	// SubjectName is stored with what deletes the subject. Else it is found when entries are read.
+	SubjectName string `json:"subjectName" doc:"Name of what was changed: the present one, or the last one of what was deleted; empty if it has none."`
+	Address     string `json:"address" doc:"IP address of the request."`
+	RequestID   id.ID  `json:"requestId" doc:"X-Request-Id of the call."`
 }
 
 // withoutAccountKept is how long entries without an account are kept.
@@ -93,8 +96,32 @@ func (s *Service) Has(ctx context.Context, r db.Reader, account, request id.ID) 
 	return has(ctx, r, account, request, newest)
 }
 
-// List returns a page of the account's entries that the filter selects, newest first.
+// List returns a page of the account's entries that the filter selects, newest first, with the
+// names of their subjects.
 func (s *Service) List(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) ([]Entry, db.Listed,
 	error) {
-	return list(ctx, r, account, f, p)
+	page, of, err := list(ctx, r, account, f, p)
+	if err != nil {
+		return nil, db.Listed{}, err
+	}
+	named, err := names(ctx, r, account, unnamed(page))
+	if err != nil {
+		return nil, db.Listed{}, err
+	}
+	for i := range page {
+		page[i].SubjectName = cmp.Or(page[i].SubjectName, named[page[i].Subject])
+	}
+	return page, of, nil
+}
+
+// unnamed returns the subjects whose names the entries do not have, by their kind.
+func unnamed(page []Entry) map[id.Kind][]id.ID {
+	out := map[id.Kind][]id.ID{}
+	for _, e := range page {
+		kind := e.Subject.Kind()
+		if e.SubjectName == "" && kind != "" && !slices.Contains(out[kind], e.Subject) {
+			out[kind] = append(out[kind], e.Subject)
+		}
+	}
+	return out
 }

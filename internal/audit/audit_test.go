@@ -74,3 +74,51 @@ func TestService_List(t *testing.T) {
 		}
 	})
 }
+
+// TestService_List_Names reads the names of what entries are about: the present ones, and the last
+// one of what was deleted.
+func TestService_List_Names(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := audit.New(id.NewMaker(c, rand.Reader))
+		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			for _, statement := range []string{
+				`INSERT INTO account (id, name, name_key, created_at) VALUES ('acc_1', 'Acme', 'acme', 1)`,
+				`INSERT INTO users (id, account_id, email, password_hash, created_at, name)
+					VALUES ('usr_a', 'acc_1', 'ada@example.com', '', 1, 'Ada'), ('usr_b', 'acc_1', 'b@example.com', '', 1, '')`,
+			} {
+				if _, err := tx.Exec(ctx, statement); err != nil {
+					return err
+				}
+			}
+			entry := func(action, subject, name string) audit.Entry {
+				return audit.Entry{
+					Account: "acc_1", Actor: audit.Actor{Kind: audit.System}, Action: action, Subject: id.ID(subject),
+					SubjectName: name,
+				}
+			}
+			return s.Append(ctx, tx, entry("signIn", "usr_a", ""), entry("signIn", "usr_b", ""),
+				entry("createSshKey", "ssh_1", ""), entry("deleteSshKey", "ssh_1", "laptop"),
+				entry("createAccount", "acc_1", ""), entry("createDeployment", "dep_gone", ""),
+				entry("pauseProviderAccount", "voltage-park", ""), entry("endOtherSessions", "", ""))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := s.List(t.Context(), d, "acc_1", audit.Filter{}, db.Page{Number: 1, Limit: 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := map[string]string{}
+		for _, e := range got {
+			names[e.Action+" "+string(e.Subject)] = e.SubjectName
+		}
+		want := map[string]string{
+			"signIn usr_a": "Ada", "signIn usr_b": "b@example.com", "createSshKey ssh_1": "laptop",
+			"deleteSshKey ssh_1": "laptop", "createAccount acc_1": "Acme", "createDeployment dep_gone": "",
+			"pauseProviderAccount voltage-park": "", "endOtherSessions ": "",
+		}
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("names of the subjects (-want +got):\n%s", diff)
+		}
+	})
+}

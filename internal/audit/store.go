@@ -3,6 +3,9 @@ package audit
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -13,7 +16,8 @@ var entries = db.NewTable("audit", func(e *Entry) []db.Column {
 	return []db.Column{
 		db.Col("id", &e.ID), db.Col("account_id", &e.Account), db.Col("created_at", &e.At),
 		db.Col("actor_kind", &e.Actor.Kind), db.Col("actor_id", &e.Actor.ID), db.Col("actor_name", &e.Actor.Name),
-		db.Col("action", &e.Action), db.Col("subject", &e.Subject), db.Col("address", &e.Address),
+		db.Col("action", &e.Action), db.Col("subject", &e.Subject), db.Col("subject_name", &e.SubjectName),
+		db.Col("address", &e.Address),
 		db.Col("request_id", &e.RequestID),
 	}
 })
@@ -66,4 +70,51 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 		l.Each, l.Rest = &filters[0], filters[1:]
 	}
 	return l.Page(ctx, r, p)
+}
+
+// nameOf are the queries for names, by the kind of what has the name. The ids are those of an
+// account's entries, and so of what the account, or its operator, has changed. Operators change what
+// belongs to other accounts.
+var nameOf = map[id.Kind]string{
+	id.Account:    `SELECT id, name FROM account WHERE id IN `,
+	id.Deployment: `SELECT id, name FROM deployment WHERE id IN `,
+	id.Volume:     `SELECT id, name FROM volume WHERE id IN `,
+	id.APIKey:     `SELECT id, name FROM api_key WHERE id IN `,
+	id.SSHKey:     `SELECT id, name FROM ssh_key WHERE id IN `,
+	id.Passkey:    `SELECT id, name FROM passkey WHERE id IN `,
+	id.Invitation: `SELECT id, email FROM invitation WHERE id IN `,
+	id.User:       `SELECT id, CASE WHEN name <> '' THEN name ELSE email END FROM users WHERE id IN `,
+	id.Webhook:    `SELECT id, CASE WHEN description <> '' THEN description ELSE url END FROM webhook WHERE id IN `,
+}
+
+// deletable are the kinds whose rows end. The entry of their deletion has the last name.
+var deletable = []id.Kind{id.SSHKey, id.Passkey, id.Webhook}
+
+// names returns the names of subjects of the account's entries, with one query.
+func names(ctx context.Context, r db.Reader, account id.ID, subjects map[id.Kind][]id.ID) (map[id.ID]string, error) {
+	var parts []string
+	var args []any
+	add := func(query string, ids []id.ID, rest string) {
+		parts = append(parts, query+db.In(len(args)+1, len(ids))+rest)
+		args = append(args, db.Args(ids)...)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(subjects)) {
+		ids := subjects[kind]
+		if query, has := nameOf[kind]; has {
+			add(query, ids, "")
+		}
+		if slices.Contains(deletable, kind) {
+			args = append(args, account)
+			add(fmt.Sprintf(`SELECT subject, subject_name FROM audit WHERE account_id = $%d AND subject IN `, len(args)),
+				ids, ` AND subject_name <> ''`)
+		}
+	}
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	found, err := db.CollectMap(ctx, r, db.Pair[id.ID, string], strings.Join(parts, ` UNION ALL `), args...)
+	if err != nil {
+		return nil, fmt.Errorf("find the names of audited things: %w", err)
+	}
+	return found, nil
 }

@@ -48,18 +48,25 @@ func (t *tool) showQuote(q *client.Quote, fresh bool) error {
 	if q.UsedBy != nil {
 		until = "used"
 	}
-	enough := "sufficient"
-	if q.Available < q.Required {
-		enough = fmt.Sprintf("%s short", total(q.Required-q.Available))
-	}
 	err := show(t, q.QuoteID, q, row{"Quote", q.QuoteID}, row{"Offer", q.OfferID}, row{"Price", hourly(q.HourlyPrice)},
 		row{"Created", created}, row{"Expires", until}, row{"Hold", total(q.Hold)},
 		row{"Required balance", total(q.Required)},
-		row{"Available", fmt.Sprintf("%s (%s)", total(q.Available), enough)}, row{"Used by", valueOr(q.UsedBy, "")})
+		row{"Available", availableText(q)}, row{"Used by", valueOr(q.UsedBy, "")})
 	if err == nil && t.humanOutput() && fresh {
 		t.note("Run 'billet deploy --quote %s' to deploy at this price.", q.QuoteID)
 	}
 	return err
+}
+
+// availableText describes the balance; "" for a key that may not read it.
+func availableText(q *client.Quote) string {
+	switch {
+	case q.Available == nil:
+		return ""
+	case *q.Available < q.Required:
+		return fmt.Sprintf("%s (%s short)", total(*q.Available), total(q.Required-*q.Available))
+	}
+	return total(*q.Available) + " (sufficient)"
 }
 
 func offerIDs(ctx context.Context, c *client.Client) ([]cobra.Completion, error) {

@@ -13,7 +13,7 @@ import (
 func (t *tool) terminate() *cobra.Command {
 	var yes, wait bool
 	var when string
-	var filter client.BulkFilter
+	var m matching
 	cmd := &cobra.Command{
 		Use: "terminate [machine]…", Aliases: []string{"rm", "delete", "destroy"},
 		Short: "Terminate machines and show refunds",
@@ -24,7 +24,7 @@ If you terminate within the first hour, unused time is refunded to the second. L
 refunded. A machine whose minimum runtime is not met is rejected or, with --when earliest,
 terminated as soon as it is met.
 
-With --project, --tag or --created-by instead of machines, all machines that match are terminated
+With --project, --tag or another filter instead of machines, all machines that match are terminated
 at once, up to 500. billet lists them and what is refunded, and asks for confirmation.`,
 		Example: `  billet terminate training
   billet terminate training --when earliest --yes
@@ -35,24 +35,17 @@ at once, up to 500. billet lists them and what is refunded, and asks for confirm
 	yesFlag(cmd, &yes)
 	f.StringVar(&when, "when", "now", "now, or earliest: once the minimum runtime is met")
 	f.BoolVar(&wait, "wait", false, "wait until the machines are deleted")
-	f.StringVar(&filter.Project, "project", "", "terminate all machines of this `project`")
-	f.StringVar(&filter.Tag, "tag", "", "terminate all machines with this `tag`")
-	f.StringVar(
-		&filter.CreatedBy,
-		"created-by",
-		"",
-		"terminate all machines that the user or API key with this `id` created",
-	)
+	m.addTo(cmd, "terminate")
 	_ = cmd.RegisterFlagCompletionFunc("when",
 		cobra.FixedCompletions([]cobra.Completion{"now", "earliest"}, cobra.ShellCompDirectiveNoFileComp))
 	t.completeMachines(cmd)
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
-		matching, err := terminateTarget(args, filter, when, wait)
+		filter, err := terminateTarget(args, &m, when, wait)
 		if err != nil {
 			return err
 		}
-		if matching {
-			return t.terminateMatching(ctx, c, filter, client.When(when), yes)
+		if filter != nil {
+			return t.terminateMatching(ctx, c, *filter, client.When(when), yes)
 		}
 		var all []client.Deployment
 		for _, ref := range args {
@@ -105,21 +98,16 @@ at once, up to 500. billet lists them and what is refunded, and asks for confirm
 	})
 }
 
-// terminateTarget reports whether the machines are those that match the filter rather than named
-// ones.
-func terminateTarget(args []string, filter client.BulkFilter, when string, wait bool) (matching bool, err error) {
-	matching = filter.Project != "" || filter.Tag != "" || filter.CreatedBy != ""
+// terminateTarget returns the filter that the machines match; nil if they are named.
+func terminateTarget(args []string, m *matching, when string, wait bool) (*client.BulkFilter, error) {
+	filter, err := m.filter(args)
 	switch {
 	case when != "now" && when != "earliest":
-		err = usageError("--when must be now or earliest, not %q.", when)
-	case matching && len(args) > 0:
-		err = usageError("name machines, or use --project, --tag and --created-by, but not both.")
-	case matching && wait:
-		err = usageError("--wait is for named machines. Wait for each with 'billet wait'.")
-	case !matching && len(args) == 0:
-		err = usageError("name at least one machine, or use --project, --tag or --created-by.")
+		return nil, usageError("--when must be now or earliest, not %q.", when)
+	case err == nil && filter != nil && wait:
+		return nil, usageError("--wait is for named machines. Wait for each with 'billet wait'.")
 	}
-	return matching, err
+	return filter, err
 }
 
 // confirmTerminate shows the refunds and asks for confirmation. It reports whether machines whose

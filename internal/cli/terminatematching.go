@@ -8,27 +8,19 @@ import (
 	"github.com/billetcloud/billet/client"
 )
 
-var bulkCol columnsOf[client.BulkResult]
-
-// bulkListing lists the results of a bulk action.
-var bulkListing = listing[client.BulkResult]{
-	id: func(r client.BulkResult) string { return r.ID },
-	columns: []column[client.BulkResult]{
-		bulkCol.text("id", "DEPLOYMENT", func(r client.BulkResult) string { return r.ID }),
-		bulkCol.text("name", "NAME", func(r client.BulkResult) string { return r.Name }),
-		bulkCol.text("result", "RESULT", bulkText),
-		bulkCol.money("refund", "REFUND", total, func(r client.BulkResult) client.Money { return r.Refund }),
-		bulkCol.money("release", "RELEASED", total, func(r client.BulkResult) client.Money { return r.Release }),
-	},
-	none: "No machines match.",
+// terminations lists the results of terminations.
+func terminations() listing[client.BulkResult] {
+	var col columnsOf[client.BulkResult]
+	l := bulkListing(terminationText)
+	l.columns = append(l.columns,
+		col.money("refund", "REFUND", total, func(r client.BulkResult) client.Money { return r.Refund }),
+		col.money("release", "RELEASED", total, func(r client.BulkResult) client.Money { return r.Release }))
+	return l
 }
 
-// bulkText describes the result for one machine.
-func bulkText(r client.BulkResult) string {
-	switch {
-	case r.Error != nil:
-		return r.Error.Message
-	case r.Queued:
+// terminationText describes what was not refused.
+func terminationText(r client.BulkResult) string {
+	if r.Queued {
 		return "terminates once the minimum runtime is met"
 	}
 	return "terminates now"
@@ -53,14 +45,18 @@ func (t *tool) terminateMatching(
 	}
 	if t.humanOutput() && !yes {
 		for _, r := range preview.Results {
-			t.note("  %s: %s, %s", clean(r.Name), clean(bulkText(r)), refundText(r.Refund, r.Release))
+			text := terminationText(r)
+			if r.Error != nil {
+				text = r.Error.Message
+			}
+			t.note("  %s: %s, %s", clean(r.Name), clean(text), refundText(r.Refund, r.Release))
 		}
 	}
 	if len(in.IDs) == 0 {
 		if len(preview.Results) == 0 {
-			return list(t, bulkListing, preview.Results)
+			return list(t, terminations(), preview.Results)
 		}
-		return errors.Join(list(t, bulkListing, preview.Results), bulkFailed(preview.Results))
+		return errors.Join(list(t, terminations(), preview.Results), bulkFailed(preview.Results, "terminated"))
 	}
 	question := fmt.Sprintf("Terminate %s? %s returned. Local disks are deleted.",
 		plural(len(in.IDs), "machine"), total(returned))
@@ -71,16 +67,12 @@ func (t *tool) terminateMatching(
 	if err != nil {
 		return err
 	}
-	for _, r := range preview.Results {
-		if !r.OK {
-			done.Results = append(done.Results, r)
-		}
-	}
-	return errors.Join(list(t, bulkListing, done.Results), bulkFailed(done.Results))
+	all := withRefused(done.Results, preview.Results)
+	return errors.Join(list(t, terminations(), all), bulkFailed(all, "terminated"))
 }
 
-// bulkFailed returns an error if the action was rejected for some machines.
-func bulkFailed(results []client.BulkResult) error {
+// bulkFailed returns an error if some machines were not changed, in that word.
+func bulkFailed(results []client.BulkResult, changed string) error {
 	failed := 0
 	for _, r := range results {
 		if !r.OK {
@@ -90,5 +82,5 @@ func bulkFailed(results []client.BulkResult) error {
 	if failed == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %s were not terminated; see RESULT", failed, plural(len(results), "machine"))
+	return fmt.Errorf("%d of %s were not %s; see RESULT", failed, plural(len(results), "machine"), changed)
 }

@@ -127,6 +127,14 @@ type Cond struct {
 // Is is the condition that the column has the value.
 func Is(column string, value any) Cond { return Cond{column + " = ?", []any{value}} }
 
+// NameFilter selects things by their names. An empty field selects all.
+type NameFilter struct {
+	// Name is the whole name, in any case.
+	Name string
+	// Search is part of the name or of the id, in any case.
+	Search string
+}
+
 // NameIs are the conditions that the name is that one, in any case, for a table with the column
 // name_key; none for "".
 func NameIs(name string) []Cond {
@@ -134,6 +142,16 @@ func NameIs(name string) []Cond {
 		return nil
 	}
 	return []Cond{Is(`name_key`, strings.ToLower(name))}
+}
+
+// NameOrIDHas are the conditions that the name or the id has the text, in any case, for a table with
+// the column name_key; none for "". No index serves them.
+func NameOrIDHas(text string) []Cond {
+	if text == "" {
+		return nil
+	}
+	like := Like(text)
+	return []Cond{{Text: `(name_key LIKE ? ESCAPE '\' OR id LIKE ? ESCAPE '\')`, Args: []any{like, like}}}
 }
 
 // IsOneOf is the condition that the column has one of the values, of which there is at least one.

@@ -179,7 +179,7 @@ func (h apiKeys) current(ctx context.Context, c *rest.Call, _ *rest.NoInput) (cu
 func (h apiKeys) list(
 	ctx context.Context, c *rest.Call, in *rest.ListQuery, p db.Page,
 ) ([]APIKey, db.Listed, error) {
-	keys, total, err := h.accounts.ListKeys(ctx, h.db, c.Caller.Account, in.Name, in.Order(), p)
+	keys, total, err := h.accounts.ListKeys(ctx, h.db, c.Caller.Account, in.NameFilter(), in.Order(), p)
 	if err != nil {
 		return nil, db.Listed{}, err
 	}

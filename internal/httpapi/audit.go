@@ -54,7 +54,7 @@ func (h auditLog) list(
 func (h auditLog) record(ctx context.Context, tx *db.Tx, c *rest.Call) error {
 	e := audit.Entry{
 		Account: c.Caller.Account, Actor: actor(c), Action: c.Route.ID, Subject: c.Change.Subject,
-		Address: c.Address().String(), RequestID: c.ID,
+		SubjectName: c.Change.Name, Address: c.Address().String(), RequestID: c.ID,
 	}
 	if c.Change.Account != "" {
 		e.Account = c.Change.Account

@@ -198,5 +198,6 @@ func (h factors) removePasskey(
 	if err != nil {
 		return p, err
 	}
+	c.Change.Name = p.Name
 	return p, h.mail.Enqueue(ctx, tx, secondFactor(c, tx, *user, "A passkey was removed"))
 }

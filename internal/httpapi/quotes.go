@@ -131,9 +131,10 @@ type quotePath struct {
 // terms is a quote with the money that using it requires.
 type terms struct {
 	quote.Quote
-	Hold      money.Micros `json:"hold" doc:"Amount that a deploy holds, in US dollars: the first hour."`
-	Required  money.Micros `json:"required" doc:"Available balance that a deploy requires, in US dollars."`
-	Available money.Micros `json:"available" doc:"Available balance now, in US dollars."`
+	Hold     money.Micros `json:"hold" doc:"Amount that a deploy holds, in US dollars: the first hour."`
+	Required money.Micros `json:"required" doc:"Available balance that a deploy requires, in US dollars."`
+	// Available is nil for a key of a project: the balance is the whole account's.
+	Available *money.Micros `json:"available" doc:"Available balance now, in US dollars; null for an API key that is bound to a project."`
 }
 
 func (h quotes) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *createQuote) (terms, error) {
@@ -158,6 +159,11 @@ func (h quotes) get(ctx context.Context, c *rest.Call, in *quotePath) (terms, er
 }
 
 func (h quotes) terms(ctx context.Context, r db.Reader, c *rest.Call, q quote.Quote) (terms, error) {
+	out := terms{Quote: q, Hold: q.HourlyPrice, Required: max(q.HourlyPrice, deployment.MinimumBalance)}
+	if c.Caller.Project != "" {
+		return out, nil
+	}
 	w, err := h.wallet.Get(ctx, r, c.Caller.Account)
-	return terms{q, q.HourlyPrice, max(q.HourlyPrice, deployment.MinimumBalance), w.Available}, err
+	out.Available = &w.Available
+	return out, err
 }

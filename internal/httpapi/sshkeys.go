@@ -64,7 +64,7 @@ type renameSSHKey struct {
 func (h sshKeys) list(
 	ctx context.Context, c *rest.Call, in *rest.ListQuery, p db.Page,
 ) ([]sshkey.Key, db.Listed, error) {
-	return h.svc.List(ctx, h.db, c.Caller.Account, in.Name, in.Order(), p)
+	return h.svc.List(ctx, h.db, c.Caller.Account, in.NameFilter(), in.Order(), p)
 }
 
 func (h sshKeys) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *createSSHKey) (sshkey.Key, error) {
@@ -86,5 +86,6 @@ func (h sshKeys) delete(ctx context.Context, tx *db.Tx, c *rest.Call, in *sshKey
 	if err != nil {
 		return sshkey.Key{}, err
 	}
+	c.Change.Name = k.Name
 	return k, h.svc.Delete(ctx, tx, c.Caller.Account, in.ID)
 }

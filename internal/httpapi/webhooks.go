@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
@@ -151,7 +152,12 @@ func (h webhooks) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updat
 }
 
 func (h webhooks) delete(ctx context.Context, tx *db.Tx, c *rest.Call, in *webhookPath) (webhook.Endpoint, error) {
-	return h.svc.Delete(ctx, tx, c.Caller.Account, in.ID)
+	w, err := h.svc.Delete(ctx, tx, c.Caller.Account, in.ID)
+	c.Change.Name = w.Description
+	if at, wrong := url.Parse(w.URL); c.Change.Name == "" && wrong == nil {
+		c.Change.Name = at.Host // the rest may have a secret
+	}
+	return w, err
 }
 
 func (h webhooks) rotateSecret(ctx context.Context, tx *db.Tx, c *rest.Call, in *webhookPath) (newWebhook, error) {

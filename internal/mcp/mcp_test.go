@@ -182,6 +182,21 @@ func readDeployment(a *agent, s *servertest.Server, key, id string, price float6
 	}
 	a.ok("list_volumes", nil)
 	a.ok("list_ssh_keys", nil)
+	for _, tool := range []string{"list_gpu_types", "list_providers", "list_regions", "list_volume_prices"} {
+		if l := a.ok(tool, map[string]any{"limit": 1}); len(l["items"].([]any)) != 1 {
+			t.Errorf("%s: %v", tool, l)
+		}
+	}
+	if q := a.ok("get_quotas", nil); q["used"].(map[string]any)["machines"] != 1.0 {
+		t.Errorf("%v", q)
+	}
+	if l := a.ok("list_projects", nil)["items"].([]any); len(l) != 1 || l[0].(map[string]any)["machines"] != 1.0 ||
+		l[0].(map[string]any)["cost"] != price {
+		t.Errorf("%v", l)
+	}
+	if l := a.ok("list_events", map[string]any{"subject": id, "types": []string{"deployment.running"}}); l["total"] != 1.0 {
+		t.Errorf("%v", l)
+	}
 	can := a.ok("can_terminate", map[string]any{"deploymentId": id})
 	if can["canTerminate"] != false || can["reason"] == nil {
 		t.Errorf("%v", can)

@@ -186,17 +186,6 @@ type interval struct {
 	To   time.Time `json:"to,omitzero" jsonschema:"end, RFC 3339; default: now"`
 }
 
-type listTransactionsInput struct {
-	interval
-	DeploymentID string `json:"deploymentId,omitempty" jsonschema:"only transactions of this deployment"`
-	paging
-}
-
-type usageInput struct {
-	interval
-	GroupBy string `json:"groupBy,omitempty" jsonschema:"default: day"`
-}
-
 // whoamiResult describes the API key.
 type whoamiResult struct {
 	Key      client.Key `json:"key"`
@@ -215,6 +204,7 @@ func (s *session) addReading(server *sdk.Server) {
 			"tools that spend work with it. Call it first, and after KEY_LIMIT_REACHED.",
 	}, s.whoami)
 	s.addOfferTools(server)
+	s.addMarketTools(server)
 	s.addDeploymentTools(server)
 	s.addAccountTools(server)
 }
@@ -360,47 +350,6 @@ func (s *session) getDeployment(ctx context.Context, in getDeploymentInput) (*cl
 		return s.Client.Deployments.Get(ctx, in.DeploymentID)
 	}
 	return d, err
-}
-
-func (s *session) addAccountTools(server *sdk.Server) {
-	addTool(server, toolSpec{
-		name: "get_wallet", title: "Get the wallet",
-		text: "Get the balance, the holds, the active resources with their hourly spend, and the runway.",
-	}, func(ctx context.Context, _ noInput) (*client.Wallet, error) { return s.Client.Wallet.Get(ctx) })
-	addTool(server, toolSpec{
-		name: "list_transactions", title: "List transactions",
-		text: "List transactions, newest first: holds, charges, refunds and credits. Use it to explain a cost.",
-	}, func(ctx context.Context, in listTransactionsInput) (*listed[client.Transaction], error) {
-		p, err := s.Client.Wallet.Transactions(ctx, client.TransactionQuery{
-			Paging: in.of(), From: in.From, To: in.To, DeploymentID: in.DeploymentID,
-		})
-		return page(p, err, same)
-	})
-	addTool(server, toolSpec{
-		name: "get_usage", title: "Get usage",
-		text: "Get costs by day, deployment, GPU type, provider, tag, project, member or API key. " +
-			"The default is the last 30 days.",
-		enums: map[string][]string{"groupBy": texts(client.UsageGroups())},
-	}, func(ctx context.Context, in usageInput) (*client.Usage, error) {
-		q := client.UsageQuery{From: in.From, To: in.To, GroupBy: client.UsageGroup(in.GroupBy)}
-		return s.Client.Wallet.Usage(ctx, q)
-	})
-	addTool(server, toolSpec{
-		name: "list_volumes", title: "List volumes",
-		text: "List volumes with size, price and the deployment they are attached to. A deploy can attach volumes " +
-			"of the " +
-			"offer's provider and region.",
-	}, func(ctx context.Context, in paging) (*listed[client.Volume], error) {
-		p, err := s.Client.Volumes.List(ctx, client.VolumeQuery{Paging: in.of()})
-		return page(p, err, same)
-	})
-	addTool(server, toolSpec{
-		name: "list_ssh_keys", title: "List SSH keys",
-		text: "List saved public keys. A quote names the keys to authorize on the machine.",
-	}, func(ctx context.Context, in paging) (*listed[client.SSHKey], error) {
-		p, err := s.Client.SSHKeys.List(ctx, client.SSHKeyQuery{Paging: in.of()})
-		return page(p, err, same)
-	})
 }
 
 func texts[T ~string](values []T) []string {

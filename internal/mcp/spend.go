@@ -139,7 +139,7 @@ type terms struct {
 	MinimumRuntimeMinutes int                      `json:"minimumRuntimeMinutes" jsonschema:"it cannot be terminated earlier"`
 	Hold                  client.Money             `json:"hold" jsonschema:"hold for the first hour, until the machine runs"`
 	Required              client.Money             `json:"required" jsonschema:"required available balance"`
-	Available             client.Money             `json:"available"`
+	Available             *client.Money            `json:"available" jsonschema:"null for a key that is bound to a project"`
 	Remaining             remaining                `json:"remaining" jsonschema:"what the key's limits leave before this deploy; null means no limit"`
 	Billing               string                   `json:"billing"`
 	NextStep              string                   `json:"nextStep"`

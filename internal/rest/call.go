@@ -65,6 +65,8 @@ type Change struct {
 	Subject id.ID
 	// Subjects are what was changed where it is more than one: there is an entry for each.
 	Subjects []id.ID
+	// Name is the last name of what was deleted. Of what is still there it can be found later.
+	Name string
 	// Account is the account whose audit log gets the entry; "" for the caller's.
 	Account id.ID
 	// None reports that nothing was changed after all: there is no entry.

@@ -128,7 +128,11 @@ type ListQuery struct {
 	Paging
 	Sorting
 	Named
+	Search string `query:"search" maxLength:"64" doc:"Part of the name or of the id, case-insensitive."`
 }
+
+// NameFilter is the filter that was asked for.
+func (q ListQuery) NameFilter() db.NameFilter { return db.NameFilter{Name: q.Name, Search: q.Search} }
 
 // Check finds parameters that contradict each other.
 func (q ListQuery) Check() []apierr.FieldError { return append(q.Paging.Check(), q.Sorting.Check()...) }

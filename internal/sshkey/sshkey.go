@@ -91,11 +91,11 @@ func (s *Service) Create(
 	return Key{}, nameTaken(other.ID)
 }
 
-// List returns a page of the account's keys in that order; with a name, of those with that name.
+// List returns a page of the account's keys that the filter selects, in that order.
 func (s *Service) List(
-	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+	ctx context.Context, r db.Reader, account id.ID, f db.NameFilter, o db.Order, p db.Page,
 ) ([]Key, db.Listed, error) {
-	return list(ctx, r, account, name, o, p)
+	return list(ctx, r, account, f, o, p)
 }
 
 // Get returns one key. It returns NOT_FOUND for an unknown key, and for one of another account.

@@ -76,7 +76,7 @@ func TestService_Create_InvalidFields(t *testing.T) {
 			!strings.Contains(f[1].Message, "placeholder of the example") {
 			t.Fatalf("got fields %+v", f)
 		}
-		if _, total, err := s.List(t.Context(), d, mine, "", db.NewestFirst, db.Page{
+		if _, total, err := s.List(t.Context(), d, mine, db.NameFilter{}, db.NewestFirst, db.Page{
 			Number: 1, Limit: 20,
 		}); err != nil ||
 			total.Total != 0 {
@@ -124,7 +124,7 @@ func TestService_Create_Concurrent(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if _, total, err := s.List(t.Context(), d, mine, "", db.NewestFirst, db.Page{
+		if _, total, err := s.List(t.Context(), d, mine, db.NameFilter{}, db.NewestFirst, db.Page{
 			Number: 1, Limit: 20,
 		}); err != nil ||
 			total.Total != 1 ||
@@ -147,7 +147,7 @@ func TestService_List_Pages(t *testing.T) {
 			t.Fatal(err)
 		}
 		for page, want := range map[int]string{1: "ed", 2: "cb", 3: "a", 4: ""} {
-			got, total, err := s.List(ctx, d, mine, "", db.NewestFirst, db.Page{Number: page, Limit: 2})
+			got, total, err := s.List(ctx, d, mine, db.NameFilter{}, db.NewestFirst, db.Page{Number: page, Limit: 2})
 			names := ""
 			for _, k := range got {
 				names += k.Name
@@ -170,7 +170,7 @@ func TestService_List_Order(t *testing.T) {
 		}
 		for o, want := range map[db.Order]string{db.NewestFirst: "cAb", db.OldestFirst: "bAc", db.ByName: "Abc",
 			db.ByNameDown: "cbA"} {
-			got, _, err := s.List(ctx, d, mine, "", o, db.Page{Number: 1, Limit: 10})
+			got, _, err := s.List(ctx, d, mine, db.NameFilter{}, o, db.Page{Number: 1, Limit: 10})
 			names := ""
 			for _, k := range got {
 				names += k.Name

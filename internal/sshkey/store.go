@@ -46,10 +46,10 @@ func clash(ctx context.Context, r db.Reader, account id.ID, k Key) (Key, error) 
 }
 
 func list(
-	ctx context.Context, r db.Reader, account id.ID, name string, o db.Order, p db.Page,
+	ctx context.Context, r db.Reader, account id.ID, f db.NameFilter, o db.Order, p db.Page,
 ) ([]Key, db.Listed, error) {
 	l := db.List[Key]{Columns: keys.Columns(), Table: `ssh_key`, Scan: scan,
-		Where: append([]db.Cond{db.Is(`account_id`, account)}, db.NameIs(name)...)}
+		Where: append([]db.Cond{db.Is(`account_id`, account)}, db.NameIs(f.Name)...), Rest: db.NameOrIDHas(f.Search)}
 	l.Order, l.Down = o.Sorting()
 	return l.Page(ctx, r, p)
 }

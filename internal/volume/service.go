@@ -15,7 +15,7 @@ import (
 
 // Filter narrows a list. Zero fields do not.
 type Filter struct {
-	Name    string // the whole name, in any case
+	db.NameFilter
 	Project string
 	// CreatedBy is the id of a user or API key.
 	CreatedBy id.ID

@@ -133,6 +133,7 @@ func list(
 	if f.CreatedBy != "" {
 		l.Where = append(l.Where, db.Is(`creator_id`, f.CreatedBy))
 	}
+	l.Rest = db.NameOrIDHas(f.Search)
 	l.Order, l.Down = f.Order.Sorting()
 	return l.Page(ctx, r, p)
 }

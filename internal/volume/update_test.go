@@ -151,7 +151,7 @@ func TestService_List_ByName(t *testing.T) {
 		r.done(r.create(acc, "a", 10))
 		b := r.done(r.create(acc, "b", 10)).ID
 		for name, want := range map[string]int{"": 2, "b": 1, "B": 1, "c": 0} {
-			f := volume.Filter{Name: name, Order: db.NewestFirst}
+			f := volume.Filter{NameFilter: db.NameFilter{Name: name}, Order: db.NewestFirst}
 			got, total, err := r.volumes.List(t.Context(), r.DB, acc, f, enginetest.FirstPage)
 			if err != nil || total.Total != want || len(got) != want || want > 0 && got[0].ID != b {
 				t.Errorf("List of the name %q = %+v of %d, %v; want %d", name, got, total.Total, err, want)

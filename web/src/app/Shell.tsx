@@ -8,9 +8,11 @@ import { useCan } from '../api/session';
 import { useServerClock } from '../api/wallet';
 import { Extras } from './Extras';
 import { Funds } from './Funds';
+import { SearchIcon } from './icons';
 import { Logo } from './Logo';
 import { Nav } from './Nav';
 import { PastDue } from './PastDue';
+import { onMac, openPalette } from './Shortcuts';
 import { Suspended } from './Suspended';
 import './shell.css';
 
@@ -46,6 +48,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <aside className="side" aria-label="Sidebar">
           <div className="side-head">
             <Logo />
+            <PaletteButton />
           </div>
           <Nav />
           <div className="side-foot">
@@ -58,6 +61,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <section className="top-bar" aria-label="Top bar">
           <Burger opened={menu} onClick={toggle} size="sm" aria-label={menu ? 'Close menu' : 'Open menu'} />
           <Logo />
+          <PaletteButton />
           {can('wallet:read') && <Funds short />}
         </section>
         <div style={{ minWidth: 0 }}>
@@ -72,6 +76,19 @@ export function Shell({ children }: { children: ReactNode }) {
       <Suspense fallback={null}>{menu && <NavDrawer onClose={close} />}</Suspense>
       <Extras />
     </>
+  );
+}
+
+/** Opens the command palette, and shows its keys. */
+function PaletteButton() {
+  return (
+    <button type="button" className="palette-button" aria-keyshortcuts={onMac ? 'Meta+K' : 'Control+K'} onClick={openPalette}>
+      <SearchIcon />
+      <span className="palette-button-text">Search</span>
+      <span className="palette-button-text palette-button-keys" aria-hidden="true">
+        {onMac ? '⌘K' : 'Ctrl K'}
+      </span>
+    </button>
   );
 }
 

@@ -1,10 +1,16 @@
 import { Kbd, Modal } from '@mantine/core';
 import { Fragment, type ReactNode } from 'react';
-import { jumps } from './Shortcuts';
+import { jumps, onMac } from './Shortcuts';
 
 /** The list of keyboard shortcuts. */
 export default function ShortcutsDialog({ onClose }: { onClose: () => void }) {
   const shortcuts: [keys: ReactNode, text: string][] = [
+    [
+      <Fragment key="palette">
+        <Kbd>{onMac ? '⌘' : 'Ctrl'}</Kbd> <Kbd>K</Kbd>
+      </Fragment>,
+      'Open command palette',
+    ],
     [<Kbd key="/">/</Kbd>, 'Search this page'],
     ...Object.entries(jumps).map(([letter, [, name]]): [ReactNode, string] => [
       <Fragment key={letter}>

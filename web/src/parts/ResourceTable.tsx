@@ -2,10 +2,10 @@ import { Button, Checkbox, TextInput } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { Fragment, lazy, type ReactNode, Suspense, useLayoutEffect, useRef, useState } from 'react';
-import { useNavigate } from 'react-router';
 import { SearchIcon } from '../app/icons';
 import { ErrorBox } from './ErrorBox';
 import type { RowAction } from './RowMenu';
+import { useRowLink } from './rowLink';
 import type { Rows } from './rows';
 import { PageSkeleton } from './Skeletons';
 import './table.css';
@@ -37,9 +37,8 @@ interface Selection<T> {
   possible?: (row: T) => boolean;
   /** What can be done with the chosen rows. Without it, the page shows that itself. */
   actions?: ReactNode;
-  /** The rows that "Select all" chooses; absent where it is not offered. */
-  all?: string[];
-  choose?: (ids: string[]) => void;
+  /** What chooses more rows than those that were clicked. */
+  more?: ReactNode;
 }
 
 interface Props<T> {
@@ -66,8 +65,11 @@ interface Props<T> {
   cardHeight?: number;
   /** Rows that matter less, such as ended deployments. */
   quiet?: (row: T) => boolean;
-  /** The page that a click anywhere in a row opens. Its first cell has the link for the keys. */
-  href?: (row: T) => string;
+  /**
+   * The page that a click anywhere in a row opens; null for a row without one. A cell has the link
+   * for the keys.
+   */
+  href?: (row: T) => string | null;
 }
 
 /** A longer list renders only the rows in view, all of them equally high. */
@@ -98,15 +100,7 @@ export function ResourceTable<T>(p: Props<T>) {
       {p.selection?.actions && p.selection.chosen.length > 0 && (
         <div className="table-selection" role="status">
           <span>{p.selection.chosen.length} selected</span>
-          {p.selection.all && p.selection.chosen.length < p.selection.all.length && (
-            <Button
-              size="compact-sm"
-              variant="default"
-              onClick={() => p.selection?.choose?.((p.selection.all ?? []).slice(0, p.selection.most))}
-            >
-              Select all {p.selection.all.length}
-            </Button>
-          )}
+          {p.selection.more}
           {p.selection.actions}
           <Button size="compact-sm" variant="subtle" color="gray" onClick={p.selection.clear}>
             Clear selection
@@ -120,7 +114,7 @@ export function ResourceTable<T>(p: Props<T>) {
 
 function Body<T>(p: Props<T>) {
   const { rows } = p;
-  const navigate = useNavigate();
+  const rowLink = useRowLink();
   const cards = useMediaQuery('(max-width: 47.99em)', undefined, { getInitialValueInEffect: false }) ?? false;
   const all = !rows.onRange && rows.count <= renderAllUpTo;
   const size = cards ? (p.cardHeight ?? 120) : (p.rowHeight ?? 52);
@@ -163,6 +157,7 @@ function Body<T>(p: Props<T>) {
                 aria-setsize={rows.count}
                 aria-posinset={index + 1}
                 data-quiet={(row && p.quiet?.(row)) || undefined}
+                {...rowLink(row && p.href?.(row))}
               >
                 {row ? (p.card?.(row, menu(row)) ?? <Card {...p} row={row} menu={menu(row)} />) : <Placeholder />}
               </li>
@@ -193,11 +188,14 @@ function Body<T>(p: Props<T>) {
                 aria-rowindex={index + 2}
                 style={{ height: height ?? p.rowHeight ?? 52 }}
                 data-quiet={(row && p.quiet?.(row)) || undefined}
-                data-href={(row && p.href && true) || undefined}
-                onClick={(e) => row && p.href && isPlainClick(e) && navigate(p.href(row))}
+                {...rowLink(row && p.href?.(row))}
               >
                 {columns.map((c) => (
-                  <td key={c.key} data-end={c.end || undefined}>
+                  <td
+                    key={c.key}
+                    data-end={c.end || undefined}
+                    data-row={c.key === 'select' || c.key === 'menu' ? 'off' : undefined}
+                  >
                     {row ? c.cell(row) : <Placeholder />}
                   </td>
                 ))}
@@ -209,12 +207,6 @@ function Body<T>(p: Props<T>) {
       </table>
     </div>
   );
-}
-
-/** Reports whether a click is on a row itself, and does not end a selection of text. */
-function isPlainClick(e: React.MouseEvent): boolean {
-  const inside = (e.target as Element).closest('a, button, input, label, [role="menu"]');
-  return !inside && !window.getSelection()?.toString();
 }
 
 /** Where the table begins on the page, and how wide it is. */

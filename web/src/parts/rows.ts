@@ -2,6 +2,7 @@
 
 import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { useSearchParams } from 'react-router';
 import type { Page } from '../api/client';
 
 export interface Rows<T> {
@@ -57,10 +58,13 @@ export function useListRows<T>(
   { sorts = {}, sort: first, text }: ListOptions<T> = {},
 ): Rows<T> {
   const [sort, setSort] = useState(first);
-  const [search, setSearch] = useState('');
+  // A link can ask for rows by ?search=.
+  const asked = useSearchParams()[0].get('search') ?? '';
+  const [search, setSearch] = useState(asked);
+  useEffect(() => setSearch(asked), [asked]);
   const all = query.data;
   const name = sort?.replace('-', '') ?? '';
-  const wanted = search.trim().toLowerCase();
+  const wanted = text ? search.trim().toLowerCase() : '';
   // The accessors are written in place by the pages and new at each render; the data is what
   // changes.
   const matching = (all ?? []).filter((row) => !wanted || text?.(row).toLowerCase().includes(wanted));
@@ -77,7 +81,8 @@ export function useListRows<T>(
     retry: () => void query.refetch(),
     sort,
     onSort: setSort,
-    ...(text && (all?.length ?? 0) >= searchFrom && { search: { value: search, onChange: setSearch } }),
+    ...(text &&
+      ((all?.length ?? 0) >= searchFrom || search !== '') && { search: { value: search, onChange: setSearch } }),
   };
 }
 

@@ -477,6 +477,7 @@ CREATE TABLE audit (
     actor_name TEXT   NOT NULL,                -- as it was then
     action     TEXT   NOT NULL,
     subject    TEXT   NOT NULL,
+    subject_name TEXT NOT NULL DEFAULT '',     -- of what the action deleted; of others it is found when the log is read
     address    TEXT   NOT NULL,
     request_id TEXT   NOT NULL,
     created_at BIGINT NOT NULL

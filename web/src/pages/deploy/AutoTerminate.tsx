@@ -6,7 +6,8 @@ import { localTime } from '../../parts/time';
 import { endOf } from './request';
 
 interface Props {
-  offer: Offer;
+  /** Whose price gives the maximum cost. */
+  offer?: Offer;
   end: string;
   onChange: (end: string) => void;
   error?: string;
@@ -52,7 +53,8 @@ export function AutoTerminate({ offer: o, end, onChange, error }: Props) {
         )}
         {at !== null && hours !== null && hours > 0 && (
           <div className="small dim">
-            {localTime(at)} · maximum cost {formatTotal(times(micro(o.hourlyPrice), hours))}
+            {localTime(at)}
+            {o && <> · maximum cost {formatTotal(times(micro(o.hourlyPrice), hours))}</>}
           </div>
         )}
       </div>

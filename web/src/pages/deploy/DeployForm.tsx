@@ -1,4 +1,5 @@
 import { Alert, Radio, TagsInput, Textarea, TextInput } from '@mantine/core';
+import { useQueries } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { useNavigate } from 'react-router';
 import { ApiError, type Schema } from '../../api/client';
@@ -6,13 +7,15 @@ import { serverNow, useNow } from '../../api/clock';
 import { deploymentsPath } from '../../api/deployments';
 import { useSend } from '../../api/hooks';
 import { useIdempotencyKey } from '../../api/idempotency';
-import type { Offer } from '../../api/offers';
+import { type Offer, offerQuery } from '../../api/offers';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { sentence } from '../../parts/text';
 import { toast } from '../../parts/toast';
 import { AutoTerminate } from './AutoTerminate';
 import { CloudInit } from './CloudInit';
 import { useDraft } from './draft';
+import { Fallbacks } from './Fallbacks';
+import { Quote, useQuote } from './Quote';
 import { bodyOf, suggestName } from './request';
 import { SshKeyField } from './SshKeyField';
 import { Summary } from './Summary';
@@ -31,7 +34,7 @@ const partOf: Record<string, string> = {
   sshKeyId: 'sshKeyIds',
   autoTerminateAt: 'end',
 };
-const parts = ['name', 'operatingSystem', 'sshKeyIds', 'volumeIds', 'cloudInit', 'tags', 'project', 'end'];
+const parts = ['name', 'operatingSystem', 'sshKeyIds', 'candidates', 'volumeIds', 'cloudInit', 'tags', 'project', 'end'];
 
 export function DeployForm({ offer: o, keys, keysError }: Props) {
   const { draft, change, forget } = useDraft(o.id, {
@@ -44,19 +47,26 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
     tags: [],
     project: '',
     end: '',
+    fallbackIds: [],
+    quoteId: '',
   });
   const deploy = useSend('post', deploymentsPath);
+  const dryRun = useSend('post', deploymentsPath);
+  const fallbacks = useQueries({ queries: draft.fallbackIds.map((id) => offerQuery(id)) }).flatMap((q) => q.data ?? []);
+  const { quote } = useQuote(draft.quoteId);
   const keyFor = useIdempotencyKey();
   const navigate = useNavigate();
   const form = useRef<HTMLFormElement>(null);
   const [missing, setMissing] = useState<Record<string, string>>({});
 
-  const failure = deploy.error instanceof ApiError ? deploy.error : null;
+  // Each of the two resets the other: there is one answer on the page.
+  const refused = deploy.error ?? dryRun.error;
+  const failure = refused instanceof ApiError ? refused : null;
   const errors = useMemo(() => {
     const found: Record<string, string> = {};
     for (const f of failure?.fields ?? []) {
       const part = partOfField(f.field);
-      found[part] = [found[part], sentence(f.message)].filter(Boolean).join(' ');
+      found[part] = [found[part], sentence(f.message)].filter(Boolean).join('\n');
     }
     return { ...found, ...missing };
   }, [failure, missing]);
@@ -64,7 +74,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
     failure && failure.fields.length > 0 && failure.fields.every((f) => parts.includes(partOfField(f.field)));
 
   const minute = useNow(60_000);
-  const preview = useMemo(() => bodyOf(o, draft, minute), [o, draft, minute]);
+  const preview = bodyOf(o, draft, minute, fallbacks, quote?.quoteId);
 
   // After a refusal the first field with an error gets the focus.
   useEffect(() => {
@@ -72,13 +82,24 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
     form.current?.querySelector<HTMLElement>('[aria-invalid="true"], [data-invalid]')?.focus();
   }, [errors]);
 
-  const submit = () => {
+  /** The request, or null after it has marked what is missing. */
+  const checked = () => {
     const empty: Record<string, string> = {};
     if (!draft.name.trim()) empty.name = 'Enter a name.';
     if (draft.sshKeyIds.length === 0) empty.sshKeyIds = 'Choose at least one SSH key.';
     setMissing(empty);
-    if (Object.keys(empty).length > 0) return;
-    const body = bodyOf(o, draft, serverNow());
+    if (Object.keys(empty).length > 0) return null;
+    return bodyOf(o, draft, serverNow(), fallbacks, quote?.quoteId);
+  };
+  const validate = () => {
+    const body = checked();
+    deploy.reset();
+    if (body) dryRun.mutate({ body: { ...body, dryRun: true } });
+  };
+  const submit = () => {
+    const body = checked();
+    if (!body) return;
+    dryRun.reset();
     // A relative auto-terminate time moves with the clock; the user's choice of it does not.
     const { autoTerminateAt: _, ...rest } = body;
     const key = keyFor([rest, draft.end], deploy.error);
@@ -147,6 +168,13 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
           }}
           error={errors.sshKeyIds}
         />
+        <Fallbacks
+          offer={o}
+          operatingSystem={draft.operatingSystem}
+          chosen={fallbacks}
+          onChange={(fallbackIds) => change({ fallbackIds, quoteId: '' })}
+          error={errors.candidates}
+        />
         {o.capabilities.volumes && (
           <VolumeField
             offer={o}
@@ -189,7 +217,24 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
           )}
         </section>
       </div>
-      <Summary offer={o} body={preview} busy={deploy.isPending} />
+      <Summary
+        offer={o}
+        fallbacks={fallbacks}
+        quote={quote}
+        lock={
+          <Quote
+            offer={o}
+            id={draft.quoteId}
+            several={fallbacks.length > 0}
+            onChange={(quoteId) => change({ quoteId })}
+          />
+        }
+        body={preview}
+        busy={deploy.isPending}
+        validating={dryRun.isPending}
+        valid={dryRun.data}
+        onValidate={validate}
+      />
     </form>
   );
 }

@@ -1,6 +1,8 @@
 import { Alert, Button } from '@mantine/core';
+import type { ReactNode } from 'react';
 import { Link } from 'react-router';
-import type { CreateDeployment } from '../../api/deployments';
+import type { Data } from '../../api/client';
+import type { CreateDeployment, Deployment } from '../../api/deployments';
 import type { Offer } from '../../api/offers';
 import { useCan } from '../../api/session';
 import { useVolumes } from '../../api/volumes';
@@ -10,16 +12,36 @@ import { curl } from '../../parts/curl';
 import { Facts } from '../../parts/Facts';
 import { Money } from '../../parts/Money';
 import { formatTotal, type Micro, micro, minus, sum } from '../../parts/money';
-import { runway } from '../../parts/time';
+import { sentence } from '../../parts/text';
+import { localTime, runway } from '../../parts/time';
+import { Capacity } from './Capacity';
+
+interface Props {
+  offer: Offer;
+  fallbacks: Offer[];
+  /** The quote whose price applies. */
+  quote?: Data<'/api/v1/inventory/quotes/{quoteId}', 'get'>;
+  /** What locks the price. */
+  lock: ReactNode;
+  body: CreateDeployment;
+  busy: boolean;
+  validating: boolean;
+  /** The deployment that a dry run describes. */
+  valid?: Deployment;
+  onValidate: () => void;
+}
 
 /** The price, the hold and the balance after it, with the button and the same as curl. */
-export function Summary({ offer: o, body, busy }: { offer: Offer; body: CreateDeployment; busy: boolean }) {
+export function Summary({ offer: o, fallbacks, quote, lock, body, busy, validating, valid, onValidate }: Props) {
   const can = useCan();
   const wallet = useWallet(can('wallet:read')).data;
-  const price = micro(o.hourlyPrice);
+  const price = micro(quote?.hourlyPrice ?? o.hourlyPrice);
+  // The hold is that of the dearest offer, since any of them may be the one that runs.
+  const hold = Math.max(price, ...fallbacks.map((f) => micro(f.hourlyPrice))) as Micro;
   const available = wallet ? micro(wallet.available) : null;
-  const required = wallet ? (Math.max(micro(wallet.minimumToDeploy), price) as Micro) : price;
+  const required = wallet ? (Math.max(micro(wallet.minimumToDeploy), hold) as Micro) : hold;
   const insufficient = available !== null && available < required;
+  const soldOut = ![o, ...fallbacks].some((c) => c.available);
   const chosen = useVolumes(can('volumes:read')).data?.filter((v) => body.volumeIds?.includes(v.id)) ?? [];
   // Volumes are billed already, attached or not. Only the machine is new.
   const hourly = wallet ? sum(micro(wallet.hourlyCost), price) : price;
@@ -35,13 +57,14 @@ export function Summary({ offer: o, body, busy }: { offer: Offer; body: CreateDe
               <Money usd={o.hourlyPricePerGpu} rate /> per GPU · price locked while running
             </div>
           </div>
+          {lock}
           <Facts
             items={[
-              ['First-hour hold', <Money key="hold" amount={price} />],
+              ['First-hour hold', <Money key="hold" amount={hold} />],
               ['Available', available === null ? undefined : <Money key="available" amount={available} />],
               [
                 'Balance after hold',
-                available === null ? undefined : <Money key="after" amount={minus(available, price)} />,
+                available === null ? undefined : <Money key="after" amount={minus(available, hold)} />,
               ],
               ['Runway', available === null || available <= 0 ? undefined : `≈ ${runway(available / hourly)}`],
               ['Minimum runtime', `${o.minimumRuntimeMinutes} min`],
@@ -61,17 +84,22 @@ export function Summary({ offer: o, body, busy }: { offer: Offer; body: CreateDe
               Add at least {formatTotal(minus(required, available))} to deploy. <Link to="/wallet">Add funds</Link>
             </Alert>
           )}
-          {!o.available && (
+          {soldOut && (
             <Alert color="red" variant="outline" title="Sold out">
               Stock updates every few seconds. You can deploy as soon as there is capacity.{' '}
               <Link to={`/offers?gpuType=${encodeURIComponent(o.gpuType)}`}>View similar offers</Link>
             </Alert>
           )}
-          <Button type="submit" size="md" loading={busy} disabled={!o.available || insufficient}>
+          <Button type="submit" size="md" loading={busy} disabled={soldOut || insufficient}>
             Deploy
           </Button>
+          <Button variant="default" loading={validating} disabled={busy} onClick={onValidate}>
+            Dry run
+          </Button>
+          {valid && <DryRun of={valid} hold={hold} />}
         </div>
       </section>
+      <Capacity offer={o} />
       <details className="panel same">
         <summary>Deploy with the API (curl)</summary>
         <div className="panel-body">
@@ -82,5 +110,31 @@ export function Summary({ offer: o, body, busy }: { offer: Offer; body: CreateDe
         </div>
       </details>
     </aside>
+  );
+}
+
+/** What a dry run says: everything was checked, and nothing deployed. */
+function DryRun({ of: d, hold }: { of: Deployment; hold: Micro }) {
+  return (
+    <div role="status">
+      <Alert color="green" variant="outline" title="The request is valid. Nothing was deployed.">
+        <Facts
+          items={[
+            ['Offer', `${d.gpuCount} × ${d.gpuType}, ${d.region}`],
+            ['Operating system', d.operatingSystem],
+            ['Price', <Money key="price" usd={d.hourlyPrice} per="/hr" />],
+            ['Hold', <Money key="hold" amount={hold} />],
+            ['SSH keys', d.sshKeys.map((k) => k.name ?? k.fingerprint).join(', ')],
+            ['Auto-terminate', d.autoTerminateAt ? localTime(d.autoTerminateAt) : 'Never'],
+            [
+              'Passed over',
+              d.attempts.length > 0
+                ? d.attempts.map((a) => <div key={a.offerId}>{sentence(a.reason)}</div>)
+                : undefined,
+            ],
+          ]}
+        />
+      </Alert>
+    </div>
   );
 }

@@ -9,11 +9,34 @@ export function endOf(end: string, now: number): number | null {
   return new Date(end).getTime();
 }
 
-/** The body of POST /deployments, without what is empty or follows from the offer. */
-export function bodyOf(o: Offer, d: Draft, now: number): CreateDeployment {
+/** The operating system for another offer: the chosen one, or its first where it lacks that. */
+export function systemFor(o: Offer, chosen: string): string {
+  return o.operatingSystems.includes(chosen) ? chosen : (o.operatingSystems[0] ?? chosen);
+}
+
+/** What the request is for: the offers in order, or one offer, at a locked price or at most at the shown one. */
+function targetOf(o: Offer, d: Draft, more: Offer[], quoteId: string | undefined): Partial<CreateDeployment> {
+  if (more.length > 0)
+    return {
+      candidates: [o, ...more].map((c) => {
+        const system = systemFor(c, d.operatingSystem);
+        return { offerId: c.id, ...(system !== d.operatingSystem && { operatingSystem: system }) };
+      }),
+      maxHourlyPrice: Math.max(...[o, ...more].map((c) => c.hourlyPrice)),
+    };
+  if (quoteId) return { quoteId };
+  // The price shown is the most that the user agrees to. A higher one is refused.
+  return { offerId: o.id, maxHourlyPrice: o.hourlyPrice };
+}
+
+/**
+ * The body of POST /deployments, without what is empty or follows from the offer. more are the
+ * offers to try after the first.
+ */
+export function bodyOf(o: Offer, d: Draft, now: number, more: Offer[] = [], quoteId?: string): CreateDeployment {
   const end = endOf(d.end, now);
   return {
-    offerId: o.id,
+    ...targetOf(o, d, more, quoteId),
     name: d.name.trim(),
     operatingSystem: d.operatingSystem,
     sshKeyIds: d.sshKeyIds,
@@ -23,8 +46,6 @@ export function bodyOf(o: Offer, d: Draft, now: number): CreateDeployment {
     ...(d.project.trim() && { project: d.project.trim() }),
     ...(end !== null &&
       Number.isFinite(end) && { autoTerminateAt: new Date(end).toISOString().replace(/\.\d+Z$/, 'Z') }),
-    // The price shown is the most that the user agrees to. A higher one is refused.
-    maxHourlyPrice: o.hourlyPrice,
   };
 }
 

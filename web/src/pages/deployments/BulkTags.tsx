@@ -1,52 +1,40 @@
 import { TagsInput } from '@mantine/core';
 import { useState } from 'react';
-import { bulkPath } from '../../api/deployments';
-import { useSend } from '../../api/hooks';
-import { FormDialog } from '../../parts/FormDialog';
-import { toast } from '../../parts/toast';
+import { BulkDialog, deployments } from './BulkDialog';
 
-/** Adds tags to many deployments, or removes them, by one call. */
-export function BulkTags({
-  ids,
-  action,
-  onClose,
-}: {
+interface Props {
   ids: string[];
   action: 'addTags' | 'removeTags';
+  /** The tags that can be chosen; others can be typed. */
+  known: string[];
   onClose: () => void;
-}) {
+  onDone: () => void;
+}
+
+/** Adds tags to many deployments, or removes them. */
+export function BulkTags({ ids, action, known, onClose, onDone }: Props) {
   const [tags, setTags] = useState<string[]>([]);
-  const change = useSend('post', bulkPath);
   const add = action === 'addTags';
   return (
-    <FormDialog
+    <BulkDialog
+      ids={ids}
+      request={tags.length > 0 ? { action, tags } : null}
       title={add ? 'Add tags' : 'Remove tags'}
-      submit={add ? 'Add tags' : 'Remove tags'}
-      disabled={tags.length === 0}
-      busy={change.isPending}
-      error={change.error}
-      onSubmit={() =>
-        change.mutate(
-          { body: { action, ids, tags } },
-          {
-            onSuccess: (done) => {
-              const failed = done.results.find((r) => !r.ok);
-              toast(failed ? `${failed.name}: ${failed.error?.message}` : 'Saved');
-              onClose();
-            },
-          },
-        )
-      }
+      verb={add ? 'Tag' : 'Untag'}
+      will={() => (add ? 'Will be tagged.' : 'Will be untagged.')}
+      done={add ? 'tagged' : 'untagged'}
       onClose={onClose}
+      onDone={onDone}
     >
       <TagsInput
         label="Tags"
-        description={`Of ${ids.length} selected`}
+        description={`${add ? 'Added to' : 'Removed from'} ${deployments(ids.length)}. Other tags stay.`}
         value={tags}
         onChange={setTags}
+        data={known}
         maxTags={20}
         data-autofocus
       />
-    </FormDialog>
+    </BulkDialog>
   );
 }

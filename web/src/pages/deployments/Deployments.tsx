@@ -1,8 +1,10 @@
 import { Button } from '@mantine/core';
 import { useMemo, useState } from 'react';
 import { Link, useSearchParams } from 'react-router';
-import { type Deployment, deploymentsPage, hasEnded } from '../../api/deployments';
+import { bulkPath, type Deployment, type DeploymentQuery, deploymentsPage, hasEnded } from '../../api/deployments';
+import { asApiError } from '../../api/error';
 import { useLive } from '../../api/events';
+import { useSend } from '../../api/hooks';
 import { useRegionName } from '../../api/offers';
 import { useCan } from '../../api/session';
 import { CopyButton } from '../../parts/Copy';
@@ -14,10 +16,12 @@ import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { usePagedRows, useSelection } from '../../parts/rows';
 import { Chip, Status } from '../../parts/Status';
 import { Ago, Elapsed } from '../../parts/Time';
+import { toast } from '../../parts/toast';
+import { BulkAutoTerminate } from './BulkAutoTerminate';
 import { BulkTags } from './BulkTags';
 import { BulkTerminate } from './BulkTerminate';
 import { Filters } from './Filters';
-import { filterNames, queryOf, sortOf } from './filters';
+import { bulkFilterOf, chosenStatuses, filterNames, isActive, queryOf, sortOf } from './filters';
 import './deployments.css';
 
 export default function Deployments() {
@@ -38,7 +42,7 @@ export default function Deployments() {
   const rows = usePagedRows<Deployment>((page, limit) => deploymentsPage({ ...query, page, limit }, live));
   const filtered = ['status', 'search', ...filterNames].some((n) => params.get(n));
   const selection = useSelection(500);
-  const [bulk, setBulk] = useState<'terminate' | 'addTags' | 'removeTags' | null>(null);
+  const [bulk, setBulk] = useState<'terminate' | 'addTags' | 'removeTags' | 'autoTerminate' | null>(null);
   const done = () => {
     setBulk(null);
     selection.clear();
@@ -108,6 +112,9 @@ export default function Deployments() {
                     <Button size="compact-sm" variant="default" onClick={() => setBulk('removeTags')}>
                       Remove tags
                     </Button>
+                    <Button size="compact-sm" variant="default" onClick={() => setBulk('autoTerminate')}>
+                      Set auto-termination
+                    </Button>
                     <Button
                       size="compact-sm"
                       variant="default"
@@ -118,16 +125,59 @@ export default function Deployments() {
                     </Button>
                   </>
                 ),
-                all: rows.loaded.filter((d) => !hasEnded(d)).map((d) => d.id),
+                more: (
+                  <SelectAll
+                    of={query}
+                    total={chosenStatuses(params).every(isActive) ? rows.count : null}
+                    chosen={selection.chosen.length}
+                    choose={selection.choose}
+                  />
+                ),
               }
             : undefined
         }
       />
       {bulk === 'terminate' && <BulkTerminate ids={selection.chosen} onClose={() => setBulk(null)} onDone={done} />}
+      {bulk === 'autoTerminate' && (
+        <BulkAutoTerminate ids={selection.chosen} onClose={() => setBulk(null)} onDone={done} />
+      )}
       {(bulk === 'addTags' || bulk === 'removeTags') && (
-        <BulkTags ids={selection.chosen} action={bulk} onClose={done} />
+        <BulkTags
+          ids={selection.chosen}
+          action={bulk}
+          known={[...new Set(rows.loaded.flatMap((d) => d.tags))]}
+          onClose={() => setBulk(null)}
+          onDone={done}
+        />
       )}
     </>
+  );
+}
+
+interface SelectAllProps {
+  of: DeploymentQuery;
+  /** How many match; null where the list has ended ones too. */
+  total: number | null;
+  chosen: number;
+  choose: (ids: string[]) => void;
+}
+
+/** Selects every deployment that the list's filters match, and not only those that are loaded. */
+function SelectAll({ of: query, total, chosen, choose }: SelectAllProps) {
+  const preview = useSend('post', bulkPath);
+  if (total !== null && chosen >= total) return null;
+  const all = () =>
+    preview.mutate(
+      { body: { action: 'terminate', filter: bulkFilterOf(query), dryRun: true } },
+      {
+        onSuccess: ({ results }) => choose(results.map((r) => r.id)),
+        onError: (error) => toast(asApiError(error).message),
+      },
+    );
+  return (
+    <Button size="compact-sm" variant="default" loading={preview.isPending} onClick={all}>
+      {total === null ? 'Select all active that match' : `Select all ${total} that match`}
+    </Button>
   );
 }
 

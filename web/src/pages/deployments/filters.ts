@@ -1,5 +1,6 @@
 // The filters of the list of deployments, as they stand in the address.
 
+import type { Schema } from '../../api/client';
 import type { Deployment, DeploymentQuery } from '../../api/deployments';
 
 /** Every status and its label. A missing or unknown one fails the type check. */
@@ -51,6 +52,16 @@ export function queryOf(params: URLSearchParams): DeploymentQuery {
     sort: [sortOf(params)],
     ...Object.fromEntries(filterNames.flatMap((n) => (params.get(n) ? [[n, params.get(n)]] : []))),
   };
+}
+
+export function isActive(status: string): boolean {
+  return (active as string[]).includes(status);
+}
+
+/** The filter of a bulk action for what the list shows, but for ended deployments. */
+export function bulkFilterOf(q: DeploymentQuery): NonNullable<Schema['BulkDeployments']['filter']> {
+  const { status, search, project, tag, createdBy, provider, gpuType } = q;
+  return { status: status?.filter(isActive) ?? active, search, project, tag, createdBy, provider, gpuType };
 }
 
 /** The values of a filter that rows have, with their labels. */

@@ -86,6 +86,7 @@ export default function Offers() {
         )}
         cardHeight={152}
         quiet={(o) => !o.available}
+        href={(o) => `/offers/${o.id}`}
       />
       {compare.length > 0 && (
         <div className="compare-bar" role="status">

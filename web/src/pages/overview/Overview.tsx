@@ -14,6 +14,7 @@ import { Loaded } from '../../parts/Loaded';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { Panel } from '../../parts/Panel';
+import { useRowLink } from '../../parts/rowLink';
 import { Status } from '../../parts/Status';
 import { Ago, Time } from '../../parts/Time';
 import { runway } from '../../parts/time';
@@ -106,6 +107,7 @@ function Figures() {
 function Running() {
   const live = useLive();
   const can = useCan();
+  const rowLink = useRowLink();
   const status: Deployment['status'][] = ['pending', 'deploying', 'running', 'stopped', 'terminating'];
   const list = useQuery(deploymentsPage({ status, sort: ['-hourlyPrice'], page: 1, limit: 8 }, live));
   return (
@@ -150,7 +152,7 @@ function Running() {
                 </thead>
                 <tbody>
                   {rows.map((d) => (
-                    <tr key={d.id}>
+                    <tr key={d.id} {...rowLink(`/deployments/${d.id}`)}>
                       <td>
                         <Link to={`/deployments/${d.id}`} className="plain-link">
                           {d.name}

@@ -13,6 +13,7 @@ import { useListRows, useSelection } from '../../parts/rows';
 import { Chip } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
 import { toast } from '../../parts/toast';
+import { useNew } from '../../parts/useNew';
 import { ApiKeyCreated } from './ApiKeyCreated';
 import { ApiKeyDialog } from './ApiKeyDialog';
 import { presetOf } from './scopes';
@@ -24,7 +25,8 @@ export default function ApiKeys() {
   const write = useCan()('api-keys:write');
   const confirm = useConfirm();
   const revoke = useSend('delete', '/api/v1/account/api-keys/{id}');
-  const [editing, setEditing] = useState<APIKey | 'new' | null>(null);
+  const [editing, setEditing] = useState<APIKey | null>(null);
+  const [adding, creating] = useNew();
   const [created, setCreated] = useState<Schema['NewAPIKey'] | null>(null);
   const [showInactive, setShowInactive] = useState(false);
   const selection = useSelection();
@@ -35,11 +37,11 @@ export default function ApiKeys() {
     { ...keys, data: visible },
     {
       sorts: { name: (k) => k.name, lastUsedAt: (k) => k.lastUsedAt, expiresAt: (k) => k.expiresAt },
-      text: (k) => `${k.name} ${k.prefix}`,
+      text: (k) => `${k.name} ${k.prefix} ${k.id}`,
     },
   );
   const inactiveCount = keys.data?.filter(inactive).length ?? 0;
-  const create = write && <Button onClick={() => setEditing('new')}>Create API key</Button>;
+  const create = write && <Button onClick={creating.open}>Create API key</Button>;
 
   const askToRevoke = (chosen: APIKey[]) => {
     const what = chosen.length === 1 ? (chosen[0]?.name ?? '') : `${chosen.length} API keys`;
@@ -123,12 +125,13 @@ export default function ApiKeys() {
           onChange={(e) => setShowInactive(e.currentTarget.checked)}
         />
       )}
-      {editing && (
+      {(editing || (adding && write)) && (
         <ApiKeyDialog
-          of={editing === 'new' ? null : editing}
-          onClose={() => setEditing(null)}
+          of={editing}
+          onClose={editing ? () => setEditing(null) : creating.close}
           onCreated={(k) => {
             setEditing(null);
+            if (adding) creating.close();
             setCreated(k);
           }}
         />

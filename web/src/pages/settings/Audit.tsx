@@ -1,34 +1,33 @@
-import { TextInput } from '@mantine/core';
+import { Autocomplete, Button, Select, TextInput } from '@mantine/core';
 import { useMemo } from 'react';
 import { Link, useSearchParams } from 'react-router';
 import type { Query, Schema } from '../../api/client';
-import { pageQuery } from '../../api/hooks';
+import { pageQuery, useAll } from '../../api/hooks';
+import { useCan } from '../../api/session';
 import { useDebouncedText } from '../../parts/debouncedText';
 import { PageHead } from '../../parts/PageHead';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { usePagedRows } from '../../parts/rows';
 import { Chip } from '../../parts/Status';
 import { Time } from '../../parts/Time';
+import { actions, actionWords, pageOf } from './audit';
 
 type Entry = Schema['AuditEntry'];
-type Filter = Pick<Query<'/api/v1/account/audit'>, 'actor' | 'action' | 'subject'>;
-
-const filters: { name: keyof Filter; label: string; hint: string }[] = [
-  { name: 'actor', label: 'Actor', hint: 'Actor ID' },
-  { name: 'action', label: 'Action', hint: 'Action, e.g. createDeployment' },
-  { name: 'subject', label: 'Resource', hint: 'Resource ID' },
-];
+const filterNames = ['actor', 'action', 'subject'] as const;
+type Name = (typeof filterNames)[number];
+type Filter = Pick<Query<'/api/v1/account/audit'>, Name>;
+type Set = (name: Name, value: string) => void;
 
 export default function Audit() {
   const [params, setParams] = useSearchParams();
   const filter = useMemo(
-    () => Object.fromEntries(filters.flatMap(({ name }) => (params.get(name) ? [[name, params.get(name)]] : []))),
+    () => Object.fromEntries(filterNames.flatMap((n) => (params.get(n) ? [[n, params.get(n)]] : []))),
     [params],
   ) as Filter;
   const rows = usePagedRows((page, limit) =>
     pageQuery('/api/v1/account/audit', { params: { query: { ...filter, page, limit } } }),
   );
-  const set = (name: string, value: string) =>
+  const set: Set = (name, value) =>
     setParams(
       (old) => {
         const next = new URLSearchParams(old);
@@ -38,24 +37,27 @@ export default function Audit() {
       },
       { replace: true },
     );
+  const filtered = Object.keys(filter).length > 0;
   return (
     <>
       <PageHead title="Audit log">Immutable record of changes in this account.</PageHead>
       <search className="filters-row audit-filters">
-        {filters.map((f) => (
-          <Field key={f.name} {...f} value={filter[f.name] ?? ''} onChange={(value) => set(f.name, value)} />
-        ))}
+        <ActorFilter value={filter.actor ?? null} set={set} seen={rows.loaded} />
+        <ActionFilter value={filter.action ?? ''} set={set} />
+        <SubjectFilter value={filter.subject ?? ''} set={set} seen={rows.loaded} />
+        {filtered && (
+          <Button variant="subtle" color="gray" size="compact-md" onClick={() => setParams({}, { replace: true })}>
+            Clear filters
+          </Button>
+        )}
       </search>
       <ResourceTable
         label="Audit log"
         columns={columns(set)}
         rows={rows}
         rowKey={(e) => e.id}
-        empty={
-          <div className="panel panel-body dim">
-            {Object.keys(filter).length > 0 ? 'No entries match.' : 'No entries yet.'}
-          </div>
-        }
+        empty={<div className="panel panel-body dim">{filtered ? 'No entries match.' : 'No entries yet.'}</div>}
+        href={(e) => pageOf(e.subject)}
         cardHeight={172}
         rowHeight={56}
       />
@@ -63,30 +65,73 @@ export default function Audit() {
   );
 }
 
-interface FieldProps {
-  label: string;
-  hint: string;
-  value: string;
-  onChange: (value: string) => void;
-}
-
-function Field({ label, hint, value, onChange }: FieldProps) {
-  const [text, type] = useDebouncedText(value, onChange, 300);
+/** The members and API keys by name, and others whose entries are in view. */
+function ActorFilter({ value, set, seen }: { value: string | null; set: Set; seen: Entry[] }) {
+  const can = useCan();
+  const members = useAll('/api/v1/account/members', {}, { enabled: can('members:read') }).data ?? [];
+  const keys = useAll('/api/v1/account/api-keys', {}, { enabled: can('api-keys:read') }).data ?? [];
+  const names = new Map<string, string>();
+  for (const m of members) names.set(m.id, m.name || m.email);
+  for (const k of keys) names.set(k.id, `${k.name} (API key)`);
+  for (const { actor } of seen) if (actor.id && !names.has(actor.id)) names.set(actor.id, actor.name || actor.id);
+  if (value && !names.has(value)) names.set(value, value);
   return (
-    <TextInput
-      type="search"
-      aria-label={label}
-      placeholder={hint}
-      value={text}
-      onChange={(e) => type(e.currentTarget.value)}
+    <Select
+      aria-label="Actor"
+      placeholder="Any actor"
+      data={[...names].map(([id, label]) => ({ value: id, label }))}
+      value={value}
+      onChange={(v) => set('actor', v ?? '')}
+      searchable
+      clearable
+      clearButtonProps={{ 'aria-label': 'Clear actor' }}
+      nothingFoundMessage="No such member or key"
     />
   );
 }
 
-function columns(set: (name: keyof Filter, value: string) => void): Column<Entry>[] {
-  const pick = (name: keyof Filter, value: string, text: string) => (
-    <button type="button" className="bare" onClick={() => set(name, value)} title={`Filter by ${value}`}>
-      {text}
+function ActionFilter({ value, set }: { value: string; set: Set }) {
+  const [text, type] = useDebouncedText(value, (v) => set('action', v), 300);
+  return (
+    <Autocomplete
+      aria-label="Action"
+      placeholder="Any action"
+      data={actions}
+      value={text}
+      onChange={(v) => type(v)}
+      limit={20}
+      clearable
+      clearButtonProps={{ 'aria-label': 'Clear action' }}
+    />
+  );
+}
+
+function SubjectFilter({ value, set, seen }: { value: string; set: Set; seen: Entry[] }) {
+  const [text, type] = useDebouncedText(value, (v) => set('subject', v), 300);
+  const name = seen.find((e) => e.subject === value)?.subjectName;
+  return (
+    <TextInput
+      type="search"
+      aria-label="Resource"
+      placeholder="Resource ID"
+      value={text}
+      onChange={(e) => type(e.currentTarget.value)}
+      rightSection={name ? <span className="audit-name dim">{name}</span> : undefined}
+      rightSectionWidth={name ? 140 : undefined}
+    />
+  );
+}
+
+function columns(set: Set): Column<Entry>[] {
+  const pick = (name: Name, value: string, text: string, shown = text) => (
+    <button
+      type="button"
+      className="bare"
+      onClick={() => set(name, value)}
+      aria-label={`Show only ${text}`}
+      title={`Show only ${text}`}
+    >
+      {shown}
     </button>
   );
   return [
@@ -94,31 +139,18 @@ function columns(set: (name: keyof Filter, value: string) => void): Column<Entry
     {
       key: 'actor',
       head: 'Actor',
-      cell: (e) => (
-        <>
-          {pick('actor', e.actor.id, e.actor.name || e.actor.id || e.actor.kind)}{' '}
-          {e.actor.kind !== 'user' && <Chip>{e.actor.kind}</Chip>}
-        </>
-      ),
-    },
-    { key: 'action', head: 'Action', cell: (e) => pick('action', e.action, words(e.action)) },
-    {
-      key: 'resource',
-      head: 'Resource',
-      cell: (e) =>
-        e.subject ? (
+      cell: (e) => {
+        const name = e.actor.name || e.actor.id || e.actor.kind;
+        return (
           <>
-            <span className="cell-main mono">{pick('subject', e.subject, e.subject)}</span>
-            {pageOf(e.subject) && (
-              <Link to={pageOf(e.subject) ?? ''} className="link small audit-link">
-                Open {e.subject.startsWith('dep_') ? 'deployment' : 'list'}
-              </Link>
-            )}
+            {e.actor.id ? pick('actor', e.actor.id, name) : name}{' '}
+            {e.actor.kind !== 'user' && <Chip>{e.actor.kind}</Chip>}
           </>
-        ) : (
-          '–'
-        ),
+        );
+      },
     },
+    { key: 'action', head: 'Action', cell: (e) => pick('action', e.action, actionWords(e.action)) },
+    { key: 'resource', head: 'Resource', cell: (e) => <Subject of={e} pick={pick} /> },
     {
       key: 'from',
       head: 'IP address',
@@ -133,24 +165,29 @@ function columns(set: (name: keyof Filter, value: string) => void): Column<Entry
   ];
 }
 
-/** The page of a resource, or of its kind. */
-function pageOf(subject: string): string | null {
-  const pages: Record<string, string> = {
-    dep: `/deployments/${subject}`,
-    vol: '/volumes',
-    ssh: '/ssh-keys',
-    key: '/settings/api-keys',
-    whk: '/settings/webhooks',
-    usr: '/settings/members',
-    inv: '/settings/members',
-  };
-  return pages[subject.slice(0, 3)] ?? null;
-}
-
-/** "createSshKey" as "create SSH key". */
-function words(action: string): string {
-  return action
-    .replaceAll(/([a-z])([A-Z])/g, '$1 $2')
-    .toLowerCase()
-    .replaceAll(/\b(api|oidc|ssh|totp)\b/g, (name) => name.toUpperCase());
+/** What was changed, by name, with a link to it; its id filters. */
+function Subject({
+  of: e,
+  pick,
+}: {
+  of: Entry;
+  pick: (name: Name, value: string, text: string, shown?: string) => React.ReactNode;
+}) {
+  if (!e.subject) return '–';
+  const page = pageOf(e.subject);
+  const name = e.subjectName || e.subject;
+  return (
+    <>
+      <span className="cell-main">
+        {page ? (
+          <Link to={page} className="plain-link">
+            {name}
+          </Link>
+        ) : (
+          name
+        )}
+      </span>
+      <span className="cell-sub mono">{pick('subject', e.subject, name, e.subject)}</span>
+    </>
+  );
 }

@@ -1,5 +1,4 @@
 import { Button, Select } from '@mantine/core';
-import { useState } from 'react';
 import type { Schema } from '../../api/client';
 import { useAll, useSend, withId } from '../../api/hooks';
 import { type Role, useCan, useMe } from '../../api/session';
@@ -11,6 +10,7 @@ import { useListRows } from '../../parts/rows';
 import { Chip } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
 import { toast } from '../../parts/toast';
+import { useNew } from '../../parts/useNew';
 import { InviteDialog } from './InviteDialog';
 import { roles } from './roles';
 
@@ -23,10 +23,10 @@ export default function Team() {
   const members = useAll('/api/v1/account/members');
   const remove = useSend('delete', '/api/v1/account/members/{id}');
   const confirm = useConfirm();
-  const [inviting, setInviting] = useState(false);
+  const [inviting, invitation] = useNew();
   const rows = useListRows(members, {
     sorts: { name: (m) => m.name || m.email, role: (m) => m.role, lastSeenAt: (m) => m.lastSeenAt },
-    text: (m) => `${m.name} ${m.email}`,
+    text: (m) => `${m.name} ${m.email} ${m.id}`,
   });
   // Only an owner can change owners.
   const canChange = (m: Member) => write && (m.role !== 'owner' || me?.role === 'owner');
@@ -80,7 +80,7 @@ export default function Team() {
 
   return (
     <>
-      <PageHead title="Team" actions={write && <Button onClick={() => setInviting(true)}>Invite member</Button>}>
+      <PageHead title="Team" actions={write && <Button onClick={invitation.open}>Invite member</Button>}>
         Manage members and roles in {me?.account.name}.
       </PageHead>
       <ResourceTable
@@ -100,7 +100,7 @@ export default function Team() {
         }
       />
       {write && <Invitations />}
-      {inviting && <InviteDialog roles={choices} onClose={() => setInviting(false)} />}
+      {inviting && write && <InviteDialog roles={choices} onClose={invitation.close} />}
     </>
   );
 }

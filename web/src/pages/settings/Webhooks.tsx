@@ -13,6 +13,7 @@ import { useListRows } from '../../parts/rows';
 import { Status } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
 import { toast } from '../../parts/toast';
+import { useNew } from '../../parts/useNew';
 import { Deliveries } from './Deliveries';
 import { WebhookDialog } from './WebhookDialog';
 import { WebhookSecret } from './WebhookSecret';
@@ -24,7 +25,8 @@ export default function Webhooks() {
   const webhooks = useAll('/api/v1/inventory/webhooks', {}, { refetchInterval: 15_000 });
   const write = useCan()('webhooks:write');
   const confirm = useConfirm();
-  const [editing, setEditing] = useState<Webhook | 'new' | null>(null);
+  const [editing, setEditing] = useState<Webhook | null>(null);
+  const [adding, creating] = useNew();
   const [created, setCreated] = useState<Schema['NewWebhook'] | null>(null);
   const [delivering, setDelivering] = useState<Webhook | null>(null);
   const remove = useSend('delete', path);
@@ -33,9 +35,9 @@ export default function Webhooks() {
   const test = useSend('post', `${path}/test`);
   const rows = useListRows(webhooks, {
     sorts: { name: nameOf, status: (w) => w.status, lastDeliveredAt: (w) => w.lastDeliveredAt },
-    text: (w) => `${w.description} ${w.url}`,
+    text: (w) => `${w.description} ${w.url} ${w.id}`,
   });
-  const create = write && <Button onClick={() => setEditing('new')}>Create webhook</Button>;
+  const create = write && <Button onClick={creating.open}>Create webhook</Button>;
 
   const actions = (w: Webhook): RowAction[] => {
     const deliveries = { text: 'View deliveries', run: () => setDelivering(w) };
@@ -108,12 +110,13 @@ export default function Webhooks() {
           </EmptyState>
         }
       />
-      {editing && (
+      {(editing || (adding && write)) && (
         <WebhookDialog
-          of={editing === 'new' ? null : editing}
-          onClose={() => setEditing(null)}
+          of={editing}
+          onClose={editing ? () => setEditing(null) : creating.close}
           onCreated={(w) => {
             setEditing(null);
+            if (adding) creating.close();
             setCreated(w);
           }}
         />

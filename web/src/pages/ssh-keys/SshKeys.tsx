@@ -1,5 +1,4 @@
 import { Button, Modal } from '@mantine/core';
-import { useDisclosure } from '@mantine/hooks';
 import { useState } from 'react';
 import type { Schema } from '../../api/client';
 import { useAll, useSend, withId } from '../../api/hooks';
@@ -13,6 +12,7 @@ import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { useListRows, useSelection } from '../../parts/rows';
 import { Ago } from '../../parts/Time';
 import { toast } from '../../parts/toast';
+import { useNew } from '../../parts/useNew';
 import { SshKeyForm } from './SshKeyForm';
 
 type SSHKey = Schema['SSHKey'];
@@ -22,13 +22,13 @@ export default function SshKeys() {
   const keys = useAll('/api/v1/inventory/ssh-keys');
   const write = useCan()('ssh-keys:write');
   const confirm = useConfirm();
-  const [adding, { open, close }] = useDisclosure(false);
+  const [adding, { open, close }] = useNew();
   const [renaming, setRenaming] = useState<SSHKey | null>(null);
   const remove = useSend('delete', path);
   const selection = useSelection();
   const rows = useListRows(keys, {
     sorts: { name: (k) => k.name, createdAt: (k) => k.createdAt },
-    text: (k) => `${k.name} ${k.fingerprint}`,
+    text: (k) => `${k.name} ${k.fingerprint} ${k.id}`,
   });
   const add = write && <Button onClick={open}>Add SSH key</Button>;
 
@@ -98,7 +98,7 @@ export default function SshKeys() {
             : undefined
         }
       />
-      <Modal opened={adding} onClose={close} title="Add SSH key" size="lg">
+      <Modal opened={adding && write} onClose={close} title="Add SSH key" size="lg">
         <SshKeyForm
           onDone={(k) => {
             close();

@@ -2,13 +2,15 @@ import { Link } from 'react-router';
 import type { Schema } from '../../api/client';
 import { Money } from '../../parts/Money';
 import { Panel } from '../../parts/Panel';
+import { useRowLink } from '../../parts/rowLink';
 import '../../parts/table.css';
 
 /** What is billed at present. */
 export function ActiveResources({ wallet: w }: { wallet: Schema['Wallet'] }) {
+  const rowLink = useRowLink();
   const resources = [
     ...w.activeDeployments.map((d) => ({ ...d, to: `/deployments/${d.id}`, kind: '' })),
-    ...w.volumes.map((v) => ({ ...v, to: '/volumes', kind: 'volume' })),
+    ...w.volumes.map((v) => ({ ...v, to: `/volumes?search=${v.id}`, kind: 'volume' })),
   ];
   return (
     <Panel
@@ -34,7 +36,7 @@ export function ActiveResources({ wallet: w }: { wallet: Schema['Wallet'] }) {
             <caption className="sr">Running deployments and volumes</caption>
             <tbody>
               {resources.map((r) => (
-                <tr key={r.id}>
+                <tr key={r.id} {...rowLink(r.to)}>
                   <th scope="row" className="row-name">
                     <Link to={r.to} className="plain-link">
                       {r.name}

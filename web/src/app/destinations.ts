@@ -1,0 +1,52 @@
+import type { Scope } from '../api/session';
+
+/** Where the command palette can go, or what it can begin. */
+export interface Destination {
+  text: string;
+  to: string;
+  /** More words that find it. */
+  words?: string;
+  scope?: Scope;
+  /** Set where only an operator may go. */
+  operator?: true;
+}
+
+export const pageDestinations: Destination[] = [
+  { text: 'Overview', to: '/overview', words: 'home dashboard' },
+  { text: 'Offers', to: '/offers', words: 'gpus prices', scope: 'offers:read' },
+  { text: 'Deployments', to: '/deployments', words: 'machines', scope: 'deployments:read' },
+  { text: 'Volumes', to: '/volumes', words: 'storage disks', scope: 'volumes:read' },
+  { text: 'SSH keys', to: '/ssh-keys', scope: 'ssh-keys:read' },
+  { text: 'Wallet', to: '/wallet', words: 'balance billing transactions usage cost', scope: 'wallet:read' },
+  { text: 'API keys', to: '/settings/api-keys', words: 'settings tokens', scope: 'api-keys:read' },
+  { text: 'Webhooks', to: '/settings/webhooks', words: 'settings', scope: 'webhooks:read' },
+  { text: 'Team', to: '/settings/members', words: 'settings members invitations users', scope: 'members:read' },
+  { text: 'Profile & security', to: '/settings/profile', words: 'settings password passkeys mail sessions' },
+  { text: 'Audit log', to: '/settings/audit', words: 'settings history', scope: 'audit:read' },
+  { text: 'Operator: accounts', to: '/operator', words: 'administration credit quotas', operator: true },
+  { text: 'Operator: deployments', to: '/operator/deployments', words: 'administration', operator: true },
+  { text: 'Operator: volumes', to: '/operator/volumes', words: 'administration', operator: true },
+  { text: 'Operator: providers', to: '/operator/providers', words: 'administration clouds', operator: true },
+  { text: 'Operator: issues', to: '/operator/issues', words: 'administration orphaned', operator: true },
+  { text: 'Operator: failing jobs', to: '/operator/jobs', words: 'administration', operator: true },
+  { text: 'Operator: margins', to: '/operator/margins', words: 'administration revenue', operator: true },
+];
+
+export const actionDestinations: Destination[] = [
+  { text: 'Deploy', to: '/offers', words: 'new deployment machine create', scope: 'deployments:write' },
+  { text: 'Create volume', to: '/volumes?new=1', words: 'new storage', scope: 'volumes:write' },
+  { text: 'Add SSH key', to: '/ssh-keys?new=1', words: 'new create', scope: 'ssh-keys:write' },
+  { text: 'Create API key', to: '/settings/api-keys?new=1', words: 'new token', scope: 'api-keys:write' },
+  { text: 'Create webhook', to: '/settings/webhooks?new=1', words: 'new', scope: 'webhooks:write' },
+  { text: 'Invite member', to: '/settings/members?new=1', words: 'new member team', scope: 'members:write' },
+  { text: 'Authorize device', to: '/device', words: 'cli login code', scope: 'api-keys:write' },
+];
+
+/** Reports whether every word of the text is in the destination's. */
+export function matches(d: Destination, text: string): boolean {
+  const all = `${d.text} ${d.words ?? ''}`.toLowerCase();
+  return text
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => all.includes(word));
+}

@@ -1,0 +1,110 @@
+import { ActionIcon, Button, Select } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from 'react-router';
+import { type Offer, offersPage } from '../../api/offers';
+import { Money } from '../../parts/Money';
+import { systemFor } from './request';
+
+/** How many offers a request may name besides the first. */
+const most = 9;
+
+interface Props {
+  offer: Offer;
+  operatingSystem: string;
+  chosen: Offer[];
+  onChange: (ids: string[]) => void;
+  error?: string;
+}
+
+/** Offers to try, in order, if the first one fails to start or sells out. */
+export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }: Props) {
+  const similar = useQuery(
+    offersPage({ search: o.gpuType, available: true, sort: ['price'], page: 1, limit: 100 }),
+  );
+  const ids = chosen.map((c) => c.id);
+  const choices = (similar.data?.rows ?? []).filter((c) => c.id !== o.id && !ids.includes(c.id));
+  const move = (from: number, by: number) => {
+    const next = [...ids];
+    const [id] = next.splice(from, 1);
+    if (id) next.splice(from + by, 0, id);
+    onChange(next);
+  };
+  return (
+    <section className="panel" aria-labelledby="fallbacks-head">
+      <div className="panel-head">
+        <h2 id="fallbacks-head">Fallback offers</h2>
+      </div>
+      <div className="panel-body stack">
+        <div className="small dim">
+          Tried in this order if the offer above sells out or its machine fails to start. You get one machine. The hold
+          is that of the dearest offer until it runs.
+        </div>
+        {chosen.length > 0 && (
+          <ol className="fallbacks">
+            {chosen.map((c, i) => (
+              <li key={c.id}>
+                <div className="fallback">
+                <div style={{ minWidth: 0, flex: 1 }}>
+                  <Link to={`/offers/${c.id}`} className="plain-link">
+                    {nameOf(c)}
+                  </Link>
+                  <div className="cell-sub">
+                    {c.provider} · <Money usd={c.hourlyPrice} per="/hr" />
+                    {systemFor(c, operatingSystem) !== operatingSystem && ` · ${systemFor(c, operatingSystem)}`}
+                    {!c.available && ' · sold out now'}
+                  </div>
+                </div>
+                <ActionIcon
+                  variant="subtle"
+                  color="gray"
+                  disabled={i === 0}
+                  aria-label={`Move ${nameOf(c)} up`}
+                  onClick={() => move(i, -1)}
+                >
+                  ↑
+                </ActionIcon>
+                <ActionIcon
+                  variant="subtle"
+                  color="gray"
+                  disabled={i === chosen.length - 1}
+                  aria-label={`Move ${nameOf(c)} down`}
+                  onClick={() => move(i, 1)}
+                >
+                  ↓
+                </ActionIcon>
+                <Button
+                  size="compact-sm"
+                  variant="subtle"
+                  color="gray"
+                  aria-label={`Remove ${nameOf(c)}`}
+                  onClick={() => onChange(ids.filter((id) => id !== c.id))}
+                >
+                  Remove
+                </Button>
+                </div>
+              </li>
+            ))}
+          </ol>
+        )}
+        {chosen.length < most && (
+          <Select
+            aria-label="Add fallback offer"
+            placeholder={
+              similar.data && choices.length === 0 ? `No other offer of ${o.gpuType} is available` : 'Add fallback offer'
+            }
+            data={choices.map((c) => ({ value: c.id, label: `${nameOf(c)} · ${c.provider} · $${c.hourlyPrice}/hr` }))}
+            value={null}
+            onChange={(id) => id && onChange([...ids, id])}
+            disabled={choices.length === 0}
+            searchable
+            error={error}
+          />
+        )}
+      </div>
+    </section>
+  );
+}
+
+function nameOf(o: Offer): string {
+  return `${o.gpuCount} × ${o.gpuType} in ${o.regionName}`;
+}
