@@ -108,7 +108,7 @@ export default defineConfig({
             {
               name: 'app',
               priority: 5,
-              test: /web[\\/]src[\\/](api|app[\\/](?!AccountMenu|Messages|NavDrawer|ShortcutsDialog)|parts[\\/](?!Chart|ConfirmDialog|Copy|EmptyState|Facts|FormDialog|Pager|RenameDialog|RowMenu|download)).*\.tsx?$/,
+              test: /web[\\/]src[\\/](api|app[\\/](?!AccountMenu|Messages|NavDrawer|Palette|ShortcutsDialog|destinations)|parts[\\/](?!Chart|ConfirmDialog|Copy|EmptyState|Facts|FormDialog|Pager|RenameDialog|RowMenu|download)).*\.tsx?$/,
             },
           ],
         },

@@ -113,6 +113,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   }, [list, at]);
 
   const choose = (o: Option | undefined, newTab = false) => {
+    setEntered(false);
     if (!o) return;
     if (newTab) window.open(o.to, '_blank', 'noopener');
     else {
@@ -120,13 +121,19 @@ export default function Palette({ onClose }: { onClose: () => void }) {
       navigate(o.to);
     }
   };
+  // Enter during a search is for its first result, and waits for that.
+  const [entered, setEntered] = useState(false);
+  useEffect(() => {
+    if (entered && !searching) choose(options[at]);
+  });
   const move = (to: number) => setActive(options[(to + options.length) % options.length]?.key ?? null);
   const press = (e: KeyboardEvent) => {
-    if (e.nativeEvent.isComposing || options.length === 0) return;
+    if (e.nativeEvent.isComposing || (options.length === 0 && !searching)) return;
     if (e.key === 'ArrowDown') move(at + 1);
     else if (e.key === 'ArrowUp') move(at - 1);
     else if (e.key === 'PageDown') move(Math.min(options.length - 1, at + 8));
     else if (e.key === 'PageUp') move(Math.max(0, at - 8));
+    else if (e.key === 'Enter' && searching && active === null) setEntered(true);
     else if (e.key === 'Enter') choose(options[at], e.ctrlKey || e.metaKey);
     else return;
     e.preventDefault();
@@ -156,6 +163,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
             onChange={(e) => {
               setText(e.currentTarget.value);
               setActive(null);
+              setEntered(false);
             }}
             onKeyDown={press}
           />

@@ -82,7 +82,12 @@ export function Shell({ children }: { children: ReactNode }) {
 /** Opens the command palette, and shows its keys. */
 function PaletteButton() {
   return (
-    <button type="button" className="palette-button" aria-keyshortcuts={onMac ? 'Meta+K' : 'Control+K'} onClick={openPalette}>
+    <button
+      type="button"
+      className="palette-button"
+      aria-keyshortcuts={onMac ? 'Meta+K' : 'Control+K'}
+      onClick={openPalette}
+    >
       <SearchIcon />
       <span className="palette-button-text">Search</span>
       <span className="palette-button-text palette-button-keys" aria-hidden="true">

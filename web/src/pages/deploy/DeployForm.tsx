@@ -34,7 +34,17 @@ const partOf: Record<string, string> = {
   sshKeyId: 'sshKeyIds',
   autoTerminateAt: 'end',
 };
-const parts = ['name', 'operatingSystem', 'sshKeyIds', 'candidates', 'volumeIds', 'cloudInit', 'tags', 'project', 'end'];
+const parts = [
+  'name',
+  'operatingSystem',
+  'sshKeyIds',
+  'candidates',
+  'volumeIds',
+  'cloudInit',
+  'tags',
+  'project',
+  'end',
+];
 
 export function DeployForm({ offer: o, keys, keysError }: Props) {
   const { draft, change, forget } = useDraft(o.id, {

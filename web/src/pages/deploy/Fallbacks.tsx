@@ -18,9 +18,7 @@ interface Props {
 
 /** Offers to try, in order, if the first one fails to start or sells out. */
 export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }: Props) {
-  const similar = useQuery(
-    offersPage({ search: o.gpuType, available: true, sort: ['price'], page: 1, limit: 100 }),
-  );
+  const similar = useQuery(offersPage({ search: o.gpuType, available: true, sort: ['price'], page: 1, limit: 100 }));
   const ids = chosen.map((c) => c.id);
   const choices = (similar.data?.rows ?? []).filter((c) => c.id !== o.id && !ids.includes(c.id));
   const move = (from: number, by: number) => {
@@ -44,43 +42,43 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
             {chosen.map((c, i) => (
               <li key={c.id}>
                 <div className="fallback">
-                <div style={{ minWidth: 0, flex: 1 }}>
-                  <Link to={`/offers/${c.id}`} className="plain-link">
-                    {nameOf(c)}
-                  </Link>
-                  <div className="cell-sub">
-                    {c.provider} · <Money usd={c.hourlyPrice} per="/hr" />
-                    {systemFor(c, operatingSystem) !== operatingSystem && ` · ${systemFor(c, operatingSystem)}`}
-                    {!c.available && ' · sold out now'}
+                  <div style={{ minWidth: 0, flex: 1 }}>
+                    <Link to={`/offers/${c.id}`} className="plain-link">
+                      {nameOf(c)}
+                    </Link>
+                    <div className="cell-sub">
+                      {c.provider} · <Money usd={c.hourlyPrice} per="/hr" />
+                      {systemFor(c, operatingSystem) !== operatingSystem && ` · ${systemFor(c, operatingSystem)}`}
+                      {!c.available && ' · sold out now'}
+                    </div>
                   </div>
-                </div>
-                <ActionIcon
-                  variant="subtle"
-                  color="gray"
-                  disabled={i === 0}
-                  aria-label={`Move ${nameOf(c)} up`}
-                  onClick={() => move(i, -1)}
-                >
-                  ↑
-                </ActionIcon>
-                <ActionIcon
-                  variant="subtle"
-                  color="gray"
-                  disabled={i === chosen.length - 1}
-                  aria-label={`Move ${nameOf(c)} down`}
-                  onClick={() => move(i, 1)}
-                >
-                  ↓
-                </ActionIcon>
-                <Button
-                  size="compact-sm"
-                  variant="subtle"
-                  color="gray"
-                  aria-label={`Remove ${nameOf(c)}`}
-                  onClick={() => onChange(ids.filter((id) => id !== c.id))}
-                >
-                  Remove
-                </Button>
+                  <ActionIcon
+                    variant="subtle"
+                    color="gray"
+                    disabled={i === 0}
+                    aria-label={`Move ${nameOf(c)} up`}
+                    onClick={() => move(i, -1)}
+                  >
+                    ↑
+                  </ActionIcon>
+                  <ActionIcon
+                    variant="subtle"
+                    color="gray"
+                    disabled={i === chosen.length - 1}
+                    aria-label={`Move ${nameOf(c)} down`}
+                    onClick={() => move(i, 1)}
+                  >
+                    ↓
+                  </ActionIcon>
+                  <Button
+                    size="compact-sm"
+                    variant="subtle"
+                    color="gray"
+                    aria-label={`Remove ${nameOf(c)}`}
+                    onClick={() => onChange(ids.filter((id) => id !== c.id))}
+                  >
+                    Remove
+                  </Button>
                 </div>
               </li>
             ))}
@@ -90,7 +88,9 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
           <Select
             aria-label="Add fallback offer"
             placeholder={
-              similar.data && choices.length === 0 ? `No other offer of ${o.gpuType} is available` : 'Add fallback offer'
+              similar.data && choices.length === 0
+                ? `No other offer of ${o.gpuType} is available`
+                : 'Add fallback offer'
             }
             data={choices.map((c) => ({ value: c.id, label: `${nameOf(c)} · ${c.provider} · $${c.hourlyPrice}/hr` }))}
             value={null}

@@ -48,7 +48,9 @@ export function Quote({ offer: o, id, several, onChange }: Props) {
   return (
     <>
       <div className="card-row">
-        <span className="small dim">{id ? 'The locked price has expired.' : 'The price can change until you deploy.'}</span>
+        <span className="small dim">
+          {id ? 'The locked price has expired.' : 'The price can change until you deploy.'}
+        </span>
         <Button
           size="compact-sm"
           variant="default"

@@ -123,15 +123,9 @@ function SubjectFilter({ value, set, seen }: { value: string; set: Set; seen: En
 }
 
 function columns(set: Set): Column<Entry>[] {
-  const pick = (name: Name, value: string, text: string, shown = text) => (
-    <button
-      type="button"
-      className="bare"
-      onClick={() => set(name, value)}
-      aria-label={`Show only ${text}`}
-      title={`Show only ${text}`}
-    >
-      {shown}
+  const pick = (name: Name, value: string, text: string) => (
+    <button type="button" className="bare" onClick={() => set(name, value)} title={`Show only ${text}`}>
+      {text}
     </button>
   );
   return [
@@ -150,7 +144,7 @@ function columns(set: Set): Column<Entry>[] {
       },
     },
     { key: 'action', head: 'Action', cell: (e) => pick('action', e.action, actionWords(e.action)) },
-    { key: 'resource', head: 'Resource', cell: (e) => <Subject of={e} pick={pick} /> },
+    { key: 'resource', head: 'Resource', cell: (e) => <Subject of={e} set={set} /> },
     {
       key: 'from',
       head: 'IP address',
@@ -165,29 +159,31 @@ function columns(set: Set): Column<Entry>[] {
   ];
 }
 
-/** What was changed, by name, with a link to it; its id filters. */
-function Subject({
-  of: e,
-  pick,
-}: {
-  of: Entry;
-  pick: (name: Name, value: string, text: string, shown?: string) => React.ReactNode;
-}) {
+/** What was changed, by name, with a link to it and a filter by it. */
+function Subject({ of: e, set }: { of: Entry; set: Set }) {
   if (!e.subject) return '–';
   const page = pageOf(e.subject);
   const name = e.subjectName || e.subject;
   return (
     <>
-      <span className="cell-main">
+      <span className="audit-subject">
         {page ? (
-          <Link to={page} className="plain-link">
+          <Link to={page} className="plain-link truncate">
             {name}
           </Link>
         ) : (
-          name
+          <span className="truncate">{name}</span>
         )}
+        <button
+          type="button"
+          className="bare small dim"
+          aria-label={`Filter by ${name}`}
+          onClick={() => set('subject', e.subject)}
+        >
+          Filter
+        </button>
       </span>
-      <span className="cell-sub mono">{pick('subject', e.subject, name, e.subject)}</span>
+      {e.subjectName && <span className="cell-sub mono">{e.subject}</span>}
     </>
   );
 }
