@@ -208,8 +208,8 @@ func (s *Service) countInvalidLink(ctx context.Context, from netip.Addr, err err
 
 // CompleteRegistration creates the user of a registration, as the owner of the account, and uses
 // the link up. A former user with the address becomes the owner. accepted is the version of the
-// terms that the user has accepted; "" if there are none. It returns the user's proof, NOT_FOUND for
-// a token that is of no use, and CONFLICT if another user has the email address by now.
+// terms that the user has accepted; "" if there are none. It returns the user's proof, NOT_FOUND
+// for a token that is of no use, and CONFLICT if another user has the email address by now.
 func (s *Service) CompleteRegistration(
 	ctx context.Context, tx *db.Tx, token string, n NewUser, of id.ID, accepted string,
 ) (Proof, error) {
@@ -231,7 +231,7 @@ func (s *Service) CompleteRegistration(
 }
 
 // registered creates the user of a registration. A former user with the address starts again:
-// whoever reads its mail now may be another, so nothing that they signed in with works any more.
+// another user may read its mail now, so nothing that they signed in with works any more.
 func (s *Service) registered(ctx context.Context, tx *db.Tx, n NewUser, of id.ID) (User, error) {
 	u, _, found, err := userByEmail(ctx, tx, n.email)
 	if err == nil && found {

@@ -73,8 +73,8 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 }
 
 // nameOf are the queries for names, by the kind of what has the name. The ids are those of an
-// account's entries, and so of what the account, or its operator, has changed. Operators change what
-// belongs to other accounts.
+// account's entries, and so of what the account, or its operator, has changed. Operators change
+// what belongs to other accounts.
 var nameOf = map[id.Kind]string{
 	id.Account:    `SELECT id, name FROM account WHERE id IN `,
 	id.Deployment: `SELECT id, name FROM deployment WHERE id IN `,
@@ -105,8 +105,14 @@ func names(ctx context.Context, r db.Reader, account id.ID, subjects map[id.Kind
 		}
 		if slices.Contains(deletable, kind) {
 			args = append(args, account)
-			add(fmt.Sprintf(`SELECT subject, subject_name FROM audit WHERE account_id = $%d AND subject IN `, len(args)),
-				ids, ` AND subject_name <> ''`)
+			add(
+				fmt.Sprintf(
+					`SELECT subject, subject_name FROM audit WHERE account_id = $%d AND subject IN `,
+					len(args),
+				),
+				ids,
+				` AND subject_name <> ''`,
+			)
 		}
 	}
 	if len(parts) == 0 {

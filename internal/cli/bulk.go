@@ -18,15 +18,15 @@ type matching struct {
 }
 
 // addTo adds the flags to a command, which does that to the machines: "terminate", "tag".
-func (m *matching) addTo(cmd *cobra.Command, verb string) {
+func (m *matching) addTo(cmd *cobra.Command, command string) {
 	f := cmd.Flags()
-	f.StringVar(&m.Project, "project", "", verb+" all machines of this `project`")
-	f.StringVar(&m.Tag, "tag", "", verb+" all machines with this `tag`")
-	f.StringVar(&m.CreatedBy, "created-by", "", verb+" all machines that the user or API key with this `id` created")
-	f.StringVar(&m.GPUType, "gpu", "", verb+" all machines of this GPU `type`, such as \"NVIDIA B200\"")
-	f.StringVar(&m.Provider, "provider", "", verb+" all machines of the provider with this `slug`")
-	f.StringVar(&m.Region, "region", "", verb+" all machines in the region with this `slug`")
-	f.StringVar(&m.Search, "name", "", verb+" all machines whose name, tags, address or ID contain this `text`")
+	f.StringVar(&m.Project, "project", "", command+" all machines of this `project`")
+	f.StringVar(&m.Tag, "tag", "", command+" all machines with this `tag`")
+	f.StringVar(&m.CreatedBy, "created-by", "", command+" all machines that the user or API key with this `id` created")
+	f.StringVar(&m.GPUType, "gpu", "", command+" all machines of this GPU `type`, such as \"NVIDIA B200\"")
+	f.StringVar(&m.Provider, "provider", "", command+" all machines of the provider with this `slug`")
+	f.StringVar(&m.Region, "region", "", command+" all machines in the region with this `slug`")
+	f.StringVar(&m.Search, "name", "", command+" all machines whose name, tags, address or ID contain this `text`")
 	f.StringSliceVar(&m.statuses, "status", nil, "only machines with one of these `status`es; all that have not ended "+
 		"if omitted")
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(client.DeploymentStatuses()))
@@ -56,8 +56,8 @@ func (m *matching) filter(names []string) (*client.BulkFilter, error) {
 // bulkUpdate is a bulk action that can be undone, and its words.
 type bulkUpdate struct {
 	action client.BulkDeployments
-	// verb and done are words such as "tag" and "tagged".
-	verb, done string
+	// command and done are words such as "tag" and "tagged".
+	command, done string
 }
 
 // run performs the action on the machines, by one call. It first lists what it would change.
@@ -97,7 +97,7 @@ func (u bulkUpdate) run(
 			return err
 		}
 	}
-	question := fmt.Sprintf("%s %s?", u.verb, plural(len(in.IDs), "machine"))
+	question := fmt.Sprintf("%s %s?", u.command, plural(len(in.IDs), "machine"))
 	if err := t.confirm(ctx, yes, question); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ billet lists the machines, asks for confirmation, and changes up to 500 by one c
 	var m matching
 	var yes bool
 	yesFlag(cmd, &yes)
-	m.addTo(cmd, strings.ToLower(u.verb))
+	m.addTo(cmd, strings.ToLower(u.command))
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		for tag := range strings.SplitSeq(args[0], ",") {
 			if tag = strings.TrimSpace(tag); tag != "" {
@@ -200,7 +200,7 @@ changes up to 500 by one call.`,
 				return err
 			}
 			u.action.AutoTerminateAt = client.SetTo(at)
-			u.verb = fmt.Sprintf("Set the auto-termination to %s for", localTime(at))
+			u.command = fmt.Sprintf("Set the auto-termination to %s for", localTime(at))
 		}
 		return u.run(ctx, t, c, &m, args[1:], yes)
 	})

@@ -144,8 +144,8 @@ func NameIs(name string) []Cond {
 	return []Cond{Is(`name_key`, strings.ToLower(name))}
 }
 
-// NameOrIDHas are the conditions that the name or the id has the text, in any case, for a table with
-// the column name_key; none for "". No index serves them.
+// NameOrIDHas are the conditions that the name or the id has the text, in any case, for a table
+// with the column name_key; none for "". No index serves them.
 func NameOrIDHas(text string) []Cond {
 	if text == "" {
 		return nil

@@ -137,7 +137,8 @@ func (h volumes) list(
 		return nil, db.Listed{Exact: true}, nil
 	}
 	return h.svc.List(ctx, h.db, c.Caller.Account, volume.Filter{
-		NameFilter: in.NameFilter(), Project: cmp.Or(c.Caller.Project, in.Project), CreatedBy: in.CreatedBy, Order: in.Order(),
+		NameFilter: in.NameFilter(), Project: cmp.Or(c.Caller.Project, in.Project), CreatedBy: in.CreatedBy,
+		Order: in.Order(),
 	}, p)
 }
 

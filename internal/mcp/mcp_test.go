@@ -194,7 +194,8 @@ func readDeployment(a *agent, s *servertest.Server, key, id string, price float6
 		l[0].(map[string]any)["cost"] != price {
 		t.Errorf("%v", l)
 	}
-	if l := a.ok("list_events", map[string]any{"subject": id, "types": []string{"deployment.running"}}); l["total"] != 1.0 {
+	running := map[string]any{"subject": id, "types": []string{"deployment.running"}}
+	if l := a.ok("list_events", running); l["total"] != 1.0 {
 		t.Errorf("%v", l)
 	}
 	can := a.ok("can_terminate", map[string]any{"deploymentId": id})

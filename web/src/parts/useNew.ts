@@ -1,6 +1,6 @@
 import { useSearchParams } from 'react-router';
 
-/** Whether a page's dialog for something new is open: it is in the address, so that links open it. */
+/** Whether a page's dialog for something new is open. It is in the address: links open it. */
 export function useNew() {
   const [params, setParams] = useSearchParams();
   const set = (open: boolean) =>

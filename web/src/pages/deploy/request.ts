@@ -14,7 +14,10 @@ export function systemFor(o: Offer, chosen: string): string {
   return o.operatingSystems.includes(chosen) ? chosen : (o.operatingSystems[0] ?? chosen);
 }
 
-/** What the request is for: the offers in order, or one offer, at a locked price or at most at the shown one. */
+/**
+ * What the request is for: the offers in order, or one offer, at a locked price or at most at the
+ * shown one.
+ */
 function targetOf(o: Offer, d: Draft, more: Offer[], quoteId: string | undefined): Partial<CreateDeployment> {
   if (more.length > 0)
     return {

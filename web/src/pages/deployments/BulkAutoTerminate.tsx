@@ -23,7 +23,7 @@ export function BulkAutoTerminate({ ids, onClose, onDone }: Props) {
         valid ? { action: 'setAutoTerminate', autoTerminateAt: at === null ? null : new Date(at).toISOString() } : null
       }
       title={`Set auto-termination of ${deployments(ids.length)}`}
-      verb="Change"
+      command="Change"
       will={() => (at === null ? 'Will not auto-terminate.' : 'Will auto-terminate then.')}
       done="changed"
       onClose={onClose}

@@ -18,7 +18,7 @@ interface Props {
   request: BulkRequest | null;
   title: string;
   /** The label of the button, before the number of deployments. */
-  verb: string;
+  command: string;
   danger?: boolean;
   /** What the action will do to a deployment, and has done to it. */
   will: (r: BulkResult) => string;
@@ -51,7 +51,7 @@ export function BulkDialog(p: Props) {
   const possible = preview.data?.results.filter((r) => r.ok) ?? [];
   if (sent)
     return (
-      <FormDialog title={`${p.verb}: results`} submit="Done" size="lg" onSubmit={p.onDone} onClose={p.onDone}>
+      <FormDialog title={`${p.command}: results`} submit="Done" size="lg" onSubmit={p.onDone} onClose={p.onDone}>
         <div role="status">
           {deployments(sent.filter((r) => r.ok).length)} {p.done}. {deployments(sent.filter((r) => !r.ok).length)}{' '}
           refused.
@@ -62,7 +62,7 @@ export function BulkDialog(p: Props) {
   return (
     <FormDialog
       title={p.title}
-      submit={p.request && preview.data ? `${p.verb} ${deployments(possible.length)}` : p.verb}
+      submit={p.request && preview.data ? `${p.command} ${deployments(possible.length)}` : p.command}
       danger={p.danger}
       size="lg"
       disabled={p.request === null || possible.length === 0}

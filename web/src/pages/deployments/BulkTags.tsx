@@ -20,7 +20,7 @@ export function BulkTags({ ids, action, known, onClose, onDone }: Props) {
       ids={ids}
       request={tags.length > 0 ? { action, tags } : null}
       title={add ? 'Add tags' : 'Remove tags'}
-      verb={add ? 'Tag' : 'Untag'}
+      command={add ? 'Tag' : 'Untag'}
       will={() => (add ? 'Will be tagged.' : 'Will be untagged.')}
       done={add ? 'tagged' : 'untagged'}
       onClose={onClose}

@@ -18,7 +18,7 @@ export function BulkTerminate({ ids, onClose, onDone }: Props) {
       ids={ids}
       request={{ action: 'terminate', when: earliest ? 'earliest' : 'now' }}
       title={`Terminate ${deployments(ids.length)}?`}
-      verb="Terminate"
+      command="Terminate"
       danger
       will={(r) => (r.queued ? 'Terminates once the minimum runtime is met.' : 'Terminates now.')}
       done="terminating"
