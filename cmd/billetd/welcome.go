@@ -18,6 +18,9 @@ import (
 // directory, so programs that are not on the PATH are named by their path.
 func welcome(w io.Writer, s app.Started, c app.Config) {
 	fmt.Fprintf(w, "Billet serves at %s\n  API documentation:    %s/docs\n", s.URL, s.URL)
+	if s.SetupURL != "" {
+		fmt.Fprintf(w, "  set up this server:   %s (the code is in the log)\n", s.SetupURL)
+	}
 	if s.Unisolated {
 		fmt.Fprint(w, `
   !! SIMULATED MACHINES ARE NOT ISOLATED (--sim-unisolated): anyone who logs in to one has all

@@ -27,6 +27,8 @@ const (
 	// triesPerAddress is for one address and all email addresses together. All users of an office
 	// or a proxy may share one address.
 	triesPerAddress = 300
+	// triesPerNetwork is for codes of the setup page, from one address.
+	triesPerNetwork = 10
 	// confirmsPerUser is for a signed-in user who confirms their password.
 	confirmsPerUser = 5
 	// codesPerUser is for the codes of a user's authenticator app, and for user codes of device
@@ -84,6 +86,10 @@ func confirmLimits(user id.ID) []limit {
 
 func invitationLimits(from netip.Addr) []limit {
 	return []limit{{"invitation/" + network(from).String(), triesPerAddress}}
+}
+
+func setupLimits(from netip.Addr) []limit {
+	return []limit{{"setup/" + network(from).String(), triesPerNetwork}}
 }
 
 // errFull rolls back an attempt that is one too many.
@@ -159,10 +165,21 @@ func inOrder(limits []limit) []limit {
 // RATE_LIMIT_EXCEEDED after ten wrong codes within 15 minutes. The caller then calls done with
 // whether the code was wrong. It must not be called inside a transaction.
 func (s *Service) CountGuess(ctx context.Context, user id.ID) (done func(wrong bool) error, err error) {
-	limits := guessLimits(user)
+	return s.countCode(ctx, guessLimits(user), "Too many wrong codes. Wait %s, then start again in the program.")
+}
+
+// CountSetupCode is CountGuess for a code of the setup page, by the network that it comes from.
+func (s *Service) CountSetupCode(ctx context.Context, from netip.Addr) (done func(wrong bool) error, err error) {
+	return s.countCode(ctx, setupLimits(from), "Too many wrong codes from your address. Wait %s, then try again.")
+}
+
+// countCode counts an attempt. The format has one %s, for the time to wait.
+func (s *Service) countCode(
+	ctx context.Context, limits []limit, format string,
+) (done func(wrong bool) error, err error) {
 	wait, err := s.throttle.take(ctx, limits)
 	if err == nil && wait > 0 {
-		err = tooMany("Too many wrong codes. Wait %s, then start again in the program.", wait)
+		err = tooMany(format, wait)
 	}
 	if err != nil {
 		return nil, err

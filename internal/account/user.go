@@ -38,7 +38,7 @@ type UserRequest struct {
 	Email, Password string
 	// Name may be empty.
 	Name string
-	// Operator is for billetd's commands only.
+	// Operator is for billetd's commands and the first user only.
 	Operator bool
 }
 
@@ -49,23 +49,27 @@ type NewUser struct {
 }
 
 // Prepare checks a request and hashes its password. That takes about a tenth of a second, so it
-// must not be called inside a transaction. It returns INVALID_REQUEST with every invalid field
-// ("email", "name" and "password"), and SERVICE_UNAVAILABLE if too many passwords are being hashed.
+// must not be called inside a transaction. It returns INVALID_REQUEST with every fault that
+// CheckUser finds, and SERVICE_UNAVAILABLE if too many passwords are being hashed.
 func (s *Service) Prepare(ctx context.Context, r UserRequest) (NewUser, error) {
-	normal, wrong := normalEmail(r.Email)
+	if err := apierr.Invalid(CheckUser(r)).OrNil(); err != nil {
+		return NewUser{}, err
+	}
+	normal, _ := normalEmail(r.Email)
+	hash, err := s.passwords.hash(ctx, r.Password)
+	return NewUser{normal, r.Name, hash, r.Operator}, err
+}
+
+// CheckUser returns every invalid field of a request: "email", "name" and "password".
+func CheckUser(r UserRequest) []apierr.FieldError {
 	var faults []apierr.FieldError
-	if wrong != "" {
+	if _, wrong := normalEmail(r.Email); wrong != "" {
 		faults = append(faults, apierr.FieldError{Field: "email", Message: wrong})
 	}
 	if r.Name != "" {
 		faults = append(faults, apierr.CheckName("name", r.Name)...)
 	}
-	faults = append(faults, checkPassword("password", r.Password)...)
-	if err := apierr.Invalid(faults).OrNil(); err != nil {
-		return NewUser{}, err
-	}
-	hash, err := s.passwords.hash(ctx, r.Password)
-	return NewUser{normal, r.Name, hash, r.Operator}, err
+	return append(faults, checkPassword("password", r.Password)...)
 }
 
 // CreateUser creates a user with that role in the account. It returns INVALID_REQUEST for an
@@ -85,6 +89,19 @@ func (s *Service) CreateUser(ctx context.Context, tx *db.Tx, n NewUser, account 
 	_, err = insertMembership(ctx, tx, account, p.ID, role)
 	return p, err
 }
+
+// CreateFirstUser creates the first user of an installation, as the owner of the account, and
+// returns their proof for a session. The caller has made sure that there is no other.
+func (s *Service) CreateFirstUser(ctx context.Context, tx *db.Tx, n NewUser, of id.ID) (Proof, error) {
+	p, err := s.CreateUser(ctx, tx, n, of, Owner)
+	if err != nil {
+		return Proof{}, err
+	}
+	return Proof{User: p, hold: func(context.Context, *db.Tx) error { return nil }}, nil
+}
+
+// HasUsers reports whether there is any user.
+func (s *Service) HasUsers(ctx context.Context, r db.Reader) (bool, error) { return hasUsers(ctx, r) }
 
 // UserByEmail returns the user with that address, or NOT_FOUND. It is for operators.
 func (s *Service) UserByEmail(ctx context.Context, r db.Reader, email string) (User, error) {

@@ -46,6 +46,11 @@ func userByID(ctx context.Context, r db.Reader, user id.ID) (User, bool, error) 
 	return db.Find(ctx, r, scanUser, `SELECT `+userColumns+` FROM users p WHERE p.id = $1`, user)
 }
 
+func hasUsers(ctx context.Context, r db.Reader) (has bool, err error) {
+	err = r.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&has)
+	return has, err
+}
+
 func listUsers(ctx context.Context, r db.Reader, p db.Page) ([]User, db.Listed, error) {
 	return db.List[User]{
 		Columns: userColumns, Table: `users p`, Order: []db.Key{{Column: `p.id`}}, Down: true, Scan: scanUser,

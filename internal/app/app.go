@@ -78,8 +78,8 @@ type App struct {
 	live      *liveProviders
 	runner    *job.Runner
 	handler   http.Handler
-	// demoEmail is set before the server answers; "" without a demo account.
-	demoEmail string
+	// demo is set before the server answers; it is empty without a demo account.
+	demo      Demo
 	metrics   *prometheus.Registry
 	loops     *loops
 	public    *url.URL
@@ -257,10 +257,11 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
 		Volumes: s.volumes, Deployments: s.deployments, Quotes: s.quotes, Events: a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Operator: a.Console, Idempotency: s.answers, Settings: a.Settings, Mail: a.Mail,
-		SignUp: a.SignUp, Version: a.cfg.Version,
+		SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,
-		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demoEmail },
-		Elsewhere: dashboard.New().Serve, Simulator: simulation,
+		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demo.Email },
+		DemoPassword: a.demoPassword,
+		Elsewhere:    dashboard.New().Serve, Simulator: simulation,
 		ProviderAccounts: a.live.forAPI(), Serves: a.serves, PastDueTerms: a.cfg.pastDueTerms(),
 	})
 }
@@ -343,6 +344,8 @@ type Started struct {
 	Demo *Demo
 	// DemoFile is the file with the demo account.
 	DemoFile string
+	// SetupURL is the page that creates the first user; "" if there is one.
+	SetupURL string
 }
 
 // Run serves until the context ends, then stops in order. started is called once, when the server
@@ -382,13 +385,8 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		operator.WriteTimeout = 0 // a year with many machines takes its time
 		servers, listeners = append(servers, operator), append(listeners, sl)
 	}
-	if a.cfg.Demo {
-		d, err := ensureDemo(ctx, a.Operator, a.cfg.DataDir, s.URL)
-		if err != nil {
-			return fmt.Errorf("create the demo account: %w", err)
-		}
-		a.demoEmail = d.Email
-		s.Demo, s.DemoFile = &d, filepath.Join(a.cfg.DataDir, demoFile)
+	if err := a.firstUser(ctx, &s); err != nil {
+		return err
 	}
 	if err := a.startPeriodic(ctx); err != nil {
 		return err
@@ -442,6 +440,22 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
 	return errors.Join(err, a.Accounts.FlushLastUse(last))
+}
+
+// firstUser creates the demo account, or offers the setup page of a server without a user.
+func (a *App) firstUser(ctx context.Context, s *Started) (err error) {
+	if a.cfg.Demo {
+		d, err := ensureDemo(ctx, a.Operator, a.cfg.DataDir, s.URL)
+		if err != nil {
+			return fmt.Errorf("create the demo account: %w", err)
+		}
+		a.demo = d
+		s.Demo, s.DemoFile = &d, filepath.Join(a.cfg.DataDir, demoFile)
+	}
+	if s.SetupURL, err = a.offerSetup(ctx, s.URL); err != nil {
+		return fmt.Errorf("offer the setup page: %w", err)
+	}
+	return nil
 }
 
 // startLoops starts the background loops, which run until the context ends.

@@ -84,6 +84,16 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 	return d, err
 }
 
+// demoPassword is what the sign-in page may have on this machine; "" where its other users could do
+// harm with it: simulated machines that are not isolated have all rights of the server's user, and
+// real providers cost money.
+func (a *App) demoPassword() string {
+	if !a.cfg.Sim || a.unisolated {
+		return ""
+	}
+	return a.demo.Password
+}
+
 func (d Demo) write(path string) error {
 	b, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {

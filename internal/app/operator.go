@@ -33,6 +33,7 @@ import (
 	"github.com/billetcloud/billet/internal/quota"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
+	"github.com/billetcloud/billet/internal/setup"
 	"github.com/billetcloud/billet/internal/signup"
 	"github.com/billetcloud/billet/internal/spendlimit"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -58,6 +59,7 @@ type Operator struct {
 	Settings         *settings.Service
 	Mail             *mail.Service
 	SignUp           *signup.Service
+	Setup            *setup.Service
 
 	services  services
 	skew      *skew
@@ -151,6 +153,9 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.SignUp = signup.New(signup.Config{
 		DB: o.DB, Accounts: o.Accounts, Operator: o.Console, Settings: o.Settings, Wallet: o.Wallet, Mail: o.Mail,
 		PublicURL: public, Altcha: altcha.New(altcha.Config{Rand: rand.Reader, Now: o.Clock.Now, Secrets: secrets}),
+	})
+	o.Setup = setup.New(setup.Config{
+		DB: o.DB, Accounts: o.Accounts, Operator: o.Console, Clock: o.Clock, Rand: rand.Reader,
 	})
 	return o, nil
 }

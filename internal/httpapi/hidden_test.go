@@ -217,6 +217,13 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"verifyRegistration.accountName": {
 			tenant{}, "POST", registrationsPath + "/verify", body{"token": registration, "password": goodPassword}, "",
 		},
+		"createFirstOperator.email": {
+			tenant{}, "POST", setupPath + "/operator", body{"code": "x", "name": "Ada", "password": goodPassword}, "",
+		},
+		"createFirstOperator.name": {
+			tenant{}, "POST", setupPath + "/operator",
+			body{"code": "x", "email": "ada@example.com", "password": goodPassword}, "",
+		},
 		"inviteUser.email": {operator, "POST", OperatorBase + "/registrations", body{}, ""},
 		"createProviderAccount.name": {
 			operator, "POST", OperatorBase + "/provider-accounts", body{"kind": "voltage-park", "apiKey": "k"}, "",

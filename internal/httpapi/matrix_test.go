@@ -30,6 +30,7 @@ const (
 
 var whoMay = map[string]string{
 	"getHealth": anybody, "getReadiness": anybody, "getIndex": anybody, "getSignIn": anybody, "signIn": anybody,
+	"getSetup": anybody, "createFirstOperator": anybody,
 	"createPasskeySignInOptions": anybody,
 	"signInWithPasskey":          anybody, "startOidc": anybody, "finishOidc": anybody, "previewInvitation": anybody,
 	"acceptInvitation": anybody, "createChallenge": anybody, "createRegistration": anybody,

@@ -342,7 +342,13 @@ func (h providerAccounts) changed(c *rest.Call, tx *db.Tx) {
 func (h providerAccounts) kinds(
 	_ context.Context, _ *rest.Call, _ *rest.Paging, p db.Page,
 ) ([]provideraccount.Kind, db.Listed, error) {
-	return rest.Slice(h.live.Stored.Kinds(), func(k provideraccount.Kind) string { return k.Word }, p)
+	all := slices.Clone(h.live.Stored.Kinds())
+	for i := range all {
+		settings := maps.Clone(provideraccount.Common)
+		maps.Copy(settings, all[i].Settings)
+		all[i].Settings = settings
+	}
+	return rest.Slice(all, func(k provideraccount.Kind) string { return k.Word }, p)
 }
 
 func (h providerAccounts) create(

@@ -28,6 +28,7 @@ import (
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/settings"
+	"github.com/billetcloud/billet/internal/setup"
 	"github.com/billetcloud/billet/internal/signup"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -69,6 +70,7 @@ type Config struct {
 	Issues      *issue.Service
 	Operator    *operator.Service
 	SignUp      *signup.Service
+	Setup       *setup.Service
 	Idempotency *idempotency.Service
 	Settings    *settings.Service
 	Mail        *mail.Service
@@ -90,6 +92,9 @@ type Config struct {
 	OIDC *oidc.Client
 	// DemoEmail is the address that the sign-in page suggests, "" for none; may be nil.
 	DemoEmail func() string
+	// DemoPassword is the password of that user, which the sign-in page has on the server's own
+	// machine only; "" for none; may be nil.
+	DemoPassword func() string
 	// Elsewhere serves GETs of paths that are neither below /api nor this package's own: the
 	// dashboard's. It returns false, having written nothing, for what it does not have. Everything
 	// is NOT_FOUND where it is nil.
@@ -150,8 +155,10 @@ func register(cfg Config) *server {
 		walletResource{db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, meter: cfg.Meter, terms: cfg.PastDueTerms},
 		signIn{
 			db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, signUp: cfg.SignUp, site: where,
-			oidc: cfg.OIDC, demoEmail: cfg.DemoEmail,
+			oidc: cfg.OIDC, demoEmail: cfg.DemoEmail, demoPassword: cfg.DemoPassword, settings: cfg.Settings,
+			setup: cfg.Setup,
 		},
+		firstRun{accounts: cfg.Accounts, svc: cfg.Setup, site: where, start: start},
 		sessions{db: cfg.DB, accounts: cfg.Accounts},
 		me{db: cfg.DB, accounts: cfg.Accounts, mail: cfg.Mail},
 		factors{db: cfg.DB, accounts: cfg.Accounts, site: where, mail: cfg.Mail},

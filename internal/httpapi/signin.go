@@ -3,6 +3,9 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -13,6 +16,8 @@ import (
 	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/rest"
+	"github.com/billetcloud/billet/internal/settings"
+	"github.com/billetcloud/billet/internal/setup"
 	"github.com/billetcloud/billet/internal/signup"
 )
 
@@ -95,14 +100,16 @@ func (h sessionStarter) verify(
 
 // signIn are the ways to sign in.
 type signIn struct {
-	db        *db.DB
-	accounts  *account.Service
-	audit     auditLog
-	start     sessionStarter
-	signUp    *signup.Service
-	site      site
-	oidc      *oidc.Client
-	demoEmail func() string
+	db                      *db.DB
+	accounts                *account.Service
+	audit                   auditLog
+	start                   sessionStarter
+	signUp                  *signup.Service
+	site                    site
+	oidc                    *oidc.Client
+	settings                *settings.Service
+	setup                   *setup.Service
+	demoEmail, demoPassword func() string
 }
 
 func (h signIn) routes(r *rest.Router) {
@@ -143,6 +150,8 @@ func (h signIn) routes(r *rest.Router) {
 
 // signInOptions are the ways to sign in here.
 type signInOptions struct {
+	Name     string         `json:"name" doc:"Name of the installation."`
+	Setup    bool           `json:"setup" doc:"Whether the server has no user yet and has to be set up first."`
 	Password bool           `json:"password" doc:"Email address and password: always available."`
 	Passkeys bool           `json:"passkeys" doc:"Whether passkeys work: not if the page's address is an IP address, or has neither https nor localhost."`
 	OIDC     *oidcOption    `json:"oidc" doc:"The identity provider; null if there is none."`
@@ -156,7 +165,8 @@ type oidcOption struct {
 }
 
 type demoOption struct {
-	Email string `json:"email"`
+	Email    string `json:"email"`
+	Password string `json:"password" doc:"Password of the demo account, where the page is opened on the server's own machine; empty elsewhere."`
 }
 
 func (h signIn) options(ctx context.Context, c *rest.Call, _ *rest.NoInput) (signInOptions, error) {
@@ -165,16 +175,52 @@ func (h signIn) options(ctx context.Context, c *rest.Call, _ *rest.NoInput) (sig
 	if err != nil {
 		return signInOptions{}, err
 	}
-	out := signInOptions{Password: true, Passkeys: noPasskeys == nil, SignUp: open}
+	now, err := h.settings.Current(ctx)
+	if err != nil {
+		return signInOptions{}, err
+	}
+	needed, err := h.setup.Needed(ctx)
+	if err != nil {
+		return signInOptions{}, err
+	}
+	out := signInOptions{
+		Name: now.Installation.Name, Setup: needed, Password: true, Passkeys: noPasskeys == nil, SignUp: open,
+	}
 	if h.oidc != nil {
 		out.OIDC = &oidcOption{h.oidc.Name(), oidcStart}
 	}
-	if h.demoEmail != nil {
-		if email := h.demoEmail(); email != "" {
-			out.Demo = &demoOption{email}
+	out.Demo = h.demo(c)
+	return out, nil
+}
+
+// demo is the demo account; nil for none.
+func (h signIn) demo(c *rest.Call) *demoOption {
+	if h.demoEmail == nil || h.demoEmail() == "" {
+		return nil
+	}
+	out := &demoOption{Email: h.demoEmail()}
+	if h.demoPassword != nil && onThisMachine(c.Request) {
+		out.Password = h.demoPassword()
+	}
+	return out
+}
+
+// onThisMachine reports whether a browser on the server's own machine has opened the server by an
+// address of that machine. A proxy in between tells that it is one, and a foreign site whose name
+// leads to this machine has another Host.
+func onThisMachine(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
+		if len(r.Header.Values(name)) > 0 {
+			return false
 		}
 	}
-	return out, nil
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+		return false
+	}
+	host := (&url.URL{Host: r.Host}).Hostname()
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
 
 type passwordSignIn struct {

@@ -45,6 +45,7 @@ import (
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
+	"github.com/billetcloud/billet/internal/setup"
 	"github.com/billetcloud/billet/internal/signup"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -207,6 +208,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		PublicURL: &url.URL{Scheme: "https", Host: "gpu.example.com"},
 	})
 	stored := provideraccount.New(secrets, nil)
+	w.c.Setup = setup.New(setup.Config{DB: d, Accounts: accounts, Operator: operators, Clock: c, Rand: rand.Reader})
 	w.c.ProviderAccounts = &ProviderAccounts{
 		Stored:  stored,
 		Check:   func(context.Context, string) ([]provideraccount.Result, error) { return nil, nil },

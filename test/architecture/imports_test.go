@@ -19,6 +19,7 @@ var dependencies = []struct {
 	{"app", []string{"*"}}, // knows every implementation
 	{"httpapi", []string{
 		"rest",
+		"setup",
 		"signup", "altcha", "operator", "pastdue", "spendlimit", "quota", "deployment", "volume", "issue", "quote",
 		"catalog", "meter", "wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event",
 		"idempotency", "ratelimit", "provideraccount", "provider", "creator", "db",
@@ -28,6 +29,7 @@ var dependencies = []struct {
 	{"cli", []string{"mcp", "client", "version"}}, // does what any program with the client can
 	{"mcp", []string{"client"}},
 	{"version", nil},
+	{"setup", []string{"operator", "account", "db"}},
 	{"signup", []string{"operator", "altcha", "settings", "wallet", "mail", "account", "db"}},
 	{"altcha/altchatest", []string{"altcha"}},
 	{"altcha", []string{"secret", "db"}},

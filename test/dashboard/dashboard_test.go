@@ -2,6 +2,8 @@ package dashboard_test
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/provider/voltagepark/voltageparktest"
 	"github.com/billetcloud/billet/test/mailtest"
 	"github.com/billetcloud/billet/test/servertest"
 )
@@ -82,6 +85,23 @@ func TestSignUp(t *testing.T) {
 	run(t, root, node, []string{"test/signup.mjs"}, "BILLETD="+servertest.Binary(t), "CHROMIUM="+chromium,
 		"SSL_CERT_FILE="+mails.CAFile, "MAIL_PORT="+strconv.Itoa(mails.Port), "MAIL_API="+mails.API,
 		"MAIL_USER="+mailtest.User, "MAIL_PASSWORD="+mailtest.Password)
+}
+
+// TestOpening runs the script in which a bare server is set up, with a mail server and a cloud.
+func TestOpening(t *testing.T) {
+	root, node, chromium := tools(t, true)
+	mails := mailtest.Start(t)
+	cloud := voltageparktest.Serve(t)
+	settings := map[string]string{"private-addresses": "true"}
+	maps.Copy(settings, cloud.Account().Settings)
+	text, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, root, node, []string{"test/opening.mjs"}, "BILLETD="+servertest.Binary(t), "CHROMIUM="+chromium,
+		"SSL_CERT_FILE="+mails.CAFile, "MAIL_PORT="+strconv.Itoa(mails.Port), "MAIL_API="+mails.API,
+		"MAIL_USER="+mailtest.User, "MAIL_PASSWORD="+mailtest.Password,
+		"CLOUD_URL="+cloud.Account().BaseURL, "CLOUD_KEY="+voltageparktest.Token, "CLOUD_SETTINGS="+string(text))
 }
 
 // TestDashboardUnits runs the unit tests, which need no browser.

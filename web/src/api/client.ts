@@ -51,6 +51,8 @@ const client = createClient<paths>({ baseUrl: '', fetch: fetchOnce });
 interface Envelope {
   data: unknown;
   pagination?: Pagination;
+  /** The ETag of the response, for If-Match. */
+  etag?: string;
 }
 
 type Untyped = (
@@ -69,7 +71,7 @@ export function onSignInRequired(act: () => void) {
 async function request(method: Method, path: string, init?: object): Promise<Envelope> {
   try {
     const { data, error, response } = await (client.request as unknown as Untyped)(method, path, init);
-    if (response.ok && data !== undefined) return data;
+    if (response.ok && data !== undefined) return { ...data, etag: response.headers.get('ETag') ?? undefined };
     throw errorOf(response, error);
   } catch (thrown) {
     const error = asApiError(thrown);
@@ -85,6 +87,12 @@ export async function call<M extends Method, P extends Path<M>>(
   init?: Init<P, M>,
 ): Promise<Data<P, M>> {
   return (await request(method, path as string, init)).data as Data<P, M>;
+}
+
+/** Reads one thing with its version, for a change that must not overwrite another's. */
+export async function read<P extends Path<'get'>>(path: P): Promise<{ value: Data<P, 'get'>; etag: string }> {
+  const { data, etag } = await request('get', path as string);
+  return { value: data as Data<P, 'get'>, etag: etag ?? '*' };
 }
 
 export interface Page<T> {

@@ -1,7 +1,7 @@
 // What only the operator of the cloud may see.
 
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { call, type Query, type Schema } from './client';
+import { allPages, call, type Query, type Schema } from './client';
 import { learnServerTime } from './clock';
 import { asApiError } from './error';
 import { pageQuery, useAll } from './hooks';
@@ -14,6 +14,8 @@ export type OperatorVolume = Schema['OperatorVolume'];
 export const issuesPath = '/api/v1/operator/issues';
 export const allDeploymentsPath = '/api/v1/operator/deployments';
 export const allVolumesPath = '/api/v1/operator/volumes';
+export const mailsPath = '/api/v1/operator/mails';
+export const jobsPath = '/api/v1/operator/jobs';
 const simulatorPath = '/api/v1/operator/simulator';
 
 export function issuesPage(query: Query<typeof issuesPath>) {
@@ -26,6 +28,22 @@ export function allDeploymentsPage(query: Query<typeof allDeploymentsPath>) {
 
 export function allVolumesPage(query: Query<typeof allVolumesPath>) {
   return { ...pageQuery(allVolumesPath, { params: { query } }), refetchInterval: 20_000 };
+}
+
+export function mailsPage(query: Query<typeof mailsPath>) {
+  return { ...pageQuery(mailsPath, { params: { query } }), refetchInterval: 20_000 };
+}
+
+/** Sends a mail at once that waits for its next attempt; false where none waits anymore. */
+export function useRetryMail() {
+  return useMutation({
+    mutationFn: async (id: string) => {
+      const jobs = await allPages(jobsPath, { state: 'failing' });
+      const job = jobs.find((j) => j.subject === id);
+      if (job) await call('post', `${jobsPath}/{id}/retry`, { params: { path: { id: job.id } } });
+      return job !== undefined;
+    },
+  });
 }
 
 export function useOperatorAccounts() {

@@ -13,6 +13,7 @@ export function App() {
   return (
     <Routes>
       <Route path="/sign-in" element={<Plain of={pages.signIn.Page} />} />
+      <Route path="/setup" element={<Plain of={pages.setup.Page} />} />
       <Route path="/invite" element={<Plain of={pages.invite.Page} />} />
       <Route path="/sign-up" element={<Plain of={pages.signUp.Page} />} />
       <Route path="/sign-up/complete" element={<Plain of={pages.completeSignUp.Page} />} />
@@ -61,6 +62,7 @@ export function App() {
           <Route path="/settings/audit" element={<pages.audit.Page />} />
         </Route>
         <Route element={<NeedsOperator />}>
+          <Route path="/operator/setup" element={<pages.operatorSetup.Page />} />
           <Route path="/operator/:tab?" element={<pages.operator.Page />} />
         </Route>
         <Route path="*" element={<NotFound />} />

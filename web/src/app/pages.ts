@@ -30,5 +30,7 @@ export const pages = {
   team: page(() => import('../pages/settings/Team')),
   profile: page(() => import('../pages/settings/Profile')),
   audit: page(() => import('../pages/settings/Audit')),
+  setup: page(() => import('../pages/setup/Setup')),
+  operatorSetup: page(() => import('../pages/setup/Steps')),
   operator: page(() => import('../pages/operator/Operator')),
 };

@@ -10,6 +10,7 @@ const titles: Record<string, string> = {
   SIGN_IN_FAILED: 'Sign-in failed',
   NOT_FOUND: 'Not found',
   CONFLICT: 'Conflict',
+  PRECONDITION_FAILED: 'Changed in the meantime',
   LIMIT_REACHED: 'Limit reached',
   OFFER_UNAVAILABLE: 'Offer not available',
   MINIMUM_RUNTIME_NOT_MET: 'Minimum runtime not met',

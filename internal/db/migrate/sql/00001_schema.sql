@@ -838,6 +838,13 @@ CREATE TABLE email_link (
 );
 CREATE INDEX email_link_expires ON email_link (expires_at);
 
+-- Codes for the page on which the first user is created. There are at most ten, and none once there is a user.
+CREATE TABLE setup_code (
+    code_hash  TEXT   PRIMARY KEY,             -- SHA-256 of the code, in hex
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
 -- Terms of service that users accepted.
 CREATE TABLE terms_acceptance (
     user_id     TEXT   NOT NULL REFERENCES users (id),
@@ -856,6 +863,7 @@ CREATE INDEX altcha_solved_expires ON altcha_solved (expires_at);
 -- +goose Down
 DROP TABLE altcha_solved;
 DROP TABLE terms_acceptance;
+DROP TABLE setup_code;
 DROP TABLE email_link;
 DROP TABLE quota;
 DROP TABLE throttle;

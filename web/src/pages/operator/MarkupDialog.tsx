@@ -47,7 +47,7 @@ export function MarkupDialog({ of: a, onClose }: { of: OperatorAccount; onClose:
 }
 
 /** The typed percentage; null where nothing is typed, undefined where it is invalid. */
-function parsePercent(text: string): number | null | undefined {
+export function parsePercent(text: string): number | null | undefined {
   const typed = text.trim();
   if (typed === '') return null;
   return /^\d{1,4}([.]\d{1,2})?$/.test(typed) && Number(typed) <= 1000 ? Number(typed) : undefined;

@@ -8,9 +8,11 @@ import { AllDeployments } from './AllDeployments';
 import { AllVolumes } from './AllVolumes';
 import { Issues } from './Issues';
 import { Jobs } from './Jobs';
+import { Mails } from './Mails';
 import { Margins } from './Margins';
 import { Providers } from './Providers';
 import { Simulator } from './Simulator';
+import { Settings } from './settings/Settings';
 
 export default function Operator() {
   const { tab = 'accounts' } = useParams();
@@ -19,7 +21,7 @@ export default function Operator() {
   const open = useQuery(issuesPage({ state: 'open', page: 1, limit: 100 })).data?.pagination.total ?? 0;
   return (
     <>
-      <PageHead title="Operator console">Manage accounts, their resources, providers and issues.</PageHead>
+      <PageHead title="Operator console">Manage accounts, their resources, providers, mails and settings.</PageHead>
       <Tabs
         value={tab}
         onChange={(t) => navigate(t === 'accounts' ? '/operator' : `/operator/${t}`, { replace: true })}
@@ -33,6 +35,8 @@ export default function Operator() {
           <Tabs.Tab value="issues">Issues{open > 0 ? ` (${open})` : ''}</Tabs.Tab>
           <Tabs.Tab value="jobs">Failing jobs</Tabs.Tab>
           <Tabs.Tab value="margins">Margins</Tabs.Tab>
+          <Tabs.Tab value="mails">Mails</Tabs.Tab>
+          <Tabs.Tab value="settings">Settings</Tabs.Tab>
           {simulator.data && <Tabs.Tab value="simulator">Simulator</Tabs.Tab>}
         </Tabs.List>
         <div style={{ marginTop: 16 }}>
@@ -56,6 +60,12 @@ export default function Operator() {
           </Tabs.Panel>
           <Tabs.Panel value="margins">
             <Margins />
+          </Tabs.Panel>
+          <Tabs.Panel value="mails">
+            <Mails />
+          </Tabs.Panel>
+          <Tabs.Panel value="settings">
+            <Settings />
           </Tabs.Panel>
           {simulator.data && (
             <Tabs.Panel value="simulator">

@@ -5,8 +5,14 @@ import { ErrorBox } from '../../parts/ErrorBox';
 import { FormDialog } from '../../parts/FormDialog';
 import { toast } from '../../parts/toast';
 
+interface Props {
+  /** Receives the slug of the new account. */
+  onAdded?: (slug: string) => void;
+  onClose: () => void;
+}
+
 /** Adds an account at a provider. Its API key is written only. */
-export function ProviderDialog({ onClose }: { onClose: () => void }) {
+export function ProviderDialog({ onAdded, onClose }: Props) {
   const kinds = useAll('/api/v1/operator/provider-kinds');
   const add = useSend('post', '/api/v1/operator/provider-accounts');
   const [kind, setKind] = useState<string | null>(null);
@@ -36,6 +42,7 @@ export function ProviderDialog({ onClose }: { onClose: () => void }) {
       {
         onSuccess: (p) => {
           toast(`${p.name} added. Check it before you sell from it.`);
+          onAdded?.(p.slug);
           onClose();
         },
       },

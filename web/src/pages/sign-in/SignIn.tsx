@@ -2,7 +2,7 @@ import { Alert, Button, PasswordInput, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { Link, Navigate, useNavigate, useSearchParams } from 'react-router';
-import { ApiError } from '../../api/client';
+import { ApiError, type Schema } from '../../api/client';
 import { signIn, useMe, useSignInMethods } from '../../api/session';
 import { isDismissed, passkeysSupported, signInWithPasskey } from '../../api/webauthn';
 import { ErrorBox } from '../../parts/ErrorBox';
@@ -42,15 +42,22 @@ export default function SignIn() {
       if (e instanceof ApiError && e.code === 'SECOND_FACTOR_REQUIRED') setSecond(true);
     },
   });
+  const demo = methods?.demo;
+  const withDemo = useMutation({
+    mutationFn: () => signIn({ email: demo?.email ?? '', password: demo?.password ?? '' }),
+    onSuccess: done,
+  });
   const withPasskey = useMutation({ mutationFn: signInWithPasskey, onSuccess: done });
 
   useEffect(() => {
     document.title = 'Sign in · Billet';
   }, []);
   useEffect(() => {
-    if (methods?.demo) setEmail((typed) => typed || (methods?.demo?.email ?? ''));
-  }, [methods]);
-  if (me.data && !withPassword.isPending && !withPasskey.isPending) return <Navigate to={back} replace />;
+    if (demo) setEmail((typed) => typed || demo.email);
+  }, [demo]);
+  if (methods?.setup) return <Navigate to="/setup" replace />;
+  if (me.data && !withPassword.isPending && !withDemo.isPending && !withPasskey.isPending)
+    return <Navigate to={back} replace />;
 
   // The first response asks for the code. With a code sent, the same response means that it was
   // wrong.
@@ -66,6 +73,15 @@ export default function SignIn() {
           {providerErrors[providerError] ?? 'Try again or use another sign-in method.'}
           <div className="small dim mono">{providerError}</div>
         </Alert>
+      )}
+      {!second && <About name={methods?.name} demo={demo} />}
+      {!second && demo?.password && (
+        <div className="plain-demo">
+          <Button loading={withDemo.isPending} onClick={() => withDemo.mutate()} fullWidth>
+            Sign in to the demo
+          </Button>
+          <ErrorBox error={withDemo.error} />
+        </div>
       )}
       {returning && <p className="dim">You will return to the page you were on.</p>}
       <form
@@ -144,11 +160,30 @@ export default function SignIn() {
           {methods.signUp.open && <Link to="/sign-up">Create an account</Link>}
         </p>
       )}
-      {methods?.demo && !second && (
-        <p className="small dim" style={{ marginBottom: 0 }}>
-          Demo mode: the password is in your terminal and in <code>demo.json</code> in the data directory.
-        </p>
-      )}
     </PlainPage>
+  );
+}
+
+/** What this is, for a stranger. */
+function About({ name, demo }: { name?: string; demo?: Schema['DemoOption'] | null }) {
+  if (!name) return null;
+  if (!demo)
+    return (
+      <p className="dim">
+        {name} offers bare-metal GPU machines by the hour, from several providers. Deploy one, and connect over SSH.
+      </p>
+    );
+  return (
+    <div className="dim">
+      <p>
+        This is a demo of {name}, which offers bare-metal GPU machines by the hour. The providers and their machines are
+        simulated: you can deploy, connect over SSH and attach volumes, and nothing costs money.
+      </p>
+      <p>
+        {demo.password
+          ? 'The demo user has $1,000 of credit, and is the operator too.'
+          : 'The password of the demo user is in your terminal and in demo.json in the data directory.'}
+      </p>
+    </div>
   );
 }

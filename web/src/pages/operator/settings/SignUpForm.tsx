@@ -1,0 +1,75 @@
+import { Radio, Stack, TextInput } from '@mantine/core';
+import { useState } from 'react';
+import type { Schema } from '../../../api/client';
+import { type Track, useSettings, useSettingsGroup } from '../../../api/settings';
+import { dollars, parseMoney } from '../../../parts/money';
+import { amountHint } from '../CreateAccountDialog';
+import { GroupForm } from './GroupForm';
+
+const policies: Record<Schema['SignUp']['policy'], [string, string]> = {
+  closed: ['Closed', 'Only you create accounts.'],
+  invitation: ['By invitation', 'Users whom you invite create their own account.'],
+  domains: ['By domain', 'Users with an address of certain domains, and those whom you invite.'],
+  open: ['Open', 'Everyone with an email address.'],
+};
+
+/** Who may create an account, and what it starts with. */
+export function SignUpForm({ track }: { track: Track }) {
+  const g = useSettingsGroup('signUp', track);
+  const mails = useSettings().data?.value.mail.configured;
+  const [credit, setCredit] = useState<string | null>(null);
+  const policy = String(g.get('policy') ?? 'closed');
+  const domains = (g.get('domains') as string[] | undefined) ?? [];
+  const [typed, setTyped] = useState<string | null>(null);
+  const amount = credit === null ? undefined : parseMoney(credit.trim() || '0');
+  return (
+    <GroupForm of={g} what="sign-up" invalid={amount === null}>
+      <Radio.Group
+        label="Who may create an account"
+        description={
+          mails === false && policy !== 'closed'
+            ? 'Strangers cannot sign up before the mail server is set up: the address is confirmed by mail.'
+            : undefined
+        }
+        value={policy}
+        onChange={(v) => g.set('policy', v)}
+        error={g.error('policy')}
+      >
+        <Stack gap={10} mt={8}>
+          {Object.entries(policies).map(([value, [label, description]]) => (
+            <Radio key={value} size="md" value={value} label={label} description={description} />
+          ))}
+        </Stack>
+      </Radio.Group>
+      {policy === 'domains' && (
+        <TextInput
+          label="Domains"
+          description="Separated by spaces. Subdomains are not included."
+          placeholder="example.com example.org"
+          value={(g.unsaved ? typed : null) ?? domains.join(' ')}
+          onChange={(e) => {
+            setTyped(e.currentTarget.value);
+            g.set('domains', e.currentTarget.value.split(/[\s,]+/).filter(Boolean));
+          }}
+          error={g.error('domains')}
+          autoComplete="off"
+          required
+        />
+      )}
+      <TextInput
+        label="Starting credit (USD)"
+        description="Credit of each account that a user creates by signing up, once per mailbox"
+        inputMode="decimal"
+        value={(g.unsaved ? credit : null) ?? String(g.get('startingCredit') ?? 0)}
+        onChange={(e) => {
+          const text = e.currentTarget.value;
+          setCredit(text);
+          const parsed = parseMoney(text.trim() || '0');
+          g.set('startingCredit', parsed === null ? Number.NaN : dollars(parsed));
+        }}
+        error={amount === null && g.unsaved ? amountHint : g.error('startingCredit')}
+        autoComplete="off"
+      />
+    </GroupForm>
+  );
+}

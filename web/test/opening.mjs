@@ -1,0 +1,188 @@
+// A bare server is set up in a browser, by the code of its log: the first operator with a second
+// factor, the name, a mail server, a provider, a markup and the sign-up policy. MAIL_PORT,
+// MAIL_API, MAIL_USER and MAIL_PASSWORD are those of a mail server whose certificate SSL_CERT_FILE
+// has, CLOUD_URL, CLOUD_KEY and CLOUD_SETTINGS (JSON) those of a cloud.
+
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { startBilletd } from './billetd.mjs';
+import { ending, launch } from './browser.mjs';
+import { clean, expected, part, phone, visitorsOf, wide } from './visit.mjs';
+
+const { MAIL_PORT, MAIL_USER, MAIL_PASSWORD } = process.env;
+const server = await startBilletd((url) => ['--public-url', url], { providers: false });
+const browser = await launch();
+// A mail server that takes connections and says nothing.
+const silent = createServer((socket) => socket.on('error', () => {}));
+await new Promise((done) => silent.listen(0, '127.0.0.1', done));
+ending(
+  () => browser.close(),
+  () => server.stop(),
+);
+const visitors = visitorsOf(browser, server);
+// The console asks whether there is a simulator, which a real server has not.
+const usual = [...expected, /\/operator\/simulator$/];
+visitors.allowed = usual;
+
+const shots = process.env.WALK_SHOTS;
+/** Checks a page in both themes, wide and on a phone. */
+async function checked(page, name) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    for (const size of [wide, phone]) {
+      await page.setViewportSize(size);
+      await clean(page, `${name}, ${colorScheme}, ${size.width} px`);
+      if (shots)
+        await page.screenshot({ path: join(shots, `${name}-${colorScheme}-${size.width}.png`), fullPage: true });
+    }
+  }
+  await page.setViewportSize(wide);
+}
+
+/** The current code of an authenticator app with the secret, in base32. */
+function totp(secret) {
+  const bits = [...secret.replaceAll(/[\s=]/g, '')]
+    .map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'))
+    .join('');
+  const key = Buffer.from(bits.match(/.{8}/g).map((b) => Number.parseInt(b, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const mac = createHmac('sha1', key).update(counter).digest();
+  const at = mac[19] & 15;
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0');
+}
+
+/** Types into fields by their labels. */
+async function fill(page, fields) {
+  for (const [label, value] of Object.entries(fields))
+    await page
+      .locator('input')
+      .and(page.getByLabel(new RegExp(`^${label}`)))
+      .fill(value);
+}
+
+const operator = await visitors.open();
+const { page, faults } = operator;
+const email = 'grace@example.com';
+const step = (name) => page.getByRole('region', { name });
+const code = server.log().match(/code=((?:[A-Z2-7]{4}-){3}[A-Z2-7]{4})/)[1];
+
+await part('every page of a bare server leads to its setup', async () => {
+  await page.goto('/');
+  await page.waitForURL((url) => url.pathname === '/setup');
+  await page.getByRole('heading', { name: 'Set up this server' }).waitFor();
+  await checked(page, 'setup');
+});
+
+await part('a wrong code is refused', async () => {
+  visitors.allowed = [...usual, /\/setup\/operator$/];
+  await page.goto('/wallet');
+  await page.waitForURL((url) => url.pathname === '/setup');
+  await fill(page, { 'Setup code': 'AAAA-BBBB-CCCC-DDDD', 'Your name': 'Grace', Email: email });
+  await fill(page, { Password: 'a long password' });
+  await page.getByRole('button', { name: 'Create operator' }).click();
+  await page.getByText('is not a code of this server').waitFor();
+  await clean(page, 'setup with a wrong code');
+});
+
+const other = await visitors.open();
+await other.page.goto(`/setup#${code}`);
+await other.page.getByRole('heading', { name: 'Set up this server' }).waitFor();
+
+await part('the first operator is created with the code of the log', async () => {
+  await fill(page, { 'Setup code': code.toLowerCase() });
+  await page.getByRole('button', { name: 'Create operator' }).click();
+  await page.waitForURL((url) => url.pathname === '/operator/setup');
+  await page.getByRole('heading', { name: 'What to do next' }).waitFor();
+});
+
+await part('a second browser with the code loses', async () => {
+  await fill(other.page, { 'Your name': 'Eve', Email: 'eve@example.com', Password: 'a long password' });
+  await other.page.getByRole('button', { name: 'Create operator' }).click();
+  await other.page.getByText('This server is set up already').waitFor();
+  await other.page.getByRole('button', { name: 'Sign in' }).click();
+  await other.page.waitForURL((url) => url.pathname === '/sign-in');
+  await other.page.goto('/setup');
+  await other.page.waitForURL((url) => url.pathname === '/sign-in');
+  await other.page.getByText('bare-metal GPU machines by the hour').first().waitFor();
+  await checked(other.page, 'sign-in');
+  assert.deepEqual(other.faults, []);
+  await other.context.close();
+  visitors.allowed = usual;
+});
+
+await part('the steps are in view, and each can wait', async () => {
+  await checked(page, 'setup-steps');
+  await page.goto('/operator');
+  await page.goto('/operator/setup');
+  await step(/^Mail server/)
+    .getByText('to do')
+    .waitFor();
+});
+
+await part('a second factor is set up with recovery codes', async () => {
+  const app = page.getByRole('region', { name: /^Authenticator app/ });
+  await app.getByRole('button', { name: 'Set up' }).click();
+  const secret = await app
+    .locator('code, input[readonly]')
+    .first()
+    .evaluate((e) => e.value ?? e.textContent);
+  await app.getByLabel('Code from the app').fill(totp(secret));
+  await app.getByRole('button', { name: 'Turn on' }).click();
+  await page.getByText('Save your recovery codes').waitFor();
+  await app.getByRole('button', { name: "Done, I've saved them" }).click();
+  await step(/^Second factor/)
+    .getByText('done')
+    .first()
+    .waitFor();
+});
+
+await part('the installation gets its name', async () => {
+  const box = step(/^Name and public URL/);
+  await box.getByText('as in this browser').waitFor();
+  await box.getByLabel('Name').fill('Hopper Cloud');
+  await page.getByRole('link', { name: 'Wallet', exact: true }).click();
+  await page.getByText('Leave without saving?').waitFor();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await box.getByRole('button', { name: 'Save installation' }).click();
+  await box.getByRole('button', { name: 'Discard changes' }).waitFor({ state: 'detached' });
+});
+
+await part('a mail server that hangs, and one that works', async () => {
+  const box = step(/^Mail server/);
+  await box.getByLabel(/^Server/).fill('127.0.0.1');
+  await box.getByLabel(/^Port/).fill(String(silent.address().port));
+  await box.getByLabel('Sender address').fill('no-reply');
+  visitors.allowed = [...usual, /\/operator\/settings$/];
+  await box.getByRole('button', { name: 'Save mail server' }).click();
+  await box
+    .getByText(/email address/)
+    .last()
+    .waitFor(); // the sender address is wrong
+  visitors.allowed = usual;
+  await box.getByLabel('Sender address').fill('no-reply@example.com');
+  await box.getByRole('button', { name: 'Save mail server' }).click();
+  await box.getByRole('button', { name: 'Send test mail' }).click();
+  await box.getByText('The mail server cannot be reached').waitFor();
+  await clean(page, 'setup with a mail server that hangs');
+  await box.getByLabel(/^Port/).fill(MAIL_PORT);
+  await box.getByLabel(/^User/).fill(MAIL_USER);
+  await box.getByLabel('Mail password').fill(MAIL_PASSWORD);
+  await box.getByRole('button', { name: 'Save mail server' }).click();
+  await box.getByRole('button', { name: 'Discard changes' }).waitFor({ state: 'detached' });
+  await box.getByRole('button', { name: 'Send test mail' }).click();
+  await box.getByText('The mail server took the mail').waitFor();
+  await box.getByText('done').first().waitFor();
+});
+
+await part('the mails are listed', async () => {
+  await page.goto('/operator/mails');
+  await checked(page, 'operator-mails');
+});
+
+assert.deepEqual(faults, []);
+await browser.close();
+await server.stop();
+silent.close();
