@@ -70,6 +70,13 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		_, err := r.deployments.AttachVolume(ctx, tx, a, v, x.ID)
 		return err
 	})
+	machine := "machine"
+	write("Bulk", func(ctx context.Context, tx *db.Tx) error {
+		_, _, err := r.deployments.Bulk(ctx, tx, a, deployment.BulkRequest{
+			Action: deployment.BulkAddTags, IDs: []id.ID{x.ID, "dep_none"}, Tags: []string{machine},
+		})
+		return err
+	})
 	write("Reboot", act(r.deployments.Reboot))
 	reconcile("Reconcile of a reboot", deployment.StatusRunning)
 	r.pass(time.Minute)
@@ -96,6 +103,41 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	r.checkLedger()
 }
 
+// A quote is used, and a deployment ended by the operator, completely or not at all.
+func TestNoFailedStatementIsIgnored_Operator(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFrozen(dbtest.Start)
+	d, faults := dbtest.Recorded(t, db.SQLite, c)
+	r := newKit(t, d, c)
+	a := r.account(money.Dollars(1000))
+	var made [2]deployment.Deployment
+	for i := range made {
+		req := request(t)
+		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
+			o, _ := r.catalog.Default().Get(pageOffer)
+			q, err := r.config.Quotes.Make(ctx, tx, a, o)
+			req.OfferID, req.Quote = "", q.ID
+			return err
+		}))
+		faults.FailEachTx(t, "Create by a quote", d, func(ctx context.Context, tx *db.Tx) (err error) {
+			made[i], err = r.deployments.Create(ctx, tx, a, req)
+			return err
+		})
+		r.await(a, made[i].ID, deployment.StatusRunning)
+	}
+	faults.FailEachTx(t, "TerminateByOperator", d, func(ctx context.Context, tx *db.Tx) error {
+		_, _, err := r.deployments.TerminateByOperator(ctx, tx, made[0].ID, "abuse")
+		return err
+	})
+	faults.FailEachTx(t, "EndForSuspension", d, func(ctx context.Context, tx *db.Tx) error {
+		_, _, err := r.deployments.EndForSuspension(ctx, tx, a, "abuse", false)
+		return err
+	})
+	r.await(a, made[0].ID, deployment.StatusTerminated)
+	r.await(a, made[1].ID, deployment.StatusTerminated)
+	r.checkLedger()
+}
+
 // failReads checks the operations that only read.
 func (r *testKit) failReads(faults *dbtest.Recorder, a, d id.ID) {
 	r.t.Helper()
@@ -114,6 +156,29 @@ func (r *testKit) failReads(faults *dbtest.Recorder, a, d id.ID) {
 			_, err := r.deployments.SSHEndpoint(ctx, r.db, a, d, 0)
 			return err
 		},
+		"ListAll": func(ctx context.Context) error {
+			_, _, err := r.deployments.ListAll(ctx, r.db, deployment.FilterAll{}, firstPage)
+			return err
+		},
+		"Check":        func(ctx context.Context) error { return r.deployments.Check(ctx, r.db, a, request(t)) },
+		"CheckProject": func(ctx context.Context) error { return r.deployments.CheckProject(ctx, r.db, a, d, "") },
+		"Committed": func(ctx context.Context) error {
+			_, err := r.deployments.Committed(ctx, r.db, a)
+			return err
+		},
+		"Usage": func(ctx context.Context) error {
+			_, err := r.deployments.Usage(ctx, r.db, a)
+			return err
+		},
+		"MachinesAt": func(ctx context.Context) error {
+			_, err := r.deployments.MachinesAt(ctx, r.db, slug)
+			return err
+		},
+		"CountByProvider": func(ctx context.Context) error {
+			_, err := deployment.CountByProvider(ctx, r.db)
+			return err
+		},
+		"StartWatching": func(ctx context.Context) error { return r.deployments.StartWatching(ctx) },
 		"CountByStatus": func(ctx context.Context) error {
 			_, err := r.deployments.CountByStatus(ctx, r.db)
 			return err

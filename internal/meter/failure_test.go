@@ -52,6 +52,18 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		_, err := r.meter.Rates(ctx, tx, account)
 		return err
 	})
+	fail("PreviewAll", func(ctx context.Context, tx *db.Tx) error {
+		_, err := r.meter.PreviewAll(ctx, tx, []id.ID{subject}, tx.Now, meter.CurrentHour)
+		return err
+	})
+	fail("AllRunning", func(ctx context.Context, tx *db.Tx) error {
+		_, err := r.meter.AllRunning(ctx, tx)
+		return err
+	})
+	fail("Loads", func(ctx context.Context, tx *db.Tx) error {
+		_, err := meter.Loads(ctx, tx, []id.ID{account})
+		return err
+	})
 	fail("Preview", func(ctx context.Context, tx *db.Tx) error {
 		_, err := r.meter.Preview(ctx, tx, subject, tx.Now, meter.CurrentHour)
 		return err

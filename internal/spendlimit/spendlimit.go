@@ -106,7 +106,7 @@ func (u Use) cost(from, to time.Time) money.Micros {
 // ceil returns how many hours begin before the end of d.
 func ceil(d time.Duration) int64 {
 	n := int64(d / time.Hour)
-	if d > 0 && d%time.Hour != 0 {
+	if d%time.Hour > 0 {
 		n++
 	}
 	return n

@@ -48,3 +48,17 @@ func TestUsedMatchesLimits(t *testing.T) {
 		}
 	})
 }
+
+func TestUsed_HoursOfTheNextMonth(t *testing.T) {
+	each(t, func(r *rig) {
+		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(1000)})
+		r.c.Advance(24 * time.Hour) // the last of the month
+		r.let(r.begin(1, 40*time.Hour))
+		want := spendlimit.Spent{
+			CommittedToday: money.Dollars(14), CommittedThisMonth: money.Dollars(14), Deployments: 1,
+		}
+		if got, err := spendlimit.Used(t.Context(), r.d, r.key, r.c.Now()); got != want || err != nil {
+			t.Errorf("Used = %+v, %v, want %+v", got, err, want)
+		}
+	})
+}

@@ -94,8 +94,17 @@ func (r *testKit) failReads(t *testing.T, faults *dbtest.Recorder, v id.ID) {
 			_, _, err := r.volumes.List(ctx, r.DB, acc, volume.Filter{}, enginetest.FirstPage)
 			return err
 		},
-		"AttachedTo":     func() error { _, err := r.volumes.AttachedTo(ctx, r.DB, []id.ID{dep1}); return err },
-		"ListForPastDue": func() error { _, err := r.volumes.ListForPastDue(ctx, r.DB, acc); return err },
+		"AttachedTo": func() error { _, err := r.volumes.AttachedTo(ctx, r.DB, []id.ID{dep1}); return err },
+		"ListAll": func() error {
+			_, _, err := r.volumes.ListAll(ctx, r.DB, volume.FilterAll{}, enginetest.FirstPage)
+			return err
+		},
+		"CheckProject":    func() error { return r.volumes.CheckProject(ctx, r.DB, acc, v, "") },
+		"Committed":       func() error { _, err := r.volumes.Committed(ctx, r.DB, acc); return err },
+		"Usage":           func() error { _, err := r.volumes.Usage(ctx, r.DB, acc); return err },
+		"CountByProvider": func() error { _, err := volume.CountByProvider(ctx, r.DB); return err },
+		"StartWatching":   func() error { return r.volumes.StartWatching(ctx) },
+		"ListForPastDue":  func() error { _, err := r.volumes.ListForPastDue(ctx, r.DB, acc); return err },
 	} {
 		faults.FailEach(t, name, f)
 	}

@@ -42,6 +42,9 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		_, err := r.ledger.Release(ctx, tx, vol)
 		return err
 	})
+	write("Describe", func(ctx context.Context, tx *db.Tx) error {
+		return r.ledger.Describe(ctx, tx, wallet.Subject{ID: dep, Account: account})
+	})
 	charge := hour(account, dep, 0, money.Dollars(29))
 	write("Charge", func(ctx context.Context, tx *db.Tx) error {
 		_, _, err := r.ledger.Charge(ctx, tx, charge)
@@ -67,6 +70,15 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	}
 	read("Get", func(ctx context.Context) error { _, err := r.ledger.Get(ctx, d, account); return err })
 	read("GetAll", func(ctx context.Context) error { _, err := r.ledger.GetAll(ctx, d, []id.ID{account}); return err })
+	read("GetMany", func(ctx context.Context) error {
+		_, err := r.ledger.GetMany(ctx, d, []id.ID{account})
+		return err
+	})
+	read("HeldAll", func(ctx context.Context) error { _, err := r.ledger.HeldAll(ctx, d, []id.ID{dep}); return err })
+	read("PaidAll", func(ctx context.Context) error {
+		_, err := r.ledger.PaidAll(ctx, d, map[id.ID]int64{dep: 0})
+		return err
+	})
 	read("Held", func(ctx context.Context) error { _, err := r.ledger.Held(ctx, d, dep); return err })
 	read("Paid", func(ctx context.Context) error { _, err := r.ledger.Paid(ctx, d, dep, 0); return err })
 	read("Negative", func(ctx context.Context) error { _, err := r.ledger.Negative(ctx, d); return err })
