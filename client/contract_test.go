@@ -108,6 +108,7 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"updateDeployment": {func(ctx context.Context, c *Client) (any, error) {
 		u := filled[UpdateDeployment]()
 		u.AutoTerminateAt, u.Project = Clear[time.Time](), SetTo("x")
+		u.MaxSpend, u.MaxRuntimeMinutes = Clear[Money](), SetTo(60)
 		return c.Deployments.Update(ctx, "dep_1", u)
 	}},
 	"terminateDeployment": {

@@ -184,6 +184,13 @@ type Deployment struct {
 	TerminableAt time.Time `json:"terminableAt"`
 	// AutoTerminateAt is when it auto-terminates; nil means never.
 	AutoTerminateAt *time.Time `json:"autoTerminateAt"`
+	// MaxSpend is what it may cost: it ends before an hour begins that would pass it.
+	// MaxRuntimeMinutes is how long it may run, from StartedAt. Nil means no limit.
+	MaxSpend          *Money `json:"maxSpend"`
+	MaxRuntimeMinutes *int   `json:"maxRuntimeMinutes"`
+	// EndsAt is when the first of AutoTerminateAt, MaxRuntimeMinutes and MaxSpend ends it; nil if
+	// none is set or that is not known yet.
+	EndsAt *time.Time `json:"endsAt"`
 	// TerminatedAt is the same time as BilledUntil, once the machine has ended; nil until then.
 	TerminatedAt *time.Time `json:"terminatedAt"`
 	// TerminationProtection rejects a terminate while it is true.
@@ -237,6 +244,11 @@ type CreateDeployment struct {
 	Project string `json:"project,omitempty"`
 	// AutoTerminateAt is when to auto-terminate, after the minimum runtime; zero means never.
 	AutoTerminateAt time.Time `json:"autoTerminateAt,omitzero"`
+	// MaxSpend is what it may cost: it ends before an hour begins that would pass it. Nil means no
+	// limit.
+	MaxSpend *Money `json:"maxSpend,omitempty"`
+	// MaxRuntimeMinutes ends it after that time, at least the minimum runtime; 0 means no limit.
+	MaxRuntimeMinutes int `json:"maxRuntimeMinutes,omitempty"`
 	// MaxHourlyPrice rejects the deploy if the price is higher; nil means no limit.
 	MaxHourlyPrice *Money `json:"maxHourlyPrice,omitempty"`
 	// DryRun validates everything, including the balance, and creates nothing.
@@ -253,6 +265,10 @@ type UpdateDeployment struct {
 	Project Change[string] `json:"project,omitzero"`
 	// AutoTerminateAt sets the auto-terminate time; Clear removes it.
 	AutoTerminateAt Change[time.Time] `json:"autoTerminateAt,omitzero"`
+	// MaxSpend sets what it may cost, MaxRuntimeMinutes how long it may run; Clear removes the
+	// limit.
+	MaxSpend          Change[Money] `json:"maxSpend,omitzero"`
+	MaxRuntimeMinutes Change[int]   `json:"maxRuntimeMinutes,omitzero"`
 	// TerminationProtection rejects a terminate while it is true.
 	TerminationProtection *bool `json:"terminationProtection,omitempty"`
 }

@@ -174,6 +174,12 @@ func (t *tool) showPrice(
 	if !in.AutoTerminateAt.IsZero() {
 		line("Auto-terminate", "%s", localTime(in.AutoTerminateAt))
 	}
+	if in.MaxSpend != nil {
+		line("Max. spend", "%s per machine", total(*in.MaxSpend))
+	}
+	if in.MaxRuntimeMinutes > 0 {
+		line("Max. runtime", "%s", duration(time.Duration(in.MaxRuntimeMinutes)*time.Minute))
+	}
 	w, err := c.Wallet.Get(ctx)
 	if err != nil { // a key can lack wallet:read and still deploy
 		return

@@ -23,6 +23,7 @@ var inputNames = map[string][]string{
 	"id":                    {"<machine>", "<volume>", "<key>", "<webhook>", "<quote>", "<offer>"},
 	"instanceType":          {"--type"},
 	"maxHourlyPrice":        {"--max-price"},
+	"maxRuntimeMinutes":     {"--max-runtime"},
 	"minGpuCount":           {"--min-gpus"},
 	"name":                  {"--name", "<name>"},
 	"offerId":               {"--offer", "<offer>"},

@@ -36,7 +36,9 @@ func (t *tool) show() *cobra.Command {
 			{"Project", valueOr(d.Project, "")}, {"Created by", d.CreatedBy.Name},
 			{"Price", hourly(d.HourlyPrice)}, {"Total cost", total(d.CostToDate)},
 			{"Created", localTime(d.CreatedAt)}, {"Ready", optionalTime(d.StartedAt)},
-			{"Auto-terminate", optionalTime(d.AutoTerminateAt)}, {"Terminated", optionalTime(d.TerminatedAt)},
+			{"Auto-terminate", optionalTime(d.AutoTerminateAt)}, {"Maximum spend", maxSpendText(d)},
+			{"Maximum runtime", maxRuntimeText(d)}, {"Terminates", limitEndText(d)},
+			{"Terminated", optionalTime(d.TerminatedAt)},
 			{
 				"Termination protection",
 				map[bool]string{true: "on (turn off with 'billet set --protect=false')"}[d.TerminationProtection],
@@ -63,6 +65,28 @@ func (t *tool) show() *cobra.Command {
 		}
 		return show(t, d.ID, d, rows...)
 	})
+}
+
+func maxSpendText(d *client.Deployment) string {
+	if d.MaxSpend == nil {
+		return ""
+	}
+	return total(*d.MaxSpend)
+}
+
+func maxRuntimeText(d *client.Deployment) string {
+	if d.MaxRuntimeMinutes == nil {
+		return ""
+	}
+	return duration(time.Duration(*d.MaxRuntimeMinutes) * time.Minute)
+}
+
+// limitEndText is when a limit terminates the machine, if that is not its auto-terminate time.
+func limitEndText(d *client.Deployment) string {
+	if d.EndsAt == nil || d.AutoTerminateAt != nil && d.AutoTerminateAt.Equal(*d.EndsAt) {
+		return ""
+	}
+	return localTime(*d.EndsAt)
 }
 
 func detail(s client.Step) string {

@@ -35,6 +35,8 @@ type spec struct {
 	Project         string   `yaml:"project"`
 	MaxHourlyPrice  string   `yaml:"maxHourlyPrice"`
 	AutoTerminate   string   `yaml:"autoTerminate"`
+	MaxSpend        string   `yaml:"maxSpend"`
+	MaxRuntime      string   `yaml:"maxRuntime"`
 	Candidates      []string `yaml:"candidates"`
 
 	// Count is the number of machines.
@@ -60,6 +62,8 @@ const specHelp = `A --file has these fields, each of which is also a flag:
     tags: [team-a]
     project: pretraining
     autoTerminate: 8h            # or a time, such as 2026-12-01T18:00:00Z
+    maxSpend: 200                # US dollars: no hour begins that would pass them
+    maxRuntime: 8h               # counted from the first billed hour
     cloudInitFile: setup.yaml    # or cloudInit: the text itself
     count: 1`
 
@@ -94,6 +98,8 @@ func (s *spec) flags(f *pflag.FlagSet) {
 		s.AutoTerminate,
 		"terminate after a duration, such as 8h, or at a `time`, such as 2026-12-01T18:00:00Z",
 	)
+	f.StringVar(&s.MaxSpend, "max-spend", s.MaxSpend, maxSpendHelp)
+	f.StringVar(&s.MaxRuntime, "max-runtime", s.MaxRuntime, maxRuntimeHelp)
 	f.IntVar(&s.Count, "count", s.Count, "`number` of machines")
 }
 
@@ -187,6 +193,9 @@ func (s *spec) request(now time.Time) (client.CreateDeployment, error) {
 		}
 		in.MaxHourlyPrice = &m
 	}
+	if err := s.limits(&in); err != nil {
+		return in, err
+	}
 	if s.CloudInitFile != "" {
 		b, err := os.ReadFile(s.CloudInitFile)
 		if err != nil {
@@ -201,6 +210,39 @@ func (s *spec) request(now time.Time) (client.CreateDeployment, error) {
 		return in, usageError("a quote is for one machine. Remove --count, or use --offer.")
 	}
 	return in, nil
+}
+
+const (
+	maxSpendHelp   = "maximum `USD` per machine: it terminates before an hour begins that would pass them"
+	maxRuntimeHelp = "maximum runtime, such as 8h, counted from the first billed hour"
+)
+
+// limits adds the limits of a deployment to the request.
+func (s *spec) limits(in *client.CreateDeployment) error {
+	if s.MaxSpend != "" {
+		m, err := dollars("--max-spend", s.MaxSpend)
+		if err != nil {
+			return err
+		}
+		in.MaxSpend = &m
+	}
+	if s.MaxRuntime != "" {
+		minutes, err := parseMinutes("--max-runtime", s.MaxRuntime)
+		if err != nil {
+			return err
+		}
+		in.MaxRuntimeMinutes = minutes
+	}
+	return nil
+}
+
+// parseMinutes parses a duration of whole minutes.
+func parseMinutes(flag, text string) (int, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Minute || d%time.Minute != 0 {
+		return 0, usageError("%s must be a duration of whole minutes, such as 8h or 90m, not %q.", flag, text)
+	}
+	return int(d / time.Minute), nil
 }
 
 // numbered returns the name of one of count machines.

@@ -56,12 +56,16 @@ type Deployment struct {
 
 	CostToDate money.Micros `json:"costToDate" doc:"US dollars charged so far, net of refunds."`
 	// TerminableAt is the first instant at which a terminate is accepted.
-	TerminableAt          time.Time  `json:"terminableAt" doc:"Earliest time at which the deployment can be terminated."`
-	AutoTerminateAt       *time.Time `json:"autoTerminateAt" doc:"Time at which the deployment is terminated automatically; null for never."`
-	TerminationProtection bool       `json:"terminationProtection" doc:"Whether requests to terminate the deployment are refused."`
-	CreatedAt             time.Time  `json:"createdAt" doc:"When the deployment was created."`
-	StartedAt             *time.Time `json:"startedAt" doc:"When SSH first answered and the first hour began; null before."`
-	BilledUntil           *time.Time `json:"billedUntil" doc:"End of the billed time, known once the termination is accepted; null before."`
+	TerminableAt    time.Time  `json:"terminableAt" doc:"Earliest time at which the deployment can be terminated."`
+	AutoTerminateAt *time.Time `json:"autoTerminateAt" doc:"Time at which the deployment is terminated automatically; null for never."`
+	// MaxSpend and MaxRuntimeMinutes end the deployment like AutoTerminateAt.
+	MaxSpend              *money.Micros `json:"maxSpend" doc:"US dollars that the deployment may cost: it ends before an hour begins that would pass them. null for no limit."`
+	MaxRuntimeMinutes     *int64        `json:"maxRuntimeMinutes" doc:"Minutes after startedAt at which the deployment ends; null for no limit."`
+	EndsAt                *time.Time    `json:"endsAt" doc:"Time at which the deployment ends by autoTerminateAt, maxRuntimeMinutes or maxSpend, whichever is first; null if none of them is set, before startedAt is known, and once the deployment is ending."`
+	TerminationProtection bool          `json:"terminationProtection" doc:"Whether requests to terminate the deployment are refused."`
+	CreatedAt             time.Time     `json:"createdAt" doc:"When the deployment was created."`
+	StartedAt             *time.Time    `json:"startedAt" doc:"When SSH first answered and the first hour began; null before."`
+	BilledUntil           *time.Time    `json:"billedUntil" doc:"End of the billed time, known once the termination is accepted; null before."`
 	// TerminatedAt is BilledUntil once the status is final.
 	TerminatedAt *time.Time `json:"terminatedAt" doc:"billedUntil once the machine has ended; null before."`
 	DryRun       bool       `json:"dryRun,omitempty" doc:"true for a dry run: nothing was created."`

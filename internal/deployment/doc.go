@@ -24,6 +24,7 @@
 //   - A status changes only along an edge of the table below, by an UPDATE that is guarded by the
 //     old status, in the same transaction as the money and the event that belong to the change.
 //   - Running means that SSH answered. The first hour begins then; before that, nothing is charged.
+//   - No hour begins that would pass maxSpend, whatever the server or the meter's sweep missed.
 //   - The tenant's time, and bill, end with the accepted termination or at the planned instant,
 //     also if the server was down then and whatever ends the deployment first. The machine's end is
 //     requested until the provider confirms it, with backoff and without a limit.
@@ -56,18 +57,22 @@
 //	running     -- lost            --> interrupted
 //	running     -- requested       --> terminating
 //	running     -- scheduled       --> terminating
+//	running     -- max_runtime     --> terminating
+//	running     -- max_spend       --> terminating
 //	running     -- past_due        --> terminating
 //	running     -- operator        --> terminating
 //	stopped     -- switched_on     --> running
 //	stopped     -- lost            --> interrupted
 //	stopped     -- requested       --> terminating
 //	stopped     -- scheduled       --> terminating
+//	stopped     -- max_runtime     --> terminating
+//	stopped     -- max_spend       --> terminating
 //	stopped     -- past_due        --> terminating
 //	stopped     -- operator        --> terminating
 //	terminating -- confirmed_ended --> terminated
 //
 // Decided where the specification is silent: a stopped deployment is billed, since its machine is
-// kept; termination protection refuses DELETE, but neither autoTerminateAt, a past due account nor
-// the operator;
+// kept; termination protection refuses DELETE, but neither autoTerminateAt, maxSpend,
+// maxRuntimeMinutes, a past due account nor the operator;
 // an action (such as a reboot) that was in progress when the server crashed may be performed twice.
 package deployment

@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/billetcloud/billet/internal/crashpoint"
@@ -11,32 +12,32 @@ import (
 	"github.com/billetcloud/billet/internal/step"
 )
 
-// autoTerminate ends a deployment whose auto-terminate time has passed. The tenant pays until that
-// instant, also if the server was down then.
-func (s *Service) autoTerminate(ctx context.Context, r *row) error {
+// endAsPlanned ends a deployment whose planned end has passed. The tenant pays until that instant,
+// also if the server was down then.
+func (s *Service) endAsPlanned(ctx context.Context, r *row) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		fresh, found, err := findAny(ctx, tx, r.id)
 		if err != nil || !found {
 			return err
 		}
-		at, planned := fresh.terminateDue()
-		if fresh.status != r.status || !planned || tx.Now.Before(at) {
+		end, planned := fresh.plannedEnd()
+		if fresh.status != r.status || !planned || tx.Now.Before(end.at) {
 			return errConflict
 		}
-		return s.beginEnd(ctx, tx, &fresh, CauseScheduled, "")
+		return s.beginEnd(ctx, tx, &fresh, end.cause, end.reason)
 	})
 }
 
 // beginEnd ends the tenant's time: the meter stops, or the hold is released, and a job is enqueued
-// that ends the machine. If the auto-terminate time has passed, the tenant pays only until then,
-// whatever ends the deployment now: the server may have been down.
+// that ends the machine. If the planned end has passed, the tenant pays only until then, whatever
+// ends the deployment now: the server may have been down.
 func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, r *row, cause Cause, reason string) error {
 	at := tx.Now
-	if due, planned := r.terminateDue(); planned && !due.After(at) {
-		if cause != CauseScheduled {
-			cause, reason = CauseScheduled, "The auto-terminate time has passed."
+	if end, planned := r.plannedEnd(); planned && !end.at.After(at) {
+		if cause != end.cause {
+			cause, reason = end.cause, cmp.Or(end.reason, "The auto-terminate time has passed.")
 		}
-		at = due
+		at = end.at
 	}
 	at = seconds(at)
 	err := s.changeIn(ctx, tx, r, cause, reason, func(ctx context.Context, tx *db.Tx, r *row) error {

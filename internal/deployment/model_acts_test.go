@@ -52,10 +52,13 @@ func (m *model) create() {
 		at := now.Add(draw(m, "end", 25*time.Minute, 26*time.Minute, time.Hour, 3*time.Hour)).Truncate(time.Second)
 		req.AutoTerminateAt = &at
 	}
+	tooLow := m.limit(&req, o.HourlyPrice)
 	want := ""
 	switch {
 	case !m.r.catalog.Ready():
 		want = "SERVICE_UNAVAILABLE"
+	case tooLow:
+		want = "INVALID_REQUEST"
 	case !found: // the provider has not listed it for a while
 		want = "NOT_FOUND"
 	case !o.Available:
@@ -76,14 +79,28 @@ func (m *model) create() {
 	m.settled = false
 	m.lives = append(m.lives, &life{
 		id: d.ID, price: o.HourlyPrice, created: now.Truncate(time.Second), status: "pending",
-		planned: req.AutoTerminateAt,
-		asked:   map[deployment.Action]bool{}, expect: map[string]int{"created": 1},
+		planned: req.AutoTerminateAt, maxSpend: req.MaxSpend, maxRuntime: req.MaxRuntimeMinutes,
+		asked: map[deployment.Action]bool{}, expect: map[string]int{"created": 1},
 	})
 	if draw(m, "then the price", "stays", "stays", "changes") == "changes" {
 		m.inject(sim.Fault{Kind: sim.FaultPrice, Value: draw(m, "price", "19.999999", "+35%"), ForSeconds: 7200})
 		_, err := m.r.catalog.Sync(m.Context(), "provider/voltage-park")
 		m.r.must(err)
 	}
+}
+
+// limit may add limits to a request, and reports whether one is too low.
+func (m *model) limit(req *deployment.CreateRequest, price money.Micros) (tooLow bool) {
+	if price > 0 && draw(m, "with a maximum spend", false, false, true) {
+		hours := draw[money.Micros](m, "hours", 1, 1, 2, 5)
+		spend := price*hours + draw(m, "more", -1, 0, 0, 1, price-1)
+		req.MaxSpend, tooLow = &spend, spend < price
+	}
+	if draw(m, "with a maximum runtime", false, false, true) {
+		minutes := draw[int64](m, "minutes", 24, 25, 26, 60, 61, 180)
+		req.MaxRuntimeMinutes, tooLow = &minutes, tooLow || minutes < 25
+	}
+	return tooLow
 }
 
 func (m *model) delete() { m.end(m.one(), draw(m, "when", "now", "now", "earliest") == "earliest") }
@@ -128,27 +145,9 @@ func (m *model) end(l *life, earliest bool) {
 }
 
 func (m *model) patch() {
-	l, now := m.one(), m.r.clock.Now()
-	earliest := now
-	if l.terminable().After(now) {
-		earliest = l.terminable()
-	}
-	u, want := deployment.UpdateRequest{}, ""
-	switch draw(m, "patch", "end", "end", "clear", "protect", "expose") {
-	case "end":
-		at := earliest.Add(draw(m, "end", -time.Second, 0, time.Second, 10*time.Minute, time.Hour, 30*time.Hour)).
-			Truncate(time.Second)
-		u.AutoTerminateAt = &at
-		if at.Before(earliest.Truncate(time.Second)) {
-			want = "INVALID_REQUEST"
-		}
-	case "clear":
-		u.ClearAutoTerminateAt = true
-	case "protect", "expose":
-		on := draw(m, "protected", true, false)
-		u.TerminationProtection = &on
-	}
-	if want == "" && l.over() && !u.ClearAutoTerminateAt {
+	l := m.one()
+	u, want := m.setting(l)
+	if want == "" && l.over() && !u.ClearAutoTerminateAt && !u.ClearMaxSpend {
 		want = "CONFLICT"
 	}
 	err := m.r.tx(func(ctx context.Context, tx *db.Tx) error {
@@ -166,9 +165,63 @@ func (m *model) patch() {
 		l.planned = u.AutoTerminateAt
 	case u.ClearAutoTerminateAt:
 		l.planned = nil
+	case u.MaxSpend != nil:
+		l.maxSpend = u.MaxSpend
+	case u.MaxRuntimeMinutes != nil:
+		l.maxRuntime = u.MaxRuntimeMinutes
+	case u.ClearMaxSpend:
+		l.maxSpend, l.maxRuntime = nil, nil
 	default:
 		l.protected = *u.TerminationProtection
 	}
+}
+
+// setting draws a change of the settings, and what is wrong with it.
+func (m *model) setting(l *life) (u deployment.UpdateRequest, want string) {
+	now := m.r.clock.Now()
+	switch draw(m, "patch", "end", "end", "clear", "protect", "expose", "spend", "spend", "runtime", "unlimited") {
+	case "end":
+		earliest := now
+		if l.terminable().After(now) {
+			earliest = l.terminable()
+		}
+		at := earliest.Add(draw(m, "end", -time.Second, 0, time.Second, 10*time.Minute, time.Hour, 30*time.Hour)).
+			Truncate(time.Second)
+		u.AutoTerminateAt = &at
+		if at.Before(earliest.Truncate(time.Second)) {
+			want = "INVALID_REQUEST"
+		}
+	case "spend":
+		spend := l.price*draw[money.Micros](m, "hours", 1, 2, 3, 5, 30) + draw[money.Micros](m, "more", -1, 0, 0, 1)
+		u.MaxSpend = &spend
+		if spend < l.begun(now) && !l.over() {
+			want = "INVALID_REQUEST"
+		}
+	case "runtime":
+		minutes := draw[int64](m, "minutes", 24, 25, 60, 90, 300)
+		u.MaxRuntimeMinutes = &minutes
+		ran := l.started != nil && l.started.Add(time.Duration(minutes)*time.Minute).Before(now)
+		if (ran || minutes < 25) && !l.over() {
+			want = "INVALID_REQUEST"
+		}
+	case "unlimited":
+		u.ClearMaxSpend, u.ClearMaxRuntime = true, true
+	case "clear":
+		u.ClearAutoTerminateAt = true
+	case "protect", "expose":
+		on := draw(m, "protected", true, false)
+		u.TerminationProtection = &on
+	}
+	return u, want
+}
+
+// begun is the price of the hours that have begun, or of the first where none has.
+func (l *life) begun(now time.Time) money.Micros {
+	sum := l.price
+	for n := 1; l.started != nil && !l.started.Add(time.Duration(n)*time.Hour).After(now); n++ {
+		sum += l.price
+	}
+	return sum
 }
 
 func (m *model) act() {

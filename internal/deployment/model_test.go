@@ -93,6 +93,8 @@ type life struct {
 	status         deployment.Status
 	started, ended *time.Time
 	planned        *time.Time
+	maxSpend       *money.Micros
+	maxRuntime     *int64
 	protected      bool
 	deletedAt      *time.Time // when a DELETE was accepted
 	whole          bool       // the unused part is refunded whichever hour it is
@@ -115,13 +117,34 @@ func (l *life) terminable() time.Time {
 
 // due is when it terminates automatically.
 func (l *life) due() (time.Time, bool) {
-	switch {
-	case l.planned == nil:
-		return time.Time{}, false
-	case l.planned.Before(l.terminable()):
-		return l.terminable(), true
+	due, _, planned := l.dueBy()
+	return due, planned
+}
+
+// dueBy is due with the cause: the first of three where some are at the same instant.
+func (l *life) dueBy() (due time.Time, cause deployment.Cause, planned bool) {
+	consider := func(at time.Time, by deployment.Cause) {
+		if at.Before(l.terminable()) {
+			at = l.terminable()
+		}
+		if !planned || at.Before(due) {
+			due, cause, planned = at, by, true
+		}
 	}
-	return *l.planned, true
+	if l.planned != nil {
+		consider(*l.planned, deployment.CauseScheduled)
+	}
+	if l.started != nil && l.maxRuntime != nil {
+		consider(l.started.Add(time.Duration(*l.maxRuntime)*time.Minute), deployment.CauseMaxRuntime)
+	}
+	if l.started != nil && l.maxSpend != nil {
+		at := *l.started
+		for spent := l.price; spent <= *l.maxSpend; spent += l.price {
+			at = at.Add(time.Hour)
+		}
+		consider(at, deployment.CauseMaxSpend)
+	}
+	return due, cause, planned
 }
 
 // share is the price of so many seconds, rounded half-up.
@@ -279,7 +302,7 @@ func (m *model) change(l *life, e event.Event) {
 		deployment.CauseSwitchedOn: // the bill goes on, or has ended
 	case deployment.CauseReady:
 		l.started = &second
-	case deployment.CauseScheduled:
+	case deployment.CauseScheduled, deployment.CauseMaxRuntime, deployment.CauseMaxSpend:
 		due, _ := l.due()
 		due = due.Truncate(time.Second)
 		l.ended = &due
@@ -291,7 +314,7 @@ func (m *model) change(l *life, e event.Event) {
 
 // allows reports whether the status may change for that cause now.
 func (m *model) allows(l *life, cause deployment.Cause, at time.Time) bool {
-	due, planned := l.due()
+	due, by, planned := l.dueBy()
 	planned = planned && !due.After(at)
 	switch cause {
 	case deployment.CauseLaunching, deployment.CauseConfirmedEnd, deployment.CauseReady:
@@ -310,8 +333,8 @@ func (m *model) allows(l *life, cause deployment.Cause, at time.Time) bool {
 		return m.met[cause] <= m.injected[sim.FaultMachineLost]
 	case deployment.CauseRequested:
 		return l.deletedAt != nil && l.deletedAt.Equal(at) && !planned && !at.Before(l.terminable())
-	case deployment.CauseScheduled:
-		return planned && !due.Truncate(time.Second).Before(l.terminable())
+	case deployment.CauseScheduled, deployment.CauseMaxRuntime, deployment.CauseMaxSpend:
+		return planned && cause == by && !due.Truncate(time.Second).Before(l.terminable())
 	case deployment.CausePastDue: // protection does not prevent it; the debt is checked with the wallet
 		return !planned || l.protected
 	}
@@ -326,11 +349,18 @@ func (m *model) seen(l *life, now time.Time) {
 		(x.TerminatedAt != nil) != l.status.Final() {
 		m.Fatalf("the deployment is %+v, the model says %+v", x, *l)
 	}
+	if !same(x.MaxSpend, l.maxSpend) || !same(x.MaxRuntimeMinutes, l.maxRuntime) {
+		m.Fatalf("the limits are %v and %v, the model says %+v", x.MaxSpend, x.MaxRuntimeMinutes, *l)
+	}
+	var ends *time.Time
+	if due, planned := l.due(); planned && !l.over() {
+		ends = &due
+	}
 	terminable := l.terminable()
 	for name, c := range map[string]struct{ got, want *time.Time }{
 		"createdAt": {&x.CreatedAt, &l.created}, "startedAt": {x.StartedAt, l.started},
 		"billedUntil": {x.BilledUntil, l.ended}, "autoTerminateAt": {x.AutoTerminateAt, l.planned},
-		"terminableAt": {&x.TerminableAt, &terminable},
+		"terminableAt": {&x.TerminableAt, &terminable}, "endsAt": {x.EndsAt, ends},
 	} {
 		if (c.got == nil) != (c.want == nil) || c.got != nil && !c.got.Equal(*c.want) {
 			m.Fatalf("%s is %v, the model says %v: %+v", name, c.got, c.want, *l)
@@ -343,6 +373,8 @@ func (m *model) seen(l *life, now time.Time) {
 	}
 	m.inTime(l, now)
 }
+
+func same[T comparable](a, b *T) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
 
 // inTime checks that the deployment was launched, and has ended, when it was due.
 func (m *model) inTime(l *life, now time.Time) {
@@ -422,6 +454,9 @@ func (m *model) lines(l *life, now time.Time) money.Micros {
 	}
 	l.expect["charged"], l.expect["refunded"] = len(b.charged), len(b.refunded)
 	want, hours := l.cost(now)
+	if l.maxSpend != nil && money.Micros(len(b.charged))*l.price > *l.maxSpend {
+		m.Fatalf("%d hours at %s were charged, more than %s", len(b.charged), l.price, *l.maxSpend)
+	}
 	if (m.settled || l.ended != nil) && (b.cost != want || len(b.charged) < hours) {
 		m.Fatalf("it cost %s and %d hours, the model says %s and %d: %+v", b.cost, len(b.charged), want, hours, *l)
 	}

@@ -63,6 +63,9 @@ type CreateRequest struct {
 	CloudInit       *string
 	Tags            []string
 	AutoTerminateAt *time.Time
+	// MaxSpend and MaxRuntimeMinutes end the deployment; nil for no limit.
+	MaxSpend          *money.Micros
+	MaxRuntimeMinutes *int64
 	// MaxHourlyPrice refuses offers that cost more.
 	MaxHourlyPrice *money.Micros
 	// DryRun checks everything, including the balance, and creates nothing.
@@ -156,6 +159,7 @@ func (s *Service) check(
 		}
 		c.autoTerminateAt = checkAutoTerminate(f, *req.AutoTerminateAt, now, now.Add(minimum))
 	}
+	checkLimits(f, req.MaxSpend, req.MaxRuntimeMinutes, leastOf(c.offers))
 	if req.MaxHourlyPrice != nil && *req.MaxHourlyPrice <= 0 {
 		f.add("maxHourlyPrice", "must be more than 0 US dollars.")
 	}

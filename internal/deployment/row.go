@@ -60,6 +60,8 @@ type row struct {
 	machineCost      money.Micros // what the provider states that the machine costs an hour; 0 if unknown
 
 	autoTerminateAt       *time.Time
+	maxSpend              *money.Micros // no hour begins that would pass it
+	maxRuntime            *int64        // minutes from startedAt
 	terminationProtection bool
 	createdAt             time.Time
 	launchBy              time.Time  // the deployment fails if it does not run by then
@@ -89,7 +91,10 @@ func (r *row) view() Deployment {
 		VolumeIDs: []id.ID{}, Tags: append([]string{}, r.tags...), Steps: r.steps, Attempts: r.attempts,
 		CloudInit: r.cloudInit != "", TerminableAt: r.terminableAt(), AutoTerminateAt: r.autoTerminateAt,
 		TerminationProtection: r.terminationProtection, CreatedAt: r.createdAt, StartedAt: r.startedAt,
-		BilledUntil: r.billedUntil, CreatedBy: r.createdBy,
+		BilledUntil: r.billedUntil, CreatedBy: r.createdBy, MaxSpend: r.maxSpend, MaxRuntimeMinutes: r.maxRuntime,
+	}
+	if end, planned := r.plannedEnd(); planned && !r.ended() {
+		d.EndsAt = &end.at
 	}
 	if r.project != "" {
 		d.Project = &r.project
@@ -135,18 +140,6 @@ func (r *row) terminableAt() time.Time {
 		return r.startedAt.Add(r.minimumRuntime)
 	}
 	return r.createdAt.Add(r.minimumRuntime)
-}
-
-// terminateDue returns when the deployment terminates automatically: at autoTerminateAt, or at the
-// end of the minimum runtime if that is later. It returns false if nothing is planned.
-func (r *row) terminateDue() (time.Time, bool) {
-	if r.autoTerminateAt == nil {
-		return time.Time{}, false
-	}
-	if at := r.terminableAt(); r.autoTerminateAt.Before(at) {
-		return at, true
-	}
-	return *r.autoTerminateAt, true
 }
 
 // ended reports whether the tenant's time is over.

@@ -152,9 +152,12 @@ func writeMachine(ctx context.Context, tx *db.Tx, r *row) error {
 // which becomes an issue for the operator.
 func (s *Service) interrupt(ctx context.Context, r *row, reason string, unknown bool) error {
 	return s.change(ctx, r, CauseLost, reason, func(ctx context.Context, tx *db.Tx, r *row) error {
-		now := seconds(tx.Now)
-		r.billedUntil = &now
-		if _, err := s.cfg.Meter.Stop(ctx, tx, r.id, now, meter.CurrentHour); err != nil {
+		at := seconds(tx.Now)
+		if end, planned := r.plannedEnd(); planned && end.at.Before(at) {
+			at = seconds(end.at)
+		}
+		r.billedUntil = &at
+		if _, err := s.cfg.Meter.Stop(ctx, tx, r.id, at, meter.CurrentHour); err != nil {
 			return err
 		}
 		if unknown {

@@ -131,6 +131,7 @@ func (s *Service) newRow(
 		project: req.Project, createdBy: req.By,
 		status: StatusPending, cause: CauseCreated, createdAt: now, launchBy: now.Add(plans[0].launchLimit(p)),
 		authorizedKeys: c.keys, cloudInit: c.cloudInit, autoTerminateAt: c.autoTerminateAt,
+		maxSpend: req.MaxSpend, maxRuntime: req.MaxRuntimeMinutes,
 		steps: step.New(now), attempts: append([]Attempt{}, passed...), plans: plans[1:],
 	}
 	r.setOffer(plans[0])

@@ -21,7 +21,8 @@ func (r *row) beginSpending(
 	for i, p := range plans {
 		types[i] = p.GPUType
 	}
-	use := spendlimit.Use{Subject: r.id, HourlyPrice: price, From: r.createdAt, Until: r.autoTerminateAt}
+	use := spendlimit.Use{Subject: r.id, HourlyPrice: price, From: r.createdAt, Until: r.autoTerminateAt,
+		MostHours: r.mostHours(price)}
 	limited, err := spendlimit.Begin(ctx, tx, req.Key, use, types...)
 	if limited {
 		r.spendingKeyID = req.Key
@@ -63,15 +64,13 @@ func (r *row) changeSpending(ctx context.Context, tx *db.Tx, key id.ID) error {
 			use.HourlyPrice = max(use.HourlyPrice, p.HourlyPrice)
 		}
 	}
-	if due, planned := r.terminateDue(); planned {
-		use.Until = &due
-	}
+	use.Until, use.MostHours = r.endsAt(), r.mostHours(use.HourlyPrice)
 	return spendlimit.Change(ctx, tx, key, use)
 }
 
 // checkForeignKey refuses a limited API key that would change the end of another key's deployment.
 func (r *row) checkForeignKey(ctx context.Context, tx *db.Tx, u UpdateRequest) error {
-	if u.Key == "" || u.Key == r.spendingKeyID || u.AutoTerminateAt == nil && !u.ClearAutoTerminateAt {
+	if u.Key == "" || u.Key == r.spendingKeyID || !u.movesEnd() {
 		return nil
 	}
 	return spendlimit.Foreign(ctx, tx, u.Key)

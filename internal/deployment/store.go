@@ -66,6 +66,8 @@ var deployments = db.NewTable("deployment", func(r *row) []db.Column {
 		db.Col("machine_cost", &r.machineCost),
 
 		db.Col("auto_terminate_at", &r.autoTerminateAt),
+		db.Col("max_spend", &r.maxSpend),
+		db.Col("max_runtime", &r.maxRuntime),
 		db.Col("termination_protection", &r.terminationProtection),
 		db.Col("created_at", &r.createdAt),
 		db.Col("launch_by", &r.launchBy),
@@ -125,7 +127,9 @@ func insertTags(ctx context.Context, tx *db.Tx, r *row) error {
 
 // setSettings writes what a tenant can change.
 func setSettings(ctx context.Context, tx *db.Tx, r *row, tags bool) error {
-	columns := []string{"name", "name_key", "project", "auto_terminate_at", "termination_protection"}
+	columns := []string{
+		"name", "name_key", "project", "auto_terminate_at", "max_spend", "max_runtime", "termination_protection",
+	}
 	_, err := deployments.Update(ctx, tx, r, columns, db.Is("id", r.id), db.Is("account_id", r.account))
 	if err != nil || !tags {
 		return err

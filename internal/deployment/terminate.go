@@ -75,6 +75,9 @@ func (s *Service) queueTermination(ctx context.Context, tx *db.Tx, r *row) error
 	if err := setSettings(ctx, tx, r, false); err != nil {
 		return err
 	}
+	if err := s.cfg.Meter.PlanEnd(ctx, tx, r.id, r.endsAt()); err != nil {
+		return err
+	}
 	if err := s.appendEvent(ctx, tx, r, "termination_queued", map[string]any{"at": at}); err != nil {
 		return err
 	}
@@ -126,11 +129,11 @@ func (s *Service) EndForSuspension(
 	for i := range rows {
 		r := &rows[i]
 		at := r.terminableAt()
-		switch due, planned := r.terminateDue(); {
+		switch end, planned := r.plannedEnd(); {
 		case !earliest || !at.After(tx.Now):
 			err = s.beginEnd(ctx, tx, r, CauseOperator, reason)
 			ended++
-		case planned && !due.After(at): // it ends then anyway
+		case planned && !end.at.After(at): // it ends then anyway
 		default:
 			err = s.queueTermination(ctx, tx, r)
 			scheduled++

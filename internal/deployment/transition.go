@@ -53,6 +53,8 @@ const (
 	CauseSwitchedOn   Cause = "switched_on"     // the machine is on again
 	CauseRequested    Cause = "requested"       // the tenant terminated it
 	CauseScheduled    Cause = "scheduled"       // autoTerminateAt was reached
+	CauseMaxRuntime   Cause = "max_runtime"     // it ran for maxRuntimeMinutes
+	CauseMaxSpend     Cause = "max_spend"       // another hour would have passed maxSpend
 	CausePastDue      Cause = "past_due"        // the account was past due for longer than the grace period
 	CauseOperator     Cause = "operator"        // the operator terminated it, and said why
 	CauseConfirmedEnd Cause = "confirmed_ended" // the provider confirmed that the machine is gone
@@ -86,6 +88,8 @@ var transitions = []transition{
 	{StatusRunning, CauseLost, StatusInterrupted},
 	{StatusRunning, CauseRequested, StatusTerminating},
 	{StatusRunning, CauseScheduled, StatusTerminating},
+	{StatusRunning, CauseMaxRuntime, StatusTerminating},
+	{StatusRunning, CauseMaxSpend, StatusTerminating},
 	{StatusRunning, CausePastDue, StatusTerminating},
 	{StatusRunning, CauseOperator, StatusTerminating},
 
@@ -93,6 +97,8 @@ var transitions = []transition{
 	{StatusStopped, CauseLost, StatusInterrupted},
 	{StatusStopped, CauseRequested, StatusTerminating},
 	{StatusStopped, CauseScheduled, StatusTerminating},
+	{StatusStopped, CauseMaxRuntime, StatusTerminating},
+	{StatusStopped, CauseMaxSpend, StatusTerminating},
 	{StatusStopped, CausePastDue, StatusTerminating},
 	{StatusStopped, CauseOperator, StatusTerminating},
 

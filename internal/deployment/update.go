@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 // UpdateRequest is what a tenant can change. A nil field leaves its value as it is.
@@ -21,16 +22,26 @@ type UpdateRequest struct {
 	Project         *string
 	AutoTerminateAt *time.Time
 	// ClearAutoTerminateAt cancels the auto-termination, also one from `DELETE ?when=earliest`.
-	ClearAutoTerminateAt  bool
-	TerminationProtection *bool
+	ClearAutoTerminateAt bool
+	// MaxSpend and MaxRuntimeMinutes end the deployment. The others lift the limits.
+	MaxSpend                       *money.Micros
+	MaxRuntimeMinutes              *int64
+	ClearMaxSpend, ClearMaxRuntime bool
+	TerminationProtection          *bool
+}
+
+// movesEnd reports whether the request changes when the deployment auto-terminates.
+func (u UpdateRequest) movesEnd() bool {
+	return u.AutoTerminateAt != nil || u.ClearAutoTerminateAt || u.MaxSpend != nil || u.ClearMaxSpend ||
+		u.MaxRuntimeMinutes != nil || u.ClearMaxRuntime
 }
 
 // Update changes a deployment. It returns INVALID_REQUEST, NOT_FOUND, ACCOUNT_SUSPENDED for a
-// change of the auto-terminate time, or CONFLICT for one of a deployment that has ended.
+// change of when it ends, or CONFLICT for one of a deployment that has ended.
 func (s *Service) Update(
 	ctx context.Context, tx *db.Tx, account, deployment id.ID, u UpdateRequest,
 ) (Deployment, error) {
-	if u.AutoTerminateAt != nil || u.ClearAutoTerminateAt {
+	if u.movesEnd() {
 		// A suspended account does not put off the ends that came with the suspension.
 		if err := accounts.Enter(ctx, tx, account); err != nil {
 			return Deployment{}, err
@@ -51,7 +62,8 @@ func (r *row) mayUpdate(u UpdateRequest, now time.Time) error {
 	if err := r.set(u, now); err != nil {
 		return err
 	}
-	if r.ended() && (u.AutoTerminateAt != nil || u.TerminationProtection != nil) {
+	limits := u.MaxSpend != nil || u.MaxRuntimeMinutes != nil
+	if r.ended() && (u.AutoTerminateAt != nil || limits || u.TerminationProtection != nil) {
 		return apierr.New(apierr.Conflict,
 			"The deployment is %s. Only its name, tags and project can be changed.", r.status)
 	}
@@ -63,6 +75,7 @@ func (r *row) updatedEvent() event.Event {
 	return event.Event{Account: r.account, Subject: r.id, Type: "deployment.updated", Data: map[string]any{
 		"name": r.name, "status": r.status, "project": r.project,
 		"tags": append([]string{}, r.tags...), "autoTerminateAt": r.autoTerminateAt,
+		"maxSpend": r.maxSpend, "maxRuntimeMinutes": r.maxRuntime,
 		"terminationProtection": r.terminationProtection,
 	}}
 }
@@ -80,14 +93,19 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, r *row, u UpdateRequest
 	if err := r.changeSpending(ctx, tx, u.Key); err != nil {
 		return err
 	}
+	if r.status.Alive() && u.movesEnd() {
+		if err := s.cfg.Meter.PlanEnd(ctx, tx, r.id, r.endsAt()); err != nil {
+			return err
+		}
+	}
 	if err := s.describe(ctx, tx, r, u); err != nil {
 		return err
 	}
 	if err := s.cfg.Events.Append(ctx, tx, r.updatedEvent()); err != nil {
 		return err
 	}
-	if due, planned := r.terminateDue(); planned && !r.ended() {
-		return s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, due)
+	if end, planned := r.plannedEnd(); planned && !r.ended() {
+		return s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, end.at)
 	}
 	return nil
 }
@@ -132,6 +150,7 @@ func (r *row) set(u UpdateRequest, now time.Time) error {
 	case u.ClearAutoTerminateAt:
 		r.autoTerminateAt = nil
 	}
+	r.setLimits(f, u, now)
 	if u.TerminationProtection != nil {
 		r.terminationProtection = *u.TerminationProtection
 	}

@@ -42,10 +42,12 @@ type DeploymentCreatedData struct {
 // DeploymentUpdatedData is the data of deployment.updated.
 type DeploymentUpdatedData struct {
 	DeploymentData
-	Tags                  []string   `json:"tags" doc:"All tags."`
-	AutoTerminateAt       *time.Time `json:"autoTerminateAt" doc:"Time of automatic termination; null for none."`
-	TerminationProtection bool       `json:"terminationProtection" doc:"Whether termination protection is on."`
-	Project               string     `json:"project" doc:"Project; empty for none."`
+	Tags                  []string      `json:"tags" doc:"All tags."`
+	AutoTerminateAt       *time.Time    `json:"autoTerminateAt" doc:"Time of automatic termination; null for none."`
+	MaxSpend              *money.Micros `json:"maxSpend" doc:"Maximum spend in US dollars; null for none."`
+	MaxRuntimeMinutes     *int64        `json:"maxRuntimeMinutes" doc:"Maximum runtime in minutes; null for none."`
+	TerminationProtection bool          `json:"terminationProtection" doc:"Whether termination protection is on."`
+	Project               string        `json:"project" doc:"Project; empty for none."`
 }
 
 // DeploymentStatusData is the data of a deployment's changes of status.
@@ -190,7 +192,7 @@ var Kinds = []Kind{
 	{"deployment.running", "SSH is reachable and billing has started, or the machine was powered on again.",
 		DeploymentStatusData{}},
 	{"deployment.stopped", "The machine was powered off. It is kept, and billing continues.", DeploymentStatusData{}},
-	{"deployment.updated", "Name, tags, project, auto-terminate time or termination protection were changed.",
+	{"deployment.updated", "Name, tags, project, auto-terminate time, limits or termination protection were changed.",
 		DeploymentUpdatedData{}},
 	{"deployment.address_changed", "The machine's address changed.", DeploymentAddressData{}},
 	{"deployment.action_requested", "A reboot, power on, power off or reinstall was requested.",

@@ -109,26 +109,28 @@ type deploymentPath struct {
 // later additions.
 type createDeployment struct {
 	Body struct {
-		Provider        *string                `json:"provider,omitempty" maxLength:"100" example:"voltage-park" doc:"If given, must match the offer; the same holds for gpuType, gpuCount, region and instanceType."`
-		OfferID         id.ID                  `json:"offerId,omitempty" minLength:"1" maxLength:"40" example:"off_abc123" doc:"Offer to deploy; it determines the hardware. Give one of offerId, candidates and quoteId."`
-		GPUType         *string                `json:"gpuType,omitempty" maxLength:"100" example:"NVIDIA B200"`
-		GPUCount        *int                   `json:"gpuCount,omitempty" minimum:"0" maximum:"1000000" example:"8"`
-		Region          *string                `json:"region,omitempty" maxLength:"100" example:"dallas-usa-5"`
-		OperatingSystem *string                `json:"operatingSystem,omitempty" maxLength:"100" example:"Ubuntu 22.04" doc:"One of the offer's operating systems; optional if it has only one."`
-		InstanceType    *provider.InstanceType `json:"instanceType,omitempty" means:"DEDICATED=VM" example:"BARE_METAL"`
-		SSHPublicKey    *string                `json:"ssh_public_key,omitempty" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" aka:"sshPublicKey" doc:"Authorized SSH key. Give one of ssh_public_key, sshKeyId and sshKeyIds."`
-		SSHKeyID        *id.ID                 `json:"sshKeyId,omitempty" minLength:"1" maxLength:"40" doc:"Id of a saved SSH key."`
-		SSHKeyIDs       []id.ID                `json:"sshKeyIds,omitempty" minItems:"1" maxItems:"20" maxLength:"40" doc:"Ids of saved SSH keys."`
-		Name            string                 `json:"name" minLength:"1" maxLength:"64" example:"my-training-run"`
-		VolumeIDs       []id.ID                `json:"volumeIds,omitempty" maxItems:"8" maxLength:"40" doc:"Volumes to attach, of the offer's provider and region."`
-		CloudInit       *string                `json:"cloudInit,omitempty" maxLength:"65536" format:"multiline" doc:"Cloud-config text, if the offer supports it."`
-		Tags            []string               `json:"tags,omitempty" maxItems:"20" doc:"Up to 20 tags."`
-		Project         string                 `json:"project,omitempty" maxLength:"64" example:"llm-pretraining" doc:"Project of the deployment, 1 to 64 characters; none if omitted, or that of the API key."`
-		AutoTerminateAt *time.Time             `json:"autoTerminateAt,omitempty" doc:"When to auto-terminate, after the minimum runtime."`
-		MaxHourlyPrice  *money.Micros          `json:"maxHourlyPrice,omitempty" doc:"Refuse if the offer costs more, in US dollars per hour."`
-		QuoteID         id.ID                  `json:"quoteId,omitempty" minLength:"1" maxLength:"40" doc:"Quote to use: its offer, at its price."`
-		Candidates      []deployment.Candidate `json:"candidates,omitempty" minItems:"1" maxItems:"10" doc:"Acceptable offers, in the order in which to try them: if one fails to start, the next is tried. The result is one machine. The hold is that of the most expensive offer."`
-		DryRun          bool                   `json:"dryRun,omitempty" example:"true" doc:"Validate everything, including the balance, without deploying: 200 with the deployment that would be created."`
+		Provider          *string                `json:"provider,omitempty" maxLength:"100" example:"voltage-park" doc:"If given, must match the offer; the same holds for gpuType, gpuCount, region and instanceType."`
+		OfferID           id.ID                  `json:"offerId,omitempty" minLength:"1" maxLength:"40" example:"off_abc123" doc:"Offer to deploy; it determines the hardware. Give one of offerId, candidates and quoteId."`
+		GPUType           *string                `json:"gpuType,omitempty" maxLength:"100" example:"NVIDIA B200"`
+		GPUCount          *int                   `json:"gpuCount,omitempty" minimum:"0" maximum:"1000000" example:"8"`
+		Region            *string                `json:"region,omitempty" maxLength:"100" example:"dallas-usa-5"`
+		OperatingSystem   *string                `json:"operatingSystem,omitempty" maxLength:"100" example:"Ubuntu 22.04" doc:"One of the offer's operating systems; optional if it has only one."`
+		InstanceType      *provider.InstanceType `json:"instanceType,omitempty" means:"DEDICATED=VM" example:"BARE_METAL"`
+		SSHPublicKey      *string                `json:"ssh_public_key,omitempty" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" aka:"sshPublicKey" doc:"Authorized SSH key. Give one of ssh_public_key, sshKeyId and sshKeyIds."`
+		SSHKeyID          *id.ID                 `json:"sshKeyId,omitempty" minLength:"1" maxLength:"40" doc:"Id of a saved SSH key."`
+		SSHKeyIDs         []id.ID                `json:"sshKeyIds,omitempty" minItems:"1" maxItems:"20" maxLength:"40" doc:"Ids of saved SSH keys."`
+		Name              string                 `json:"name" minLength:"1" maxLength:"64" example:"my-training-run"`
+		VolumeIDs         []id.ID                `json:"volumeIds,omitempty" maxItems:"8" maxLength:"40" doc:"Volumes to attach, of the offer's provider and region."`
+		CloudInit         *string                `json:"cloudInit,omitempty" maxLength:"65536" format:"multiline" doc:"Cloud-config text, if the offer supports it."`
+		Tags              []string               `json:"tags,omitempty" maxItems:"20" doc:"Up to 20 tags."`
+		Project           string                 `json:"project,omitempty" maxLength:"64" example:"llm-pretraining" doc:"Project of the deployment, 1 to 64 characters; none if omitted, or that of the API key."`
+		AutoTerminateAt   *time.Time             `json:"autoTerminateAt,omitempty" doc:"When to auto-terminate, after the minimum runtime."`
+		MaxSpend          *money.Micros          `json:"maxSpend,omitempty" example:"200" doc:"US dollars that the deployment may cost. It ends before an hour begins that would pass them; at least the hours that begin in the minimum runtime."`
+		MaxRuntimeMinutes *int64                 `json:"maxRuntimeMinutes,omitempty" example:"480" doc:"Minutes after which the deployment ends, counted from its first hour; at least the minimum runtime."`
+		MaxHourlyPrice    *money.Micros          `json:"maxHourlyPrice,omitempty" doc:"Refuse if the offer costs more, in US dollars per hour."`
+		QuoteID           id.ID                  `json:"quoteId,omitempty" minLength:"1" maxLength:"40" doc:"Quote to use: its offer, at its price."`
+		Candidates        []deployment.Candidate `json:"candidates,omitempty" minItems:"1" maxItems:"10" doc:"Acceptable offers, in the order in which to try them: if one fails to start, the next is tried. The result is one machine. The hold is that of the most expensive offer."`
+		DryRun            bool                   `json:"dryRun,omitempty" example:"true" doc:"Validate everything, including the balance, without deploying: 200 with the deployment that would be created."`
 	}
 }
 
@@ -141,7 +143,7 @@ func (in *createDeployment) request() deployment.CreateRequest {
 		Name:            b.Name, SSHPublicKey: b.SSHPublicKey, SSHKeyID: b.SSHKeyID, SSHKeyIDs: b.SSHKeyIDs,
 		VolumeIDs: b.VolumeIDs,
 		CloudInit: b.CloudInit, Tags: b.Tags, AutoTerminateAt: b.AutoTerminateAt, MaxHourlyPrice: b.MaxHourlyPrice,
-		DryRun: b.DryRun,
+		MaxSpend: b.MaxSpend, MaxRuntimeMinutes: b.MaxRuntimeMinutes, DryRun: b.DryRun,
 	}
 }
 
@@ -250,11 +252,13 @@ func (h deployments) get(
 type updateDeployment struct {
 	deploymentPath
 	Body struct {
-		Name                  *string                   `json:"name,omitempty" minLength:"1" maxLength:"64"`
-		Tags                  *[]string                 `json:"tags,omitempty" maxItems:"20" doc:"Replaces all tags."`
-		Project               rest.SetOrNull[string]    `json:"project,omitempty" maxLength:"64" doc:"Project of the deployment; null for none."`
-		AutoTerminateAt       rest.SetOrNull[time.Time] `json:"autoTerminateAt,omitempty" doc:"null cancels the auto-termination."`
-		TerminationProtection *bool                     `json:"terminationProtection,omitempty" doc:"While true, terminating is refused."`
+		Name                  *string                      `json:"name,omitempty" minLength:"1" maxLength:"64"`
+		Tags                  *[]string                    `json:"tags,omitempty" maxItems:"20" doc:"Replaces all tags."`
+		Project               rest.SetOrNull[string]       `json:"project,omitempty" maxLength:"64" doc:"Project of the deployment; null for none."`
+		AutoTerminateAt       rest.SetOrNull[time.Time]    `json:"autoTerminateAt,omitempty" doc:"null cancels the auto-termination."`
+		MaxSpend              rest.SetOrNull[money.Micros] `json:"maxSpend,omitempty" doc:"US dollars that the deployment may cost in all; null removes the limit."`
+		MaxRuntimeMinutes     rest.SetOrNull[int64]        `json:"maxRuntimeMinutes,omitempty" doc:"Minutes after the start at which the deployment ends; null removes the limit."`
+		TerminationProtection *bool                        `json:"terminationProtection,omitempty" doc:"While true, terminating is refused."`
 	}
 }
 
@@ -262,7 +266,7 @@ type updateDeployment struct {
 func (in *updateDeployment) Check() []apierr.FieldError {
 	b := &in.Body
 	return someField(b.Name != nil || b.Tags != nil || b.Project.Given || b.AutoTerminateAt.Given ||
-		b.TerminationProtection != nil)
+		b.MaxSpend.Given || b.MaxRuntimeMinutes.Given || b.TerminationProtection != nil)
 }
 
 // someField is an error where a PATCH changes nothing.
@@ -285,6 +289,9 @@ func (h deployments) update(
 		Key: c.Caller.Key, Name: b.Name, Tags: b.Tags, Project: project, TerminationProtection: b.TerminationProtection,
 		AutoTerminateAt:      b.AutoTerminateAt.Value,
 		ClearAutoTerminateAt: b.AutoTerminateAt.Given && b.AutoTerminateAt.Value == nil,
+		MaxSpend:             b.MaxSpend.Value, MaxRuntimeMinutes: b.MaxRuntimeMinutes.Value,
+		ClearMaxSpend:   b.MaxSpend.Given && b.MaxSpend.Value == nil,
+		ClearMaxRuntime: b.MaxRuntimeMinutes.Given && b.MaxRuntimeMinutes.Value == nil,
 	})
 }
 

@@ -91,12 +91,14 @@ type machine struct {
 	CreatedBy       client.Creator          `json:"createdBy"`
 	CreatedAt       time.Time               `json:"createdAt"`
 	AutoTerminateAt *time.Time              `json:"autoTerminateAt" jsonschema:"null if it does not auto-terminate"`
+	EndsAt          *time.Time              `json:"endsAt" jsonschema:"when autoTerminateAt, maxRuntimeMinutes or maxSpend terminates it; null if none is set or that is not known yet"`
 }
 
 func machineSummary(d client.Deployment) machine {
 	return machine{
 		d.ID, d.Name, d.Status, d.StatusReason, d.GPUType, d.GPUCount, d.Provider, d.Region,
 		d.SSHCommand, d.HourlyPrice, d.CostToDate, d.Tags, d.Project, d.CreatedBy, d.CreatedAt, d.AutoTerminateAt,
+		d.EndsAt,
 	}
 }
 

@@ -19,6 +19,12 @@
 // half-up to the micro-dollar, once. A stop may become known late: an hour that was booked although
 // it begins at or after the stop is refunded in full, whatever the rule.
 //
+// # Planned ends
+//
+// Where it is known when a subject will be stopped, its meter knows it too. An hour that begins
+// then or later is never booked, not even to be refunded when a late stop becomes known: a limit
+// that ends a subject is not passed for an instant.
+//
 // # Invariants
 //
 //   - A running meter's next_at is started_at + hours · 3600 s, and exactly the hours 0 to hours −

@@ -51,6 +51,8 @@ type Start struct {
 	HourlyCost money.Micros
 	// At is when hour 0 begins, truncated to the second. It may be in the past.
 	At time.Time
+	// EndsAt is when the subject will be stopped; nil if that is not known. See PlanEnd.
+	EndsAt *time.Time
 	// Description describes an hour on each transaction: "8 × NVIDIA B200".
 	Description string
 	// Labels are stored with each charge. Name is the tenant's name of the subject.
@@ -67,7 +69,7 @@ func (m *Service) Start(ctx context.Context, tx *db.Tx, s Start) error {
 	}
 	r := reading{
 		subject: s.Subject, account: s.Account, description: s.Description, labels: s.Labels,
-		hourlyPrice: s.HourlyPrice, startedAt: s.At.UTC().Truncate(time.Second),
+		hourlyPrice: s.HourlyPrice, startedAt: s.At.UTC().Truncate(time.Second), endsAt: s.EndsAt,
 	}
 	if made, err := insert(ctx, tx, r); err != nil || !made {
 		return err
@@ -94,10 +96,27 @@ func (m *Service) Reprice(
 	if err != nil || !found || r.stoppedAt != nil {
 		return err
 	}
-	if err := m.bookUpTo(ctx, tx, &r, r.begunBefore(tx.Now)); err != nil {
+	if err := m.bookUpTo(ctx, tx, &r, r.begunBefore(r.notAfterEnd(tx.Now))); err != nil {
 		return err
 	}
 	return reprice(ctx, tx, subject, hourly, labels, description)
+}
+
+// PlanEnd sets when the subject will be stopped; nil if that is not known. No hour that begins then
+// or later is booked, also if the stop comes late. A subject that is not metered, or has stopped,
+// is left unchanged.
+func (m *Service) PlanEnd(ctx context.Context, tx *db.Tx, subject id.ID, at *time.Time) error {
+	r, found, err := lock(ctx, tx, subject)
+	if err != nil || !found || r.stoppedAt != nil {
+		return err
+	}
+	next := r.begin(r.hours)
+	waited := r.endsAt != nil && !next.Before(*r.endsAt)
+	r.endsAt = at
+	if err := setEnd(ctx, tx, r); err != nil || !waited {
+		return err
+	}
+	return m.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindSweep, Fleet, next)
 }
 
 // Costs returns what each subject has cost, charges less refunds. A subject without a meter is left
@@ -114,8 +133,10 @@ type Running struct {
 	HourlyPrice money.Micros
 	// CostToDate is the sum of its charges.
 	CostToDate money.Micros
-	// NextAt is when the next hour is charged.
+	// NextAt is when the next hour is charged, if it begins before EndsAt.
 	NextAt time.Time
+	// EndsAt is when the subject will be stopped; nil if that is not known.
+	EndsAt *time.Time
 }
 
 // AllRunning returns what runs on each account now. It is for the server.
@@ -138,6 +159,15 @@ type reading struct {
 	hours            int64 // booked: 0 to hours − 1
 	cost             money.Micros
 	stoppedAt        *time.Time
+	endsAt           *time.Time // no hour that begins then or later is booked
+}
+
+// notAfterEnd returns t, or when the meter's end is planned if that is earlier.
+func (r *reading) notAfterEnd(t time.Time) time.Time {
+	if r.endsAt != nil && r.endsAt.Before(t) {
+		return *r.endsAt
+	}
+	return t
 }
 
 // begin returns when the n-th hour begins.

@@ -30,6 +30,7 @@ func (r *reading) columns() []db.Column {
 		db.Col("hours", &r.hours),
 		db.Col("cost", &r.cost),
 		db.Col("stopped_at", &r.stoppedAt),
+		db.Col("ends_at", &r.endsAt),
 		db.Derived("next_at", r.begin(r.hours)),
 	}
 }
@@ -80,7 +81,8 @@ var errConcurrent = errors.New("the meter was changed concurrently")
 // raiseDue marks one more hour as booked of up to limit meters whose next hour has begun, those
 // furthest behind first, and returns the meters. No other call books the same hours.
 func raiseDue(ctx context.Context, tx *db.Tx, limit int) ([]reading, error) {
-	pick := `SELECT subject FROM meter WHERE next_at <= $1 ORDER BY next_at, subject LIMIT $2`
+	pick := `SELECT subject FROM meter WHERE next_at <= $1 AND (ends_at IS NULL OR next_at < ends_at)
+		ORDER BY next_at, subject LIMIT $2`
 	if tx.Engine() == db.Postgres {
 		// Sweeps share the work instead of waiting. The outer WHERE alone keeps it correct.
 		pick += ` FOR UPDATE SKIP LOCKED`
@@ -88,7 +90,7 @@ func raiseDue(ctx context.Context, tx *db.Tx, limit int) ([]reading, error) {
 	due, err := db.Collect(ctx, tx, meters.Scan, `
 		WITH pick AS MATERIALIZED (`+pick+`)
 		UPDATE meter SET hours = hours + 1, next_at = next_at + $3, cost = cost + hourly_price
-		WHERE subject IN (SELECT subject FROM pick) AND next_at <= $1
+		WHERE subject IN (SELECT subject FROM pick) AND next_at <= $1 AND (ends_at IS NULL OR next_at < ends_at)
 		RETURNING `+meters.Columns(), tx.Now, limit, hourMicros)
 	if err != nil {
 		return nil, fmt.Errorf("book due hours: %w", err)
@@ -99,7 +101,8 @@ func raiseDue(ctx context.Context, tx *db.Tx, limit int) ([]reading, error) {
 // nextDue returns when the next hour of any meter begins.
 func nextDue(ctx context.Context, r db.Reader) (time.Time, bool, error) {
 	var next *time.Time
-	err := r.QueryRow(ctx, `SELECT MIN(next_at) FROM meter WHERE next_at IS NOT NULL`).Scan(&next)
+	err := r.QueryRow(ctx, `SELECT MIN(next_at) FROM meter
+		WHERE next_at IS NOT NULL AND (ends_at IS NULL OR next_at < ends_at)`).Scan(&next)
 	if err != nil || next == nil {
 		return time.Time{}, false, err
 	}
@@ -113,6 +116,12 @@ func reprice(
 	_, err := meters.Update(ctx, tx, &r, []string{"hourly_price", "description", "name", "provider", "region",
 		"gpu_type"},
 		db.Is("subject", subject), running)
+	return err
+}
+
+// setEnd writes when the meter's end is planned.
+func setEnd(ctx context.Context, tx *db.Tx, r reading) error {
+	_, err := meters.Update(ctx, tx, &r, []string{"ends_at"}, db.Is("subject", r.subject), running)
 	return err
 }
 
@@ -141,9 +150,9 @@ func selectCosts(ctx context.Context, r db.Reader, subjects []id.ID) (map[id.ID]
 
 func selectRunning(ctx context.Context, r db.Reader, account id.ID) ([]Running, error) {
 	return db.Collect(ctx, r, func(row db.Row) (n Running, err error) {
-		err = row.Scan(&n.Subject, &n.Name, &n.HourlyPrice, &n.CostToDate, &n.NextAt)
+		err = row.Scan(&n.Subject, &n.Name, &n.HourlyPrice, &n.CostToDate, &n.NextAt, &n.EndsAt)
 		return n, err
-	}, `SELECT subject, name, hourly_price, cost, next_at FROM meter WHERE account_id = $1 AND next_at IS NOT NULL
+	}, `SELECT subject, name, hourly_price, cost, next_at, ends_at FROM meter WHERE account_id = $1 AND next_at IS NOT NULL
 		ORDER BY subject`, account)
 }
 
@@ -151,10 +160,10 @@ func selectAllRunning(ctx context.Context, r db.Reader) (map[id.ID][]Running, er
 	out := map[id.ID][]Running{}
 	_, err := db.Collect(ctx, r, func(row db.Row) (account id.ID, err error) {
 		var n Running
-		if err = row.Scan(&account, &n.Subject, &n.HourlyPrice, &n.NextAt); err == nil {
+		if err = row.Scan(&account, &n.Subject, &n.HourlyPrice, &n.NextAt, &n.EndsAt); err == nil {
 			out[account] = append(out[account], n)
 		}
 		return account, err
-	}, `SELECT account_id, subject, hourly_price, next_at FROM meter WHERE next_at IS NOT NULL`)
+	}, `SELECT account_id, subject, hourly_price, next_at, ends_at FROM meter WHERE next_at IS NOT NULL`)
 	return out, err
 }

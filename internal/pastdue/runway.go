@@ -14,8 +14,36 @@ var Thresholds = []time.Duration{24 * time.Hour, 6 * time.Hour, time.Hour}
 
 // RunsDryAt returns when the available money falls below zero if nothing changes: at the first
 // charge that it does not cover. It returns nil where no charge does that. Each meter charges its
-// price once an hour, next at its NextAt, so between two changes the instant stays the same.
+// price once an hour, next at its NextAt, until its EndsAt, so between two changes the instant
+// stays the same.
 func RunsDryAt(available money.Micros, meters []meter.Running) *time.Time {
+	for meters = slices.Clone(meters); ; {
+		var end *time.Time // of the first meter that ends
+		meters = slices.DeleteFunc(meters, func(m meter.Running) bool {
+			over := m.EndsAt != nil && !m.NextAt.Before(*m.EndsAt)
+			if !over && m.EndsAt != nil && (end == nil || m.EndsAt.Before(*end)) {
+				end = m.EndsAt
+			}
+			return over
+		})
+		dry := driesWithoutEnds(available, meters)
+		if end == nil || dry != nil && dry.Before(*end) {
+			return dry
+		}
+		for i := range meters { // what is charged before that end is covered
+			m := &meters[i]
+			if !m.NextAt.Before(*end) {
+				continue
+			}
+			hours := int64((end.Sub(m.NextAt) + meter.Hour - 1) / meter.Hour)
+			available -= m.HourlyPrice.Times(hours)
+			m.NextAt = m.NextAt.Add(time.Duration(hours) * meter.Hour)
+		}
+	}
+}
+
+// driesWithoutEnds is RunsDryAt for meters that never end.
+func driesWithoutEnds(available money.Micros, meters []meter.Running) *time.Time {
 	charges, hourly := slices.Clone(meters), money.Micros(0)
 	for _, m := range charges {
 		hourly += m.HourlyPrice

@@ -17,6 +17,12 @@ func metered(price money.Micros, next time.Duration) meter.Running {
 	return meter.Running{HourlyPrice: price, NextAt: noon.Add(next)}
 }
 
+func endsAfter(m meter.Running, d time.Duration) meter.Running {
+	end := noon.Add(d)
+	m.EndsAt = &end
+	return m
+}
+
 func TestRunsDryAt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		available money.Micros
@@ -34,7 +40,14 @@ func TestRunsDryAt(t *testing.T) {
 		"the second of a round": {
 			16, []meter.Running{metered(5, 40*time.Minute), metered(5, 10*time.Minute)}, time.Hour + 40*time.Minute,
 		},
-		"a free one does not end it":  {0, []meter.Running{metered(0, time.Minute), metered(5, time.Hour)}, time.Hour},
+		"a free one does not end it":   {0, []meter.Running{metered(0, time.Minute), metered(5, time.Hour)}, time.Hour},
+		"what ends before it runs dry": {10, []meter.Running{endsAfter(metered(5, 0), 2*time.Hour)}, -1},
+		"one ends, the other goes on": {
+			12, []meter.Running{endsAfter(metered(5, 0), time.Hour), metered(3, time.Minute)}, 2*time.Hour + time.Minute,
+		},
+		"a charge at the end of another": {
+			7, []meter.Running{endsAfter(metered(5, 0), time.Hour), metered(3, time.Hour)}, time.Hour,
+		},
 		"longer than a hundred years": {money.Dollars(1_000_000), []meter.Running{metered(1, 0)}, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,6 +70,9 @@ func TestRunsDryAtEqualsChargingOneByOne(t *testing.T) {
 		for i := range meters {
 			meters[i] = metered(money.Micros(rapid.Int64Range(0, 50).Draw(t, "price")),
 				time.Duration(rapid.IntRange(0, 3599).Draw(t, "next"))*time.Second)
+			if i > 0 && rapid.Bool().Draw(t, "ends") {
+				meters[i] = endsAfter(meters[i], time.Duration(rapid.IntRange(0, 40).Draw(t, "end"))*15*time.Minute)
+			}
 		}
 		meters[0].HourlyPrice++ // something costs
 		available := money.Micros(rapid.Int64Range(-5, 2000).Draw(t, "available"))
@@ -64,6 +80,10 @@ func TestRunsDryAtEqualsChargingOneByOne(t *testing.T) {
 		var want time.Time
 		for want.IsZero() {
 			slices.SortFunc(running, func(a, b meter.Running) int { return a.NextAt.Compare(b.NextAt) })
+			if m := &running[0]; m.EndsAt != nil && !m.NextAt.Before(*m.EndsAt) {
+				running = running[1:]
+				continue
+			}
 			if left = max(left, -1) - running[0].HourlyPrice; left < 0 && running[0].HourlyPrice > 0 {
 				want = running[0].NextAt
 			}

@@ -73,6 +73,9 @@ type Use struct {
 	Started bool
 	// Over is true if the use ended at Until.
 	Over bool
+	// MostHours is how many hours begin at most, whenever the first does; nil if nothing limits
+	// them.
+	MostHours *int64
 }
 
 // cost returns the cost of the use's hours that begin in the interval.
@@ -89,7 +92,11 @@ func (u Use) cost(from, to time.Time) money.Micros {
 		if u.From.After(from) {
 			begin = u.From
 		}
-		return u.HourlyPrice.Times(max(0, ceil(end.Sub(begin))))
+		hours := max(0, ceil(end.Sub(begin)))
+		if u.MostHours != nil {
+			hours = min(hours, *u.MostHours)
+		}
+		return u.HourlyPrice.Times(hours)
 	}
 	first := max(0, ceil(from.Sub(u.From)))
 	last := ceil(end.Sub(u.From)) // the first hour that no longer counts
@@ -294,8 +301,8 @@ func (p period) check(maximum *money.Micros, others []Use, u Use) error {
 		return nil
 	}
 	hint := "Choose something cheaper, or an earlier autoTerminateAt."
-	if u.Until == nil {
-		hint = "Without autoTerminateAt a deployment counts until it ends: set one."
+	if u.Until == nil && u.MostHours == nil {
+		hint = "Without autoTerminateAt, maxRuntimeMinutes or maxSpend a deployment counts until it ends: set one."
 	}
 	details := map[string]any{"maximum": *maximum, "committed": committed, "wanted": wanted, "from": p.from}
 	return reached(p.limit, details,

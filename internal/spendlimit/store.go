@@ -44,6 +44,7 @@ func (u *useRow) columns() []db.Column {
 		db.Col("until_at", &u.Until),
 		db.Col("started", &u.Started),
 		db.Col("over", &u.Over),
+		db.Col("most_hours", &u.MostHours),
 	}
 }
 

@@ -228,6 +228,10 @@ func (f *fuzzer) settingValue(r *request, name string) any {
 		return pick(f.dice, []string{"red", "green", "blue", "grün"}) + strconv.Itoa(f.IntN(9))
 	case "search":
 		return pick(f.dice, []string{"b200", "nvidia h100", "dallas", "n-", "infiniband"})
+	case "maxSpend":
+		return json.Number(strconv.Itoa(30 + f.IntN(400)))
+	case "maxRuntimeMinutes":
+		return 25 + f.IntN(300)
 	case "maxHourlyPrice":
 		return json.Number("1000000")
 	case "sizeGb":

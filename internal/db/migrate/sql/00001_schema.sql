@@ -152,7 +152,8 @@ CREATE TABLE meter (
     hours        BIGINT NOT NULL,              -- booked so far: 0 to hours - 1
     next_at      BIGINT,                       -- when the next hour begins: started_at + hours · 3600 s; NULL once stopped
     cost         BIGINT NOT NULL,              -- charges less refunds
-    stopped_at   BIGINT                        -- NULL while it runs
+    stopped_at   BIGINT,                       -- NULL while it runs
+    ends_at      BIGINT                        -- no hour that begins then or later is booked; NULL where no end is planned
 );
 CREATE INDEX meter_due ON meter (next_at, subject) WHERE next_at IS NOT NULL;
 CREATE INDEX meter_running ON meter (account_id, subject) WHERE next_at IS NOT NULL;
@@ -372,6 +373,8 @@ CREATE TABLE deployment (
     creator_type           TEXT   NOT NULL DEFAULT '', -- member, api_key, operator
     creator_id             TEXT   NOT NULL DEFAULT '',
     creator_name           TEXT   NOT NULL DEFAULT '', -- as it was then
+    max_spend              BIGINT,             -- no hour begins that would pass it; NULL for no limit
+    max_runtime            BIGINT,             -- minutes from started_at; NULL for no limit
     UNIQUE (account_id, id)
 );
 CREATE INDEX deployment_account ON deployment (account_id, status, id);
@@ -610,7 +613,8 @@ CREATE TABLE spending_use (
     from_at      BIGINT NOT NULL,
     until_at     BIGINT,                       -- NULL where no end is planned
     started      BIGINT NOT NULL DEFAULT 0,    -- 1 once from_at is when the first hour began
-    over         BIGINT NOT NULL DEFAULT 0     -- 1 once until_at is when it ended
+    over         BIGINT NOT NULL DEFAULT 0,    -- 1 once until_at is when it ended
+    most_hours   BIGINT                        -- at most so many hours begin; NULL where nothing limits them
 );
 CREATE INDEX spending_use_key ON spending_use (key_id, until_at);
 
