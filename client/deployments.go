@@ -197,7 +197,47 @@ type Deployment struct {
 	TerminationProtection bool `json:"terminationProtection"`
 	// DryRun is true if nothing was created.
 	DryRun bool `json:"dryRun,omitempty"`
+	// Estimate is what it would cost; only for a dry run.
+	Estimate *Estimate `json:"estimate,omitempty"`
 }
+
+// Estimate is what a deployment would cost, as far as that is known before it runs. Its times
+// assume that SSH is reachable at once.
+type Estimate struct {
+	// HourlyPrice is the price per hour of the first candidate, Hold what is put on hold.
+	HourlyPrice Money `json:"hourlyPrice"`
+	Hold        Money `json:"hold"`
+	// EarliestEnd is when the minimum runtime is met.
+	EarliestEnd time.Time `json:"earliestEnd"`
+	// Refunds are what ending it at some times of the first hour refunds.
+	Refunds []EstimatedRefund `json:"refunds"`
+	// BindingLimit is the limit that would terminate it first; nil if there is none.
+	BindingLimit *BindingLimit `json:"bindingLimit"`
+}
+
+// EstimatedRefund is what an end at that time refunds.
+type EstimatedRefund struct {
+	// At is the time of the end, Amount what is refunded.
+	At     time.Time `json:"at"`
+	Amount Money     `json:"amount"`
+}
+
+// BindingLimit is the limit that terminates a deployment first.
+type BindingLimit struct {
+	// Limit is autoTerminateAt, maxRuntimeMinutes or maxSpend; At is when it would terminate it.
+	Limit Limit     `json:"limit"`
+	At    time.Time `json:"at"`
+}
+
+// Limit is a field of a request that terminates a deployment.
+type Limit string
+
+// The limits.
+const (
+	LimitAutoTerminate Limit = "autoTerminateAt"
+	LimitMaxRuntime    Limit = "maxRuntimeMinutes"
+	LimitMaxSpend      Limit = "maxSpend"
+)
 
 // Candidate is an acceptable offer.
 type Candidate struct {
@@ -295,6 +335,10 @@ type CanTerminate struct {
 	// released.
 	Refund  Money `json:"refund"`
 	Release Money `json:"release"`
+	// RefundNextMinute is the refund of a terminate in one minute, FinalBill the total cost after a
+	// terminate now.
+	RefundNextMinute Money `json:"refundNextMinute"`
+	FinalBill        Money `json:"finalBill"`
 }
 
 // DeploymentQuery filters and sorts a list of deployments. Zero values filter nothing.

@@ -245,7 +245,7 @@ func (t *tool) printDeployed(d *deployOptions, made []client.Deployment, err err
 				"Nothing was deployed.", d.Count),
 		)
 	case one.DryRun:
-		return t.print("Dry run: the deployment would succeed. Nothing was deployed.")
+		return t.print("Dry run: the deployment would succeed. Nothing was deployed." + estimateText(one.Estimate))
 	case one.Status == client.DeploymentRunning:
 		return t.print(clean(fmt.Sprintf("%s is running. Connect with:\n\n    billet ssh %s\n\nor without billet:  %s",
 			one.Name, copyableName(one), valueOr(one.SSHCommand, ""))))
@@ -253,4 +253,20 @@ func (t *tool) printDeployed(d *deployOptions, made []client.Deployment, err err
 	return t.print(
 		clean(fmt.Sprintf("%s is %s. Run 'billet wait %s' to wait for SSH.", one.Name, one.Status, copyableName(one))),
 	)
+}
+
+// estimateText is what a dry run tells of the cost, on lines of its own.
+func estimateText(e *client.Estimate) string {
+	if e == nil {
+		return ""
+	}
+	text := fmt.Sprintf("\n\nHold: %s. Earliest termination: %s, if SSH is ready now.", total(e.Hold),
+		localTime(e.EarliestEnd))
+	if len(e.Refunds) > 0 {
+		text += fmt.Sprintf(" It would refund %s.", total(e.Refunds[0].Amount))
+	}
+	if b := e.BindingLimit; b != nil {
+		text += fmt.Sprintf("\nThe limit %s would terminate it at %s.", b.Limit, localTime(b.At))
+	}
+	return text
 }

@@ -56,6 +56,9 @@ func (t *tool) show() *cobra.Command {
 				return err
 			}
 			rows = append(rows, row{"If terminated now", previewText(preview)})
+			if preview.CanTerminate {
+				rows = append(rows, row{"Final bill then", total(preview.FinalBill)})
+			}
 		}
 		if d.Status == client.DeploymentPending || d.Status == client.DeploymentDeploying ||
 			d.Status == client.DeploymentFailed {

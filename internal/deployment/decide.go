@@ -121,7 +121,7 @@ func retry(err error) decision { return decision{kind: doRetry, err: err} }
 
 // decide returns what to do next about a deployment. It depends on nothing but its arguments.
 func decide(r *row, seen observation, now time.Time) decision {
-	if end, planned := r.plannedEnd(); planned && !r.ended() && !now.Before(end.at) {
+	if end, planned := r.autoEnd(); planned && !r.ended() && !now.Before(end.at) {
 		return decision{kind: doEnd} // which needs no provider, and waits for none
 	}
 	if !seen.configured {
@@ -327,7 +327,7 @@ func decideRunning(r *row, seen observation, now time.Time) decision {
 
 // idle is the decision for a machine that is as the row says. Watch notices what changes.
 func (r *row) idle() decision {
-	if end, planned := r.plannedEnd(); planned {
+	if end, planned := r.autoEnd(); planned {
 		return wait(end.at)
 	}
 	return decision{kind: doNothing}

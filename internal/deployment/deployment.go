@@ -69,6 +69,7 @@ type Deployment struct {
 	// TerminatedAt is BilledUntil once the status is final.
 	TerminatedAt *time.Time `json:"terminatedAt" doc:"billedUntil once the machine has ended; null before."`
 	DryRun       bool       `json:"dryRun,omitempty" doc:"true for a dry run: nothing was created."`
+	Estimate     *Estimate  `json:"estimate,omitempty" doc:"Expected cost, refunds and end; only in the answer of a dry run."`
 }
 
 // KeyRef is a public key that may log in.

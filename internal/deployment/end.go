@@ -12,15 +12,15 @@ import (
 	"github.com/billetcloud/billet/internal/step"
 )
 
-// endAsPlanned ends a deployment whose planned end has passed. The tenant pays until that instant,
-// also if the server was down then.
-func (s *Service) endAsPlanned(ctx context.Context, r *row) error {
+// autoTerminate ends a deployment whose auto-termination is due. The tenant pays until that
+// instant, also if the server was down then.
+func (s *Service) autoTerminate(ctx context.Context, r *row) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		fresh, found, err := findAny(ctx, tx, r.id)
 		if err != nil || !found {
 			return err
 		}
-		end, planned := fresh.plannedEnd()
+		end, planned := fresh.autoEnd()
 		if fresh.status != r.status || !planned || tx.Now.Before(end.at) {
 			return errConflict
 		}
@@ -29,11 +29,11 @@ func (s *Service) endAsPlanned(ctx context.Context, r *row) error {
 }
 
 // beginEnd ends the tenant's time: the meter stops, or the hold is released, and a job is enqueued
-// that ends the machine. If the planned end has passed, the tenant pays only until then, whatever
+// that ends the machine. If the auto-termination is due, the tenant pays only until then, whatever
 // ends the deployment now: the server may have been down.
 func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, r *row, cause Cause, reason string) error {
 	at := tx.Now
-	if end, planned := r.plannedEnd(); planned && !end.at.After(at) {
+	if end, planned := r.autoEnd(); planned && !end.at.After(at) {
 		if cause != end.cause {
 			cause, reason = end.cause, cmp.Or(end.reason, "The auto-terminate time has passed.")
 		}

@@ -12,19 +12,19 @@ import (
 // MaxSpendLimit is the largest maxSpend.
 const MaxSpendLimit = 1_000_000_000 * money.USD
 
-// plannedEnd is when, and why, a deployment auto-terminates.
-type plannedEnd struct {
+// autoEnd is when, and why, a deployment auto-terminates.
+type autoEnd struct {
 	at     time.Time
 	cause  Cause
 	reason string // "" where the cause says it all
 }
 
-// plannedEnd returns the first of the instants at which the deployment auto-terminates: at
+// autoEnd returns the first of the instants at which the deployment auto-terminates: at
 // autoTerminateAt, after maxRuntimeMinutes, and when an hour would begin that passes maxSpend. None
 // is before the end of the minimum runtime. It returns false if nothing is planned, or if that
 // depends on when the first hour begins.
-func (r *row) plannedEnd() (first plannedEnd, planned bool) {
-	add := func(e plannedEnd) {
+func (r *row) autoEnd() (first autoEnd, planned bool) {
+	add := func(e autoEnd) {
 		if least := r.terminableAt(); e.at.Before(least) {
 			e.at = least
 		}
@@ -33,19 +33,19 @@ func (r *row) plannedEnd() (first plannedEnd, planned bool) {
 		}
 	}
 	if r.autoTerminateAt != nil {
-		add(plannedEnd{*r.autoTerminateAt, CauseScheduled, ""})
+		add(autoEnd{*r.autoTerminateAt, CauseScheduled, ""})
 	}
 	if r.startedAt == nil {
 		return first, planned
 	}
 	if r.maxRuntime != nil {
-		add(plannedEnd{
+		add(autoEnd{
 			r.startedAt.Add(time.Duration(*r.maxRuntime) * time.Minute), CauseMaxRuntime,
 			fmt.Sprintf("The maximum runtime of %d minutes was reached.", *r.maxRuntime),
 		})
 	}
 	if hours, limited := r.payableHours(); limited {
-		add(plannedEnd{
+		add(autoEnd{
 			r.startedAt.Add(time.Duration(hours) * meter.Hour), CauseMaxSpend,
 			fmt.Sprintf("Another hour at %s would have passed the maximum spend of %s.", r.hourlyPrice, *r.maxSpend),
 		})
@@ -53,9 +53,9 @@ func (r *row) plannedEnd() (first plannedEnd, planned bool) {
 	return first, planned
 }
 
-// endsAt is the instant of plannedEnd; nil if there is none.
+// endsAt is the instant of autoEnd; nil if there is none.
 func (r *row) endsAt() *time.Time {
-	if end, planned := r.plannedEnd(); planned {
+	if end, planned := r.autoEnd(); planned {
 		return &end.at
 	}
 	return nil

@@ -174,9 +174,12 @@ func TestLimitsAreCheckedTogether(t *testing.T) {
 			minutes int64
 			want    []string
 		}{
-			"the least":  {o.HourlyPrice, 25, nil},
-			"too little": {o.HourlyPrice - 1, 24, []string{"maxSpend: must be at least $", "maxRuntimeMinutes: must be at least 25"}},
-			"nothing":    {0, 0, []string{"maxSpend: must be more than 0", "maxRuntimeMinutes: must be from 1"}},
+			"the least": {o.HourlyPrice, 25, nil},
+			"too little": {
+				o.HourlyPrice - 1, 24,
+				[]string{"maxSpend: must be at least $", "maxRuntimeMinutes: must be at least 25"},
+			},
+			"nothing": {0, 0, []string{"maxSpend: must be more than 0", "maxRuntimeMinutes: must be from 1"}},
 			"too much": {
 				deployment.MaxSpendLimit + 1, 6 * 365 * 24 * 60,
 				[]string{"maxSpend: must be more than 0 and at most", "maxRuntimeMinutes: must be from 1 to 2628000"},

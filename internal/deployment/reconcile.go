@@ -115,7 +115,7 @@ func (s *Service) apply(
 	case doLearnHostKeys:
 		return outcome(r.idle()), s.learnHostKeys(ctx, r, seen.machine.machine, seen.probe.keys)
 	case doEnd:
-		return s.now(), s.endAsPlanned(ctx, r)
+		return s.now(), s.autoTerminate(ctx, r)
 	case doConfirmEnd:
 		return job.Done(), s.confirmEnd(ctx, r)
 	case doRelease:

@@ -93,7 +93,7 @@ func (r *row) view() Deployment {
 		TerminationProtection: r.terminationProtection, CreatedAt: r.createdAt, StartedAt: r.startedAt,
 		BilledUntil: r.billedUntil, CreatedBy: r.createdBy, MaxSpend: r.maxSpend, MaxRuntimeMinutes: r.maxRuntime,
 	}
-	if end, planned := r.plannedEnd(); planned && !r.ended() {
+	if end, planned := r.autoEnd(); planned && !r.ended() {
 		d.EndsAt = &end.at
 	}
 	if r.project != "" {

@@ -153,7 +153,7 @@ func writeMachine(ctx context.Context, tx *db.Tx, r *row) error {
 func (s *Service) interrupt(ctx context.Context, r *row, reason string, unknown bool) error {
 	return s.change(ctx, r, CauseLost, reason, func(ctx context.Context, tx *db.Tx, r *row) error {
 		at := seconds(tx.Now)
-		if end, planned := r.plannedEnd(); planned && end.at.Before(at) {
+		if end, planned := r.autoEnd(); planned && end.at.Before(at) {
 			at = seconds(end.at)
 		}
 		r.billedUntil = &at

@@ -148,7 +148,7 @@ func (s *Service) dryRun(ctx context.Context, tx *db.Tx, r *row, hold money.Micr
 		return Deployment{}, insufficient(hold, w.Available)
 	}
 	d := r.view()
-	d.ID, d.DryRun = "", true
+	d.ID, d.DryRun, d.Estimate = "", true, r.estimate(hold)
 	return d, nil
 }
 

@@ -23,6 +23,9 @@ type CanTerminate struct {
 	// Refund and Release are what a termination at this instant would return to the wallet.
 	Refund  money.Micros `json:"refund" doc:"US dollars that would be refunded of the hour that is paid."`
 	Release money.Micros `json:"release" doc:"US dollars on hold that would be released, if the deployment is not running yet."`
+	// RefundNextMinute is Refund for a termination that comes a minute later.
+	RefundNextMinute money.Micros `json:"refundNextMinute" doc:"US dollars that would be refunded by a termination in one minute."`
+	FinalBill        money.Micros `json:"finalBill" doc:"US dollars that the deployment would have cost in all: its costToDate after a termination at this instant."`
 }
 
 // Terminate ends a deployment: the tenant's time, and bill, end with the accepted request; the
@@ -129,7 +132,7 @@ func (s *Service) EndForSuspension(
 	for i := range rows {
 		r := &rows[i]
 		at := r.terminableAt()
-		switch end, planned := r.plannedEnd(); {
+		switch end, planned := r.autoEnd(); {
 		case !earliest || !at.After(tx.Now):
 			err = s.beginEnd(ctx, tx, r, CauseOperator, reason)
 			ended++
@@ -195,9 +198,31 @@ func (s *Service) CanTerminate(
 	}
 	switch {
 	case x.status.Alive():
-		out.Refund, err = s.cfg.Meter.Preview(ctx, r, x.id, seconds(now), meter.FirstHour)
+		// Both instants in one view, so that they are of the same bill.
+		at := []time.Time{x.notAfterEnd(now), x.notAfterEnd(now.Add(time.Minute))}
+		var previews []meter.Preview
+		if previews, err = s.cfg.Meter.Previews(ctx, r, x.id, at, meter.FirstHour); err == nil {
+			out.Refund, out.FinalBill, out.RefundNextMinute = previews[0].Refund, previews[0].Cost, previews[1].Refund
+		}
+	case x.ended():
+		out.FinalBill, err = s.costOf(ctx, r, x.id)
 	case x.status == StatusPending || x.status == StatusDeploying:
 		out.Release, err = s.cfg.Wallet.Held(ctx, r, x.id)
 	}
 	return out, err
+}
+
+// notAfterEnd returns the instant until which a termination at t bills: the auto-termination if
+// that has passed by then.
+func (r *row) notAfterEnd(t time.Time) time.Time {
+	if end, planned := r.autoEnd(); planned && end.at.Before(t) {
+		t = end.at
+	}
+	return seconds(t)
+}
+
+// costOf returns what the deployment has cost.
+func (s *Service) costOf(ctx context.Context, r db.Reader, deployment id.ID) (money.Micros, error) {
+	costs, err := s.cfg.Meter.Costs(ctx, r, []id.ID{deployment})
+	return costs[deployment], err
 }

@@ -104,7 +104,7 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, r *row, u UpdateRequest
 	if err := s.cfg.Events.Append(ctx, tx, r.updatedEvent()); err != nil {
 		return err
 	}
-	if end, planned := r.plannedEnd(); planned && !r.ended() {
+	if end, planned := r.autoEnd(); planned && !r.ended() {
 		return s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, end.at)
 	}
 	return nil

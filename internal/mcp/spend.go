@@ -263,6 +263,8 @@ type preview struct {
 	RemainingSeconds int          `json:"remainingSeconds"`
 	Refund           client.Money `json:"refund" jsonschema:"refund in US dollars"`
 	Release          client.Money `json:"release" jsonschema:"hold that would be released, in US dollars"`
+	RefundNextMinute client.Money `json:"refundNextMinute" jsonschema:"refund of a termination in one minute, in US dollars"`
+	FinalBill        client.Money `json:"finalBill" jsonschema:"total cost if it were terminated now, in US dollars"`
 	ConfirmToken     string       `json:"confirmToken" jsonschema:"for terminate of this machine, valid for ten minutes"`
 }
 
@@ -285,7 +287,8 @@ func (s *session) canTerminate(ctx context.Context, in deploymentInput) (*previe
 	}
 	s.tokens[confirm] = token{d.ID, now.Add(tokenLifetime)}
 	return &preview{
-		d.Name, can.CanTerminate, can.Reason, can.TerminableAt, can.RemainingSeconds, can.Refund, can.Release, confirm,
+		d.Name, can.CanTerminate, can.Reason, can.TerminableAt, can.RemainingSeconds, can.Refund, can.Release,
+		can.RefundNextMinute, can.FinalBill, confirm,
 	}, nil
 }
 

@@ -19,7 +19,7 @@
 // half-up to the micro-dollar, once. A stop may become known late: an hour that was booked although
 // it begins at or after the stop is refunded in full, whatever the rule.
 //
-// # Planned ends
+// # Auto-termination
 //
 // Where it is known when a subject will be stopped, its meter knows it too. An hour that begins
 // then or later is never booked, not even to be refunded when a late stop becomes known: a limit

@@ -65,7 +65,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		return err
 	})
 	fail("Preview", func(ctx context.Context, tx *db.Tx) error {
-		_, err := r.meter.Preview(ctx, tx, subject, tx.Now, meter.CurrentHour)
+		_, err := r.meter.Previews(ctx, tx, subject, []time.Time{tx.Now}, meter.CurrentHour)
 		return err
 	})
 	for _, by := range []wallet.GroupBy{wallet.ByProvider, wallet.ByDay} {

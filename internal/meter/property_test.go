@@ -172,7 +172,7 @@ func (x *lifecycle) stop(t *rapid.T) {
 		}
 	}
 	before, booked := x.r.cost(s), x.r.hours(x.account, s)
-	preview, err := x.r.meter.Preview(x.r.Context(), x.r.db, s, at, rule)
+	preview, err := refundAt(x.r.Context(), x.r.meter, x.r.db, s, at, rule)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,19 +117,36 @@ func (m *Service) PreviewAll(
 	return out, nil
 }
 
-// Preview returns what Stop would refund.
-func (m *Service) Preview(ctx context.Context, r db.Reader, subject id.ID, at time.Time, rule Rule) (money.Micros,
-	error) {
-	at = at.UTC().Truncate(time.Second)
+// Preview is what a Stop would do.
+type Preview struct {
+	// Refund is what it would refund, Cost what the subject would have cost in all.
+	Refund, Cost money.Micros
+}
+
+// Previews returns what Stop at each of the instants would do. Of a subject that is not metered, or
+// has stopped, nothing would change.
+func (m *Service) Previews(
+	ctx context.Context, r db.Reader, subject id.ID, at []time.Time, rule Rule,
+) ([]Preview, error) {
+	out := make([]Preview, len(at))
 	now, found, err := get(ctx, r, subject)
-	if err != nil || !found || now.stoppedAt != nil {
-		return 0, err
+	if err != nil || !found {
+		return out, err
 	}
-	paid, err := m.cfg.Wallet.Paid(ctx, r, subject, now.firstRefundable(at))
-	if err != nil {
-		return 0, err
+	for i, t := range at {
+		if out[i].Cost = now.cost; now.stoppedAt != nil {
+			continue
+		}
+		t = t.UTC().Truncate(time.Second)
+		paid, err := m.cfg.Wallet.Paid(ctx, r, subject, now.firstRefundable(t))
+		if err != nil {
+			return nil, err
+		}
+		out[i].Refund = now.preview(paid, t, rule)
+		unbooked := max(0, now.begunBefore(t)-now.hours)
+		out[i].Cost += now.hourlyPrice.Times(unbooked) - out[i].Refund
 	}
-	return now.preview(paid, at, rule), nil
+	return out, nil
 }
 
 // preview returns what a stop would refund of the paid hours.

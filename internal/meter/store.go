@@ -152,8 +152,8 @@ func selectRunning(ctx context.Context, r db.Reader, account id.ID) ([]Running, 
 	return db.Collect(ctx, r, func(row db.Row) (n Running, err error) {
 		err = row.Scan(&n.Subject, &n.Name, &n.HourlyPrice, &n.CostToDate, &n.NextAt, &n.EndsAt)
 		return n, err
-	}, `SELECT subject, name, hourly_price, cost, next_at, ends_at FROM meter WHERE account_id = $1 AND next_at IS NOT NULL
-		ORDER BY subject`, account)
+	}, `SELECT subject, name, hourly_price, cost, next_at, ends_at FROM meter
+		WHERE account_id = $1 AND next_at IS NOT NULL ORDER BY subject`, account)
 }
 
 func selectAllRunning(ctx context.Context, r db.Reader) (map[id.ID][]Running, error) {

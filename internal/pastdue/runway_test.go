@@ -43,7 +43,8 @@ func TestRunsDryAt(t *testing.T) {
 		"a free one does not end it":   {0, []meter.Running{metered(0, time.Minute), metered(5, time.Hour)}, time.Hour},
 		"what ends before it runs dry": {10, []meter.Running{endsAfter(metered(5, 0), 2*time.Hour)}, -1},
 		"one ends, the other goes on": {
-			12, []meter.Running{endsAfter(metered(5, 0), time.Hour), metered(3, time.Minute)}, 2*time.Hour + time.Minute,
+			12, []meter.Running{endsAfter(metered(5, 0), time.Hour), metered(3, time.Minute)},
+			2*time.Hour + time.Minute,
 		},
 		"a charge at the end of another": {
 			7, []meter.Running{endsAfter(metered(5, 0), time.Hour), metered(3, time.Hour)}, time.Hour,

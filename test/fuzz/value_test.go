@@ -219,8 +219,24 @@ func (f *fuzzer) timeValue(name string) any {
 	return nil
 }
 
+// limitValue returns a limit of a deployment.
+func (f *fuzzer) limitValue(name string) any {
+	switch name {
+	case "maxSpend":
+		return json.Number(strconv.Itoa(30 + f.IntN(400)))
+	case "maxRuntimeMinutes":
+		return 25 + f.IntN(300)
+	case "maxHourlyPrice":
+		return json.Number("1000000")
+	}
+	return nil
+}
+
 // settingValue returns any other value.
 func (f *fuzzer) settingValue(r *request, name string) any {
+	if v := f.limitValue(name); v != nil {
+		return v
+	}
 	switch name {
 	case "name":
 		return "n-" + strconv.FormatUint(f.Uint64()>>20, 36)
@@ -228,12 +244,6 @@ func (f *fuzzer) settingValue(r *request, name string) any {
 		return pick(f.dice, []string{"red", "green", "blue", "grün"}) + strconv.Itoa(f.IntN(9))
 	case "search":
 		return pick(f.dice, []string{"b200", "nvidia h100", "dallas", "n-", "infiniband"})
-	case "maxSpend":
-		return json.Number(strconv.Itoa(30 + f.IntN(400)))
-	case "maxRuntimeMinutes":
-		return 25 + f.IntN(300)
-	case "maxHourlyPrice":
-		return json.Number("1000000")
 	case "sizeGb":
 		return 1 + f.IntN(300)
 	case "cloudInit":
