@@ -101,6 +101,8 @@ type Client struct {
 	Volumes *VolumeService
 	// Wallet reads the balance, transactions and costs.
 	Wallet *WalletService
+	// Public reads what needs no key.
+	Public *PublicService
 	// Quotas reads how much the account may have at once.
 	Quotas *QuotaService
 	// Events lists and streams events of the account.
@@ -175,7 +177,7 @@ func (config Config) client(base string) *Client {
 	c.Providers, c.Regions, c.GPUTypes = &ProviderService{c}, &RegionService{c}, &GPUTypeService{c}
 	c.SSHKeys, c.Volumes, c.Wallet = &SSHKeyService{c}, &VolumeService{c}, &WalletService{c}
 	c.Events, c.Webhooks = &EventService{c}, &WebhookService{c}
-	c.Key, c.Quotas = &KeyService{c}, &QuotaService{c}
+	c.Key, c.Quotas, c.Public = &KeyService{c}, &QuotaService{c}, &PublicService{c}
 	return c
 }
 

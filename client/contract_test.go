@@ -30,7 +30,9 @@ var exceptions = map[string]string{
 }
 
 // withoutKey are operations that need no key and have a method.
-var withoutKey = []string{"getIndex", "createDeviceAuthorization", "createDeviceToken"}
+var withoutKey = []string{
+	"getIndex", "createDeviceAuthorization", "createDeviceToken", "getSite", "getPublicPrices", "getPublicStatus",
+}
 
 // narrower are types of which a field can allow a subset of the values.
 var narrower = map[reflect.Type]bool{
@@ -207,6 +209,9 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	},
 
 	"getQuotas":        {func(ctx context.Context, c *Client) (any, error) { return c.Quotas.Get(ctx) }},
+	"getSite":          {func(ctx context.Context, c *Client) (any, error) { return c.Public.Site(ctx) }},
+	"getPublicPrices":  {func(ctx context.Context, c *Client) (any, error) { return c.Public.Prices(ctx) }},
+	"getPublicStatus":  {func(ctx context.Context, c *Client) (any, error) { return c.Public.Status(ctx) }},
 	"getCurrentApiKey": {func(ctx context.Context, c *Client) (any, error) { return c.Key.Get(ctx) }},
 
 	"listEvents": {
@@ -423,6 +428,12 @@ var types = map[string]reflect.Type{
 	"UpdateWebhook": reflect.TypeFor[UpdateWebhook](),
 	"Webhook":       reflect.TypeFor[Webhook](), "WebhookAttempt": reflect.TypeFor[WebhookAttempt](),
 	"WebhookDelivery": reflect.TypeFor[WebhookDelivery](),
+	"SiteInfo":        reflect.TypeFor[Site](), "SiteLogo": reflect.TypeFor[Logo](),
+	"PublicPages":  reflect.TypeFor[PublicPages](),
+	"PublicPrices": reflect.TypeFor[PublicPrices](), "PriceGroup": reflect.TypeFor[PriceGroup](),
+	"PriceRegion": reflect.TypeFor[PriceRegion](), "PublicStatus": reflect.TypeFor[PublicStatus](),
+	"ServerStatus": reflect.TypeFor[ServerStatus](), "ProviderStatus": reflect.TypeFor[ProviderHealth](),
+	"RegionStatus": reflect.TypeFor[RegionHealth](), "PublicIncident": reflect.TypeFor[Incident](),
 }
 
 // TestClient_SendsIdempotencyKeysThatAreHonored checks every POST that needs no session.

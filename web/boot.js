@@ -20,9 +20,10 @@
 
   // api/session.ts stores this. Without a session, a request would only be refused.
   const signedIn = stored('billet-signed-in') === '1';
-  if (!signedIn) root.setAttribute('data-boot', 'plain');
   const [, first, second] = location.pathname.split('/');
-  let page = 'signIn';
+  const open = first === 'prices' || first === 'status';
+  if (!signedIn || open) root.setAttribute('data-boot', 'plain');
+  let page = open ? first : 'signIn';
   if (signedIn) page = first === 'deployments' && second ? 'deployment' : first || 'offers';
   for (const file of routes[page] ?? []) {
     const link = document.createElement('link');

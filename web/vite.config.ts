@@ -4,11 +4,19 @@ import { defineConfig, type Plugin, transformWithOxc } from 'vite';
 
 // The API server during development. billetd serves the built dashboard itself.
 const server = process.env.BILLET_URL ?? 'http://127.0.0.1:8080';
-const proxy = { '/api': { target: server, ws: true }, '/openapi.json': server, '/docs': server, '/ssh': server };
+const proxy = {
+  '/api': { target: server, ws: true },
+  '/openapi.json': server,
+  '/branding': server,
+  '/docs': server,
+  '/ssh': server,
+};
 
 /** The pages whose scripts boot.js requests at once, by the first part of their path. */
 const entries: Record<string, string> = {
   signIn: 'src/pages/sign-in/SignIn.tsx',
+  prices: 'src/pages/public/Prices.tsx',
+  status: 'src/pages/public/Status.tsx',
   offers: 'src/pages/offers/Offers.tsx',
   deployments: 'src/pages/deployments/Deployments.tsx',
   deployment: 'src/pages/deployments/Detail.tsx',

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,14 +20,15 @@ func settingsCommand() *cobra.Command {
 		Use:   "settings",
 		Short: "Show and change what is set while the server runs",
 		Long: `Show and change what is set while the server runs: name and links of the installation,
-mail server, sign-up policy and public pages. A running server follows within seconds.
+logo and color, mail server, sign-up policy and public pages. A running server follows within seconds.
 
   billetd settings show
-  billetd settings set installation.name="Example Cloud" signUp.policy=closed
+  billetd settings set installation.name="Example Cloud" branding.primaryColor=#1f6feb
+  billetd settings set-logo logo.png
   billetd settings set mail.host=smtp.example.com mail.user=billet \
     mail.fromAddress=no-reply@example.com --mail-password-stdin < smtp.password`,
 	}
-	cmd.AddCommand(settingsShow(), settingsSet())
+	cmd.AddCommand(settingsShow(), settingsSet(), settingsSetLogo(), settingsRemoveLogo())
 	return cmd
 }
 
@@ -74,6 +77,48 @@ func settingsSet() *cobra.Command {
 	return cmd
 }
 
+func settingsSetLogo() *cobra.Command {
+	cmd := operatorCommand("set-logo FILE", "Upload the logo",
+		func(cmd *cobra.Command) {
+			cmd.Long = "Upload the logo of the dashboard, the public pages and mails: a PNG, JPEG or WebP image " +
+				"with up to 256 KiB, and from 16 to 1024 pixels wide and high."
+		},
+		func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			content, err := readLogo(cmd.Flags().Arg(0))
+			if err != nil {
+				return err
+			}
+			s, err := o.SetLogo(cmd.Context(), content)
+			if err != nil {
+				return err
+			}
+			return printSettings(cmd, out, s)
+		})
+	cmd.Args = cobra.ExactArgs(1)
+	return cmd
+}
+
+// readLogo reads no more of a file than a logo may have.
+func readLogo(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, settings.MaxLogo+1))
+}
+
+func settingsRemoveLogo() *cobra.Command {
+	return operatorCommand("remove-logo", "Remove the logo; the built-in one is shown again", func(*cobra.Command) {},
+		func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			s, err := o.SetLogo(cmd.Context(), nil)
+			if err != nil {
+				return err
+			}
+			return printSettings(cmd, out, s)
+		})
+}
+
 // printSettings prints a row for each setting, with the name that `settings set` takes.
 func printSettings(cmd *cobra.Command, out *output, s settings.Settings) error {
 	text, err := json.Marshal(s)
@@ -85,7 +130,7 @@ func printSettings(cmd *cobra.Command, out *output, s settings.Settings) error {
 		return err
 	}
 	var rows [][]any
-	for _, name := range append(settings.Names(), "mail.passwordSet", "mail.configured") {
+	for _, name := range append(settings.Names(), "mail.passwordSet", "mail.configured", "branding.logo") {
 		group, setting, _ := strings.Cut(name, ".")
 		var values map[string]any
 		if err := json.Unmarshal(groups[group], &values); err != nil {
@@ -110,6 +155,10 @@ func settingText(v any) string {
 			all = append(all, fmt.Sprint(one))
 		}
 		return orDash(strings.Join(all, ","))
+	case map[string]any: // the logo
+		return fmt.Sprint(v["url"])
+	case nil:
+		return "-"
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	default:

@@ -25,6 +25,7 @@ import (
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/incident"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/mail"
@@ -237,6 +238,8 @@ func (a *App) buildRunner() {
 	a.runner.Handle(issue.KindEnd, remover.End)
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
 	a.runner.Handle(mail.KindSend, a.Mail.Send)
+	a.runner.Handle(incident.KindTell, s.incidents.Tell)
+	a.runner.HandlePeriodic(incident.KindWatch, s.incidents.Watch)
 	a.runner.HandlePeriodic(catalog.KindSync, s.catalog.Sync)
 	a.runner.HandlePeriodic(deployment.KindWatch, s.deployments.Watch)
 	a.runner.HandlePeriodic(volume.KindWatch, s.volumes.Watch)
@@ -256,8 +259,8 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
 		Volumes: s.volumes, Deployments: s.deployments, Quotes: s.quotes, Events: a.Events, Webhooks: a.Webhooks,
-		Issues: a.Issues, Operator: a.Console, Idempotency: s.answers, Settings: a.Settings, Mail: a.Mail,
-		SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
+		Issues: a.Issues, Incidents: s.incidents, Operator: a.Console, Idempotency: s.answers,
+		Settings: a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demo.Email },
 		DemoPassword: a.demoPassword,
@@ -301,7 +304,7 @@ func (a *App) limiter() (ratelimit.Limiter, error) {
 func (a *App) startPeriodic(ctx context.Context) error {
 	for _, start := range []func(context.Context) error{
 		func(ctx context.Context) error { return a.startProviderJobs(ctx) },
-		a.services.pastDue.StartWatching, a.startPurges,
+		a.services.pastDue.StartWatching, a.services.incidents.StartWatching, a.startPurges,
 	} {
 		if err := start(ctx); err != nil {
 			return err

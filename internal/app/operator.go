@@ -233,6 +233,19 @@ func (o *Operator) ChangeSettings(ctx context.Context, c settings.Change) (s set
 	return s, err
 }
 
+// SetLogo replaces the logo of the dashboard and of mails; nil removes it.
+func (o *Operator) SetLogo(ctx context.Context, content []byte) (s settings.Settings, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if content == nil {
+			s, err = o.Settings.RemoveLogo(ctx, tx)
+		} else {
+			s, err = o.Settings.SetLogo(ctx, tx, content)
+		}
+		return err
+	})
+	return s, err
+}
+
 // Suspend suspends an account and ends its deployments as asked. The account reads the reason.
 func (o *Operator) Suspend(
 	ctx context.Context, of id.ID, reason string, terminate operator.Termination,

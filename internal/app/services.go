@@ -7,6 +7,7 @@ import (
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/incident"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
@@ -28,6 +29,7 @@ type services struct {
 	deployments *deployment.Service
 	pastDue     *pastdue.Service
 	answers     *idempotency.Service
+	incidents   *incident.Service
 }
 
 func (o *Operator) buildServices(c Config, log *slog.Logger) services {
@@ -60,6 +62,9 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 		DB: o.DB, Wallet: o.Wallet, Meter: s.meter, Jobs: o.Jobs,
 		Deployments: s.deployments, Volumes: s.volumes, Events: o.Events,
 		Terms: c.pastDueTerms(),
+	})
+	s.incidents = incident.New(incident.Config{
+		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.ProviderAccounts, Events: o.Events, Jobs: o.Jobs,
 	})
 	return s
 }

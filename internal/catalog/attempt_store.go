@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
 )
 
 var attempts = db.NewTable("catalog_attempt", (*attemptRow).columns)
@@ -39,6 +40,13 @@ func readAttempts(ctx context.Context, r db.Reader, after time.Time) ([]attemptR
 		return nil, fmt.Errorf("read launch attempts: %w", err)
 	}
 	return all, nil
+}
+
+// readAttemptRegions returns the regions of the offers that were tried after the instant, also of
+// withdrawn ones.
+func readAttemptRegions(ctx context.Context, r db.Reader, after time.Time) (map[id.ID]string, error) {
+	return db.CollectMap(ctx, r, db.Pair[id.ID, string], `SELECT id, region FROM catalog_offer
+		WHERE id IN (SELECT offer_id FROM catalog_attempt WHERE at > $1)`, after)
 }
 
 func pruneAttempts(ctx context.Context, tx *db.Tx, before time.Time) error {

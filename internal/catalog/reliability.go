@@ -58,6 +58,19 @@ type Reliability struct {
 	MedianSecondsToSSH *int     `json:"medianSecondsToSsh" doc:"Median time from the accepted deploy to reachable SSH in seconds; null if none started."`
 }
 
+// Launches is how the launches in a region went in the last 30 days.
+type Launches struct {
+	Deployments        int      `json:"deployments" doc:"Number of launches in the last 30 days, without those terminated before SSH was reachable."`
+	ReachedSSH         *float64 `json:"reachedSsh" minimum:"0" maximum:"1" doc:"Share of them that started, from 0 to 1, rounded to thousandths; null if there are none."`
+	MedianSecondsToSSH *int     `json:"medianSecondsToSsh" doc:"Median time from the accepted deploy to reachable SSH in seconds; null if none started."`
+}
+
+// Launches returns how the launches in a region of a provider went, those on withdrawn offers
+// included.
+func (m Market) Launches(provider, region string) Launches {
+	return m.s.figures.places[regionKey{provider, region}]
+}
+
 // Report records the outcome of a deployment's launch, in the transaction that decides it. Only the
 // first report for each deployment and offer counts.
 func (c *Catalog) Report(ctx context.Context, tx *db.Tx, a Attempt) error {
@@ -68,6 +81,7 @@ func (c *Catalog) Report(ctx context.Context, tx *db.Tx, a Attempt) error {
 type figures struct {
 	offers map[id.ID]Reliability // of the offers with enough attempts
 	kinds  map[kindOfOffer]Reliability
+	places map[regionKey]Launches
 	lacked map[id.ID]*time.Time // when an offer last lacked capacity, within the last day
 }
 
@@ -82,9 +96,16 @@ func figure(ctx context.Context, r db.Reader, now time.Time) (*figures, error) {
 		all   int
 		times []int
 	}
-	offers, kinds := map[id.ID]*tally{}, map[kindOfOffer]*tally{}
-	f := &figures{offers: map[id.ID]Reliability{}, kinds: map[kindOfOffer]Reliability{}, lacked: map[id.ID]*time.Time{}}
+	offers, kinds, places := map[id.ID]*tally{}, map[kindOfOffer]*tally{}, map[regionKey]*tally{}
+	f := &figures{
+		offers: map[id.ID]Reliability{}, kinds: map[kindOfOffer]Reliability{}, places: map[regionKey]Launches{},
+		lacked: map[id.ID]*time.Time{},
+	}
 	all, err := readAttempts(ctx, r, now.Add(-keepAttempts))
+	if err != nil {
+		return f, err
+	}
+	regions, err := readAttemptRegions(ctx, r, now.Add(-keepAttempts))
 	for _, a := range all {
 		kind := kindOfOffer{a.Provider, a.InstanceType}
 		if offers[a.Offer] == nil {
@@ -93,7 +114,11 @@ func figure(ctx context.Context, r db.Reader, now time.Time) (*figures, error) {
 		if kinds[kind] == nil {
 			kinds[kind] = &tally{}
 		}
-		for _, t := range []*tally{offers[a.Offer], kinds[kind]} {
+		place := regionKey{a.Provider, regions[a.Offer]}
+		if places[place] == nil {
+			places[place] = &tally{}
+		}
+		for _, t := range []*tally{offers[a.Offer], kinds[kind], places[place]} {
 			t.all++
 			if a.Outcome == ReachedSSH {
 				t.times = append(t.times, int(a.Took/time.Second))
@@ -118,6 +143,10 @@ func figure(ctx context.Context, r db.Reader, now time.Time) (*figures, error) {
 		if t.all >= enoughAttempts {
 			f.offers[offer] = summarize(BasisOffer, t)
 		}
+	}
+	for place, t := range places {
+		all := summarize("", t)
+		f.places[place] = Launches{all.Deployments, all.ReachedSSH, all.MedianSecondsToSSH}
 	}
 	for kind, t := range kinds {
 		f.kinds[kind] = summarize(BasisInstanceType, t)

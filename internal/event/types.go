@@ -151,6 +151,24 @@ type RecoveredData struct {
 	Available money.Micros `json:"available" doc:"Available balance in US dollars."`
 }
 
+// ProviderOutageData is the data of account.provider_outage.
+type ProviderOutageData struct {
+	IncidentID   id.ID     `json:"incidentId" doc:"Incident, as on the status page."`
+	Provider     string    `json:"provider" doc:"Provider slug."`
+	ProviderName string    `json:"providerName" doc:"Name of the provider."`
+	StartedAt    time.Time `json:"startedAt" doc:"When the provider stopped answering."`
+	Machines     int64     `json:"machines" doc:"Machines of the account at the provider."`
+}
+
+// ProviderRecoveredData is the data of account.provider_recovered.
+type ProviderRecoveredData struct {
+	IncidentID   id.ID     `json:"incidentId" doc:"Incident, as on the status page."`
+	Provider     string    `json:"provider" doc:"Provider slug."`
+	ProviderName string    `json:"providerName" doc:"Name of the provider."`
+	StartedAt    time.Time `json:"startedAt" doc:"When the provider stopped answering."`
+	EndedAt      time.Time `json:"endedAt" doc:"When it answered again."`
+}
+
 // DeploymentsEndedData is the data of account.deployments_ended.
 type DeploymentsEndedData struct {
 	Deployments int `json:"deployments" doc:"Number of terminated deployments."`
@@ -229,6 +247,11 @@ var Kinds = []Kind{
 	{"account.deployments_ended", "Deployments were terminated because the account stayed past due.",
 		DeploymentsEndedData{}},
 	{"account.volumes_deleted", "Volumes were deleted because the account stayed past due.", VolumesDeletedData{}},
+	{
+		"account.provider_outage",
+		"A provider at which the account has machines does not answer. The machines may run on.", ProviderOutageData{},
+	},
+	{"account.provider_recovered", "The provider of account.provider_outage answers again.", ProviderRecoveredData{}},
 	{"account.suspended", "The operator suspended the account: nothing new can be started.", AccountSuspendedData{}},
 	{"account.resumed", "The operator resumed the account.", AccountResumedData{}},
 	{"webhook.paused", "Nothing could be delivered to a webhook for 72 hours.", WebhookStoppedData{}},

@@ -22,6 +22,7 @@ const (
 	tagAccount     = "Account"
 	tagOperator    = "Operator"
 	tagService     = "Service"
+	tagPublic      = "Public"
 )
 
 // foreignNames explains names that other clouds have and this API does not.
@@ -106,6 +107,10 @@ func newDocument(version string) *huma.OpenAPI {
 			{
 				Name:        tagOperator,
 				Description: "Issues, accounts, providers, jobs and margins. For the operator of this cloud.",
+			},
+			{
+				Name:        tagPublic,
+				Description: "What anyone can read without an API key: the site, and public prices and status.",
 			},
 			{Name: tagService, Description: "Liveness, readiness and the index."},
 		},

@@ -25,8 +25,9 @@ var (
 	}
 	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
-		"accountId", "allowedNetworks", "apiKey", "baseUrl", "challengeId", "cloudInit", "code", "credential",
-		"currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type", "kind", "newPassword",
+		"accountId", "allowedNetworks", "apiKey", "baseUrl", "challengeId", "cloudInit", "code", "content",
+		"credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type",
+		"kind", "newPassword",
 		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
 		"region", "regions", "scope", "seconds", "slug", "solution", "sshKeyId", "sshKeyIds", "ssh_public_key",
 		"termsVersion", "to", "token", "types", "url", "userCode", "value", "volumeIds",

@@ -18,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/incident"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/meter"
@@ -68,6 +69,7 @@ type Config struct {
 	Events      *event.Service
 	Webhooks    *webhook.Service
 	Issues      *issue.Service
+	Incidents   *incident.Service
 	Operator    *operator.Service
 	SignUp      *signup.Service
 	Setup       *setup.Service
@@ -178,6 +180,10 @@ func register(cfg Config) *server {
 		issues{db: cfg.DB, svc: cfg.Issues},
 		operatorAccounts{db: cfg.DB, svc: cfg.Operator},
 		operatorSettings{svc: cfg.Settings},
+		public{
+			db: cfg.DB, clock: cfg.Clock, real: cfg.Real, settings: cfg.Settings, catalog: cfg.Catalog,
+			incidents: cfg.Incidents, serves: cfg.Serves, cache: &publicCache{},
+		},
 		operatorResources{db: cfg.DB, svc: cfg.Operator},
 		quotas{db: cfg.DB, svc: cfg.Operator},
 		mails{db: cfg.DB, svc: cfg.Mail, accounts: cfg.Accounts},

@@ -32,6 +32,7 @@ import (
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
+	"github.com/billetcloud/billet/internal/incident"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/mail"
@@ -186,13 +187,16 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs, Deployments: deployments, Volumes: volumes,
 		Events: events,
 	})
+	incidents := incident.New(incident.Config{
+		DB: d, IDs: ids, Catalog: offers, Accounts: provideraccount.New(secrets, nil), Events: events, Jobs: jobs,
+	})
 	set := settings.New(settings.Config{DB: d, Real: w.time.Now, Secrets: secrets})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(),
 		Limiter:  ratelimit.NewMemory(w.time.Now),
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
 		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events,
-		Webhooks: webhooks, Issues: issues,
+		Webhooks: webhooks, Issues: issues, Incidents: incidents,
 		Operator: operators, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 		Settings: set,
 	}

@@ -34,6 +34,8 @@ const (
 	Job                 Kind = "job"
 	Request             Kind = "req"
 	Issue               Kind = "iss"
+	Incident            Kind = "inc"
+	Announcement        Kind = "ann"
 	Quote               Kind = "quo"
 	Webhook             Kind = "whk"
 	Delivery            Kind = "whd"

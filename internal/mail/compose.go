@@ -34,6 +34,29 @@ type page struct {
 	Button, Link          string
 	Support, Terms        string
 	Privacy, Preferences  string
+	// Color, ColorText and Logo are for HTML; each may be "".
+	Color, ColorText, Logo string
+	// LogoOnly is for a wide logo, which contains the name.
+	LogoOnly              bool
+	LogoWidth, LogoHeight int64
+}
+
+// logoHeight and logoWidth are the most pixels that a logo takes in a mail.
+const logoHeight, logoWidth = 32, 240
+
+// branded adds the logo, which needs an address, and the color.
+func (p page) branded(s settings.Settings, public *url.URL) page {
+	p.Color, p.ColorText = s.Branding.PrimaryColor, s.Branding.TextColor()
+	if logo := s.Branding.Logo; logo != nil && public != nil {
+		if at, err := public.Parse(logo.URL); err == nil {
+			p.Logo, p.LogoWidth, p.LogoHeight = at.String(), max(logo.Width*logoHeight/logo.Height, 1), logoHeight
+			p.LogoOnly = logo.Width >= 2*logo.Height
+			if p.LogoWidth > logoWidth {
+				p.LogoWidth, p.LogoHeight = logoWidth, max(logo.Height*logoWidth/logo.Width, 1)
+			}
+		}
+	}
+	return p
 }
 
 // parsed are the templates of a kind.
@@ -87,15 +110,15 @@ func compose(s settings.Settings, public *url.URL, kind Kind, link string, data 
 	if !sp.always && public != nil {
 		p.Preferences = public.JoinPath("/settings/profile").String()
 	}
-	return p.content()
+	return p.branded(s, public).content()
 }
 
 // composeTest writes the mail that an operator tests the mail server with.
-func composeTest(s settings.Settings) (content, error) {
+func composeTest(s settings.Settings, public *url.URL) (content, error) {
 	return page{
 		Installation: s.Installation.Name, Subject: "Test mail", Support: s.Installation.SupportAddress,
 		Paragraphs: []string{"This mail tests the mail server of " + s.Installation.Name + ". It arrived."},
-	}.content()
+	}.branded(s, public).content()
 }
 
 func (p page) content() (content, error) {

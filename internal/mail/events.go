@@ -9,15 +9,17 @@ import (
 
 // byEvent are the kinds of mails that events cause.
 var byEvent = map[string]Kind{
-	"account.past_due":          PastDue,
-	"account.deployments_ended": ResourcesEnded,
-	"account.volumes_deleted":   ResourcesEnded,
-	"account.suspended":         AccountSuspended,
-	"account.low_balance":       LowBalance,
-	"deployment.failed":         DeploymentFailed,
-	"deployment.interrupted":    DeploymentInterrupted,
-	"webhook.paused":            WebhookStopped,
-	"webhook.disabled":          WebhookStopped,
+	"account.past_due":           PastDue,
+	"account.deployments_ended":  ResourcesEnded,
+	"account.volumes_deleted":    ResourcesEnded,
+	"account.suspended":          AccountSuspended,
+	"account.low_balance":        LowBalance,
+	"deployment.failed":          DeploymentFailed,
+	"deployment.interrupted":     DeploymentInterrupted,
+	"account.provider_outage":    ProviderOutage,
+	"account.provider_recovered": ProviderRecovered,
+	"webhook.paused":             WebhookStopped,
+	"webhook.disabled":           WebhookStopped,
 }
 
 // EnqueueForEvents adds the mails that events cause, in the transaction that appends them. Their

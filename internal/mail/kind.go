@@ -27,6 +27,8 @@ const (
 	LowBalance            Kind = "low_balance"
 	DeploymentFailed      Kind = "deployment_failed"
 	DeploymentInterrupted Kind = "deployment_interrupted"
+	ProviderOutage        Kind = "provider_outage"
+	ProviderRecovered     Kind = "provider_recovered"
 	WebhookStopped        Kind = "webhook_stopped"
 )
 
@@ -191,6 +193,24 @@ var specs = []spec{
 			"What was " +
 			"on its local disks is lost.\n\nReason: {{.reason}}",
 		button: "Open the deployment", path: "/deployments/{{.subject}}",
+	},
+	{
+		kind: ProviderOutage, roles: workers, perHour: manyPerHour,
+		text:    "Provider that does not answer, while you have machines there.",
+		subject: "A provider of your machines does not answer",
+		body: "{{.providerName}} has not answered since {{.startedAt}}. The account {{.account}} has machines there: " +
+			"{{.machines}}.\n\n" +
+			"They may run on, and remain yours. Until the provider answers again, they can be neither watched nor " +
+			"terminated there: a termination ends the bill at once and is sent to the provider until it succeeds.",
+		button: "Open the deployments", path: "/deployments",
+	},
+	{
+		kind: ProviderRecovered, roles: workers, perHour: manyPerHour,
+		text:    "Provider that answers again, while you have machines there.",
+		subject: "The provider of your machines answers again",
+		body: "{{.providerName}} answers again. It did not answer from {{.startedAt}} until {{.endedAt}}. The " +
+			"account {{.account}} had machines there when it began.",
+		button: "Open the deployments", path: "/deployments",
 	},
 	{
 		kind: WebhookStopped, roles: workers, perHour: manyPerHour,

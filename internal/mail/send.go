@@ -216,7 +216,7 @@ func (s *Service) Test(ctx context.Context, to string) (TestResult, error) {
 		return TestResult{}, apierr.New(apierr.Conflict,
 			"No mail server is set up. Set mail.host and mail.fromAddress first.")
 	}
-	c, err := composeTest(set)
+	c, err := composeTest(set, s.cfg.PublicURL)
 	if err != nil {
 		return TestResult{}, err
 	}

@@ -157,6 +157,43 @@ func (rr *Router) File(at, media string, content []byte) {
 	})
 }
 
+// Content is a file that changes while the process runs, such as an uploaded image.
+type Content struct {
+	Media, Version string
+	Body           []byte
+	// MaxAge is how long a client need not ask again.
+	MaxAge time.Duration
+}
+
+// contentPolicy lets the content do nothing where a browser shows it as a page.
+const contentPolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+
+// Dynamic serves content that find returns, or its error. find is not called inside a transaction.
+func (rr *Router) Dynamic(at string, find func(r *http.Request) (Content, error)) {
+	rr.own[at] = true
+	rr.mux.HandleFunc(at, func(plain http.ResponseWriter, r *http.Request) {
+		c, w := callOf(r), plain.(*recorder)
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			rr.refuseMethod(w, c)
+			return
+		}
+		err := rr.takePage(r.Context(), w, r)
+		var found Content
+		if err == nil {
+			found, err = find(r)
+		}
+		if err != nil {
+			rr.sendError(w, c, err)
+			return
+		}
+		rr.send(w, c, c.unlessKnown(Answer{Status: http.StatusOK, Body: found.Body, Header: map[string]string{
+			"Content-Type": found.Media, "ETag": `"` + found.Version + `"`,
+			"Cache-Control":           "public, max-age=" + seconds(found.MaxAge),
+			"Content-Security-Policy": contentPolicy, "Cross-Origin-Resource-Policy": "cross-origin",
+		}}))
+	})
+}
+
 // noIconMaxAge is how long a browser need not ask again for an icon that does not exist.
 const noIconMaxAge = 24 * time.Hour
 

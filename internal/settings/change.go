@@ -31,6 +31,7 @@ type Change struct {
 	Mail         MailChange         `json:"mail,omitempty" doc:"Mail server, and the sender of mails."`
 	SignUp       SignUpChange       `json:"signUp,omitempty" doc:"Who may create an account."`
 	PublicPages  PublicPagesChange  `json:"publicPages,omitempty" doc:"Pages that anyone can read without signing in."`
+	Branding     BrandingChange     `json:"branding,omitempty" doc:"Color of the dashboard, the public pages and mails."`
 }
 
 // InstallationChange changes an Installation.
@@ -67,6 +68,11 @@ type PublicPagesChange struct {
 	Status *bool `json:"status,omitempty" doc:"Whether the status page is public."`
 }
 
+// BrandingChange changes a Branding, apart from its logo.
+type BrandingChange struct {
+	PrimaryColor *string `json:"primaryColor,omitempty" maxLength:"7" doc:"Color of buttons and links, as #rrggbb; empty for the built-in one. White or near-black text on it must have a contrast of 4.5:1."`
+}
+
 // Empty reports whether the change changes nothing.
 func (c Change) Empty() bool { return c == Change{} }
 
@@ -96,6 +102,9 @@ func (s Settings) with(c Change) Settings {
 	set(&s.SignUp.StartingCredit, c.SignUp.StartingCredit)
 	set(&s.PublicPages.Prices, c.PublicPages.Prices)
 	set(&s.PublicPages.Status, c.PublicPages.Status)
+	if c.Branding.PrimaryColor != nil {
+		s.Branding.PrimaryColor = strings.ToLower(*c.Branding.PrimaryColor)
+	}
 	if c.SignUp.Domains != nil {
 		s.SignUp.Domains = nil
 		for _, d := range *c.SignUp.Domains {
@@ -142,6 +151,9 @@ func (s Settings) check(before Settings, c Change) error {
 	s.checkInstallation(&f, c.Installation)
 	s.checkMail(&f, before.Mail, c.Mail)
 	s.checkSignUp(&f)
+	if s.Branding.PrimaryColor != "" {
+		f.add("branding.primaryColor", checkColor(s.Branding.PrimaryColor))
+	}
 	return apierr.Invalid(f).OrNil()
 }
 

@@ -1,5 +1,6 @@
 // Package settings owns what an operator sets while the server runs: the name of the installation
-// and its links, the mail server, who may sign up, and which public pages are on.
+// and its links, its logo and color, the mail server, who may sign up, and which public pages are
+// on.
 //
 // It does not own what a flag of `billetd serve` sets, provider accounts or prices, nor what the
 // settings mean: the packages that read them do.
@@ -9,6 +10,8 @@
 //     under the lock of the row, so that concurrent changes of different groups are all kept.
 //   - Every change is validated as a whole, and every fault is named at once.
 //   - The password of the mail server is sealed in the database and is never shown.
+//   - A logo is a PNG, JPEG or WebP image that was decoded within bounds, so that it contains no
+//     script. Text on the primary color has a contrast of 4.5:1 in both themes.
 //   - Current is at most a few seconds older than the database. A change by this process counts at
 //     once.
 package settings

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -27,6 +28,7 @@ type Settings struct {
 	Mail         Mail         `json:"mail" doc:"Mail server, and the sender of mails."`
 	SignUp       SignUp       `json:"signUp" doc:"Who may create an account."`
 	PublicPages  PublicPages  `json:"publicPages" doc:"Pages that anyone can read without signing in."`
+	Branding     Branding     `json:"branding" doc:"Logo and color of the dashboard, the public pages and mails."`
 
 	// password is sealed.
 	password string
@@ -96,6 +98,22 @@ type PublicPages struct {
 	Status bool `json:"status" doc:"Whether the status page is public."`
 }
 
+// Branding is what the cloud looks like.
+type Branding struct {
+	PrimaryColor string `json:"primaryColor" example:"#1f6feb" doc:"Color of buttons and links, as #rrggbb; empty for the built-in one."`
+	Logo         *Logo  `json:"logo" doc:"Logo; null for the built-in one."`
+}
+
+// Logo is an uploaded logo, without its content.
+type Logo struct {
+	// URL follows from the version.
+	URL       string `json:"url" doc:"Path of the image on this server. It changes with the image."`
+	MediaType string `json:"mediaType" example:"image/png" doc:"Media type of the image: image/png, image/jpeg or image/webp."`
+	Width     int64  `json:"width" doc:"Width in pixels."`
+	Height    int64  `json:"height" doc:"Height in pixels."`
+	Version   string `json:"version" doc:"Version of the image, which follows from its content."`
+}
+
 // Sender returns the name that mails come from.
 func (s Settings) Sender() string {
 	if s.Mail.FromName != "" {
@@ -121,6 +139,11 @@ func (s Settings) completed() Settings {
 	if s.SignUp.Domains == nil {
 		s.SignUp.Domains = []string{}
 	}
+	if logo := s.Branding.Logo; logo != nil {
+		with := *logo
+		with.URL = LogoPath + "?v=" + logo.Version
+		s.Branding.Logo = &with
+	}
 	s.Mail.Configured = s.Mail.Host != "" && s.Mail.FromAddress != ""
 	s.Mail.PasswordSet = s.password != ""
 	return s
@@ -144,6 +167,9 @@ type Service struct {
 	changes int64
 	cached  *Settings
 	readAt  time.Time
+
+	// logo is the one that was read last.
+	logo atomic.Pointer[Image]
 }
 
 // New returns a Service. It panics when a field is missing.

@@ -31,6 +31,7 @@ var rows = db.NewTable("settings", func(r *row) []db.Column {
 		db.Col("mail_password", &r.password),
 		db.Col("sign_up", db.JSON(&r.SignUp)),
 		db.Col("public_pages", db.JSON(&r.PublicPages)),
+		db.Col("branding", db.JSON(&r.Branding)),
 	}
 })
 
@@ -55,4 +56,30 @@ func write(ctx context.Context, tx *db.Tx, s Settings) error {
 			ReplyTo: m.ReplyTo,
 		},
 	})
+}
+
+// storedLogo is the one row of the logo's table.
+type storedLogo struct {
+	id                          int64
+	version, mediaType, content string // content in base64
+}
+
+var logos = db.NewTable("settings_logo", func(l *storedLogo) []db.Column {
+	return []db.Column{
+		db.Col("id", &l.id), db.Col("version", &l.version), db.Col("media_type", &l.mediaType),
+		db.Col("content", &l.content),
+	}
+})
+
+// putLogo replaces the logo; nil removes it.
+func putLogo(ctx context.Context, tx *db.Tx, logo *Logo, content string) error {
+	if logo == nil {
+		_, err := logos.Delete(ctx, tx, db.Is("id", 1))
+		return err
+	}
+	return logos.Put(ctx, tx, []string{"id"}, storedLogo{1, logo.Version, logo.MediaType, content})
+}
+
+func findLogo(ctx context.Context, r db.Reader) (storedLogo, bool, error) {
+	return logos.Find(ctx, r, `WHERE id = 1`)
 }

@@ -20,7 +20,8 @@ var dependencies = []struct {
 	{"httpapi", []string{
 		"rest",
 		"setup",
-		"signup", "altcha", "operator", "pastdue", "spendlimit", "quota", "deployment", "volume", "issue", "quote",
+		"signup", "altcha", "incident", "operator",
+		"pastdue", "spendlimit", "quota", "deployment", "volume", "issue", "quote",
 		"catalog", "meter", "wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event",
 		"idempotency", "ratelimit", "provideraccount", "provider", "creator", "db",
 	}},
@@ -35,6 +36,7 @@ var dependencies = []struct {
 	{"altcha", []string{"secret", "db"}},
 	{"mail", []string{"settings", "account", "event", "emailaddr", "secret", "job", "db"}},
 	{"settings", []string{"emailaddr", "secret", "db"}},
+	{"incident", []string{"deployment", "provideraccount", "catalog", "event", "job", "db"}},
 	{"operator", []string{"deployment", "volume", "quota", "meter", "wallet", "account", "event", "job", "db"}},
 	{"pastdue", []string{"deployment", "volume", "meter", "wallet", "event", "job", "db"}},
 	{"deployment", []string{
@@ -130,6 +132,7 @@ var external = map[string]struct {
 		"certificate",
 	}, "the core knows no HTTP; adapters and webhooks do"},
 	"github.com/wneessen/go-mail":      {[]string{"mail"}, "one package sends mail"},
+	"golang.org/x/image":               {[]string{"settings"}, "one package reads images"},
 	"github.com/standard-webhooks":     {[]string{"webhook"}, "one package signs webhooks"},
 	"golang.org/x/time/rate":           {[]string{"provider/upstream"}, "limits calls to clouds, not to us"},
 	"github.com/caddyserver/certmagic": {[]string{"certificate"}, "one package gets certificates"},

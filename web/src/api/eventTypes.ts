@@ -36,6 +36,8 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'volume.deleted': 'Deleted',
   'volume.failed': 'Failed',
   'account.low_balance': 'Low balance',
+  'account.provider_outage': 'Provider outage',
+  'account.provider_recovered': 'Provider recovered',
   'account.past_due': 'Past due',
   'account.recovered': 'Balance restored',
   'account.deployments_ended': 'Deployments terminated',

@@ -28,6 +28,7 @@ export const queryClient: QueryClient = new QueryClient({
 export const mePath = '/api/v1/account/me';
 export const signInPath = '/api/v1/account/sign-in';
 export const setupPath = '/api/v1/setup';
+export const sitePath = '/api/v1/public/site';
 
 /** Reads again every query in view whose path starts with one of these. */
 export function refresh(...paths: string[]) {
@@ -35,7 +36,7 @@ export function refresh(...paths: string[]) {
 }
 
 // These belong to no account, or are what identifies it.
-const ofNoAccount = new Set<unknown>([mePath, signInPath, setupPath, 'invitation', 'registration']);
+const ofNoAccount = new Set<unknown>([mePath, signInPath, setupPath, sitePath, 'invitation', 'registration']);
 
 /** After another user or account came in: nothing of the previous one may stay in view. */
 export async function startOver() {

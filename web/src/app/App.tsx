@@ -19,6 +19,8 @@ export function App() {
       <Route path="/sign-up/complete" element={<Plain of={pages.completeSignUp.Page} />} />
       <Route path="/forgot-password" element={<Plain of={pages.forgotPassword.Page} />} />
       <Route path="/reset-password" element={<Plain of={pages.resetPassword.Page} />} />
+      <Route path="/prices" element={<Plain of={pages.prices.Page} />} />
+      <Route path="/status" element={<Plain of={pages.status.Page} />} />
       <Route element={<SignedIn />}>
         <Route index element={<Navigate to="/overview" replace />} />
         <Route path="/overview" element={<pages.overview.Page />} />

@@ -1,4 +1,5 @@
 import { useId } from 'react';
+import { useSite } from '../api/site';
 
 /** A billet: a bar of steel, its end still glowing. */
 export function Mark({ size = 28 }: { size?: number }) {
@@ -21,11 +22,16 @@ export function Mark({ size = 28 }: { size?: number }) {
   );
 }
 
+/** The operator's logo and name, or the built-in ones. A wide logo contains the name. */
 export function Logo() {
+  const site = useSite();
+  if (!site) return <span className="logo" aria-hidden="true" />;
+  const { logo, name } = site;
+  const wide = logo !== null && logo.width >= 2 * logo.height;
   return (
     <span className="logo">
-      <Mark />
-      <span>Billet</span>
+      {logo ? <img src={logo.url} width={logo.width} height={logo.height} alt={wide ? name : ''} /> : <Mark />}
+      {!wide && <span className="logo-name">{name}</span>}
     </span>
   );
 }

@@ -1,4 +1,5 @@
-import { type ReactNode, useEffect } from 'react';
+import type { ReactNode } from 'react';
+import { useTitle } from './title';
 
 /** The page's one h1 with its actions. It sets the browser tab's title too. */
 export function PageHead({
@@ -12,9 +13,7 @@ export function PageHead({
   actions?: ReactNode;
   before?: ReactNode;
 }) {
-  useEffect(() => {
-    document.title = `${title} · Billet`;
-  }, [title]);
+  useTitle(title);
   return (
     <header className="page-head">
       <div style={{ minWidth: 0 }}>

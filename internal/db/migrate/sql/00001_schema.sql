@@ -708,10 +708,40 @@ CREATE TABLE settings (
     mail          TEXT   NOT NULL,
     mail_password TEXT   NOT NULL,             -- sealed; '' = none
     sign_up       TEXT   NOT NULL,
-    public_pages  TEXT   NOT NULL
+    public_pages  TEXT   NOT NULL,
+    branding      TEXT   NOT NULL
 );
-INSERT INTO settings (id, version, installation, mail, mail_password, sign_up, public_pages)
-VALUES (1, 0, '{}', '{}', '', '{}', '{}');
+INSERT INTO settings (id, version, installation, mail, mail_password, sign_up, public_pages, branding)
+VALUES (1, 0, '{}', '{}', '', '{}', '{}', '{}');
+
+-- The logo: no row or one. settings.branding has what is known of it.
+CREATE TABLE settings_logo (
+    id         BIGINT PRIMARY KEY CHECK (id = 1),
+    version    TEXT   NOT NULL,
+    media_type TEXT   NOT NULL,
+    content    TEXT   NOT NULL                 -- base64
+);
+
+-- Periods in which a provider did not answer or was paused. Deleted 90 days after their end.
+CREATE TABLE provider_incident (
+    id          TEXT   PRIMARY KEY,
+    provider    TEXT   NOT NULL,
+    kind        TEXT   NOT NULL,               -- no_answer, paused
+    started_at  BIGINT NOT NULL,
+    answered_at BIGINT,                        -- first answer since, while every later request is answered
+    ended_at    BIGINT,                        -- NULL while it lasts
+    told        TEXT   NOT NULL,               -- the last account that was told of the beginning
+    told_at     BIGINT                         -- when all of them were
+);
+CREATE UNIQUE INDEX provider_incident_open ON provider_incident (provider, kind) WHERE ended_at IS NULL;
+CREATE INDEX provider_incident_ended ON provider_incident (ended_at);
+
+-- The accounts that were told of the beginning of an incident, until they are told of its end.
+CREATE TABLE provider_incident_account (
+    incident_id TEXT   NOT NULL,
+    account_id  TEXT   NOT NULL,
+    PRIMARY KEY (incident_id, account_id)
+);
 
 -- The outbox, and what was sent from it in the last month.
 CREATE TABLE mail (

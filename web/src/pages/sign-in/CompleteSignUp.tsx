@@ -1,12 +1,13 @@
 import { Button, Checkbox, PasswordInput, TextInput } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { Link, useLocation, useNavigate } from 'react-router';
 import { call } from '../../api/client';
 import { asApiError } from '../../api/error';
 import { startOver } from '../../api/queries';
 import { useSignInMethods } from '../../api/session';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { useTitle } from '../../parts/title';
 import { PlainPage } from './PlainPage';
 import { Terms } from './Terms';
 
@@ -27,9 +28,7 @@ export default function CompleteSignUp() {
   const [accountName, setAccountName] = useState('');
   const [password, setPassword] = useState('');
   const [accepted, setAccepted] = useState(false);
-  useEffect(() => {
-    document.title = 'Create your account · Billet';
-  }, []);
+  useTitle('Create your account');
   const complete = useMutation({
     mutationFn: async () => {
       const body = { token, name, accountName, password, termsVersion: signUp?.termsVersion ?? '' };

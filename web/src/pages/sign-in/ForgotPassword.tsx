@@ -1,18 +1,17 @@
 import { Button, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { Link } from 'react-router';
 import { solve } from '../../api/altcha';
 import { call } from '../../api/client';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { useTitle } from '../../parts/title';
 import { CheckMail } from './CheckMail';
 import { PlainPage } from './PlainPage';
 
 export default function ForgotPassword() {
   const [email, setEmail] = useState('');
-  useEffect(() => {
-    document.title = 'Reset your password · Billet';
-  }, []);
+  useTitle('Reset your password');
   const request = useMutation({
     mutationFn: async () => {
       const body = { email, solution: await solve('password-reset') };

@@ -1,11 +1,12 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { Link, useLocation, useNavigate } from 'react-router';
 import { call } from '../../api/client';
 import { startOver } from '../../api/queries';
 import { useMe } from '../../api/session';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { useTitle } from '../../parts/title';
 import { PlainPage } from './PlainPage';
 
 /** The token is in the URL's fragment, so that no server receives it. */
@@ -23,9 +24,7 @@ export default function Invite() {
   const [email, setEmail] = useState('');
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
-  useEffect(() => {
-    document.title = 'Invitation · Billet';
-  }, []);
+  useTitle('Invitation');
   const accept = useMutation({
     mutationFn: async () => {
       const body = me ? { token } : { token, email: invitation.data?.email || email, name, password };

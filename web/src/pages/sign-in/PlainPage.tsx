@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react';
 import { Logo } from '../../app/Logo';
+import { SiteLinks } from '../../parts/SiteLinks';
 import './plain-page.css';
 
 /** The frame of the pages without a session: a card and the logo. */
@@ -14,7 +15,7 @@ export function PlainPage({ title, children }: { title: string; children: ReactN
         {children}
       </main>
       <footer className="small dim">
-        Bare-metal GPUs by the hour. <a href="/docs">API documentation</a>
+        <SiteLinks />
       </footer>
     </div>
   );

@@ -1,18 +1,17 @@
 import { Button, PasswordInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { Link, useLocation } from 'react-router';
 import { call } from '../../api/client';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { useTitle } from '../../parts/title';
 import { PlainPage } from './PlainPage';
 
 /** The page that the link of the mail opens. No server receives the token in its fragment. */
 export default function ResetPassword() {
   const token = useLocation().hash.slice(1);
   const [password, setPassword] = useState('');
-  useEffect(() => {
-    document.title = 'Set a new password · Billet';
-  }, []);
+  useTitle('Set a new password');
   const reset = useMutation({
     mutationFn: () => call('post', '/api/v1/account/password-resets/confirm', { body: { token, password } }),
   });

@@ -6,6 +6,7 @@ import { ApiError, type Schema } from '../../api/client';
 import { signIn, useMe, useSignInMethods } from '../../api/session';
 import { isDismissed, passkeysSupported, signInWithPasskey } from '../../api/webauthn';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { useTitle } from '../../parts/title';
 import { PlainPage } from './PlainPage';
 
 /**
@@ -49,9 +50,7 @@ export default function SignIn() {
   });
   const withPasskey = useMutation({ mutationFn: signInWithPasskey, onSuccess: done });
 
-  useEffect(() => {
-    document.title = 'Sign in · Billet';
-  }, []);
+  useTitle('Sign in');
   useEffect(() => {
     if (demo) setEmail((typed) => typed || demo.email);
   }, [demo]);

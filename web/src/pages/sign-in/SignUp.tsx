@@ -1,11 +1,12 @@
 import { Button, TextInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { Link } from 'react-router';
 import { solve } from '../../api/altcha';
 import { call } from '../../api/client';
 import { useSignInMethods } from '../../api/session';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { useTitle } from '../../parts/title';
 import { CheckMail } from './CheckMail';
 import { PlainPage } from './PlainPage';
 
@@ -14,9 +15,7 @@ export default function SignUp() {
   const methods = useSignInMethods();
   const signUp = methods.data?.signUp;
   const [email, setEmail] = useState('');
-  useEffect(() => {
-    document.title = 'Create an account · Billet';
-  }, []);
+  useTitle('Create an account');
   const register = useMutation({
     mutationFn: async () => {
       const body = { email, solution: await solve('registration') };
