@@ -66,6 +66,20 @@ func TestForSecondsRoundsHalfUp(t *testing.T) {
 	})
 }
 
+func TestForSeconds(t *testing.T) {
+	for _, c := range []struct {
+		hourly  money.Micros
+		seconds int64
+		want    money.Micros
+	}{
+		{1799, 1, 0}, {1800, 1, 1}, {5399, 1, 1}, {5400, 1, 2}, {7, money.HourSeconds, 7}, {7, 0, 0},
+	} {
+		if got := money.ForSeconds(c.hourly, c.seconds); got != c.want {
+			t.Errorf("ForSeconds(%d, %d) = %d, want %d", c.hourly, c.seconds, got, c.want)
+		}
+	}
+}
+
 func TestPercent(t *testing.T) {
 	if got := money.Dollars(10).Percent(1250); got != 11_250_000 {
 		t.Errorf("10 USD and 12.5 %% = %s", got)

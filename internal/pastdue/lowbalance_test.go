@@ -55,6 +55,9 @@ func TestEachThresholdIsToldOnceAndAgainAfterATopUp(t *testing.T) {
 		})
 		// 27 hours are paid for, so the balance runs dry when the 28th begins.
 		dry := began.Add(27 * time.Hour)
+		if got, err := s.Threshold(ctx, pastdue.Fleet); got != job.At(dry.Add(-24*time.Hour)) || err != nil {
+			t.Errorf("Threshold = %+v, %v, want a run a day before %s", got, err, dry)
+		}
 		var told []string
 		tell := func() {
 			t.Helper()

@@ -17,3 +17,20 @@ func TestTerms_PastDue(t *testing.T) {
 		t.Errorf("%v, want %v", due, want)
 	}
 }
+
+func TestTerms_LowBalance(t *testing.T) {
+	terms := Terms{Grace: time.Hour, KeepVolumes: 7 * 24 * time.Hour}
+	now := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	if due := terms.LowBalance(nil, now); due != nil {
+		t.Errorf("%v of an account whose money does not end", due)
+	}
+	for left, want := range map[time.Duration]bool{
+		24*time.Hour + time.Second: false, 24 * time.Hour: true, time.Hour: true, -time.Hour: true,
+	} {
+		dry := now.Add(left)
+		got := terms.LowBalance(&dry, now)
+		if (got != nil) != want || want && *got != (LowBalance{dry.Add(time.Hour), dry.AddDate(0, 0, 7)}) {
+			t.Errorf("%s before the money ends: %v, want deadlines: %t", left, got, want)
+		}
+	}
+}

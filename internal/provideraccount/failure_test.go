@@ -7,6 +7,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provideraccount"
 )
 
@@ -35,13 +36,17 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		_, err := s.Update(ctx, tx, slug, provideraccount.Update{Name: new("Iron"), Credential: "third"})
 		return err
 	})
-	write("Pause", func(ctx context.Context, tx *db.Tx) error { _, _, err := s.Pause(ctx, tx, slug); return err })
-	write("Resume", func(ctx context.Context, tx *db.Tx) error { _, _, err := s.Resume(ctx, tx, slug); return err })
+	for _, use := range []provider.Use{provider.Paused, provider.Draining, provider.Sells} {
+		write("SetUse", func(ctx context.Context, tx *db.Tx) error {
+			_, _, err := s.SetUse(ctx, tx, slug, use)
+			return err
+		})
+	}
 	for name, f := range map[string]func(ctx context.Context) error{
 		"Get":     func(ctx context.Context) error { _, err := s.Get(ctx, d, slug); return err },
 		"List":    func(ctx context.Context) error { _, err := s.List(ctx, d); return err },
 		"Version": func(ctx context.Context) error { _, err := s.Version(ctx, d); return err },
-		"Open":    func(ctx context.Context) error { _, err := s.Open(ctx, d, "", provideraccount.Env{}); return err },
+		"Open":    func(ctx context.Context) error { _, err := s.Open(ctx, d, nil, provideraccount.Env{}); return err },
 	} {
 		faults.FailEach(t, name, func() error { return f(t.Context()) })
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/spendlimit"
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -113,6 +115,11 @@ func TestEachLimitIsEnforced(t *testing.T) {
 		r.let(r.begin(1, time.Hour))
 		_, err = r.begin(1, time.Hour)
 		r.refused("maxDeployments", err)
+		e, _ := errors.AsType[*apierr.Error](err)
+		want := map[string]any{"limit": "maxDeployments", "maximum": int64(2), "deployments": int64(2)}
+		if diff := cmp.Diff(want, e.Details); diff != "" || !strings.Contains(e.Message, "and has 2.") {
+			t.Errorf("%s (-want +got):\n%s", e.Message, diff)
+		}
 
 		r.set(spendlimit.SpendingLimits{GPUTypes: []string{"NVIDIA H100"}})
 		_, err = r.begin(1, time.Hour, "NVIDIA H100", "NVIDIA B200")
@@ -155,6 +162,15 @@ func TestDailyLimitIsExact(t *testing.T) {
 		r.let(r.begin(40, time.Hour))
 		r.c.Advance(14 * time.Hour) // another day
 		r.let(r.begin(100, time.Hour))
+	})
+}
+
+func TestWhatIsFreeFitsIntoEachLimit(t *testing.T) {
+	each(t, func(r *rig) {
+		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(60)})
+		r.let(r.begin(60, time.Hour))
+		r.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(50)})
+		r.let(r.begin(0, time.Hour))
 	})
 }
 
@@ -270,12 +286,27 @@ func TestLimitedKeyRaisesOnlyItsOwnCost(t *testing.T) {
 		r.let("", reprice(r.key, mine, 4))
 		r.refused("maxSpendPerDay", reprice(r.key, mine, 5))
 		r.refused("", reprice(r.key, "vol_somebodyelse", 1))
+		other := rig{t: r.t, d: r.d, c: r.c, ids: r.ids, key: r.ids.New(id.APIKey)}
+		other.set(spendlimit.SpendingLimits{MaxSpendPerDay: dollars(100)})
+		r.refused("", reprice(other.key, mine, 1))
 		r.let("", reprice("", mine, 50)) // a user may
 		if all, err := spendlimit.Of(t.Context(), r.d, []id.ID{r.key, "key_other"}); err != nil || len(all) != 1 ||
 			*all[r.key].MaxSpendPerDay != money.Dollars(100) {
 			t.Errorf("%v, %v", all, err)
 		}
 	})
+}
+
+func TestLeastAndLargestLimitsAreValid(t *testing.T) {
+	for _, n := range []int64{0, 1_000_000} {
+		amount := money.Dollars(1000 * n)
+		l := spendlimit.SpendingLimits{
+			MaxHourlyPrice: &amount, MaxSpendPerDay: &amount, MaxSpendPerMonth: &amount, MaxDeployments: &n,
+		}
+		if faults := l.Check("spendingLimits"); len(faults) > 0 {
+			t.Errorf("Check of %d: %v", n, faults)
+		}
+	}
 }
 
 func TestInvalidLimitsAreRefused(t *testing.T) {
