@@ -258,7 +258,8 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
-		Volumes: s.volumes, Deployments: s.deployments, Quotes: s.quotes, Events: a.Events, Webhooks: a.Webhooks,
+		Volumes: s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,
+		Events: a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Incidents: s.incidents, Operator: a.Console, Idempotency: s.answers,
 		Settings: a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,

@@ -29,6 +29,7 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quota"
 	"github.com/billetcloud/billet/internal/secret"
@@ -55,6 +56,7 @@ type Operator struct {
 	Issues           *issue.Service
 	Console          *operator.Service
 	ProviderAccounts *provideraccount.Service
+	PriceRules       *pricerule.Service
 	Webhooks         *webhook.Service
 	Settings         *settings.Service
 	Mail             *mail.Service
@@ -127,6 +129,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.Accounts = account.New(account.Config{DB: o.DB, IDs: o.IDs, Rand: rand.Reader, Clock: o.Clock, Real: real.Now,
 		Secrets: secrets})
 	o.ProviderAccounts = provideraccount.New(secrets, kinds())
+	o.PriceRules = pricerule.New(o.IDs)
 	o.Audit = audit.New(o.IDs)
 	o.Settings = settings.New(settings.Config{DB: o.DB, Real: real.Now, Secrets: secrets})
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)

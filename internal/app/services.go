@@ -40,7 +40,7 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	}
 	s.catalog = catalog.New(catalog.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Providers: providers, Jobs: o.Jobs, Log: log, Markup: s.markups.of,
-		OwnMarkups: o.Accounts.Markups,
+		OwnMarkups: o.Accounts.Markups, Rules: o.PriceRules,
 	})
 	s.keys = sshkey.New(sshkey.Config{DB: o.DB, IDs: o.IDs})
 	s.quotes = quote.New(o.IDs)

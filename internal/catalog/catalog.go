@@ -13,13 +13,15 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/provider"
 )
 
 // maxMarkup is the largest markup in basis points. A price a hundred times as high is a mistake.
 const maxMarkup = 1_000_000
 
-// Config configures a Catalog. Every field except OwnMarkups and RequestTimeout is required.
+// Config configures a Catalog. Every field except OwnMarkups, Rules and RequestTimeout is
+// required.
 type Config struct {
 	DB        *db.DB
 	IDs       *id.Maker
@@ -33,12 +35,14 @@ type Config struct {
 	// OwnMarkups returns the accounts that have their own markup, which replaces all others for
 	// them, in the same unit. It is called at every Load, and may be nil.
 	OwnMarkups func(ctx context.Context, r db.Reader) (map[id.ID]int64, error)
+	// Rules are the price rules, which replace all markups where they match. They may be nil.
+	Rules *pricerule.Service
 	// RequestTimeout limits a provider's answer, in real time. The default is a minute.
 	RequestTimeout time.Duration
 }
 
 // Catalog is what is for sale. Its reading methods are safe for concurrent use. They do not block,
-// except the first request after a change at an account's own markup, which computes its prices.
+// except the first request after a change at an account's own prices, which computes them.
 type Catalog struct {
 	cfg Config
 
@@ -63,7 +67,11 @@ func New(c Config) *Catalog {
 			panic(fmt.Sprintf("catalog: provider %s has no SyncEvery", info.Slug))
 		}
 	}
-	cat.now.Store(cat.build(0, nil, nil))
+	unread := &pricing{markups: cat.markups()}
+	unread.divide()
+	empty := cat.priced(cat.build(0, nil, nil), unread.usual)
+	empty.pricing = unread
+	cat.now.Store(empty)
 	return cat
 }
 
@@ -133,11 +141,10 @@ func (c *Catalog) Load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		assessed, counted, markups := c.assess(health), before.figures, map[id.ID]int64{}
-		if c.cfg.OwnMarkups != nil {
-			if markups, err = c.cfg.OwnMarkups(ctx, tx); err != nil {
-				return err
-			}
+		assessed, counted := c.assess(health), before.figures
+		prices, err := c.readPricing(ctx, tx, before.pricing)
+		if err != nil {
+			return err
 		}
 		if !figured {
 			if counted, err = figure(ctx, tx, now); err != nil {
@@ -147,22 +154,12 @@ func (c *Catalog) Load(ctx context.Context) error {
 				counted = before.figures
 			}
 		}
-		if version == before.version && before.registry == c.cfg.Providers.Version() {
-			if after = before; !maps.EqualFunc(before.health, assessed, Health.equal) || counted != before.figures ||
-				!maps.Equal(before.markups, markups) {
-				after = before.with(assessed, counted, markups)
-			}
-			return nil
-		}
-		records, err := readListed(ctx, tx)
-		if err != nil {
+		if after, err = c.offersAt(ctx, tx, version, before, prices); err != nil {
 			return err
 		}
-		volumes, err := readVolumePrices(ctx, tx)
-		if err != nil {
-			return err
+		if after != before || !maps.EqualFunc(before.health, assessed, Health.equal) || counted != before.figures {
+			after = after.with(assessed, counted)
 		}
-		after = c.build(version, records, volumes).with(assessed, counted, markups)
 		return nil
 	})
 	if err != nil {
@@ -173,6 +170,29 @@ func (c *Catalog) Load(ctx context.Context) error {
 	}
 	c.now.Store(after)
 	return nil
+}
+
+// offersAt returns the offers of that version at these prices: before, if they are the same.
+func (c *Catalog) offersAt(
+	ctx context.Context, tx *db.Tx, version int64, before *snapshot, prices *pricing,
+) (*snapshot, error) {
+	all := before.all
+	if version != before.version || before.registry != c.cfg.Providers.Version() {
+		records, err := readListed(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		volumes, err := readVolumePrices(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		all = c.build(version, records, volumes)
+	} else if prices == before.pricing {
+		return before, nil
+	}
+	after := c.priced(all, prices.usual)
+	after.pricing = prices
+	return after, nil
 }
 
 // Edition identifies the content of the catalog: while it is the same, so is every answer. It is
@@ -209,10 +229,43 @@ func (c *Catalog) Health() []Health {
 func (c *Catalog) Markup(slug string) int64 { return c.cfg.Markup(slug) }
 
 // PriceHistory returns the offer's price points from the one in force at from up to, but not
-// including, to: at the default prices, oldest first, and the newest 5,000 if there are more. It
-// includes withdrawn offers, and is empty for an unknown offer. Points older than 90 days are
-// deleted, except the one in force then.
-func (c *Catalog) PriceHistory(ctx context.Context, r db.Reader, offer id.ID, from, to time.Time) ([]PricePoint,
-	error) {
-	return readPoints(ctx, r, offer, from, to)
+// including, to: oldest first, and the newest 5,000 if there are more. They are the default prices
+// of their time, or, for an account with prices of its own, what it would pay now at the costs of
+// that time. The last point up to now has the present price. It includes withdrawn offers; found is
+// false for an unknown offer, and for one that is hidden from the account. Points older than 90
+// days are deleted, except the one in force then.
+func (c *Catalog) PriceHistory(
+	ctx context.Context, r db.Reader, account, offer id.ID, from, to, now time.Time,
+) (points []PricePoint, found bool, err error) {
+	market := c.For(account)
+	list := market.s.pricing.of(account)
+	sold, found, err := readRecord(ctx, r, offer)
+	if err != nil || !found {
+		return nil, false, err
+	}
+	rule := list.rules.First(sold.ruled())
+	if rule != nil && rule.Hidden {
+		return nil, false, nil
+	}
+	points, err = readPoints(ctx, r, offer, from, to)
+	if err != nil {
+		return nil, false, err
+	}
+	for i := range points {
+		if p := &points[i]; list.key != "" {
+			p.HourlyPrice = list.price(rule, sold.provider, p.cost, sold.gpuCount)
+		}
+	}
+	// A change of rules or markups has no point until the provider's next answer.
+	o, listed := market.Get(offer)
+	n := len(points)
+	if !listed || n == 0 || points[n-1].HourlyPrice == o.HourlyPrice || now.Before(from) || to.Before(now) {
+		return points, true, nil
+	}
+	at := now.UTC().Truncate(time.Microsecond)
+	if !at.Before(to) {
+		at = to.Add(-time.Microsecond)
+	}
+	present := PricePoint{At: at, HourlyPrice: o.HourlyPrice, Available: o.Available, Stock: o.Stock}
+	return append(points, present), true, nil
 }

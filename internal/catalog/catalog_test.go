@@ -22,6 +22,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/google/go-cmp/cmp"
 )
@@ -122,12 +123,13 @@ type rig struct {
 	own    func() map[id.ID]int64 // the accounts' own markups
 	limit  time.Duration          // of a provider's answer; 0 for the usual one
 	queue  *job.Queue
+	rules  *pricerule.Service
 	cat    *catalog.Catalog
 }
 
 func newRig(t testing.TB, d *db.DB, c *clock.Simulated, providers ...provider.Provider) *rig {
 	r := &rig{t: t, db: d, clock: c, log: &bytes.Buffer{}, markup: map[string]int64{},
-		queue: job.NewQueue(id.NewMaker(c, rand.Reader))}
+		queue: job.NewQueue(id.NewMaker(c, rand.Reader)), rules: pricerule.New(id.NewMaker(c, rand.Reader))}
 	r.cat = r.catalog(providers...)
 	return r
 }
@@ -136,7 +138,7 @@ func (r *rig) catalog(providers ...provider.Provider) *catalog.Catalog {
 	return catalog.New(catalog.Config{DB: r.db, IDs: id.NewMaker(r.clock, rand.Reader), Clock: r.clock,
 		Providers: provider.NewRegistry(providers...), Jobs: r.queue,
 		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] },
-		RequestTimeout: r.limit,
+		RequestTimeout: r.limit, Rules: r.rules,
 		OwnMarkups: func(context.Context, db.Reader) (map[id.ID]int64, error) {
 			if r.own == nil {
 				return nil, nil
@@ -165,7 +167,8 @@ func (r *rig) only() catalog.Offer {
 
 func (r *rig) points(offer id.ID) []catalog.PricePoint {
 	r.t.Helper()
-	got, err := r.cat.PriceHistory(r.t.Context(), r.db, offer, time.Time{}, r.clock.Now().Add(time.Hour))
+	now := r.clock.Now()
+	got, _, err := r.cat.PriceHistory(r.t.Context(), r.db, "acc_usual", offer, time.Time{}, now.Add(time.Hour), now)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -338,12 +341,13 @@ func TestPricePointIsWrittenExactlyOnChange(t *testing.T) {
 		if r.only().MemoryGB != 4096 {
 			t.Error("the other change is lost")
 		}
-		some, err := r.cat.PriceHistory(t.Context(), d, "off_1", start.Add(3*every), start.Add(5*every))
+		some, _, err := r.cat.PriceHistory(
+			t.Context(), d, "acc_usual", "off_1", start.Add(3*every), start.Add(5*every), c.Now())
 		if shown := show(some, start); err != nil || !slices.Equal(shown, want[1:3]) {
 			t.Fatalf("a part: %q, %v", shown, err)
 		}
-		if none, err := r.cat.PriceHistory(t.Context(), d, "off_unknown", start, c.Now()); err != nil || none == nil ||
-			len(none) != 0 {
+		none, found, err := r.cat.PriceHistory(t.Context(), d, "acc_usual", "off_unknown", start, c.Now(), c.Now())
+		if err != nil || found || len(none) != 0 {
 			t.Fatalf("%v %v", none, err)
 		}
 		c.Advance(91 * 24 * time.Hour)
@@ -584,7 +588,7 @@ func TestReplicasSeeOneCatalog(t *testing.T) {
 	})
 }
 
-func TestChangedMarkupAppliesAtTheNextSync(t *testing.T) {
+func TestChangedMarkupAppliesAtTheNextLoad(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := storer{&seller{slug: "a", offers: []provider.Offer{offer("off_1")},
 			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 105, MinSizeGB: 10, MaxSizeGB: 100},
@@ -592,7 +596,7 @@ func TestChangedMarkupAppliesAtTheNextSync(t *testing.T) {
 		r := newRig(t, d, c, s)
 		r.sync("a")
 		r.markup["a"] = 1_000
-		r.sync("a")
+		r.load()
 		if got := r.only(); got.HourlyPrice != money.Dollars(22) || !got.Capabilities.Volumes {
 			t.Errorf("%+v", got)
 		}

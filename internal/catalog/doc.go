@@ -1,10 +1,10 @@
 // Package catalog owns what is for sale: offers, providers, regions and GPU types as a tenant sees
-// them, each under one name; where volumes are available; the operator's markup; price history; the
-// launch statistics of each offer; and the sync that asks the providers.
+// them, each under one name; where volumes are available; the prices by markups and price rules;
+// price history; the launch statistics of each offer; and the sync that asks the providers.
 //
 // It does not own machines, volumes or money: an offer is a price at an instant. The package that
 // acts on an offer fixes the price itself, and reports the outcome. Package account owns the
-// markups of single accounts.
+// markups of single accounts, pricerule what a rule does to a price.
 //
 // Everything except price history is served from memory, from a snapshot that never changes once it
 // is published. A GET therefore calls neither a provider nor the database.
@@ -23,8 +23,10 @@
 //   - Lists have one order: by the sort key, ties by ID.
 //   - Normalizing a name twice changes nothing. A text that is not understood in full is its own
 //     name.
-//   - All prices of a Market are the prices of one account: it pays what it sees. Only price
-//     history shows the default prices.
+//   - All prices of a Market are the prices of one account: it pays what it sees. What a rule hides
+//     from the account is not in it. The first rule that matches decides; without one, the markups.
+//   - Prices are computed from costs at each change of rules and markups, which every replica sees
+//     at its next Load. Price history stores the default prices, and the costs for all others.
 //   - A deployment counts once in the statistics of each offer that it tried, with the outcome that
 //     was reported first.
 package catalog

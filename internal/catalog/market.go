@@ -1,41 +1,33 @@
 package catalog
 
 import (
-	"maps"
-	"slices"
-	"sync"
-
 	"github.com/billetcloud/billet/internal/id"
 )
-
-// maxPriceLists limits the memory for prices at accounts' own markups: each list is a copy of every
-// offer.
-const maxPriceLists = 16
 
 // Market is what is for sale at one instant, at the prices of one account. It never changes, and is
 // cheap to get.
 type Market struct {
-	s      *snapshot
-	markup int64
-	own    bool
+	s   *snapshot
+	key string
 }
 
-// Default returns the market at the default markups.
+// Default returns the market at the default prices.
 func (c *Catalog) Default() Market { return Market{s: c.now.Load()} }
 
-// For returns the market of that account: every price in it is the price that the account pays.
+// For returns the market of that account: every price in it is the price that the account pays, and
+// what is hidden from it is not in it.
 func (c *Catalog) For(account id.ID) Market {
 	s := c.now.Load()
-	markup, own := s.markups[account]
-	if !own {
+	l := s.pricing.lists[account]
+	if l == nil {
 		return Market{s: s}
 	}
-	return Market{s: c.priced(s, markup).with(s.health, s.figures, s.markups), markup: markup, own: true}
+	return Market{s: c.listed(s, l).with(s.health, s.figures), key: l.key}
 }
 
-// OwnMarkup returns by how many basis points its prices exceed the providers'. own is false at the
-// default markups.
-func (m Market) OwnMarkup() (basisPoints int64, own bool) { return m.markup, m.own }
+// Key identifies the prices: markets of one Edition with the same key are the same. It is empty at
+// the default prices.
+func (m Market) Key() string { return m.key }
 
 // Get returns the offer with that ID; false if there is none or it is withdrawn.
 func (m Market) Get(offer id.ID) (Offer, bool) {
@@ -58,39 +50,4 @@ func (m Market) VolumePrice(slug, region string) (VolumePrice, bool) {
 		}
 	}
 	return VolumePrice{}, false
-}
-
-// priceLists are a snapshot's offers at other markups, by basis points: those that were requested.
-type priceLists struct {
-	mu sync.Mutex
-	by map[int64]*snapshot
-}
-
-// priced returns the offers of the snapshot at that markup, for all providers.
-func (c *Catalog) priced(s *snapshot, markup int64) *snapshot {
-	s.own.mu.Lock()
-	defer s.own.mu.Unlock()
-	if known := s.own.by[markup]; known != nil {
-		return known
-	}
-	if s.own.by == nil || len(s.own.by) >= maxPriceLists {
-		s.own.by = map[int64]*snapshot{}
-	}
-	p := *s
-	p.offers, p.facts = slices.Clone(s.offers), slices.Clone(s.facts)
-	p.volumes, p.order = slices.Clone(s.volumes), maps.Clone(s.order)
-	for i := range p.offers {
-		o := &p.offers[i]
-		o.HourlyPrice = o.CostPrice.Percent(markup)
-		o.HourlyPricePerGPU = perGPU(o.HourlyPrice, o.GPUCount)
-		p.facts[i].price = o.HourlyPrice
-	}
-	for i := range p.volumes {
-		p.volumes[i].PerGBHour = p.volumes[i].CostPrice.Percent(markup)
-	}
-	p.sort("price")
-	p.sort("pricePerGpu")
-	c.countFacets(&p)
-	s.own.by[markup] = &p
-	return &p
 }

@@ -51,9 +51,9 @@ func TestOwnMarkupAppliesToEveryPrice(t *testing.T) {
 		for _, account := range []id.ID{"acc_own", "acc_same", "acc_cost", "acc_usual"} {
 			t.Run(string(account), func(t *testing.T) {
 				m := r.cat.For(account)
-				bp, has := m.OwnMarkup()
-				if has != (account != "acc_usual") || bp != own[account] {
-					t.Fatalf("OwnMarkup = %d, %t", bp, has)
+				bp, has := own[account]
+				if has != (m.Key() != "") {
+					t.Fatalf("Key = %q", m.Key())
 				}
 				want, perGB := slices.Clone(usual), money.Micros(116) // 105 and ten percent, half-up
 				if has {
@@ -174,7 +174,7 @@ func TestOwnMarkupFollowsChanges(t *testing.T) {
 		}
 		clear(own)
 		r.load()
-		if _, has := r.cat.For("acc_own").OwnMarkup(); has {
+		if r.cat.For("acc_own").Key() != "" {
 			t.Error("a markup that was withdrawn still applies")
 		}
 	})

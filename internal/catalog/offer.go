@@ -46,7 +46,7 @@ type Offer struct {
 
 	// Key is the provider's own name of the offer.
 	Key string `json:"-"`
-	// CostPrice is the provider's price, before the markup.
+	// CostPrice is the provider's price, before price rules and markups.
 	CostPrice money.Micros `json:"-"`
 	// LaunchLimit is the maximum duration of a launch if it is shorter than the provider's own;
 	// else 0.
@@ -59,6 +59,8 @@ type PricePoint struct {
 	HourlyPrice money.Micros `json:"hourlyPrice" doc:"Price of the whole offer in US dollars an hour."`
 	Available   bool         `json:"available" doc:"Whether the offer was available."`
 	Stock       *int         `json:"stock" doc:"Number available; null if the provider does not publish it."`
+
+	cost money.Micros // what the provider asked
 }
 
 // VolumePrice is the price and the sizes of volumes in a region.

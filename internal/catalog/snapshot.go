@@ -25,8 +25,9 @@ type snapshot struct {
 	regions  map[regionKey]regionInfo
 	health   map[string]Health
 	figures  *figures
-	markups  map[id.ID]int64 // of the accounts that have their own
+	pricing  *pricing
 	own      *priceLists
+	all      *snapshot // every offer, in the same order and without prices
 
 	providers    []ProviderFacet // without Status and AsOf, which Providers adds
 	regionFacets []RegionFacet
@@ -45,16 +46,19 @@ type facts struct {
 // compares a few hundred texts instead of those of every offer.
 type texts struct{ provider, gpuType, region, instanceType, search string }
 
-// build makes a snapshot of records that are ordered by ID. Records of providers that are no longer
-// configured are left out, because nothing can be launched there, and so are those of draining
-// ones. Those of paused ones are not available.
+// priceFields are the sorts that prices change.
+var priceFields = []SortField{"price", "pricePerGpu"}
+
+// build makes a snapshot without prices of records that are ordered by ID. Records of providers
+// that are no longer configured are left out, because nothing can be launched there, and so are
+// those of draining ones. Those of paused ones are not available.
 func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) *snapshot {
 	// Before they are read: what is newer is built at the next Load.
 	registry := c.cfg.Providers.Version()
 	infos := c.infos()
 	s := &snapshot{
 		version: version, registry: registry, byID: make(map[id.ID]int, len(records)), order: map[SortKey][]int{},
-		health: c.assess(nil), figures: &figures{}, own: &priceLists{},
+		health: c.assess(nil), figures: &figures{},
 	}
 	known := map[texts]int{}
 	s.regions = c.regions(records)
@@ -90,10 +94,12 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 			known[t] = at
 			s.texts = append(s.texts, t)
 		}
-		s.facts = append(s.facts, facts{price: o.HourlyPrice, gpuCount: o.GPUCount, texts: at, available: o.Available})
+		s.facts = append(s.facts, facts{gpuCount: o.GPUCount, texts: at, available: o.Available})
 	}
 	for _, f := range SortField("").Enum() {
-		s.sort(f)
+		if !slices.Contains(priceFields, f) {
+			s.sort(f)
+		}
 	}
 	for _, v := range volumes {
 		if _, configured := infos[v.Provider]; configured && c.cfg.Providers.Use(v.Provider) == provider.Sells {
@@ -101,7 +107,6 @@ func (c *Catalog) build(version int64, records []record, volumes []VolumePrice) 
 			s.volumes = append(s.volumes, v)
 		}
 	}
-	c.countFacets(s)
 	return s
 }
 
@@ -147,10 +152,10 @@ func (s *snapshot) sorted(keys []SortKey) []int {
 	return order
 }
 
-// with returns the same offers with the given health, figures and markups.
-func (s *snapshot) with(h map[string]Health, f *figures, markups map[id.ID]int64) *snapshot {
+// with returns the same offers with the given health and figures.
+func (s *snapshot) with(h map[string]Health, f *figures) *snapshot {
 	changed := *s
-	changed.health, changed.figures, changed.markups = h, f, markups
+	changed.health, changed.figures = h, f
 	return &changed
 }
 
@@ -205,10 +210,8 @@ func (r record) offer() Offer {
 		GPUMemoryGB: r.gpuMemoryGB,
 		VCPUs:       r.vcpus, MemoryGB: r.memoryGB, StorageGB: r.storageGB, Interconnect: textOrNil(r.interconnect),
 		InstanceType: r.instanceType, Region: r.region, OperatingSystems: []string{},
-		HourlyPrice:       money.Micros(r.price),
-		HourlyPricePerGPU: perGPU(money.Micros(r.price), r.gpuCount), Available: r.available,
-		Capabilities: r.capabilities,
-		Key:          r.key, CostPrice: money.Micros(r.cost),
+		Available: r.available, Capabilities: r.capabilities,
+		Key: r.key, CostPrice: money.Micros(r.cost),
 	}
 	if r.stock != unknownStock {
 		n := int(r.stock)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 const maxPoints = 5_000 // of one price history
@@ -104,6 +105,7 @@ func (p *point) columns() []db.Column {
 		db.Col("hourly_price", &p.HourlyPrice),
 		db.Col("available", &p.Available),
 		db.Col("stock", &p.Stock),
+		db.Col("cost_price", &p.cost),
 	}
 }
 
@@ -210,6 +212,10 @@ func takenIDs(ctx context.Context, r db.Reader, ids []id.ID) (map[id.ID]bool, er
 	return taken, nil
 }
 
+func readRecord(ctx context.Context, r db.Reader, offer id.ID) (record, bool, error) {
+	return offers.Find(ctx, r, `WHERE id = $1`, offer)
+}
+
 func upsertRecords(ctx context.Context, tx *db.Tx, records []record) error {
 	// An ID never moves: one that belongs to another offer is not overwritten.
 	written, err := offers.PutWhere(ctx, tx, []string{"id"}, `catalog_offer.provider = excluded.provider AND
@@ -227,7 +233,9 @@ func insertPoints(ctx context.Context, tx *db.Tx, records []record) error {
 	all := make([]point, len(records))
 	for i, r := range records {
 		o := r.offer()
-		all[i] = point{r.id, PricePoint{At: tx.Now, HourlyPrice: o.HourlyPrice, Available: o.Available, Stock: o.Stock}}
+		all[i] = point{r.id, PricePoint{
+			At: tx.Now, HourlyPrice: money.Micros(r.price), Available: o.Available, Stock: o.Stock, cost: o.CostPrice,
+		}}
 	}
 	return points.Put(ctx, tx, []string{"offer_id", "at"}, all...)
 }

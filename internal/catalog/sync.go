@@ -15,6 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/provider"
 )
 
@@ -110,7 +111,7 @@ type record struct {
 	instanceType                                      provider.InstanceType
 	systems                                           string // JSON
 	capabilities                                      provider.Capabilities
-	cost, price                                       int64 // micro-dollars
+	cost, price                                       int64 // micro-dollars; price is the default one
 	available                                         bool
 	stock                                             stock
 	withdrawn                                         bool
@@ -124,7 +125,12 @@ func (r record) gone(withdrawn bool) record {
 	return r
 }
 
-func (c *Catalog) record(p provider.Provider, slug string, o provider.Offer) (record, error) {
+// ruled returns what price rules match.
+func (r record) ruled() pricerule.Offer {
+	return pricerule.Offer{Provider: r.provider, GPUType: r.gpuType, Region: r.region}
+}
+
+func (c *Catalog) record(p provider.Provider, prices *pricing, slug string, o provider.Offer) (record, error) {
 	systems, err := json.Marshal(o.OperatingSystems)
 	r := record{
 		provider: slug, region: o.Region, key: o.Key, gpuType: o.GPUType, gpuCount: o.GPUCount,
@@ -132,11 +138,13 @@ func (c *Catalog) record(p provider.Provider, slug string, o provider.Offer) (re
 		vcpus:       o.VCPUs, memoryGB: o.MemoryGB, storageGB: o.StorageGB, interconnect: o.Interconnect,
 		instanceType: o.InstanceType,
 		systems:      string(systems), capabilities: supported(p, o.Capabilities),
-		cost: int64(o.HourlyPrice), price: int64(o.HourlyPrice.Percent(c.cfg.Markup(slug))),
-		available: o.Available, stock: unknownStock, country: countryCode(o.Country),
+		cost: int64(o.HourlyPrice), available: o.Available, stock: unknownStock,
+		country:        countryCode(o.Country),
 		minimumRuntime: int64((o.MinimumRuntime + time.Second - 1) / time.Second),
 		launchLimit:    int64(o.LaunchLimit / time.Second),
 	}
+	rule := prices.usual.rules.First(r.ruled())
+	r.price = int64(prices.usual.price(rule, slug, o.HourlyPrice, o.GPUCount))
 	if checkText(o.RegionName) == nil { // an invalid name is no reason to drop the offers of a region
 		r.regionName = o.RegionName
 	}
@@ -157,9 +165,13 @@ func (c *Catalog) writeAnswer(ctx context.Context, tx *db.Tx, p provider.Provide
 	if err != nil {
 		return err
 	}
+	prices, err := c.readPricing(ctx, tx, c.now.Load().pricing)
+	if err != nil {
+		return err
+	}
 	var want, added []record
 	for _, at := range slices.SortedFunc(maps.Keys(a.offers), comparePlaces) {
-		r, err := c.record(p, slug, a.offers[at])
+		r, err := c.record(p, prices, slug, a.offers[at])
 		if err != nil {
 			return err
 		}

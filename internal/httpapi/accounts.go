@@ -45,8 +45,7 @@ func (h operatorAccounts) routes(r *rest.Router) {
 		Method: http.MethodPut, Path: one + "/markup", ID: "setMarkup", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Set an account's markup",
 		Description: "It replaces every provider's markup in the prices that the account sees and pays, within a few " +
-			"seconds. Existing " +
-			"deployments keep their price. The price history has the default prices.",
+			"seconds. Existing deployments keep their price. A price rule that matches replaces it.",
 	}, h.setMarkup)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: one + "/suspend", ID: "suspendAccount", Tag: tagOperator,

@@ -27,7 +27,7 @@ var (
 	otherTexts = []string{
 		"accountId", "allowedNetworks", "apiKey", "baseUrl", "challengeId", "cloudInit", "code", "content",
 		"credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type",
-		"kind", "newPassword",
+		"id", "kind", "newPassword",
 		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
 		"region", "regions", "scope", "seconds", "slug", "solution", "sshKeyId", "sshKeyIds", "ssh_public_key",
 		"termsVersion", "to", "token", "types", "url", "userCode", "value", "volumeIds",

@@ -68,7 +68,7 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 		)
 		history := w.want(200, w.ada, "GET", Base+"/offers/off_abc123/price-history",
 			nil).data.(map[string]any)["points"].([]any)
-		same(t, "history", history[0].(map[string]any)["hourlyPrice"], 23.92)
+		same(t, "history", history[0].(map[string]any)["hourlyPrice"], 30.0196)
 		volumes := func(who tenant) float64 {
 			return w.want(200, who, "GET", Base+"/volumes/pricing",
 				nil).list[0].(map[string]any)["hourlyPricePerGb"].(float64)
@@ -118,8 +118,8 @@ func TestAnAccountPaysItsOwnMarkup(t *testing.T) {
 			rows[r.(map[string]any)["key"].(string)] = r.(map[string]any)
 		}
 		// Both cost us 1,801 seconds at $23.92: one more has begun.
-		for who, want := range map[id.ID]string{w.ada.account: "30.0196 11.966644 " +
-			"18.052956", w.bob.account: "23.92 11.966644 11.953356"} {
+		for who, want := range map[id.ID]string{w.ada.account: "15.018139 11.966644 3.051495",
+			w.bob.account: "11.966644 11.966644 0"} {
 			r := rows[string(who)]
 			same(t, "margin", fmt.Sprint(r["revenue"], " ", r["cost"], " ", r["margin"]), want)
 		}

@@ -89,8 +89,10 @@ var whoMay = map[string]string{
 	"checkProviderAccount": operators, "pauseProviderAccount": operators, "drainProviderAccount": operators,
 	"resumeProviderAccount": operators,
 	"deleteProviderAccount": operators,
-	"addSimulatorFault":     operators,
-	"clearSimulatorFaults":  operators, "clearSimulatorFault": operators,
+	"listPriceRules":        operators, "createPriceRule": operators, "getPriceRule": operators,
+	"updatePriceRule": operators, "deletePriceRule": operators, "previewPriceRule": operators,
+	"addSimulatorFault":    operators,
+	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
 	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
 

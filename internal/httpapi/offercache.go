@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"sync"
 
@@ -18,7 +17,7 @@ const (
 )
 
 // offerCache has responses made from one edition of the catalog, by their query. The catalog is the
-// same for all accounts with the same markup and changes seldom, and encoding a page of it takes
+// same for all accounts with the same prices and changes seldom, and encoding a page of it takes
 // longer than the rest of a request.
 type offerCache struct {
 	mu      sync.Mutex
@@ -51,7 +50,7 @@ func (k *offerCache) put(edition catalog.Edition, query string, body []byte) {
 }
 
 // cached answers repeated queries of an operation from memory. The operation must depend on nothing
-// but its query, the catalog and the account's own markup. The call was admitted before.
+// but its query, the catalog and the account's prices. The call was admitted before.
 func (h offers) cached(next rest.ServeFunc) rest.ServeFunc {
 	cache := &offerCache{}
 	return func(ctx context.Context, w http.ResponseWriter, c *rest.Call) (rest.Answer, error) {
@@ -59,14 +58,14 @@ func (h offers) cached(next rest.ServeFunc) rest.ServeFunc {
 			return next(ctx, w, c) // which refuses a body
 		}
 		edition, query := h.catalog.Edition(), c.Request.URL.RawQuery
-		if markup, own := h.catalog.For(c.Caller.Account).OwnMarkup(); own {
-			query = fmt.Sprintf("%d\x00%s", markup, query) // no query has that byte
+		if key := h.catalog.For(c.Caller.Account).Key(); key != "" {
+			query = key + "\x00" + query // no query has that byte
 		}
 		if body := cache.get(edition, query); body != nil {
 			return rest.Answer{Status: http.StatusOK, Body: body}, nil
 		}
 		a, err := next(ctx, w, c)
-		if err == nil && edition == h.catalog.Edition() { // else the account's markup may have changed meanwhile
+		if err == nil && edition == h.catalog.Edition() { // else the account's prices may have changed meanwhile
 			cache.put(edition, query, a.Body)
 		}
 		return a, err

@@ -41,9 +41,9 @@ func (h offers) routes(r *rest.Router) {
 		"/offers/{offerId}/price-history",
 		"getPriceHistory",
 		"Get an offer's price history",
-		"A point is recorded when price, availability or stock change. Prices are the default ones, even for an "+
-			"account with its own "+
-			"markup. The last 30 days if from is omitted. Points are kept for 90 days.",
+		"A point is recorded when price, availability or stock change. An account with prices of its own sees what "+
+			"it would pay now for what the provider charged then. The last 30 days if from is omitted. Points are "+
+			"kept for 90 days.",
 	), h.priceHistory)
 	rest.List(r, read("/providers", "listProviders", "List providers",
 		"With the number of offers and the lowest price among available ones."), h.providers)
@@ -183,19 +183,20 @@ func findOffer(all *catalog.Catalog, c *rest.Call, offer id.ID) (catalog.Offer, 
 	return o, nil
 }
 
-func (h offers) priceHistory(ctx context.Context, _ *rest.Call, in *historyQuery) (priceHistory, error) {
+func (h offers) priceHistory(ctx context.Context, c *rest.Call, in *historyQuery) (priceHistory, error) {
 	out := priceHistory{OfferID: in.OfferID}
+	now := h.clock.Now()
 	var err error
-	if out.From, out.To, err = in.within(h.clock.Now(), historyLength); err != nil {
+	if out.From, out.To, err = in.within(now, historyLength); err != nil {
 		return priceHistory{}, err
 	}
-	if out.Points, err = h.catalog.PriceHistory(ctx, h.db, in.OfferID, out.From, out.To); err != nil {
-		return priceHistory{}, err
+	var found bool
+	out.Points, found, err = h.catalog.PriceHistory(
+		ctx, h.db, c.Caller.Account, in.OfferID, out.From, out.To, now)
+	if err == nil && !found {
+		err = rest.NotFound("offer")
 	}
-	if _, found := h.catalog.Default().Get(in.OfferID); !found && len(out.Points) == 0 {
-		return priceHistory{}, rest.NotFound("offer")
-	}
-	return out, nil
+	return out, err
 }
 
 func (h offers) providers(

@@ -55,9 +55,9 @@ func (h operations) routes(r *rest.Router) {
 		"/margins",
 		"getMargins",
 		"Get margins",
-		"Revenue and cost. The last 30 days if from is omitted; 366 days at most. An hour's revenue counts when the "+
-			"hour begins, less "+
-			"later refunds of it. Costs count by the second.",
+		"Revenue and cost of the same time. The last 30 days if from is omitted; 366 days at most. An hour is paid "+
+			"when it begins, and earned by the second, as costs are counted. What is not refunded when a deployment "+
+			"or volume ends is earned then.",
 	), h.margins)
 }
 
@@ -73,8 +73,8 @@ type marginsQuery struct {
 
 // margins are revenue and cost in an interval.
 type margins struct {
-	From  time.Time   `json:"from" doc:"Start of the interval. It has hours that began at or after it, and costs from it on."`
-	To    time.Time   `json:"to" doc:"End of the interval. It has hours that began before it, and costs up to it."`
+	From  time.Time   `json:"from" doc:"Start of the interval."`
+	To    time.Time   `json:"to" doc:"End of the interval. Nothing is earned or costs after now."`
 	By    string      `json:"by" enum:"provider,account,gpuType,day" doc:"Grouping of the rows."`
 	Rows  []marginRow `json:"rows" doc:"Days in chronological order; other rows by descending revenue."`
 	Total marginRow   `json:"total" doc:"Sum of all rows; its key is empty."`
@@ -82,7 +82,7 @@ type margins struct {
 
 type marginRow struct {
 	Key           string       `json:"key" doc:"Slug of the provider, id of the account, GPU type (volumes for storage) or day in UTC."`
-	Revenue       money.Micros `json:"revenue" doc:"Charges for hours that began in the interval less their refunds, in US dollars."`
+	Revenue       money.Micros `json:"revenue" doc:"Revenue earned in the interval, less refunds, in US dollars: paid hours count by the second, and the rest of the last one when its deployment or volume ends."`
 	Cost          money.Micros `json:"cost" doc:"Cost at the providers in the interval, in US dollars: at the price agreed at deploy time, per started second from the first SSH response to the confirmed termination."`
 	Margin        money.Micros `json:"margin" doc:"revenue less cost."`
 	MarginPercent *percent     `json:"marginPercent" doc:"margin in percent of revenue, rounded to hundredths; null without revenue."`

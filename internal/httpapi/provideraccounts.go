@@ -75,8 +75,8 @@ func (h providerAccounts) routes(r *rest.Router) {
 	update := op(http.MethodPatch, one, "updateProviderAccount", "Update a provider account", live+
 		"A new API key or new settings that show none of the machines that Billet has at the provider are refused, "+
 		"unless `force` is true: they may be those of another account, and the machines could not be terminated. "+
-		"New prices apply from the "+
-		"next sync; existing deployments keep theirs.", write)
+		"A new markup applies "+
+		"within seconds; existing deployments keep their prices.", write)
 	update.ExtraTime, update.Errors = checkTime, []apierr.Code{apierr.NotFound, apierr.Conflict}
 	rest.Unmanaged(r, update, h.update)
 	check := op(http.MethodPost, one+"/check", "checkProviderAccount", "Check a provider account",

@@ -25,6 +25,7 @@ import (
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/pastdue"
+	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
@@ -65,6 +66,7 @@ type Config struct {
 	Meter       *meter.Service
 	Volumes     *volume.Service
 	Deployments *deployment.Service
+	PriceRules  *pricerule.Service
 	Quotes      *quote.Service
 	Events      *event.Service
 	Webhooks    *webhook.Service
@@ -184,6 +186,7 @@ func register(cfg Config) *server {
 			db: cfg.DB, clock: cfg.Clock, real: cfg.Real, settings: cfg.Settings, catalog: cfg.Catalog,
 			incidents: cfg.Incidents, serves: cfg.Serves, cache: &publicCache{},
 		},
+		priceRules{db: cfg.DB, svc: cfg.PriceRules, catalog: cfg.Catalog, accounts: cfg.Accounts},
 		operatorResources{db: cfg.DB, svc: cfg.Operator},
 		quotas{db: cfg.DB, svc: cfg.Operator},
 		mails{db: cfg.DB, svc: cfg.Mail, accounts: cfg.Accounts},

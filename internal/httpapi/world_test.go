@@ -39,6 +39,7 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quote"
@@ -150,6 +151,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 			Log:        log,
 			Markup:     func(string) int64 { return 0 },
 			OwnMarkups: accounts.Markups,
+			Rules:      pricerule.New(ids),
 		},
 	)
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
@@ -195,7 +197,8 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(),
 		Limiter:  ratelimit.NewMemory(w.time.Now),
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
-		Meter: meters, Volumes: volumes, Deployments: deployments, Quotes: quote.New(ids), Events: events,
+		Meter: meters, Volumes: volumes, Deployments: deployments, PriceRules: pricerule.New(ids),
+		Quotes: quote.New(ids), Events: events,
 		Webhooks: webhooks, Issues: issues, Incidents: incidents,
 		Operator: operators, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 		Settings: set,

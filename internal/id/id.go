@@ -41,6 +41,7 @@ const (
 	Delivery            Kind = "whd"
 	DeviceAuthorization Kind = "dau"
 	Mail                Kind = "eml"
+	PriceRule           Kind = "prl"
 )
 
 // MaxLength is the maximum length that Valid accepts.

@@ -25,6 +25,14 @@
 // then or later is never booked, not even to be refunded when a late stop becomes known: a limit
 // that ends a subject is not passed for an instant.
 //
+// # Margins
+//
+// What a tenant pays ahead is earned by the second, as a provider's cost is counted: after s
+// started seconds of an hour, its rate × s / 3600, rounded half-up, but at most what is not
+// refunded of it. When the subject stops, the rest of what it paid and is not refunded is earned at
+// that instant. So revenue and cost cover the same time: at equal rates they are equal to the
+// micro-dollar while a subject runs.
+//
 // # Invariants
 //
 //   - A running meter's next_at is started_at + hours · 3600 s, and exactly the hours 0 to hours −

@@ -19,7 +19,7 @@ type Margin struct {
 	// Key is the provider, the account, the GPU type ("" for volumes) or the day in UTC
 	// ("2028-02-29").
 	Key string
-	// Revenue is charges less refunds, Cost is what the provider charges. Either may be zero.
+	// Revenue is what was earned, Cost is what the provider charges. Either may be zero.
 	Revenue, Cost money.Micros
 	// Seconds is how long the provider charges for.
 	Seconds int64
@@ -28,14 +28,14 @@ type Margin struct {
 // Margin returns Revenue less Cost. Below zero it is a loss.
 func (m Margin) Margin() money.Micros { return m.Revenue - m.Cost }
 
-// Margins returns, by key, the revenue of the hours that began at or after from and before to, net
-// of refunds whenever these were made, and the cost of the same interval so far. Groups with
-// neither are left out. The sums of all groupings are equal to the micro-dollar. Pass a transaction
-// as r, so that both are of one instant.
+// Margins returns, by key, what was earned from from to to, net of refunds whenever these were
+// made, and the cost of the same time, both not after now. A paid hour is earned by the second, and
+// all of it when its subject stops. Groups with neither are left out. The sums of all groupings are
+// equal to the micro-dollar. Pass a transaction as r, so that both are of one instant.
 func (m *Service) Margins(
 	ctx context.Context, r db.Reader, from, to, now time.Time, by wallet.GroupBy,
 ) ([]Margin, error) {
-	revenue, err := m.cfg.Wallet.Revenue(ctx, r, from, to, by)
+	revenue, err := m.cfg.Wallet.Revenue(ctx, r, from, to, now, by)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,9 @@ func (m *Service) Margins(
 		delete(revenue, rows[i].Key)
 	}
 	for key, earned := range revenue {
-		rows = append(rows, Margin{Key: key, Revenue: earned})
+		if earned != 0 {
+			rows = append(rows, Margin{Key: key, Revenue: earned})
+		}
 	}
 	slices.SortFunc(rows, func(a, b Margin) int {
 		if by == wallet.ByDay {

@@ -137,10 +137,9 @@ func TestMarginsAddUpForEveryGrouping(t *testing.T) {
 		r, chance, begin := newRig(t, d, c), rand.New(rand.NewPCG(3, 14)), c.Now()
 		lives, accounts := r.randomLives(chance)
 		now, end := c.Now(), c.Now().Add(time.Hour)
-		var earned, cost, north money.Micros
-		for _, account := range accounts {
-			earned -= r.available(account)
-		}
+		var cost, north money.Micros
+		charged := r.charged(accounts)
+		earned := charged - r.unearned(now)
 		for _, l := range lives {
 			cost += l.cost(end, now)
 			if l.labels.Provider == "northgrid" {
@@ -149,8 +148,7 @@ func TestMarginsAddUpForEveryGrouping(t *testing.T) {
 		}
 		byProvider, whole := r.margins(begin, end, wallet.ByProvider)
 		if whole.Revenue != earned || whole.Cost != cost || earned == 0 || cost == 0 {
-			t.Fatalf("revenue %s and cost %s; want %s, as the ledger says, and %s", whole.Revenue, whole.Cost, earned,
-				cost)
+			t.Fatalf("revenue %s and cost %s; want %s and %s", whole.Revenue, whole.Cost, earned, cost)
 		}
 		if got := byProvider["northgrid"].Cost; got != north {
 			t.Fatalf("the cost of northgrid is %s, want %s", got, north)
@@ -180,6 +178,94 @@ func TestMarginsAddUpForEveryGrouping(t *testing.T) {
 		}
 		if _, err := r.meter.Margins(t.Context(), d, begin, end, now, wallet.ByDeployment); err == nil {
 			t.Error("Margins by an unknown key = nil, want an error")
+		}
+	})
+}
+
+// charged returns what the accounts, which have had no money, have paid, less refunds.
+func (r *rig) charged(accounts []id.ID) (sum money.Micros) {
+	r.Helper()
+	for _, account := range accounts {
+		sum -= r.available(account)
+	}
+	return sum
+}
+
+// unearned returns what running subjects have paid for the rest of their hours.
+func (r *rig) unearned(now time.Time) (sum money.Micros) {
+	r.Helper()
+	rows, err := db.Collect(r.Context(), r.db, func(row db.Row) (paid money.Micros, err error) {
+		var from time.Time
+		if err = row.Scan(&from, &paid); err == nil {
+			paid -= money.ForSeconds(paid, int64((now.Sub(from)+time.Second-1)/time.Second))
+		}
+		return paid, err
+	}, `SELECT c.from_at, c.amount FROM wallet_charge c JOIN meter m ON m.subject = c.subject
+		WHERE m.stopped_at IS NULL AND c.hour = m.hours - 1`)
+	if err != nil {
+		r.Fatal(err)
+	}
+	for _, paid := range rows {
+		sum += paid
+	}
+	return sum
+}
+
+// Nothing is earned before it is charged, and what was charged and not refunded is earned to the
+// micro-dollar once everything has ended, also when an end is known late or refunds nothing.
+func TestEarnedRevenueEqualsTheLedgerOnceAllHasEnded(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r, chance, begin := newRig(t, d, c), rand.New(rand.NewPCG(27, 18)), c.Now()
+		lives, accounts := r.randomLives(chance)
+		for _, l := range lives {
+			c.Advance(time.Duration(chance.Int64N(int64(time.Hour))))
+			r.sweep()
+			r.tx(func(ctx context.Context, tx *db.Tx) error {
+				at := tx.Now.Add(-time.Duration(chance.Int64N(int64(10 * time.Minute))))
+				_, err := r.meter.Stop(ctx, tx, l.subject, at, meter.Rule(1+chance.IntN(3)))
+				return err
+			})
+			now := c.Now()
+			_, sum := r.margins(begin, now, wallet.ByProvider)
+			if charged := r.charged(accounts); sum.Revenue < 0 || sum.Revenue > charged {
+				t.Fatalf("%s is earned of %s", sum.Revenue, charged)
+			}
+		}
+		now := c.Now()
+		for _, by := range []wallet.GroupBy{wallet.ByProvider, wallet.ByAccount, wallet.ByGPUType, wallet.ByDay} {
+			_, sum := r.margins(begin, now, by)
+			if charged := r.charged(accounts); sum.Revenue != charged || charged == 0 {
+				t.Errorf("by %s, %s is earned at the end; want %s, as the ledger says", by, sum.Revenue, charged)
+			}
+		}
+	})
+}
+
+// At equal rates, revenue and cost of any interval are equal while the machine runs.
+func TestWithoutMarkupTheMarginIsZeroWhileItRuns(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r, chance := newRig(t, d, c), rand.New(rand.NewPCG(1, 61))
+		account, begin := r.account(0), c.Now()
+		r.tx(func(ctx context.Context, tx *db.Tx) error {
+			return r.meter.Start(ctx, tx, meter.Start{Subject: r.ids.New(id.Deployment), Account: account, At: tx.Now,
+				Description: "d", HourlyPrice: 23_920_007, HourlyCost: 23_920_007})
+		})
+		for range 30 {
+			c.Advance(time.Duration(chance.Int64N(int64(3 * time.Hour))))
+			r.sweep()
+			now := c.Now()
+			from := begin.Add(time.Duration(chance.Int64N(int64(now.Sub(begin)) + 1)))
+			for _, by := range []wallet.GroupBy{wallet.ByProvider, wallet.ByDay} {
+				rows, sum := r.margins(from, now, by)
+				for key, m := range rows {
+					if m.Margin() != 0 {
+						t.Fatalf("from %s to %s, the margin of %q is %s (%+v)", from, now, key, m.Margin(), m)
+					}
+				}
+				if sum.Revenue == 0 && now.Sub(from) > 0 {
+					t.Fatalf("nothing is earned from %s to %s", from, now)
+				}
+			}
 		}
 	})
 }

@@ -75,6 +75,9 @@ func (m *Service) Stop(
 			return 0, err
 		}
 	}
+	if err := m.cfg.Wallet.Ends(ctx, tx, subject, r.firstRefundable(at), at); err != nil {
+		return 0, err
+	}
 	return refunded, stop(ctx, tx, subject, at, refunded)
 }
 

@@ -274,7 +274,7 @@ func (rr *Router) describe(rt *Route) string {
 	switch {
 	case rt.Rate == Deploy:
 		counts = "deploy"
-	case rt.Method == http.MethodGet:
+	case rt.Method == http.MethodGet, rt.Rate == AsRead:
 		counts = "read"
 	}
 	switch {

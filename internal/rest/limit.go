@@ -143,7 +143,7 @@ func (rr *Router) takeCaller(ctx context.Context, w http.ResponseWriter, c *Call
 		d, err := rr.count(ctx, w, bucket+"/deploy", limits.Deploy)
 		c.deploy = &taken{bucket + "/deploy", d}
 		return err
-	case c.Route.Method == http.MethodGet:
+	case c.Route.Method == http.MethodGet, c.Route.Rate == AsRead:
 		return rr.take(ctx, w, bucket+"/read", limits.Read)
 	default:
 		return rr.take(ctx, w, bucket+"/write", limits.Write)

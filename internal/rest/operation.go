@@ -40,6 +40,8 @@ const (
 	ByMethod RateClass = iota
 	// Deploy counts as a deploy.
 	Deploy
+	// AsRead counts as a read, whatever the method: for POSTs that change nothing.
+	AsRead
 	// Probe is for Public operations that monitoring calls often.
 	Probe
 )

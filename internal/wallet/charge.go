@@ -179,3 +179,9 @@ func (l *Ledger) Refund(ctx context.Context, tx *db.Tx, f Refund) (made bool, er
 	}
 	return err == nil, err
 }
+
+// Ends records that the subject stopped at an instant at which its hours from that one on were not
+// over: whatever of them is not refunded is earned then.
+func (l *Ledger) Ends(ctx context.Context, tx *db.Tx, subject id.ID, hour int64, at time.Time) error {
+	return endHours(ctx, tx, subject, hour, at)
+}

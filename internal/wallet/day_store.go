@@ -174,7 +174,8 @@ func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.
 var revenueKeys = map[GroupBy]string{ByDay: "CAST(day AS TEXT)", ByGPUType: "gpu_type", ByProvider: "provider",
 	ByAccount: "account_id"}
 
-func selectRevenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy,
+// selectBegun sums the hours that begin in the interval.
+func selectBegun(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy,
 	key string) (map[string]money.Micros, error) {
 	const columns = `account_id, gpu_type, provider`
 	hours, args := wholeDays(from, to).hours(`wallet_day`, `day, `+columns, lineDay+`, `+columns, ``, nil)
@@ -191,4 +192,46 @@ func selectRevenue(ctx context.Context, r db.Reader, from, to time.Time, by Grou
 		return nil, fmt.Errorf("sum revenue: %w", err)
 	}
 	return out, nil
+}
+
+// unearned is what hours that have begun before an instant earn after it.
+type unearned struct {
+	at     int64
+	key    string
+	amount money.Micros
+}
+
+// selectUnearned reads the hours that begin less than an hour before each of the instants: the
+// others are over by then, or have not begun. The CROSS JOIN keeps SQLite from reading all hours
+// first.
+func selectUnearned(ctx context.Context, r db.Reader, at []int64, key string) ([]unearned, error) {
+	key = strings.Replace(key, "day", "''", 1) // the instant says which day it is
+	args, cuts := make([]any, len(at)), make([]string, len(at))
+	for i := range at {
+		args[i], cuts[i] = at[i], fmt.Sprintf("(CAST($%d AS BIGINT))", i+1)
+	}
+	all, err := db.Collect(ctx, r, func(row db.Row) (u unearned, err error) {
+		err = row.Scan(&u.at, &u.key, &u.amount)
+		return u, err
+	}, `WITH cut (at) AS (VALUES `+strings.Join(cuts, ", ")+`),
+		divided AS (
+			SELECT at, `+key+` AS k, amount - refunded AS net,
+				(amount * ((at - from_at + 999999) / 1000000) + 1800) / 3600 AS earned
+			FROM cut CROSS JOIN wallet_charge
+			WHERE from_at > at - CAST(3600000000 AS BIGINT) AND from_at < at AND (ended_at IS NULL OR ended_at > at))
+		SELECT at, k, CAST(SUM(net - earned) AS BIGINT) FROM divided WHERE earned < net GROUP BY at, k`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("sum what is not earned yet: %w", err)
+	}
+	return all, nil
+}
+
+// endHours marks the subject's hours from that one on as ended.
+func endHours(ctx context.Context, tx *db.Tx, subject id.ID, hour int64, at time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE wallet_charge SET ended_at = $1
+		WHERE subject = $2 AND hour >= $3 AND ended_at IS NULL`, at, subject, hour)
+	if err != nil {
+		return fmt.Errorf("end the hours of %s: %w", subject, err)
+	}
+	return nil
 }

@@ -19,6 +19,19 @@ import (
 type paidHour struct {
 	wallet.Charge
 	refunded money.Micros
+	ended    time.Time // zero where it did not end early
+}
+
+// earned returns what the hour has earned by an instant.
+func (h *paidHour) earned(at time.Time) money.Micros {
+	net := h.Amount - h.refunded
+	switch {
+	case !at.After(h.From):
+		return 0
+	case !at.Before(h.To), !h.ended.IsZero() && !at.Before(h.ended):
+		return net
+	}
+	return min(net, money.ForSeconds(h.Amount, int64((at.Sub(h.From)+time.Second-1)/time.Second)))
 }
 
 const paidDays = 6
@@ -50,6 +63,7 @@ func payHours(t *testing.T, r *rig, accounts []id.ID, chance *rand.Rand) (all []
 			continue
 		}
 		h.refunded = 1 + money.Micros(chance.Int64N(int64(h.Amount)))
+		h.end(r, chance)
 		for range 2 {
 			if _, err := r.refund(back(h.Charge, h.refunded)); err != nil {
 				t.Fatal(err)
@@ -57,6 +71,39 @@ func payHours(t *testing.T, r *rig, accounts []id.ID, chance *rand.Rand) (all []
 		}
 	}
 	return all
+}
+
+// end has the hour end early. Later hours of the subject, too, which are already over.
+func (h *paidHour) end(r *rig, chance *rand.Rand) {
+	h.ended = h.From.Add(time.Duration(chance.Int64N(3600)) * time.Second)
+	r.tx(func(ctx context.Context, tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE wallet_charge SET ended_at = $1 WHERE subject = $2 AND hour = $3`,
+			h.ended, h.Subject, h.Hour)
+		return err
+	})
+}
+
+// sumEarned returns what the hours earn in the interval, second by second, by the key of their
+// group.
+func sumEarned(all []*paidHour, from, to time.Time, by wallet.GroupBy) map[string]money.Micros {
+	sums := map[string]money.Micros{}
+	for _, h := range all {
+		key := map[wallet.GroupBy]string{
+			wallet.ByGPUType: h.GPUType, wallet.ByProvider: h.Provider, wallet.ByAccount: string(h.Account),
+		}[by]
+		for lo := from; lo.Before(to); {
+			hi := to
+			if by == wallet.ByDay {
+				if midnight := lo.Truncate(24 * time.Hour).Add(24 * time.Hour); midnight.Before(to) {
+					hi = midnight
+				}
+				key = lo.Format(time.DateOnly)
+			}
+			sums[key] += h.earned(hi) - h.earned(lo)
+			lo = hi
+		}
+	}
+	return sums
 }
 
 // sumHours returns the sums of the hours that begin in the interval, by the key of their group.
@@ -75,8 +122,8 @@ func sumHours(all []*paidHour, from, to time.Time, by wallet.GroupBy) map[string
 	return sums
 }
 
-// Hours of several subjects are charged, and usage and revenue of intervals that begin and end
-// anywhere are compared with a plain sum over the hours.
+// Hours of several subjects are charged, and usage of intervals that begin and end anywhere is
+// compared with a plain sum over the hours. So is revenue, with what each hour earned.
 func TestDayTotalsAreTheSumOfTheHours(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r, chance := newRig(t, d, c), rand.New(rand.NewPCG(3, 5))
@@ -101,10 +148,18 @@ func TestDayTotalsAreTheSumOfTheHours(t *testing.T) {
 			if to.Before(from) {
 				from, to = to, from
 			}
+			now := at()
+			until := to
+			if now.Before(until) {
+				until = now
+			}
 			for _, by := range []wallet.GroupBy{wallet.ByDay, wallet.ByGPUType, wallet.ByProvider, wallet.ByAccount} {
-				got, err := r.ledger.Revenue(t.Context(), d, from, to, by)
-				if want := sumHours(all, from, to, by); err != nil || !maps.Equal(got, want) {
-					t.Fatalf("Revenue by %s from %s to %s = %v, %v; want %v", by, from, to, got, err, want)
+				got, err := r.ledger.Revenue(t.Context(), d, from, to, now, by)
+				want, zero := sumEarned(all, from, until, by), func(_ string, m money.Micros) bool { return m == 0 }
+				maps.DeleteFunc(got, zero)
+				maps.DeleteFunc(want, zero)
+				if err != nil || !maps.Equal(got, want) {
+					t.Fatalf("Revenue by %s from %s to %s, at %s = %v, %v; want %v", by, from, to, now, got, err, want)
 				}
 			}
 			for _, by := range []wallet.GroupBy{
@@ -129,4 +184,51 @@ func (r *rig) checkUsage(account id.ID, from, to time.Time, by wallet.GroupBy, w
 	if err != nil || u.Total != total || !maps.Equal(got, want) {
 		r.Fatalf("Usage by %s from %s to %s = %v, %v; want %v, the sum %s", by, from, to, u, err, want, total)
 	}
+}
+
+// An hour is paid at once and earned second by second, and its rest when its subject stops.
+func TestRevenueAccruesOverTheHour(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		account, subject := r.account(money.Dollars(100)), r.ids.New(id.Deployment)
+		begin := c.Now().Truncate(time.Second)
+		h := hour(account, subject, 0, money.Dollars(36))
+		h.From, h.To = begin, begin.Add(time.Hour)
+		r.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := r.ledger.ChargeAll(ctx, tx, []wallet.Charge{h})
+			return err
+		})
+		check := func(what string, after time.Duration, want money.Micros) {
+			t.Helper()
+			now := begin.Add(after)
+			got, err := r.ledger.Revenue(
+				t.Context(),
+				d,
+				begin.Add(-time.Hour),
+				begin.Add(9*time.Hour),
+				now,
+				wallet.ByAccount,
+			)
+			if err != nil || got[string(account)] != want {
+				t.Errorf("%s, %s after the beginning, %v, %v is earned; want %s", what, after, got, err, want)
+			}
+		}
+		check("running", 0, 0)
+		check("running", time.Microsecond, 10_000) // a started second counts
+		check("running", time.Second, 10_000)
+		check("running", 30*time.Minute, money.Dollars(18))
+		check("running", time.Hour, money.Dollars(36))
+		check("running", 2*time.Hour, money.Dollars(36))
+		r.tx(func(ctx context.Context, tx *db.Tx) error {
+			return r.ledger.Ends(ctx, tx, subject, 0, begin.Add(30*time.Minute))
+		})
+		check("stopped without a refund", 29*time.Minute, money.Dollars(36)/60*29)
+		check("stopped without a refund", 30*time.Minute, money.Dollars(36))
+		if _, err := r.refund(back(h, money.Dollars(18))); err != nil {
+			t.Fatal(err)
+		}
+		check("refunded", 20*time.Minute, money.Dollars(12))
+		check("refunded", 30*time.Minute, money.Dollars(18))
+		check("refunded", 50*time.Minute, money.Dollars(18))
+	})
 }

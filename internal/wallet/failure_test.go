@@ -99,7 +99,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	}
 	for _, by := range []wallet.GroupBy{wallet.ByDay, wallet.ByAccount} {
 		read("Revenue", func(ctx context.Context) error {
-			_, err := r.ledger.Revenue(ctx, d, from, to, by)
+			_, err := r.ledger.Revenue(ctx, d, from, to, to, by)
 			return err
 		})
 	}

@@ -160,16 +160,61 @@ func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, from, to
 	return u, nil
 }
 
-// Revenue returns, by key, what the hours of all accounts that began at or after from and before to
-// have earned, net of their refunds, whenever these were made. It is for the operator.
-func (l *Ledger) Revenue(ctx context.Context, r db.Reader, from, to time.Time, by GroupBy) (map[string]money.Micros,
-	error) {
+// Revenue returns, by key, what all accounts' hours earned from an instant to another, and not
+// after now, net of refunds whenever these were made. An hour is earned by the second: rate ×
+// started seconds / 3600, rounded half-up, but never more than is not refunded. When its subject
+// stops, all of it is. It is for the operator.
+func (l *Ledger) Revenue(
+	ctx context.Context, r db.Reader, from, to, now time.Time, by GroupBy,
+) (map[string]money.Micros, error) {
 	key, known := revenueKeys[by]
 	if !known {
 		return nil, fmt.Errorf("wallet: revenue cannot be grouped by %q", by)
 	}
-	return selectRevenue(ctx, r, from, to, by, key)
+	if now.Before(to) {
+		to = now
+	}
+	if !from.Before(to) {
+		return map[string]money.Micros{}, nil
+	}
+	earned, err := selectBegun(ctx, r, from, to, by, key)
+	if err != nil {
+		return nil, err
+	}
+	cuts := []int64{from.UnixMicro(), to.UnixMicro()}
+	if by == ByDay {
+		cuts = midnights(cuts[0], cuts[1])
+	}
+	// What an hour that a cut divides earns after it counts after it, and not before it.
+	unearned, err := selectUnearned(ctx, r, cuts, key)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range unearned {
+		before, after := u.key, u.key
+		if by == ByDay {
+			before, after = dayOf(u.at-1), dayOf(u.at)
+		}
+		if u.at != cuts[0] {
+			earned[before] -= u.amount
+		}
+		if u.at != cuts[len(cuts)-1] {
+			earned[after] += u.amount
+		}
+	}
+	return earned, nil
 }
+
+// midnights returns both ends and the midnights in UTC between them.
+func midnights(from, to int64) []int64 {
+	cuts := []int64{from}
+	for day := (from/dayMicros + 1) * dayMicros; day < to; day += dayMicros {
+		cuts = append(cuts, day)
+	}
+	return append(cuts, to)
+}
+
+func dayOf(micros int64) string { return Day(strconv.FormatInt(micros/dayMicros, 10)) }
 
 // Day returns the date in UTC, "2028-02-29", of a number of days since 1970.
 func Day(days string) string {

@@ -89,6 +89,7 @@ try {
       'all-deployments': '/operator/deployments',
       'all-volumes': '/operator/volumes',
       providers: '/operator/providers',
+      'price-rules': '/operator/price-rules',
       margins: '/operator/margins',
       simulator: '/operator/simulator',
     };

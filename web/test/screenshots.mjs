@@ -57,6 +57,7 @@ try {
     'operator-volumes': '/operator/volumes',
     'operator-issues': '/operator/issues',
     'operator-providers': '/operator/providers',
+    'operator-price-rules': '/operator/price-rules',
     'operator-margins': '/operator/margins',
     'operator-jobs': '/operator/jobs',
     'operator-simulator': '/operator/simulator',

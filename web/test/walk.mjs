@@ -94,6 +94,7 @@ try {
       '/operator/deployments',
       '/operator/volumes',
       '/operator/providers',
+      '/operator/price-rules',
       '/operator/issues',
       '/operator/jobs',
       '/operator/margins',

@@ -1,7 +1,7 @@
 // What only the operator of the cloud may see.
 
-import { useMutation, useQuery } from '@tanstack/react-query';
-import { allPages, call, type Query, type Schema } from './client';
+import { keepPreviousData, useMutation, useQuery } from '@tanstack/react-query';
+import { allPages, call, type Init, type Query, type Schema } from './client';
 import { learnServerTime } from './clock';
 import { asApiError } from './error';
 import { pageQuery, useAll } from './hooks';
@@ -10,6 +10,7 @@ export type Issue = Schema['Issue'];
 export type OperatorAccount = Schema['OperatorAccount'];
 export type OperatorDeployment = Schema['OperatorDeployment'];
 export type OperatorVolume = Schema['OperatorVolume'];
+export type PriceRule = Schema['PriceRule'];
 
 export const issuesPath = '/api/v1/operator/issues';
 export const allDeploymentsPath = '/api/v1/operator/deployments';
@@ -52,6 +53,24 @@ export function useOperatorAccounts() {
 
 export function useOperatorProviders() {
   return useAll('/api/v1/operator/provider-accounts', {}, { refetchInterval: 20_000 });
+}
+
+const priceRulesPath = '/api/v1/operator/price-rules';
+const previewPath = `${priceRulesPath}/preview` as const;
+
+/** The price rules in their order. */
+export function usePriceRules() {
+  return useAll(priceRulesPath, {}, { refetchInterval: 30_000 });
+}
+
+/** What a price rule does to the offers; not asked while it is null. Nothing is stored. */
+export function usePriceRulePreview(rule: Init<typeof previewPath, 'post'>['body'] | null) {
+  return useQuery({
+    queryKey: [previewPath, rule],
+    queryFn: () => call('post', previewPath, { body: rule ?? {} }),
+    enabled: rule !== null,
+    placeholderData: keepPreviousData,
+  });
 }
 
 /** The simulator's state; null where the server runs none. */

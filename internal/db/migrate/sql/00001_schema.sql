@@ -134,6 +134,7 @@ CREATE TABLE wallet_charge (
     region       TEXT   NOT NULL,
     gpu_type     TEXT   NOT NULL,
     name         TEXT   NOT NULL,
+    ended_at     BIGINT,                       -- when the subject stopped, if that is before the hour's end: then all of it is earned
     PRIMARY KEY (subject, hour)
 );
 CREATE INDEX wallet_charge_usage ON wallet_charge (account_id, from_at);
@@ -248,6 +249,7 @@ CREATE TABLE catalog_price_point (
     hourly_price BIGINT NOT NULL,
     available    BIGINT NOT NULL CHECK (available IN (0, 1)),
     stock        BIGINT,
+    cost_price   BIGINT NOT NULL DEFAULT 0,    -- what the provider asked
     PRIMARY KEY (offer_id, at)
 );
 CREATE INDEX catalog_price_point_at ON catalog_price_point (at);
@@ -585,6 +587,29 @@ CREATE TABLE provider_account_version (
 );
 INSERT INTO provider_account_version (id, version) VALUES (1, 1);
 
+-- The operator's price rules, in the order of positions. '' is for all.
+CREATE TABLE price_rule (
+    id            TEXT   NOT NULL PRIMARY KEY,
+    position      BIGINT NOT NULL,             -- 1, 2, 3, … without gaps
+    provider      TEXT   NOT NULL,
+    gpu_type      TEXT   NOT NULL,
+    region        TEXT   NOT NULL,
+    account_id    TEXT   NOT NULL,
+    percent       BIGINT NOT NULL,             -- basis points
+    fixed_per_gpu BIGINT NOT NULL,
+    floor_per_gpu BIGINT NOT NULL,
+    round_up_to   BIGINT NOT NULL,             -- 0 = not rounded
+    hidden        BIGINT NOT NULL CHECK (hidden IN (0, 1)),
+    created_at    BIGINT NOT NULL,
+    changed_at    BIGINT NOT NULL
+);
+
+CREATE TABLE price_rule_version (
+    id      BIGINT PRIMARY KEY CHECK (id = 1),
+    version BIGINT NOT NULL                    -- raised in every transaction that changes a price rule
+);
+INSERT INTO price_rule_version (id, version) VALUES (1, 1);
+
 CREATE TABLE quote (
     id           TEXT   NOT NULL PRIMARY KEY,
     account_id   TEXT   NOT NULL,
@@ -920,6 +945,8 @@ DROP TABLE webhook;
 DROP TABLE spending_use;
 DROP TABLE spending_limit;
 DROP TABLE quote;
+DROP TABLE price_rule_version;
+DROP TABLE price_rule;
 DROP TABLE provider_account_version;
 DROP TABLE provider_account;
 DROP TABLE catalog_attempt;

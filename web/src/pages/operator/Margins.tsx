@@ -1,4 +1,4 @@
-import { Group, SegmentedControl } from '@mantine/core';
+import { Group, SegmentedControl, Text } from '@mantine/core';
 import { useState } from 'react';
 import type { Schema } from '../../api/client';
 import { useNow } from '../../api/clock';
@@ -15,7 +15,7 @@ type By = Schema['Margins']['by'];
 const day = 86_400_000;
 const groups: Record<By, string> = { provider: 'Provider', account: 'Account', gpuType: 'GPU', day: 'Day' };
 
-/** What tenants paid, and what the providers charge for the same hours. */
+/** What was earned of what tenants paid, and what the providers charge for the same time. */
 export function Margins() {
   const [by, setBy] = useState<By>('provider');
   const [days, setDays] = useState('30');
@@ -52,6 +52,10 @@ export function Margins() {
         rowKey={(r) => (r === data?.total ? 'total' : r.key)}
         empty={null}
       />
+      <Text size="sm" c="dimmed" mt="sm">
+        Tenants pay each hour when it begins. It counts as revenue second by second, like the provider’s cost. When a
+        deployment or volume ends, the part of its last hour that is not refunded counts at once.
+      </Text>
     </>
   );
 }

@@ -10,6 +10,7 @@ import { Issues } from './Issues';
 import { Jobs } from './Jobs';
 import { Mails } from './Mails';
 import { Margins } from './Margins';
+import { PriceRules } from './PriceRules';
 import { Providers } from './Providers';
 import { Simulator } from './Simulator';
 import { Settings } from './settings/Settings';
@@ -32,6 +33,7 @@ export default function Operator() {
           <Tabs.Tab value="deployments">Deployments</Tabs.Tab>
           <Tabs.Tab value="volumes">Volumes</Tabs.Tab>
           <Tabs.Tab value="providers">Providers</Tabs.Tab>
+          <Tabs.Tab value="price-rules">Price rules</Tabs.Tab>
           <Tabs.Tab value="issues">Issues{open > 0 ? ` (${open})` : ''}</Tabs.Tab>
           <Tabs.Tab value="jobs">Failing jobs</Tabs.Tab>
           <Tabs.Tab value="margins">Margins</Tabs.Tab>
@@ -51,6 +53,9 @@ export default function Operator() {
           </Tabs.Panel>
           <Tabs.Panel value="providers">
             <Providers />
+          </Tabs.Panel>
+          <Tabs.Panel value="price-rules">
+            <PriceRules />
           </Tabs.Panel>
           <Tabs.Panel value="issues">
             <Issues />
