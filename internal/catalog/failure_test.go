@@ -37,6 +37,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	}
 	each("Start", func() error { return r.cat.Start(t.Context()) })
 	sync("of the first answer")
+	sold, _ := r.cat.Default().List(catalog.Query{})
 	s.set(func(s *seller) {
 		s.offers = []provider.Offer{offer("x"), offer("z")}
 		s.offers[0].HourlyPrice += money.USD
@@ -53,7 +54,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		})
 	})
 	each("PriceHistory", func() error {
-		_, err := r.cat.PriceHistory(t.Context(), d, "off_1", dbtest.Start, c.Now())
+		_, _, err := r.cat.PriceHistory(t.Context(), d, "acc_x", sold[0].ID, dbtest.Start, c.Now(), c.Now())
 		return err
 	})
 }

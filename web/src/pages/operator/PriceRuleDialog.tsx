@@ -1,4 +1,4 @@
-import { Autocomplete, SegmentedControl, Select, SimpleGrid, TextInput } from '@mantine/core';
+import { Autocomplete, SegmentedControl, Select, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
 import { fieldErrors, useAll, useSend, withId } from '../../api/hooks';
@@ -7,6 +7,7 @@ import { FormDialog } from '../../parts/FormDialog';
 import { dollars, parseMoney } from '../../parts/money';
 import { toast } from '../../parts/toast';
 import { PriceRulePreview } from './PriceRulePreview';
+import './priceRules.css';
 
 interface Props {
   /** The rule to change; null for a new one. */
@@ -103,7 +104,7 @@ export function PriceRuleDialog({ rule, count, onClose }: Props) {
       onSubmit={submit}
       onClose={onClose}
     >
-      <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
+      <div className="price-fields">
         <Autocomplete
           label="GPU type"
           placeholder="All GPU types"
@@ -139,7 +140,7 @@ export function PriceRuleDialog({ rule, count, onClose }: Props) {
           searchable
           clearable
         />
-      </SimpleGrid>
+      </div>
       <TextInput
         label="Position"
         description="The first rule that matches decides"
@@ -160,7 +161,7 @@ export function PriceRuleDialog({ rule, count, onClose }: Props) {
       {hidden ? (
         <p className="dim small">Hidden offers are neither listed nor deployable. Existing deployments go on.</p>
       ) : (
-        <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
+        <div className="price-fields">
           {amounts.map((f) => (
             <TextInput
               key={f}
@@ -175,7 +176,7 @@ export function PriceRuleDialog({ rule, count, onClose }: Props) {
               error={parsed[f] === undefined ? `Enter a number from ${least[f]} to ${most[f]}.` : errors.at(f)}
             />
           ))}
-        </SimpleGrid>
+        </div>
       )}
       <PriceRulePreview preview={preview} />
     </FormDialog>

@@ -3,7 +3,6 @@ import type { Schema } from '../../api/client';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { formatNumber } from '../../parts/locale';
 import { Money } from '../../parts/Money';
-import './priceRules.css';
 
 type Preview = Schema['PriceRulePreview'];
 
@@ -35,7 +34,7 @@ export function PriceRulePreview({ preview }: { preview: UseQueryResult<Preview,
                   <tr key={c.offerId}>
                     <td>
                       {c.gpuCount} × {c.gpuType}
-                      <span className="cell-sub">
+                      <span className="cell-sub wrap">
                         {c.provider} · {c.region}
                       </span>
                     </td>
@@ -62,6 +61,8 @@ function summary(p: Preview): string {
   const of = `The rule matches ${formatNumber(p.matching)} of ${formatNumber(p.offers)} offers`;
   const decided = earlier > 0 ? `. Earlier rules decide about ${formatNumber(earlier)} of them` : '';
   const changed =
-    p.changed === 0 ? 'No price changes' : `${formatNumber(p.changed)} ${p.changed === 1 ? 'changes' : 'change'}`;
+    p.changed === 0
+      ? 'No offer changes'
+      : `${formatNumber(p.changed)} ${p.changed === 1 ? 'offer changes' : 'offers change'}`;
   return `${of}${decided}. ${changed}.`;
 }
