@@ -87,7 +87,8 @@ func TestSignUp(t *testing.T) {
 		"MAIL_USER="+mailtest.User, "MAIL_PASSWORD="+mailtest.Password)
 }
 
-// TestOpening runs the script in which a bare server is set up, with a mail server and a cloud.
+// TestOpening runs the script in which a bare server is set up and has its first tenant, with a
+// mail server and a cloud.
 func TestOpening(t *testing.T) {
 	root, node, chromium := tools(t, true)
 	mails := mailtest.Start(t)
@@ -98,10 +99,27 @@ func TestOpening(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	go bootMachines(t.Context(), cloud)
 	run(t, root, node, []string{"test/opening.mjs"}, "BILLETD="+servertest.Binary(t), "CHROMIUM="+chromium,
 		"SSL_CERT_FILE="+mails.CAFile, "MAIL_PORT="+strconv.Itoa(mails.Port), "MAIL_API="+mails.API,
 		"MAIL_USER="+mailtest.User, "MAIL_PASSWORD="+mailtest.Password,
 		"CLOUD_URL="+cloud.Account().BaseURL, "CLOUD_KEY="+voltageparktest.Token, "CLOUD_SETTINGS="+string(text))
+}
+
+// bootMachines lets time pass at the cloud while it has a machine: a real one boots for minutes.
+func bootMachines(ctx context.Context, cloud *voltageparktest.Cloud) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if cloud.MachineCount() > 0 {
+			cloud.Advance(10 * time.Second)
+		}
+	}
 }
 
 // TestDashboardUnits runs the unit tests, which need no browser.

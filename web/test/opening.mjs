@@ -1,5 +1,6 @@
 // A bare server is set up in a browser, by the code of its log: the first operator with a second
-// factor, the name, a mail server, a provider, a markup and the sign-up policy. MAIL_PORT,
+// factor, the name, a mail server, a provider, a markup and the sign-up policy. Then a stranger
+// signs up, is credited, deploys, is warned, and is suspended with a reason. MAIL_PORT,
 // MAIL_API, MAIL_USER and MAIL_PASSWORD are those of a mail server whose certificate SSL_CERT_FILE
 // has, CLOUD_URL, CLOUD_KEY and CLOUD_SETTINGS (JSON) those of a cloud.
 
@@ -9,9 +10,11 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { startBilletd } from './billetd.mjs';
 import { ending, launch } from './browser.mjs';
+import { linkIn, mailTo } from './mails.mjs';
+import { makeKey } from './seed.mjs';
 import { clean, expected, part, phone, visitorsOf, wide } from './visit.mjs';
 
-const { MAIL_PORT, MAIL_USER, MAIL_PASSWORD } = process.env;
+const { MAIL_PORT, MAIL_USER, MAIL_PASSWORD, CLOUD_URL, CLOUD_KEY, CLOUD_SETTINGS } = process.env;
 const server = await startBilletd((url) => ['--public-url', url], { providers: false });
 const browser = await launch();
 // A mail server that takes connections and says nothing.
@@ -157,10 +160,11 @@ await part('a mail server that hangs, and one that works', async () => {
   await box.getByLabel('Sender address').fill('no-reply');
   visitors.allowed = [...usual, /\/operator\/settings$/];
   await box.getByRole('button', { name: 'Save mail server' }).click();
+  // The sender address is wrong.
   await box
     .getByText(/email address/)
     .last()
-    .waitFor(); // the sender address is wrong
+    .waitFor();
   visitors.allowed = usual;
   await box.getByLabel('Sender address').fill('no-reply@example.com');
   await box.getByRole('button', { name: 'Save mail server' }).click();
@@ -177,12 +181,151 @@ await part('a mail server that hangs, and one that works', async () => {
   await box.getByText('done').first().waitFor();
 });
 
+await part('a provider whose key is wrong, and then right', async () => {
+  const box = step(/^First provider/);
+  await box.getByRole('button', { name: 'Add provider' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('combobox', { name: 'Cloud' }).click();
+  await page.getByRole('option', { name: 'Voltage Park' }).click();
+  await dialog.getByLabel('API key').fill('not the key');
+  await dialog.getByLabel('Base URL').fill(CLOUD_URL);
+  for (const [name, value] of Object.entries(JSON.parse(CLOUD_SETTINGS)))
+    await dialog.getByLabel(name, { exact: true }).fill(value);
+  await dialog.getByRole('button', { name: 'Add provider' }).click();
+  await box.getByText('does not answer as expected').waitFor();
+  await clean(page, 'setup with a wrong key');
+  await box.getByRole('button', { name: 'Replace API key' }).click();
+  await page.getByRole('dialog').getByLabel('New API key').fill(CLOUD_KEY);
+  await page.getByRole('dialog').getByRole('button', { name: 'Replace key' }).click();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await box.getByRole('button', { name: 'Check Voltage Park' }).click();
+  await box.getByText('Voltage Park answers as expected').waitFor();
+});
+
+await part('a markup, and open sign-up', async () => {
+  const prices = step(/^Prices/);
+  await prices.getByRole('button', { name: 'Set markup of Voltage Park' }).click();
+  await page.getByRole('dialog').getByLabel('Markup (%)').fill('10');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save markup' }).click();
+  await prices.getByText('Markup 10%').waitFor();
+  const signUp = step(/^Sign-up/);
+  await signUp.getByRole('radio', { name: /^Open/ }).check();
+  await signUp.getByRole('button', { name: 'Save sign-up' }).click();
+  await page.getByText('Everything is set up').waitFor();
+  await checked(page, 'setup-done');
+});
+
+await part('a change of another operator is not overwritten', async () => {
+  await page.goto('/operator/settings');
+  const form = page.getByRole('region', { name: 'Sign-up' });
+  await form.getByLabel('Starting credit (USD)').fill('5');
+  const change = (data) =>
+    operator.context.request.patch('/api/v1/operator/settings', {
+      data,
+      headers: { 'Sec-Fetch-Site': 'same-origin' },
+    });
+  assert.equal((await change({ installation: { supportAddress: 'help@example.com' } })).status(), 200);
+  visitors.allowed = [...usual, /\/operator\/settings$/];
+  await form.getByRole('button', { name: 'Save sign-up' }).click(); // another group: both are kept
+  await form.getByRole('button', { name: 'Discard changes' }).waitFor({ state: 'detached' });
+  await form.getByLabel('Starting credit (USD)').fill('7');
+  assert.equal((await change({ signUp: { startingCredit: 6 } })).status(), 200);
+  await form.getByRole('button', { name: 'Save sign-up' }).click();
+  await form.getByText('Another operator has changed these settings').waitFor();
+  await clean(page, 'settings that another operator has changed');
+  await form.getByRole('button', { name: 'Load current values' }).click();
+  await page.waitForFunction(() => [...document.querySelectorAll('input')].some((i) => i.value === '6'));
+  visitors.allowed = usual;
+  const now = (await (await operator.context.request.get('/api/v1/operator/settings')).json()).data;
+  assert.equal(now.signUp.startingCredit, 6);
+  assert.equal(now.installation.supportAddress, 'help@example.com');
+  await checked(page, 'operator-settings');
+});
+
+const account = 'Lovelace Labs';
+const tenant = 'ada@example.net';
+const stranger = await visitors.open();
+const theirs = stranger.page;
+
+await part('a stranger signs up by mail', async () => {
+  await theirs.goto('/');
+  await theirs.getByText('Hopper Cloud offers bare-metal GPU machines by the hour').waitFor();
+  await theirs.getByRole('link', { name: 'Create an account' }).click();
+  await theirs.getByRole('heading', { name: 'Create an account' }).waitFor();
+  await fill(theirs, { Email: tenant });
+  await theirs.getByRole('button', { name: 'Send confirmation link' }).click();
+  await theirs.getByRole('heading', { name: 'Check your mail' }).waitFor();
+  await theirs.goto(await linkIn(server, tenant, 'Confirm your email address'));
+  await fill(theirs, { 'Your name': 'Ada', 'Account name': account, Password: 'another long password' });
+  await theirs.getByRole('button', { name: 'Create account' }).click();
+  await theirs.waitForURL((url) => !url.pathname.startsWith('/sign-up'));
+});
+
+/** Opens what the operator can do with the stranger's account. */
+async function act(action) {
+  await page.goto('/operator');
+  await page.getByRole('button', { name: `Actions for ${account}` }).click();
+  await page.getByRole('menuitem', { name: action, exact: true }).click();
+  return page.getByRole('dialog');
+}
+
+await part('the operator adds credit', async () => {
+  const dialog = await act('Add credit');
+  await dialog.getByLabel('Amount (USD)').fill('44');
+  await dialog.getByRole('button', { name: 'Add $44.00' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await theirs.goto('/wallet');
+  await theirs.getByText('$50.00').first().waitFor(); // with the starting credit
+});
+
+await part('the stranger deploys', async () => {
+  await theirs.goto('/ssh-keys');
+  await theirs.getByRole('button', { name: 'Add SSH key' }).click();
+  const dialog = theirs.getByRole('dialog', { name: 'Add SSH key' });
+  await dialog.getByLabel('Public key').fill(makeKey().publicKey);
+  await dialog.getByLabel('Name').fill('laptop');
+  await dialog.getByRole('button', { name: 'Add key' }).click();
+  await dialog.waitFor({ state: 'hidden' });
+  await theirs.goto('/offers?search=h100');
+  await theirs
+    .getByRole('link', { name: /^Deploy 2 × NVIDIA H100/ })
+    .first()
+    .click();
+  await theirs.getByLabel('Name').fill('first-run');
+  await theirs.getByRole('button', { name: 'Deploy', exact: true }).click();
+  await theirs.getByRole('heading', { name: 'first-run' }).waitFor();
+  await theirs.locator('.page-head .status').filter({ hasText: 'running' }).waitFor({ timeout: 120_000 });
+});
+
+await part('the stranger is warned of a low balance', async () => {
+  assert.match(await mailTo(tenant, 'Your balance is low'), new RegExp(account));
+  await theirs.goto('/wallet');
+  await theirs.getByRole('alert').filter({ hasText: 'Your balance runs dry' }).waitFor();
+  await clean(theirs, 'wallet with a low balance');
+});
+
+await part('the stranger is suspended, and told why', async () => {
+  const reason = 'Mining is not allowed here.';
+  const dialog = await act('Suspend');
+  await dialog.getByLabel('Reason').fill(reason);
+  await dialog.getByRole('radio', { name: 'Terminate all now' }).check();
+  await dialog.getByRole('button', { name: 'Suspend and terminate' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  assert.match(await mailTo(tenant, 'Your account was suspended'), new RegExp(reason));
+  await theirs.goto('/offers');
+  await theirs.getByRole('alert').filter({ hasText: reason }).waitFor();
+  await clean(theirs, 'offers of a suspended account');
+  await theirs.goto('/deployments?status=all');
+  await theirs.getByRole('table').getByText('terminat').first().waitFor();
+});
+
 await part('the mails are listed', async () => {
   await page.goto('/operator/mails');
+  await page.getByText('Account suspended').first().waitFor();
   await checked(page, 'operator-mails');
 });
 
-assert.deepEqual(faults, []);
+assert.deepEqual([...faults, ...stranger.faults], []);
 await browser.close();
 await server.stop();
 silent.close();

@@ -2,12 +2,12 @@
 // MAIL_USER and MAIL_PASSWORD are those of a mail server whose certificate SSL_CERT_FILE has.
 
 import assert from 'node:assert/strict';
-import { setTimeout as pause } from 'node:timers/promises';
 import { startBilletd } from './billetd.mjs';
 import { ending, launch } from './browser.mjs';
+import { linkIn } from './mails.mjs';
 import { clean, expected, part, phone, visitorsOf } from './visit.mjs';
 
-const { MAIL_PORT, MAIL_API, MAIL_USER, MAIL_PASSWORD } = process.env;
+const { MAIL_PORT, MAIL_USER, MAIL_PASSWORD } = process.env;
 const server = await startBilletd((url) => ['--public-url', url]);
 const browser = await launch();
 ending(
@@ -26,23 +26,6 @@ async function settings(data) {
     headers: { 'Sec-Fetch-Site': 'same-origin' },
   });
   assert.equal(answer.status(), 200, await answer.text());
-}
-
-/** Returns the path of the link in the only mail to the address with that subject. */
-async function linkIn(address, subject) {
-  for (;;) {
-    const query = encodeURIComponent(`to:"${address}" subject:"${subject}"`);
-    const { messages } = await (await fetch(`${MAIL_API}/api/v1/search?query=${query}`)).json();
-    assert.ok(messages.length <= 1, `${messages.length} mails to ${address}: ${subject}`);
-    if (messages.length === 0) {
-      await pause(200); // the test's own limit ends this
-      continue;
-    }
-    const { Text } = await (await fetch(`${MAIL_API}/api/v1/message/${messages[0].ID}`)).json();
-    const url = new URL(Text.match(/^https?:\S+#\S+$/m)[0]);
-    assert.equal(url.origin, server.url);
-    return url.pathname + url.hash;
-  }
 }
 
 async function fill(page, fields) {
@@ -89,7 +72,7 @@ await part('a stranger signs up and has the starting credit', async () => {
   await page.getByRole('heading', { name: 'Check your mail' }).waitFor();
   await clean(page, 'check your mail');
 
-  await page.goto(await linkIn(email, 'Confirm your email address'));
+  await page.goto(await linkIn(server, email, 'Confirm your email address'));
   await page.getByRole('heading', { name: 'Create your account' }).waitFor();
   await clean(page, 'completing a sign-up');
   await page.getByRole('checkbox').check();
@@ -103,7 +86,7 @@ await part('a stranger signs up and has the starting credit', async () => {
 await part('a link works once', async () => {
   const other = await visitors.open();
   visitors.allowed = [...expected, /\/registrations\/preview$/];
-  await other.page.goto(await linkIn(email, 'Confirm your email address'));
+  await other.page.goto(await linkIn(server, email, 'Confirm your email address'));
   await other.page.getByRole('heading', { name: 'Invalid link' }).waitFor();
   await clean(other.page, 'an invalid link');
   await other.context.close();
@@ -118,7 +101,7 @@ await part('a forgotten password is reset by mail', async () => {
   await fill(other.page, { Email: email });
   await other.page.getByRole('button', { name: 'Send reset link' }).click();
   await other.page.getByRole('heading', { name: 'Check your mail' }).waitFor();
-  await other.page.goto(await linkIn(email, 'Set a new password'));
+  await other.page.goto(await linkIn(server, email, 'Set a new password'));
   await clean(other.page, 'set a new password');
   await fill(other.page, { 'New password': 'another long password' });
   await other.page.getByRole('button', { name: 'Set password' }).click();

@@ -74,6 +74,20 @@ try {
     assert.ok(total < 250_000, `${total} bytes of script`);
   });
 
+  await part('the demo explains itself, and is one click away', async () => {
+    const guest = await open();
+    await guest.page.goto('/');
+    await guest.page.getByText('This is a demo of Billet').waitFor();
+    // Machines that cannot be isolated here leave the password in the terminal.
+    const { demo } = (await (await fetch(`${server.url}/api/v1/account/sign-in`)).json()).data;
+    if (demo.password) {
+      await guest.page.getByRole('button', { name: 'Sign in to the demo' }).click();
+      await guest.page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
+    } else await guest.page.getByText('The password of the demo user is in your terminal').waitFor();
+    assert.deepEqual(guest.faults, []);
+    await guest.context.close();
+  });
+
   await part('every page is clean for axe', async () => {
     for (const path of [
       '/overview',
