@@ -3,10 +3,11 @@ package app
 import (
 	"context"
 	"errors"
-	"github.com/billetcloud/billet/internal/clock"
 	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
 )
 
 func TestClockFileHasTheTime(t *testing.T) {

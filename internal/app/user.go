@@ -2,12 +2,12 @@ package app
 
 import (
 	"context"
-	"github.com/billetcloud/billet/internal/mail"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/mail"
 )
 
 // record writes an operator's command to an account's audit log.

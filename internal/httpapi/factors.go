@@ -2,13 +2,13 @@ package httpapi
 
 import (
 	"context"
-	"github.com/billetcloud/billet/internal/mail"
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/rest"
 )
 

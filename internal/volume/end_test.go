@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/enginetest"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/volume"
@@ -54,13 +56,14 @@ func TestDeleteAll(t *testing.T) {
 		r.cloud.set(func(c *cloud) { c.making = true })
 		r.done(r.create(acc, "not-yet", 10))
 		r.Drain()
-		due := func() int {
-			all, err := r.volumes.ListForPastDue(t.Context(), r.DB, acc)
+		left := func() int {
+			f := volume.Filter{Order: db.NewestFirst}
+			all, _, err := r.volumes.List(t.Context(), r.DB, acc, f, enginetest.FirstPage)
 			r.Must(err)
 			return len(all)
 		}
-		if got := due(); got != 2 {
-			t.Fatalf("ListForPastDue has %d volumes, want 2", got)
+		if got := left(); got != 2 {
+			t.Fatalf("the account has %d volumes, want 2", got)
 		}
 		r.Clock.Advance(time.Minute)
 		r.deleteAll()
@@ -70,8 +73,8 @@ func TestDeleteAll(t *testing.T) {
 			t.Fatalf("the cost is %s, want %s", got.CostToDate, price)
 		}
 		r.wantUpstream(0)
-		if got := due(); got != 0 {
-			t.Fatalf("ListForPastDue has %d volumes after all were deleted, want 0", got)
+		if got := left(); got != 0 {
+			t.Fatalf("the account has %d volumes after all were deleted, want 0", got)
 		}
 		r.Pass(2 * time.Hour)
 		r.wantMoney(money.Dollars(10)-price, 0)

@@ -104,7 +104,6 @@ func (r *testKit) failReads(t *testing.T, faults *dbtest.Recorder, v id.ID) {
 		"Usage":           func() error { _, err := r.volumes.Usage(ctx, r.DB, acc); return err },
 		"CountByProvider": func() error { _, err := volume.CountByProvider(ctx, r.DB); return err },
 		"StartWatching":   func() error { return r.volumes.StartWatching(ctx) },
-		"ListForPastDue":  func() error { _, err := r.volumes.ListForPastDue(ctx, r.DB, acc); return err },
 	} {
 		faults.FailEach(t, name, f)
 	}

@@ -98,16 +98,6 @@ func (s *Service) AttachedTo(
 	return attachedTo(ctx, r, deployments)
 }
 
-// ListForPastDue returns every volume of the account that exists or is being created, for a warning
-// that they will be deleted.
-func (s *Service) ListForPastDue(ctx context.Context, r db.Reader, account id.ID) ([]Volume, error) {
-	records, err := live(ctx, r, account)
-	if err != nil {
-		return nil, err
-	}
-	return s.volumes(ctx, r, records)
-}
-
 // volumes returns the views of the records, with what each has cost in one query.
 func (s *Service) volumes(ctx context.Context, r db.Reader, records []record) ([]Volume, error) {
 	out := make([]Volume, len(records))

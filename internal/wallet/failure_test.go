@@ -81,7 +81,6 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	})
 	read("Held", func(ctx context.Context) error { _, err := r.ledger.Held(ctx, d, dep); return err })
 	read("Paid", func(ctx context.Context) error { _, err := r.ledger.Paid(ctx, d, dep, 0); return err })
-	read("Negative", func(ctx context.Context) error { _, err := r.ledger.Negative(ctx, d); return err })
 	read("Audit", func(ctx context.Context) error { _, err := r.ledger.Audit(ctx); return err })
 	read("Transactions", func(ctx context.Context) error {
 		_, _, err := r.ledger.Transactions(ctx, d, account, wallet.Filter{}, db.Page{Number: 1, Limit: 10})

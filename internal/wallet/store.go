@@ -144,15 +144,6 @@ func selectWallets(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.I
 	return out, err
 }
 
-func selectNegative(ctx context.Context, r db.Reader) ([]Wallet, error) {
-	found, err := wallets.Select(ctx, r, `WHERE negative_since IS NOT NULL ORDER BY negative_since, account_id`)
-	out := make([]Wallet, len(found))
-	for i, s := range found {
-		out[i] = s.wallet()
-	}
-	return out, err
-}
-
 // changeWallets applies the changes, which are sorted by account, and returns the wallets after
 // them. A wallet that does not exist or has too little money is left unchanged and left out.
 func changeWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID]state, error) {

@@ -105,11 +105,6 @@ func (l *Ledger) Get(ctx context.Context, r db.Reader, account id.ID) (Wallet, e
 	return selectWallet(ctx, r, account)
 }
 
-// Negative returns the wallets with a debt, the oldest debt first.
-func (l *Ledger) Negative(ctx context.Context, r db.Reader) ([]Wallet, error) {
-	return selectNegative(ctx, r)
-}
-
 // Credit is money added to a wallet, or an adjustment, which may also take money out.
 type Credit struct {
 	Account id.ID

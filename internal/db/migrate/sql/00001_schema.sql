@@ -69,7 +69,6 @@ CREATE TABLE wallet (
     seq            BIGINT NOT NULL,            -- of the newest line, which is the number of lines
     negative_since BIGINT                      -- NULL while available >= 0
 );
-CREATE INDEX wallet_negative ON wallet (negative_since, account_id) WHERE negative_since IS NOT NULL;
 
 CREATE TABLE wallet_transaction (
     id              TEXT   PRIMARY KEY,
