@@ -26,28 +26,67 @@ func generateKey(js.Value, []js.Value) any {
 	return map[string]any{"privateKey": private, "publicKey": public}
 }
 
-// connect returns a promise, since a function that JavaScript calls must not block.
 func connect(_ js.Value, args []js.Value) any {
+	return promise(func() (any, error) {
+		if len(args) == 0 || args[0].Type() != js.TypeObject {
+			return nil, &terminal.Error{
+				Code: terminal.Failed, Message: "connect needs an object with url, user and privateKey.",
+			}
+		}
+		return open(args[0])
+	})
+}
+
+// promise returns a promise of what f returns, since a function that JavaScript calls must not
+// block.
+func promise(f func() (any, error)) js.Value {
 	var executor js.Func
 	executor = js.FuncOf(func(_ js.Value, settle []js.Value) any {
 		go func() {
 			defer executor.Release()
-			if len(args) == 0 || args[0].Type() != js.TypeObject {
-				settle[1].Invoke(thrown(&terminal.Error{
-					Code: terminal.Failed, Message: "connect needs an object with url, user and privateKey.",
-				}))
-				return
-			}
-			session, err := open(args[0])
+			value, err := f()
 			if err != nil {
 				settle[1].Invoke(thrown(err))
 				return
 			}
-			settle[0].Invoke(session)
+			settle[0].Invoke(value)
 		}()
 		return nil
 	})
 	return js.Global().Get("Promise").New(executor)
+}
+
+// await blocks until a promise is settled. It must not be called by a function that JavaScript
+// calls.
+func await(promise js.Value) (js.Value, error) {
+	type outcome struct {
+		value js.Value
+		err   error
+	}
+	settled := make(chan outcome, 1)
+	done := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		settled <- outcome{value: args[0]}
+		return nil
+	})
+	defer done.Release()
+	failed := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		settled <- outcome{err: errors.New(messageOf(args[0]))}
+		return nil
+	})
+	defer failed.Release()
+	js.Global().Get("Promise").Call("resolve", promise).Call("then", done, failed)
+	got := <-settled
+	return got.value, got.err
+}
+
+// messageOf returns the text of what JavaScript threw.
+func messageOf(thrown js.Value) string {
+	if thrown.Type() == js.TypeObject {
+		if message := thrown.Get("message"); message.Type() == js.TypeString {
+			return message.String()
+		}
+	}
+	return js.Global().Get("String").Invoke(thrown).String()
 }
 
 // thrown returns the error as a JavaScript Error with its code.
@@ -68,7 +107,10 @@ func open(o js.Value) (js.Value, error) {
 		}
 	}
 	status := func(s terminal.Status) {
-		callback("onStatus", map[string]any{"phase": string(s.Phase), "fingerprint": s.Fingerprint, "known": s.Known})
+		callback("onStatus", map[string]any{
+			"phase": string(s.Phase), "fingerprint": s.Fingerprint, "known": s.Known, "kept": s.Kept,
+			"resumed": s.Resumed,
+		})
 	}
 	status(terminal.Status{Phase: terminal.PhaseConnecting})
 	conn, err := dial(text(o, "url", ""))
@@ -83,6 +125,7 @@ func open(o js.Value) (js.Value, error) {
 		Columns:    number(o, "cols", 80),
 		Rows:       number(o, "rows", 24),
 		Term:       text(o, "term", "xterm-256color"),
+		Keep:       text(o, "keep", ""),
 		Status:     status,
 		Data: func(b []byte) {
 			data := js.Global().Get("Uint8Array").New(len(b))
@@ -98,11 +141,16 @@ func open(o js.Value) (js.Value, error) {
 	}
 	tasks := newQueue()
 	go func() {
-		exit, exited := session.Wait()
+		how := session.Wait()
 		tasks.end()
-		end := map[string]any{"message": conn.Reason(), "exitCode": nil, "closeCode": conn.Code()}
-		if exited {
-			end["exitCode"] = exit
+		end := map[string]any{"message": how.Message, "exitCode": nil, "closeCode": conn.Code()}
+		switch {
+		case how.Exited:
+			end["exitCode"] = how.Status
+		case how.Lost:
+			end["closeCode"] = brokeOff
+		case how.Message == "":
+			end["message"] = conn.Reason()
 		}
 		callback("onClose", end)
 	}()
@@ -122,6 +170,9 @@ func open(o js.Value) (js.Value, error) {
 		"close": js.FuncOf(func(js.Value, []js.Value) any {
 			go func() { _ = session.Close() }()
 			return nil
+		}),
+		"files": js.FuncOf(func(js.Value, []js.Value) any {
+			return promise(func() (any, error) { return openFiles(session) })
 		}),
 	}), nil
 }

@@ -5,12 +5,64 @@ export interface Session {
   write: (data: Uint8Array | string) => void;
   resize: (cols: number, rows: number) => void;
   close: () => void;
+  /** Opens the machine's files over the same connection. */
+  files: () => Promise<Files>;
+}
+
+export type EntryKind = 'file' | 'folder' | 'link' | 'other';
+
+export interface Entry {
+  name: string;
+  kind: EntryKind;
+  /** What a link leads to; "other" where that does not exist, "" where this is no link. */
+  linksTo: EntryKind | '';
+  size: number;
+  /** Milliseconds since 1970. */
+  modified: number;
+  /** Such as -rw-r--r--. */
+  mode: string;
+  /** Whether the name is valid UTF-8, so that a page can name it. */
+  usable: boolean;
+}
+
+export interface Listing {
+  /** Absolute, without links. */
+  path: string;
+  /** The folder has more entries. */
+  partial: boolean;
+  entries: Entry[];
+}
+
+export interface Running {
+  done: Promise<void>;
+  cancel: () => void;
+}
+
+export interface Files {
+  list: (path: string) => Promise<Listing>;
+  makeFolder: (path: string) => Promise<void>;
+  rename: (from: string, to: string) => Promise<void>;
+  remove: (path: string) => Running;
+  upload: (path: string, file: Blob, how: { replace: boolean; onProgress: (bytes: number) => void }) => Running;
+  download: (
+    path: string,
+    how: {
+      onSize: (bytes: number) => void;
+      /** The next piece waits for the promise. */
+      onData: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+      onProgress: (bytes: number) => void;
+    },
+  ) => Running;
+  close: () => void;
 }
 
 export interface Phase {
   phase: 'connecting' | 'hostKey' | 'signingIn' | 'open';
   fingerprint: string;
   known: boolean;
+  /** In "open": the shell outlives the connection; it was opened over an earlier one. */
+  kept: boolean;
+  resumed: boolean;
 }
 
 export interface Connect {
@@ -21,6 +73,8 @@ export interface Connect {
   passphrase?: string;
   cols: number;
   rows: number;
+  /** The name of a shell that outlives the connection, where the machine has tmux. */
+  keep?: string;
   onData: (bytes: Uint8Array) => void;
   onStatus: (status: Phase) => void;
   /**

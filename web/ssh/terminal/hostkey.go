@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -48,8 +49,13 @@ func check(known []ssh.PublicKey, status func(Status)) ssh.HostKeyCallback {
 		})
 		fingerprint := ssh.FingerprintSHA256(key)
 		if !trusted && len(known) > 0 {
+			var expected []string
+			for _, k := range known {
+				expected = append(expected, ssh.FingerprintSHA256(k))
+			}
 			return &Error{Code: HostKeyMismatch, Message: "The host key " + fingerprint +
-				" does not match this deployment’s host keys. Nothing was sent to the machine."}
+				" does not match this deployment’s host keys (" + strings.Join(expected, ", ") +
+				"). Nothing was sent to the machine."}
 		}
 		status(Status{Phase: PhaseHostKey, Fingerprint: fingerprint, Known: trusted})
 		status(Status{Phase: PhaseSigningIn, Fingerprint: fingerprint, Known: trusted})

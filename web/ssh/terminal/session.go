@@ -23,6 +23,14 @@ const (
 	PassphraseWrong   Code = "PASSPHRASE_WRONG"
 	SignInRefused     Code = "SIGN_IN_REFUSED"
 	Failed            Code = "FAILED"
+
+	// Those of files.
+	NoFiles  Code = "NO_FILES"
+	NotFound Code = "NOT_FOUND"
+	Exists   Code = "EXISTS"
+	Denied   Code = "DENIED"
+	DiskFull Code = "DISK_FULL"
+	Canceled Code = "CANCELED"
 )
 
 // Error is a failure with a message for the user.
@@ -51,6 +59,9 @@ type Status struct {
 	// was on the list.
 	Fingerprint string
 	Known       bool
+	// Kept reports, in PhaseOpen, whether the shell outlives the connection, and Resumed whether it
+	// did: it was opened over an earlier connection.
+	Kept, Resumed bool
 }
 
 // handshakeTimeout limits the time from the first byte to the shell.
@@ -67,6 +78,14 @@ type Config struct {
 	Columns, Rows          int
 	// Term is the terminal's type, such as xterm-256color.
 	Term string
+	// Keep is the name of a shell that outlives the connection where the machine has tmux: the next
+	// connection with the same name continues it. "" is for a shell that ends with the connection.
+	Keep string
+	// KeepAlive is how often the machine is asked for a sign of life; 0 is the default.
+	KeepAlive time.Duration
+	// Idle is the time without input, output or files after which the session is closed; 0 is the
+	// default.
+	Idle time.Duration
 	// Data receives the machine's output in order, one call at a time. It must not keep the slice.
 	Data func([]byte)
 	// Status receives each phase.
@@ -78,23 +97,27 @@ type Session struct {
 	client *ssh.Client
 	shell  *ssh.Session
 	input  io.WriteCloser
+	life   *life
+	kept   bool
 }
 
-// output merges the shell's two outputs.
+// output merges the shell's two outputs. While it is locked, nothing is delivered.
 type output struct {
 	mu   *sync.Mutex
+	life *life
 	data func([]byte)
 }
 
 func (o output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.life.used()
 	o.data(p)
 	return len(p), nil
 }
 
-// Open signs in over the connection and starts a shell. On failure it closes the connection and
-// returns an *Error.
+// Open signs in over the connection and starts a shell, or continues one. On failure it closes the
+// connection and returns an *Error.
 func Open(conn net.Conn, c Config) (*Session, error) {
 	s, err := open(conn, c)
 	if err != nil {
@@ -117,7 +140,8 @@ func open(conn net.Conn, c Config) (*Session, error) {
 	defer timeout.Stop()
 	last := Status{}
 	status := func(s Status) { last = s; c.Status(s) }
-	wire, channels, requests, err := ssh.NewClientConn(conn, "", &ssh.ClientConfig{
+	life := newLife(conn, c)
+	wire, channels, requests, err := ssh.NewClientConn(life, "", &ssh.ClientConfig{
 		User:              c.User,
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(key)},
 		HostKeyCallback:   check(known, status),
@@ -126,26 +150,44 @@ func open(conn net.Conn, c Config) (*Session, error) {
 	if err != nil {
 		return nil, refusal(err, last, c.User)
 	}
-	s := &Session{client: ssh.NewClient(wire, channels, requests)}
-	if s.shell, err = s.client.NewSession(); err == nil {
-		s.input, err = s.shell.StdinPipe()
-	}
-	if err == nil {
-		out := output{&sync.Mutex{}, c.Data}
-		s.shell.Stdout, s.shell.Stderr = out, out
-		err = s.shell.RequestPty(c.Term, c.Rows, c.Columns, ssh.TerminalModes{ssh.ECHO: 1})
-	}
-	if err == nil {
-		err = s.shell.Shell()
-	}
-	if err != nil {
+	s := &Session{client: ssh.NewClient(wire, channels, requests), life: life}
+	if err := s.start(c, last); err != nil {
 		_ = s.client.Close()
 		message := "The machine accepted the key but started no shell: " + err.Error() + "."
 		return nil, &Error{Code: Failed, Message: message}
 	}
-	last.Phase = PhaseOpen
-	c.Status(last)
+	go life.watch(s.client)
 	return s, nil
+}
+
+// start starts the shell, or continues the one that was kept.
+func (s *Session) start(c Config, last Status) (err error) {
+	last.Phase = PhaseOpen
+	last.Kept, last.Resumed = keep(s.client, c)
+	s.kept = last.Kept
+	if s.shell, err = s.client.NewSession(); err != nil {
+		return err
+	}
+	if s.input, err = s.shell.StdinPipe(); err != nil {
+		return err
+	}
+	out := output{&sync.Mutex{}, s.life, c.Data}
+	s.shell.Stdout, s.shell.Stderr = out, out
+	if err := s.shell.RequestPty(c.Term, c.Rows, c.Columns, ssh.TerminalModes{ssh.ECHO: 1}); err != nil {
+		return err
+	}
+	// The status comes before the first output: what is on the screen may have to go first.
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	if s.kept {
+		err = s.shell.Start(attach(c.Keep, c.Rows, last.Resumed))
+	} else {
+		err = s.shell.Shell()
+	}
+	if err == nil {
+		c.Status(last)
+	}
+	return err
 }
 
 // refusal returns the error of a failed handshake.
@@ -168,20 +210,41 @@ func refusal(err error, last Status, user string) *Error {
 }
 
 // Write sends input to the shell. It blocks while the machine accepts no more.
-func (s *Session) Write(p []byte) (int, error) { return s.input.Write(p) }
+func (s *Session) Write(p []byte) (int, error) {
+	s.life.used()
+	return s.input.Write(p)
+}
 
 // Resize sets the size of the terminal, in characters.
 func (s *Session) Resize(columns, rows int) error { return s.shell.WindowChange(rows, columns) }
 
-// Wait blocks until the shell ends. exited reports whether the shell returned a status; otherwise
-// the connection is lost.
-func (s *Session) Wait() (status int, exited bool) {
+// End is how a session ended.
+type End struct {
+	// Exited reports whether the shell returned a status; Status is that status.
+	Exited bool
+	Status int
+	// Lost reports whether the machine gave no sign of life. It is false where the connection's own
+	// end was noticed.
+	Lost bool
+	// Message is the reason for the user, where this end has one.
+	Message string
+}
+
+// Wait blocks until the shell ends.
+func (s *Session) Wait() End {
 	err := s.shell.Wait()
 	_ = s.client.Close()
+	end := s.life.end()
 	if exit, is := errors.AsType[*ssh.ExitError](err); is && exit.Signal() == "" {
-		return exit.ExitStatus(), true
+		end.Exited, end.Status = true, exit.ExitStatus()
+	} else if err == nil {
+		end.Exited = true
 	}
-	return 0, err == nil
+	if s.kept && end.Exited && end.Status == stillRunning {
+		end.Exited, end.Status = false, 0
+		end.Message = "This shell was opened in another tab. It is still running."
+	}
+	return end
 }
 
 // Close ends the session and its connection.

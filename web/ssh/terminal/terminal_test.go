@@ -234,8 +234,8 @@ func TestSession(t *testing.T) {
 	if _, err := s.Write([]byte("exit")); err != nil {
 		t.Fatal(err)
 	}
-	if status, exited := s.Wait(); status != 3 || !exited {
-		t.Errorf("Wait() = %d, %v, want 3, true", status, exited)
+	if got, want := s.Wait(), (terminal.End{Exited: true, Status: 3}); got != want {
+		t.Errorf("Wait() = %+v, want %+v", got, want)
 	}
 }
 
@@ -250,8 +250,8 @@ func TestSession_WaitWithoutStatus(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, exited := s.Wait(); exited {
-		t.Error("Wait() reported a status after the connection was closed")
+	if got := s.Wait(); got != (terminal.End{}) {
+		t.Errorf("Wait() = %+v after the connection was closed, want nothing", got)
 	}
 }
 

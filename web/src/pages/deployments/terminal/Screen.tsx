@@ -1,16 +1,19 @@
 import '@xterm/xterm/css/xterm.css';
-import { Button } from '@mantine/core';
-import { FitAddon } from '@xterm/addon-fit';
-import { Terminal as XTerm } from '@xterm/xterm';
-import { useEffect, useRef, useState } from 'react';
+import { Alert, Button, Checkbox } from '@mantine/core';
+import type { Terminal as XTerm } from '@xterm/xterm';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import type { Deployment } from '../../../api/deployments';
 import { loadSSH, type Phase, type Session } from '../../../api/ssh';
 import { copyText } from '../../../parts/clipboard';
+import { useConfirm } from '../../../parts/confirm';
 import { useLeaveGuard } from '../../../parts/leaveGuard';
-import { atPrompt, backoff, endText, isLost } from './session';
-import { keyAction, platformOf } from './shortcuts';
+import { toast } from '../../../parts/toast';
+import { Files } from './Files';
+import { asksBefore, cleanPaste, longestPaste, PastePreview, pasteTitle } from './paste';
+import { atPrompt, backoff, endText, isLost, setWantsPlain, shellName, wantsPlain } from './session';
 import './terminal.css';
+import { openXTerm } from './xterm';
 
 interface Props {
   of: Deployment;
@@ -24,6 +27,9 @@ const keyErrors = new Set(['KEY_INVALID', 'PASSPHRASE_MISSING', 'PASSPHRASE_WRON
 
 /** A session that lasted this long resets the backoff. */
 const stable = 30_000;
+
+/** A shell that goes on shows its end: for so long, its history scrolls by. */
+const follow = 2000;
 
 const phases: Record<Phase['phase'] | 'loading', string> = {
   loading: 'Loading terminal…',
@@ -46,11 +52,22 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const terminal = useRef<XTerm | null>(null);
   const session = useRef<Session | null>(null);
+  const filesBox = useRef<HTMLDivElement>(null);
+  const transferring = useRef(false);
   const failures = useRef(0);
+  const [live, setLive] = useState<Session | null>(null);
   const [state, setState] = useState<Phase['phase'] | 'loading' | 'lost' | 'closed'>('loading');
   const [end, setEnd] = useState('');
+  const [changedKey, setChangedKey] = useState('');
   const [seen, setSeen] = useState<{ fingerprint: string; known: boolean } | null>(null);
+  const [kept, setKept] = useState<boolean | null>(null);
+  const [plain, setPlain] = useState(wantsPlain);
+  const [selected, setSelected] = useState(false);
+  const [showFiles, setShowFiles] = useState(false);
+  // Hidden files stay, so that transfers go on.
+  const [filesOpened, setFilesOpened] = useState(false);
   const [attempt, setAttempt] = useState(0);
+  const ask = useConfirm();
   // A parent's render must not restart the effects below.
   const callbacks = useRef({ onOpen, onRefused });
   callbacks.current = { onOpen, onRefused };
@@ -60,64 +77,59 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
   const sshHostKeys = node?.sshHostKeys ?? d.sshHostKeys;
   const target = useRef({ sshUser, sshHostKeys });
   target.current = { sshUser, sshHostKeys };
+  const keptNow = useRef(false);
+  keptNow.current = kept === true;
 
+  const onBusy = useCallback((is: boolean) => {
+    transferring.current = is;
+  }, []);
+  const atRisk = () =>
+    session.current !== null && terminal.current !== null && !keptNow.current && busy(terminal.current);
   useLeaveGuard({
-    needed: () => session.current !== null && terminal.current !== null && busy(terminal.current),
+    needed: () => transferring.current || atRisk(),
     title: 'Leave the terminal?',
-    body: `A program is running in the terminal on ${d.name}. Leaving closes the terminal and ends the program.`,
+    get body() {
+      return transferring.current
+        ? 'A file transfer is running. Leaving cancels it.'
+        : `A program is running in the terminal on ${d.name}. Leaving closes the terminal and ends the program.`;
+    },
     action: 'Leave',
   });
+
+  const paste = (raw: string) => {
+    const term = terminal.current;
+    const text = cleanPaste(raw);
+    if (!term || !text || !session.current) return;
+    if (text.length > longestPaste) return toast('The text is too long to paste. Upload it as a file instead.');
+    const put = () => {
+      term.paste(text);
+      // After the dialog has given the focus back.
+      setTimeout(() => term.focus());
+    };
+    if (!asksBefore(text)) return put();
+    ask({
+      title: pasteTitle(text),
+      body: <PastePreview text={text} bracketed={term.modes.bracketedPasteMode} />,
+      action: 'Paste',
+      run: put,
+    });
+  };
+  const pasteNow = useRef(paste);
+  pasteNow.current = paste;
 
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const font = getComputedStyle(document.body).getPropertyValue('--mantine-font-family-monospace');
-    const term = new XTerm({
-      fontFamily: font,
-      fontSize: 14,
-      cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
-      scrollback: 5000,
-      screenReaderMode: true,
-      theme: { background: '#0e1114', foreground: '#e4e8eb', cursor: '#f4b042', selectionBackground: '#3b444d' },
+    const opened = openXTerm(element, {
+      onSelection: setSelected,
+      onPaste: (text) => pasteNow.current(text),
+      onData: (data) => session.current?.write(data),
+      onResize: (cols, rows) => session.current?.resize(cols, rows),
     });
-    const fit = new FitAddon();
-    term.loadAddon(fit);
-    term.open(element);
-    fit.fit();
-    terminal.current = term;
-    // The cells were measured with the fallback font until the bundled one is there.
-    void document.fonts.load(`14px ${font.split(',')[0]}`).then(() => {
-      if (terminal.current !== term) return;
-      term.options.fontFamily = `${font}, monospace`;
-      fit.fit();
-    });
-    const observer = new ResizeObserver(() => {
-      fit.fit();
-      session.current?.resize(term.cols, term.rows);
-    });
-    observer.observe(element);
-    const platform = platformOf(navigator.userAgent);
-    term.attachCustomKeyEventHandler((e) => {
-      const action = keyAction(e, term.hasSelection(), platform);
-      if (action === 'shell') return true;
-      // The browser pastes, and xterm receives the event.
-      if (action === 'paste') return false;
-      e.preventDefault();
-      if (e.type !== 'keydown') return false;
-      // The shell uses Tab, so that leaving by keyboard needs another key.
-      if (action === 'exit') document.querySelector<HTMLElement>('[role="tab"][aria-selected="true"]')?.focus();
-      else if (term.hasSelection()) {
-        copyText(term.getSelection()).catch(() => {});
-        // The next Ctrl+C interrupts again.
-        term.clearSelection();
-      }
-      return false;
-    });
-    term.onData((data) => session.current?.write(data));
+    terminal.current = opened.term;
     return () => {
-      observer.disconnect();
       terminal.current = null;
-      term.dispose();
+      opened.close();
     };
   }, []);
 
@@ -127,16 +139,22 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
     if (!term) return;
     let gone = false;
     let openedAt = 0;
+    let followUntil = 0;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const reconnecting = failures.current > 0;
     setState('loading');
     setEnd('');
+    setChangedKey('');
 
     const retryLater = () => {
       if (openedAt && Date.now() - openedAt > stable) failures.current = 0;
       failures.current++;
       setState('lost');
       timer = setTimeout(() => setAttempt((n) => n + 1), backoff(failures.current));
+    };
+    const hold = (opened: Session | null) => {
+      session.current = opened;
+      setLive(opened);
     };
 
     const run = async () => {
@@ -149,18 +167,24 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
         ...secret,
         cols: term.cols,
         rows: term.rows,
+        ...(!plain && { keep: shellName(id, index) }),
         onData: (bytes) => {
-          if (!gone) term.write(bytes);
+          if (!gone) term.write(bytes, Date.now() < followUntil ? () => term.scrollToBottom() : undefined);
         },
         onStatus: (s) => {
           if (gone) return;
-          // Before the first output of the new shell.
-          if (s.phase === 'open' && reconnecting) term.write(newShell);
           setState(s.phase);
           if (s.phase === 'hostKey') setSeen({ fingerprint: s.fingerprint, known: s.known });
+          if (s.phase !== 'open') return;
+          setKept(s.kept);
+          // Before the first output. A shell that goes on sends its history and its screen again.
+          if (s.resumed) {
+            term.write(`${reset}\x1b[H\x1b[2J\x1b[3J`);
+            followUntil = Date.now() + follow;
+          } else if (reconnecting) term.write(newShell);
         },
         onClose: (how) => {
-          session.current = null;
+          hold(null);
           if (gone) return;
           if (isLost(how)) return retryLater();
           failures.current = 0;
@@ -169,7 +193,7 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
         },
       });
       if (gone) return opened.close();
-      session.current = opened;
+      hold(opened);
       openedAt = Date.now();
       opened.resize(term.cols, term.rows);
       callbacks.current.onOpen();
@@ -180,13 +204,14 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
       const error = thrown as { code?: string; message?: string };
       const code = error.code ?? 'FAILED';
       const message = error.message ?? 'The terminal could not be opened.';
-      if (keyErrors.has(code)) callbacks.current.onRefused({ code, message });
-      else if (reconnecting && code === 'UNREACHABLE') retryLater();
-      else {
-        failures.current = 0;
-        setState('closed');
-        setEnd(`${message} (${code})`);
-      }
+      if (keyErrors.has(code)) return callbacks.current.onRefused({ code, message });
+      if (reconnecting && code === 'UNREACHABLE') return retryLater();
+      failures.current = 0;
+      setState('closed');
+      if (code === 'HOST_KEY_MISMATCH') {
+        setChangedKey(message);
+        setEnd('The host key does not match.');
+      } else setEnd(`${message} (${code})`);
     });
     const online = () => {
       if (!timer) return;
@@ -199,9 +224,41 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
       clearTimeout(timer);
       window.removeEventListener('online', online);
       session.current?.close();
-      session.current = null;
+      hold(null);
     };
-  }, [id, secret, attempt]);
+  }, [id, secret, attempt, plain]);
+
+  const copy = () => {
+    const term = terminal.current;
+    if (!term?.hasSelection()) return;
+    copyText(term.getSelection()).then(
+      () => toast('Copied'),
+      () => toast('The browser blocked copying.'),
+    );
+    term.focus();
+  };
+  const pasteClipboard = () =>
+    (navigator.clipboard?.readText?.() ?? Promise.reject()).then(paste, () =>
+      toast('The browser does not let this page read the clipboard. Press Ctrl+Shift+V (⌘V) in the terminal.'),
+    );
+  // The terminal takes Tab for itself, so that the focus needs another way past it.
+  const toFiles = () => {
+    filesBox.current?.focus({ preventScroll: true });
+    filesBox.current?.scrollIntoView({ block: 'center' });
+  };
+  const choosePlain = (next: boolean) => {
+    const choose = () => {
+      setWantsPlain(next);
+      setPlain(next);
+    };
+    if (!transferring.current && !atRisk()) return choose();
+    ask({
+      title: 'Open another shell?',
+      body: 'The terminal connects again. Programs in a shell that is not kept end, and so do file transfers.',
+      action: 'Open another shell',
+      run: choose,
+    });
+  };
 
   const retrying = failures.current > 0 && state !== 'open' && state !== 'closed';
   return (
@@ -215,20 +272,84 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
             {seen.known ? 'Host key verified' : 'New host key'} {seen.fingerprint}
           </span>
         )}
-        {(state === 'closed' || state === 'lost') && (
-          <Button size="compact-sm" variant="default" onClick={() => setAttempt(attempt + 1)}>
-            {state === 'closed' ? 'Reconnect' : 'Reconnect now'}
+        <span className="console-buttons">
+          {(state === 'closed' || state === 'lost' || retrying) && (
+            <Button size="compact-sm" onClick={() => setAttempt(attempt + 1)}>
+              {state === 'closed' ? 'Reconnect' : 'Reconnect now'}
+            </Button>
+          )}
+          <Button size="compact-sm" variant="default" disabled={!selected} onClick={copy}>
+            Copy
           </Button>
-        )}
+          <Button size="compact-sm" variant="default" disabled={!live} onClick={() => void pasteClipboard()}>
+            Paste
+          </Button>
+          <Button
+            size="compact-sm"
+            variant="default"
+            aria-expanded={showFiles}
+            onClick={() => {
+              setFilesOpened(true);
+              setShowFiles(!showFiles);
+              if (!showFiles) setTimeout(toFiles);
+            }}
+          >
+            {showFiles ? 'Hide files' : 'Show files'}
+          </Button>
+          {showFiles && (
+            <button type="button" className="skip" onClick={toFiles}>
+              Skip to files
+            </button>
+          )}
+        </span>
       </div>
+      {changedKey && (
+        <Alert color="red" variant="outline" role="alert" title="Host key changed" className="error-box console-alert">
+          <p>{changedKey}</p>
+          <p>
+            The connection was closed before your key was used. This happens after the operating system was installed
+            again outside of Billet, and when something between Billet and the machine intercepts the connection. If you
+            did not expect it, do not enter secrets on this machine. Reinstall the machine from this page to give it new
+            keys, or ask the provider.
+          </p>
+        </Alert>
+      )}
       <div className="console-box">
         <div ref={box} className="console-rows" />
       </div>
-      <p className="small dim">
-        Copy: Ctrl+Shift+C, or Ctrl+C with a selection (⌘C). Paste: Ctrl+Shift+V (⌘V). Press Ctrl+Shift+X to exit the
-        terminal.
-      </p>
+      <div className="console-foot small dim">
+        <p>
+          Copy: Ctrl+Shift+C, or Ctrl+C with a selection (⌘C). Without a selection, Ctrl+C interrupts. Paste:
+          Ctrl+Shift+V (⌘V). Press Ctrl+Shift+X to exit the terminal.
+        </p>
+        <Checkbox
+          size="xs"
+          label="Keep the shell when the connection is lost (tmux)"
+          checked={!plain}
+          onChange={(e) => choosePlain(!e.currentTarget.checked)}
+        />
+        {state === 'open' && <p>{keepText(kept === true, plain)}</p>}
+      </div>
+      {filesOpened && (
+        <div hidden={!showFiles} ref={filesBox} tabIndex={-1} style={{ outline: 'none' }}>
+          <Files session={live} of={d} node={node} onBusy={onBusy} />
+        </div>
+      )}
     </section>
+  );
+}
+
+/** What happens to the shell when the connection is lost. */
+function keepText(kept: boolean, plain: boolean): string {
+  if (kept)
+    return (
+      'The shell runs in tmux on the machine. It goes on when the connection is lost, when you reload this tab and ' +
+      'while you visit other pages in it.'
+    );
+  if (plain) return 'When the connection is lost, the shell and its programs end.';
+  return (
+    'The machine has no working tmux: when the connection is lost, the shell and its programs end. ' +
+    'Install it, for example with “sudo apt install tmux”, and reconnect.'
   );
 }
 

@@ -36,3 +36,27 @@ export function endText(end: End): string {
 export function atPrompt(alternateScreen: boolean, beforeCursor: string): boolean {
   return !alternateScreen && /[$#%❯] *$/.test(beforeCursor);
 }
+
+/**
+ * The name of this tab's shell on a machine. It survives a reload, and no other tab has it unless
+ * the browser duplicates the tab.
+ */
+export function shellName(deployment: string, node: number): string {
+  const key = `billet-shell:${deployment}:${node}`;
+  const stored = sessionStorage.getItem(key);
+  if (stored) return stored;
+  const random = crypto.getRandomValues(new Uint8Array(6));
+  const name = `billet-${[...random].map((b) => b.toString(16).padStart(2, '0')).join('')}`;
+  sessionStorage.setItem(key, name);
+  return name;
+}
+
+const plainKey = 'billet-plain-shell';
+
+/** Whether shells end with their connection, by the user's choice in this browser. */
+export const wantsPlain = () => localStorage.getItem(plainKey) !== null;
+
+export function setWantsPlain(plain: boolean) {
+  if (plain) localStorage.setItem(plainKey, '1');
+  else localStorage.removeItem(plainKey);
+}
