@@ -231,8 +231,8 @@ function Prices() {
   return (
     <div className="stack">
       <p className="dim">
-        Tenants pay the provider’s price plus your markup. Without a markup you sell at cost. An account can have its
-        own under Operator → Accounts.
+        Tenants pay the provider’s price plus your markup. Without a markup you sell at cost.{' '}
+        <Link to="/operator/price-rules">Price rules</Link> set other prices by provider, GPU, region or account.
       </p>
       {providers.length === 0 && <p>Add a provider first.</p>}
       <ul className="setup-providers">

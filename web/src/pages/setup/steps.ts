@@ -1,4 +1,4 @@
-import { useGet } from '../../api/hooks';
+import { useAll, useGet } from '../../api/hooks';
 import { useOperatorProviders } from '../../api/operator';
 import { setupPath } from '../../api/queries';
 import { useMe } from '../../api/session';
@@ -21,13 +21,15 @@ export function useSteps() {
   const setup = useGet(setupPath);
   const settings = useSettings();
   const providers = useOperatorProviders();
+  const rules = useAll('/api/v1/operator/price-rules');
   const now = settings.data?.value;
+  const priced = providers.data?.some((p) => p.markupPercent) || rules.data?.length;
   const list: StepInfo[] = [
     { id: 'second-factor', title: 'Second factor', state: user?.totp || user?.passkeys ? 'done' : 'todo' },
     { id: 'installation', title: 'Name and public URL', state: setup.data?.publicUrl ? 'done' : 'todo' },
     { id: 'mail', title: 'Mail server', state: now?.mail.configured ? 'done' : 'todo' },
     { id: 'provider', title: 'First provider', state: providers.data?.length ? 'done' : 'todo' },
-    { id: 'price', title: 'Prices', state: providers.data?.some((p) => p.markupPercent) ? 'done' : 'optional' },
+    { id: 'price', title: 'Prices', state: priced ? 'done' : 'optional' },
     { id: 'sign-up', title: 'Sign-up', state: now && now.signUp.policy !== 'closed' ? 'done' : 'optional' },
   ];
   return {
