@@ -241,6 +241,32 @@ func TestService_ListAndUpdate(t *testing.T) {
 			})
 			return x, err
 		}
+		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO meter (subject, account_id, description, name, provider, region, gpu_type,
+				hourly_price, started_at, hours, cost) VALUES ($1, $2, '', '', '', '', '', 1, 0, 1, 500)`, ids[0], a)
+			return err
+		}))
+		for _, c := range []struct {
+			sort []deployment.SortKey
+			want string
+		}{
+			{[]deployment.SortKey{"-costToDate"}, "beta gamma Alpha"},
+			{[]deployment.SortKey{"costToDate", "name"}, "Alpha gamma beta"},
+		} {
+			if got := names(deployment.Filter{Sort: c.sort}); got != c.want {
+				t.Errorf("sorted by %v: %q, want %q", c.sort, got, c.want)
+			}
+			list := func(p db.Page) ([]deployment.Deployment, db.Listed) {
+				rows, of, err := r.deployments.List(t.Context(), r.db, a, deployment.Filter{Sort: c.sort}, p)
+				r.must(err)
+				return rows, of
+			}
+			_, of := list(db.Page{Number: 1, Limit: 1})
+			second, _ := list(db.Page{Number: 1, Limit: 1, After: of.Next})
+			if want := strings.Fields(c.want)[1]; len(second) != 1 || second[0].Name != want {
+				t.Errorf("sorted by %v: %v after the first, want %s", c.sort, second, want)
+			}
+		}
 		x, err := update(
 			a,
 			ids[0],

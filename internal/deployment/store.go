@@ -420,6 +420,10 @@ func listed(account id.ID, f Filter) db.List[row] {
 	return l
 }
 
+// costToDate is what a deployment has cost. The meter has it, so no index of deployments serves it:
+// the rows that the other conditions find are all read and sorted.
+const costToDate = `COALESCE((SELECT meter.cost FROM meter WHERE meter.subject = deployment.id), 0)`
+
 // orderOf returns the columns of the sort keys, until they are different for every row. Those that
 // are equal in all keys are sorted by time, in the direction of the last key.
 func orderOf(keys []SortKey) (order []db.Key) {
@@ -432,6 +436,8 @@ func orderOf(keys []SortKey) (order []db.Key) {
 			order = append(order, db.Key{Column: `name_key`, Reverse: down})
 		case "hourlyPrice":
 			order = append(order, db.Key{Column: `hourly_price`, Number: true, Reverse: down})
+		case "costToDate":
+			order = append(order, db.Key{Column: costToDate, Number: true, Reverse: down})
 		default: // ids rise with time
 			return append(order, db.Key{Column: `id`, Reverse: down})
 		}

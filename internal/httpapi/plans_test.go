@@ -174,7 +174,7 @@ var filterValues = map[string][]string{
 	}, "limit": nil, "per_page": nil, "cursor": nil, "format": nil, "lastEventId": nil, "code": nil, "sortOrder": nil,
 	"sortBy": nil, "sort": {
 		"createdAt", "-createdAt", "name", "-name", "name,-createdAt", "-name,createdAt", "hourlyPrice",
-		"-hourlyPrice", "hourlyPrice,-name", "-name,hourlyPrice,-createdAt",
+		"-hourlyPrice", "hourlyPrice,-name", "-costToDate", "costToDate,name", "-name,hourlyPrice,-createdAt",
 	}, "search": {"needle"},
 	"name": {"Needle"}, "provider": {"voltage-park"}, "region": {"r1"},
 	"project": {"j1"}, "createdBy": {"usr_1"}, "account": {"acc_7"},

@@ -165,7 +165,7 @@ type listDeploymentsInput struct {
 	Project   string   `json:"project,omitempty"`
 	CreatedBy string   `json:"createdBy,omitempty" jsonschema:"id of the user or API key that created it"`
 	GPUType   string   `json:"gpuType,omitempty"`
-	Sort      string   `json:"sort,omitempty" jsonschema:"createdAt, name or hourlyPrice, with a leading hyphen for descending; default: -createdAt"`
+	Sort      string   `json:"sort,omitempty" jsonschema:"createdAt, name, hourlyPrice or costToDate, with a leading hyphen for descending; default: -createdAt"`
 	paging
 }
 

@@ -63,7 +63,7 @@ const kinds = [
   })),
   kind('API keys', '/api/v1/account/api-keys', 'api-keys:read', {}, (k) => ({
     text: k.name,
-    note: k.revokedAt ? 'revoked' : `${k.prefix}…`,
+    note: k.revokedAt ? 'revoked' : k.prefix,
     to: `/settings/api-keys?search=${k.id}`,
   })),
 ];

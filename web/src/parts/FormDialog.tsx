@@ -8,6 +8,8 @@ interface Props {
   /** The label of the button that submits. */
   submit: string;
   danger?: boolean;
+  /** Nothing is left to cancel. */
+  final?: boolean;
   disabled?: boolean;
   busy?: boolean;
   /** Shown above the buttons. Errors of a field belong at the field. */
@@ -33,9 +35,11 @@ export function FormDialog(p: Props) {
         {p.children}
         <ErrorBox error={p.error} />
         <Group justify="flex-end">
-          <Button variant="default" onClick={p.onClose}>
-            Cancel
-          </Button>
+          {!p.final && (
+            <Button variant="default" onClick={p.onClose}>
+              Cancel
+            </Button>
+          )}
           <Button type="submit" color={p.danger ? 'red.8' : undefined} loading={p.busy} disabled={p.disabled}>
             {p.submit}
           </Button>

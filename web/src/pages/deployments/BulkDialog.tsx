@@ -51,7 +51,7 @@ export function BulkDialog(p: Props) {
   const possible = preview.data?.results.filter((r) => r.ok) ?? [];
   if (sent)
     return (
-      <FormDialog title={`${p.command}: results`} submit="Done" size="lg" onSubmit={p.onDone} onClose={p.onDone}>
+      <FormDialog title={`${p.command}: results`} submit="Done" final size="lg" onSubmit={p.onDone} onClose={p.onDone}>
         <div role="status">
           {deployments(sent.filter((r) => r.ok).length)} {p.done}. {deployments(sent.filter((r) => !r.ok).length)}{' '}
           refused.

@@ -302,6 +302,7 @@ const columns: Column<Deployment>[] = [
   {
     key: 'cost',
     head: 'Total cost',
+    sort: 'costToDate',
     width: '116px',
     end: true,
     from: 760,

@@ -92,7 +92,7 @@ function Search({ value, onChange }: { value: string; onChange: (text: string) =
     <TextInput
       type="search"
       aria-label="Search deployments"
-      placeholder="Search by name, tag, address or ID"
+      placeholder="Name, tag, address or ID"
       leftSection={<SearchIcon />}
       value={text}
       onChange={(e) => type(e.currentTarget.value)}

@@ -30,7 +30,16 @@ export const filterLabels = {
 export type FilterName = keyof typeof filterLabels;
 export const filterNames = Object.keys(filterLabels) as FilterName[];
 
-const sorts = ['createdAt', '-createdAt', 'name', '-name', 'hourlyPrice', '-hourlyPrice'] as const;
+const sorts = [
+  'createdAt',
+  '-createdAt',
+  'name',
+  '-name',
+  'hourlyPrice',
+  '-hourlyPrice',
+  'costToDate',
+  '-costToDate',
+] as const;
 export type Sort = (typeof sorts)[number];
 
 /** The chosen statuses; "all" alone for every status; none for the active ones. */

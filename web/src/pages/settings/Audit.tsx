@@ -46,7 +46,13 @@ export default function Audit() {
         <ActionFilter value={filter.action ?? ''} set={set} />
         <SubjectFilter value={filter.subject ?? ''} set={set} seen={rows.loaded} />
         {filtered && (
-          <Button variant="subtle" color="gray" size="compact-md" onClick={() => setParams({}, { replace: true })}>
+          <Button
+            variant="subtle"
+            color="gray"
+            size="compact-md"
+            className="audit-clear"
+            onClick={() => setParams({}, { replace: true })}
+          >
             Clear filters
           </Button>
         )}
