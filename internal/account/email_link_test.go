@@ -86,6 +86,10 @@ func TestFormerUserRegistersAgain(t *testing.T) {
 	engines(t, func(w world) {
 		owner := w.as(w.mine, account.Owner, "owner@example.com")
 		ada := w.as(w.mine, account.Member, "ada@example.com")
+		secret, _, err := w.startTOTP(ada)
+		w.ok(err)
+		_, err = w.confirmTOTP(ada, w.code(secret))
+		w.ok(err)
 		if l := w.startRegistration("ada@example.com"); !l.Known {
 			t.Error("the address of a member is unknown")
 		}
@@ -104,12 +108,12 @@ func TestFormerUserRegistersAgain(t *testing.T) {
 		w.ok(w.tx(func(ctx context.Context, tx *db.Tx) error {
 			return w.s.AddMember(ctx, tx, w.mine, ada.ID, account.Viewer)
 		}))
-		_, err := w.completeRegistration(l.Token)
+		_, err = w.completeRegistration(l.Token)
 		w.fails(err, apierr.Conflict)
 		remove()
 		p, err := w.completeRegistration(w.startRegistration("ada@example.com").Token)
-		if err != nil || p.User.ID != ada.ID || p.User.Name != "" {
-			t.Fatalf("got %+v, %v; want the former user without a name", p.User, err)
+		if err != nil || p.User.ID != ada.ID || p.User.Name != "" || p.User.TOTP {
+			t.Fatalf("got %+v, %v; want the former user without a name and an authenticator app", p.User, err)
 		}
 		home, found, err := w.s.HomeOf(t.Context(), w.d, ada.ID)
 		if err != nil || !found || home == w.mine {

@@ -296,7 +296,10 @@ try {
     if (cheap.capabilities.cloudInit) {
       await page.getByLabel('cloud-init').fill('#cloud-config\nruncmd: yes\n');
       await page.getByRole('button', { name: 'Dry run' }).click();
-      await page.getByText(/^Line 2, column \d+: /).first().waitFor();
+      await page
+        .getByText(/^Line 2, column \d+: /)
+        .first()
+        .waitFor();
       assert.deepEqual(await axe(page), [], 'axe on the fault');
       await shot(page, 'deploy-fault');
       await page.getByLabel('cloud-init').fill('');

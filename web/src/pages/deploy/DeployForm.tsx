@@ -13,7 +13,7 @@ import { sentence } from '../../parts/text';
 import { toast } from '../../parts/toast';
 import { AutoTerminate } from './AutoTerminate';
 import { CloudInit } from './CloudInit';
-import { useDraft } from './draft';
+import { type Draft, useDraft } from './draft';
 import { Fallbacks } from './Fallbacks';
 import { Quote, useQuote } from './Quote';
 import { bodyOf, suggestName } from './request';
@@ -47,7 +47,11 @@ const parts = [
 ];
 
 export function DeployForm({ offer: o, keys, keysError }: Props) {
-  const { draft, change, forget } = useDraft(o.id, {
+  const {
+    draft,
+    change: keep,
+    forget,
+  } = useDraft(o.id, {
     name: suggestName(o),
     operatingSystem: o.operatingSystems[0] ?? '',
     // A single key needs no choice.
@@ -62,6 +66,10 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
   });
   const deploy = useSend('post', deploymentsPath);
   const dryRun = useSend('post', deploymentsPath);
+  const change = (part: Partial<Draft>) => {
+    dryRun.reset(); // it was about another request
+    keep(part);
+  };
   const fallbacks = useQueries({ queries: draft.fallbackIds.map((id) => offerQuery(id)) }).flatMap((q) => q.data ?? []);
   const { quote } = useQuote(draft.quoteId);
   const keyFor = useIdempotencyKey();

@@ -115,6 +115,7 @@ export function Summary({ offer: o, fallbacks, quote, lock, body, busy, validati
 
 /** What a dry run says: everything was checked, and nothing deployed. */
 function DryRun({ of: d, hold }: { of: Deployment; hold: Micro }) {
+  const { estimate } = d;
   return (
     <div role="status">
       <Alert color="green" variant="outline" title="The request is valid. Nothing was deployed.">
@@ -123,9 +124,11 @@ function DryRun({ of: d, hold }: { of: Deployment; hold: Micro }) {
             ['Offer', `${d.gpuCount} × ${d.gpuType}, ${d.region}`],
             ['Operating system', d.operatingSystem],
             ['Price', <Money key="price" usd={d.hourlyPrice} per="/hr" />],
-            ['Hold', <Money key="hold" amount={hold} />],
+            ['Hold', <Money key="hold" amount={estimate ? micro(estimate.hold) : hold} />],
+            ['Earliest end', estimate && `${localTime(estimate.earliestEnd)}, if SSH answers at once`],
+            ['Refund then', estimate?.refunds[0] && <Money key="refund" usd={estimate.refunds[0].amount} />],
             ['SSH keys', d.sshKeys.map((k) => k.name ?? k.fingerprint).join(', ')],
-            ['Auto-terminate', d.autoTerminateAt ? localTime(d.autoTerminateAt) : 'Never'],
+            ['Auto-terminate', estimate?.bindingLimit ? localTime(estimate.bindingLimit.at) : 'Never'],
             [
               'Passed over',
               d.attempts.length > 0

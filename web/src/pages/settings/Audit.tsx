@@ -64,7 +64,7 @@ export default function Audit() {
         rowKey={(e) => e.id}
         empty={<div className="panel panel-body dim">{filtered ? 'No entries match.' : 'No entries yet.'}</div>}
         href={(e) => pageOf(e.subject)}
-        cardHeight={172}
+        cardHeight={196}
         rowHeight={56}
       />
     </>
