@@ -30,6 +30,7 @@ func TestLists_filterByName(t *testing.T) {
 			for query, want := range map[string][]string{
 				"name=alpha": {"Alpha"}, "name=ALPHA-two": {"alpha-two"}, "name=alph": nil, "name=al%25": nil,
 				"name=beta&sort=name": {"beta"}, "name=beta&sort=-name": {"beta"}, "name=beta&sort=createdAt": {"beta"},
+				"search=HA-T": {"alpha-two"}, "search=HA-T&name=alpha": nil, "search=%25": nil, "search=none": nil,
 			} {
 				if at == Base+"/deployments" && query == "name=alpha" {
 					want = []string{"ALPHA", "Alpha"}

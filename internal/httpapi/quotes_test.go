@@ -138,3 +138,17 @@ func TestCandidatesOverTheAPI(t *testing.T) {
 	body["offerId"] = "off_abc123"
 	w.want(400, w.ada, "POST", Base+"/deployments", body)
 }
+
+// The balance is the whole account's, so a key of a project does not read it in quotes either.
+func TestAQuoteHidesTheBalanceFromAKeyOfAProject(t *testing.T) {
+	on(t, func(t *testing.T, w *world) {
+		bound, body := w.projectKey("blue"), map[string]any{"offerId": "off_abc123"}
+		mine := w.want(201, bound, "POST", Base+"/quotes", body)
+		same(t, "available for a key of a project", dig(mine.data, "available"), nil)
+		at := Base + "/quotes/" + mine.text("quoteId")
+		same(t, "available when it is read", dig(w.want(200, bound, "GET", at, nil).data, "available"), nil)
+		if of := dig(w.want(200, w.ada, "GET", at, nil).data, "available"); of != 1000.0 {
+			t.Errorf("available for a key of the account: got %v, want 1000", of)
+		}
+	})
+}

@@ -29,6 +29,8 @@ export const pageDestinations: Destination[] = [
   { text: 'Operator: providers', to: '/operator/providers', words: 'administration clouds', operator: true },
   { text: 'Operator: issues', to: '/operator/issues', words: 'administration orphaned', operator: true },
   { text: 'Operator: failing jobs', to: '/operator/jobs', words: 'administration', operator: true },
+  { text: 'Operator: mails', to: '/operator/mails', words: 'administration email', operator: true },
+  { text: 'Operator: settings', to: '/operator/settings', words: 'administration sign-up smtp terms', operator: true },
   { text: 'Operator: margins', to: '/operator/margins', words: 'administration revenue', operator: true },
 ];
 
