@@ -244,7 +244,9 @@ type Filter struct {
 type SortField string
 
 // Enum lists the fields.
-func (SortField) Enum() []SortField { return []SortField{"createdAt", "name", "hourlyPrice", "costToDate"} }
+func (SortField) Enum() []SortField {
+	return []SortField{"createdAt", "name", "hourlyPrice", "costToDate"}
+}
 
 // SortKey is a SortField, with a leading hyphen for descending order.
 type SortKey string
