@@ -360,8 +360,8 @@ type DeploymentQuery struct {
 	CreatedBy string `query:"createdBy"`
 	// Search is part of the name, a tag, the address or the id, in any case.
 	Search string `query:"search"`
-	// Sort has one or more of createdAt, name, hourlyPrice and costToDate, separated by commas, each
-	// prefixed with a hyphen for descending; "" means -createdAt.
+	// Sort has one or more of createdAt, name, hourlyPrice and costToDate, separated by commas,
+	// each prefixed with a hyphen for descending; "" means -createdAt.
 	Sort string `query:"sort"`
 }
 

@@ -83,7 +83,8 @@ func (t *tool) ps() *cobra.Command {
 		&q.Sort,
 		"sort",
 		"",
-		"sort by `keys` createdAt, name, hourlyPrice or costToDate; prefix - for descending, separate several by commas",
+		"sort by `keys` createdAt, name, hourlyPrice or costToDate; prefix - for descending, "+
+			"separate several by commas",
 	)
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(client.DeploymentStatuses()))
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
