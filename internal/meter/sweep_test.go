@@ -192,3 +192,11 @@ func TestSweepEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+func TestSweepEndsWithoutMeters(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		if got := newRig(t, d, c).sweep(); got != job.Done() {
+			t.Errorf("Sweep = %+v, want the job to end", got)
+		}
+	})
+}

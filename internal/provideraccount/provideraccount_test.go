@@ -334,3 +334,36 @@ func TestService_Try_NewSettings(t *testing.T) {
 		t.Errorf("Try: got %+v, %v, want the stored key with the new settings", tried, err)
 	}
 }
+
+func TestService_Update_Credential(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		b := service(t, 'a')
+		first, err := add(t.Context(), d, b, provideraccount.Provider{Kind: "iron-park"}, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Advance(time.Hour)
+		for _, step := range []struct {
+			update     provideraccount.Update
+			credential string
+			changedAt  time.Time
+		}{
+			{provideraccount.Update{Name: new("Iron")}, key, first.KeyChangedAt},
+			{provideraccount.Update{Credential: "another"}, "another", first.KeyChangedAt.Add(time.Hour)},
+		} {
+			var got provideraccount.Provider
+			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
+				got, err = b.Update(ctx, tx, "iron-park", step.update)
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			opened, err := b.Open(t.Context(), d, nil, provideraccount.Env{})
+			if err != nil || opened[0].Machines.(cloud).account.Credential != step.credential ||
+				!got.KeyChangedAt.Equal(step.changedAt) {
+				t.Errorf("after %+v: %+v, %v, want the key %s of %s",
+					step.update, got, err, step.credential, step.changedAt)
+			}
+		}
+	})
+}

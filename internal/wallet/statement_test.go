@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestStatementIsFilteredAndPaged(t *testing.T) {
@@ -209,4 +210,31 @@ func TestStatementListsUseIndexes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestLedger_UsageByTag(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		account := r.account(10)
+		for subject, tags := range map[id.ID][]string{"dep_a": {"train", "eu"}, "dep_b": {"train"}, "dep_c": nil} {
+			r.tx(func(ctx context.Context, tx *db.Tx) error {
+				return r.ledger.Describe(ctx, tx, wallet.Subject{ID: subject, Account: account, Tags: tags})
+			})
+			r.charge(hour(account, subject, 0, 10))
+		}
+		from, to := dbtest.Start.Add(-time.Hour), dbtest.Start.Add(time.Hour)
+		got, err := r.ledger.Usage(t.Context(), d, account, from, to, wallet.ByTag)
+		want := wallet.Usage{
+			From: from, To: to, GroupBy: wallet.ByTag, Total: 30,
+			Groups: []wallet.UsageGroup{{Key: "train", Cost: 20}, {Key: "", Cost: 10}, {Key: "eu", Cost: 10}},
+		}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("Usage by tag: %v (-want +got):\n%s", err, diff)
+		}
+		charges := wallet.Filter{Types: []wallet.Type{wallet.TypeCharge}}
+		_, listed, err := r.ledger.Transactions(t.Context(), d, account, charges, db.Page{Number: 1, Limit: 10})
+		if listed.Total != 3 || err != nil {
+			t.Errorf("Transactions of one type counts %d, %v, want 3 of 4", listed.Total, err)
+		}
+	})
 }
