@@ -12,6 +12,8 @@ const tones: Record<string, Tone> = {
   active: 'good',
   enabled: 'good',
   delivered: 'good',
+  sent: 'good',
+  suppressed: 'warn',
   pending: 'busy',
   deploying: 'busy',
   creating: 'busy',
