@@ -27,6 +27,7 @@ export const pageDestinations: Destination[] = [
   { text: 'Operator: deployments', to: '/operator/deployments', words: 'administration', operator: true },
   { text: 'Operator: volumes', to: '/operator/volumes', words: 'administration', operator: true },
   { text: 'Operator: providers', to: '/operator/providers', words: 'administration clouds', operator: true },
+  { text: 'Operator: price rules', to: '/operator/price-rules', words: 'administration markup', operator: true },
   { text: 'Operator: issues', to: '/operator/issues', words: 'administration orphaned', operator: true },
   { text: 'Operator: failing jobs', to: '/operator/jobs', words: 'administration', operator: true },
   { text: 'Operator: mails', to: '/operator/mails', words: 'administration email', operator: true },
