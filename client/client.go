@@ -105,6 +105,8 @@ type Client struct {
 	Public *PublicService
 	// Quotas reads how much the account may have at once.
 	Quotas *QuotaService
+	// Budgets manages what the account does not want to exceed.
+	Budgets *BudgetService
 	// Events lists and streams events of the account.
 	Events *EventService
 	// Webhooks manages endpoints that receive events.
@@ -178,6 +180,7 @@ func (config Config) client(base string) *Client {
 	c.SSHKeys, c.Volumes, c.Wallet = &SSHKeyService{c}, &VolumeService{c}, &WalletService{c}
 	c.Events, c.Webhooks = &EventService{c}, &WebhookService{c}
 	c.Key, c.Quotas, c.Public = &KeyService{c}, &QuotaService{c}, &PublicService{c}
+	c.Budgets = &BudgetService{c}
 	return c
 }
 

@@ -166,6 +166,19 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 		func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Pricing(ctx, filled[Paging]()) },
 	},
 
+	"listBudgets": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Budgets.List(ctx, filled[Paging]()) },
+	},
+	"getBudget": {func(ctx context.Context, c *Client) (any, error) { return c.Budgets.Get(ctx, "bud_1") }},
+	"createBudget": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Budgets.Create(ctx, filled[CreateBudget]())
+	}},
+	"updateBudget": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Budgets.Update(ctx, "bud_1", filled[UpdateBudget]())
+	}},
+	"deleteBudget": {
+		func(ctx context.Context, c *Client) (any, error) { return nil, c.Budgets.Delete(ctx, "bud_1") },
+	},
 	"listWebhooks": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.List(ctx, filled[Paging]()) },
 	},
@@ -388,6 +401,8 @@ var types = map[string]reflect.Type{
 	"FieldError":    reflect.TypeFor[FieldError](),
 	"CurrentAPIKey": reflect.TypeFor[Key](), "KeyAccount": reflect.TypeFor[KeyAccount](),
 	"SpendingLimits": reflect.TypeFor[SpendingLimits](), "Spent": reflect.TypeFor[Spent](),
+	"Budget": reflect.TypeFor[Budget](), "BudgetScope": reflect.TypeFor[BudgetScope](),
+	"CreateBudget": reflect.TypeFor[CreateBudget](), "UpdateBudget": reflect.TypeFor[UpdateBudget](),
 	"BindingLimit": reflect.TypeFor[BindingLimit](), "Estimate": reflect.TypeFor[Estimate](),
 	"EstimatedRefund": reflect.TypeFor[EstimatedRefund](),
 	"CanTerminate":    reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](),

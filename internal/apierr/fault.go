@@ -20,6 +20,7 @@ const (
 	InsufficientScope    Code = "INSUFFICIENT_SCOPE"
 	KeyLimitReached      Code = "KEY_LIMIT_REACHED"
 	QuotaExceeded        Code = "QUOTA_EXCEEDED"
+	BudgetExceeded       Code = "BUDGET_EXCEEDED"
 	AccountSuspended     Code = "ACCOUNT_SUSPENDED"
 	NetworkNotAllowed    Code = "NETWORK_NOT_ALLOWED"
 	SignInRequired       Code = "SIGN_IN_REQUIRED"

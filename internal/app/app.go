@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
@@ -230,6 +231,7 @@ func (a *App) buildRunner() {
 	a.runner.TakeOnlyWhile(a.skew.within)
 	remover := issue.NewRemover(issue.RemoverConfig{DB: a.DB, Clock: a.Clock, Issues: a.Issues, Providers: s.providers})
 	a.runner.Handle(deployment.KindReconcile, s.deployments.Reconcile)
+	a.runner.Handle(budget.KindEnd, s.deployments.EndForBudget)
 	a.runner.Handle(volume.KindVolume, s.volumes.Reconcile)
 	a.runner.Handle(meter.KindSweep, s.meter.Sweep)
 	a.runner.Handle(meter.KindPastDue, s.pastDue.Reconcile)
@@ -259,7 +261,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
 		Volumes: s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,
-		Events: a.Events, Webhooks: a.Webhooks,
+		Budgets: s.budgets, Events: a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Incidents: s.incidents, Operator: a.Console, Idempotency: s.answers,
 		Settings: a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,

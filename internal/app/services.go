@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/idempotency"
@@ -28,16 +29,18 @@ type services struct {
 	quotes      *quote.Service
 	deployments *deployment.Service
 	pastDue     *pastdue.Service
+	budgets     *budget.Service
 	answers     *idempotency.Service
 	incidents   *incident.Service
 }
 
 func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	providers := provider.NewRegistry()
-	s := services{
-		providers: providers, markups: &markupTable{},
-		meter: meter.New(meter.Config{DB: o.DB, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs}),
-	}
+	s := services{providers: providers, markups: &markupTable{}}
+	s.budgets = budget.New(budget.Config{IDs: o.IDs, Clock: o.Clock, Events: o.Events, Jobs: o.Jobs})
+	s.meter = meter.New(meter.Config{
+		DB: o.DB, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs, Admit: s.budgets.AdmitHours,
+	})
 	s.catalog = catalog.New(catalog.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Providers: providers, Jobs: o.Jobs, Log: log, Markup: s.markups.of,
 		OwnMarkups: o.Accounts.Markups, Rules: o.PriceRules,

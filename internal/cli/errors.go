@@ -96,7 +96,8 @@ var exitOf = func() map[client.Code]int {
 			client.ErrAccessDenied, client.ErrExpiredToken, client.ErrInvalidGrant,
 		},
 		exitNotFound: {client.ErrNotFound},
-		exitMoney:    {client.ErrInsufficientBalance, client.ErrKeyLimitReached, client.ErrQuotaExceeded},
+		exitMoney: {client.ErrInsufficientBalance, client.ErrKeyLimitReached, client.ErrQuotaExceeded,
+			client.ErrBudgetExceeded},
 		exitConflict: {
 			client.ErrConflict, client.ErrOfferUnavailable, client.ErrIdempotencyKeyReused,
 			client.ErrUnsupportedByProvider, client.ErrMinimumRuntimeNotMet, client.ErrPreconditionFailed,
@@ -123,6 +124,7 @@ var hints = map[client.Code]string{
 	client.ErrMinimumRuntimeNotMet: "Run 'billet terminate --when earliest' to terminate it as soon as possible.",
 	client.ErrInsufficientBalance:  "Run 'billet wallet' to see your balance.",
 	client.ErrQuotaExceeded:        "Run 'billet quotas' to see what is used.",
+	client.ErrBudgetExceeded:       "Run 'billet budgets' to see what is spent.",
 	client.ErrOfferUnavailable:     "Run 'billet offers' to list available offers.",
 	client.ErrIdempotencyKeyReused: "Machines of the earlier run still exist: see 'billet ps'. " +
 		"To repeat a run, give the same --offer, --name and --max-price, and a time for --auto-terminate.",

@@ -59,6 +59,7 @@
 //	running     -- scheduled       --> terminating
 //	running     -- max_runtime     --> terminating
 //	running     -- max_spend       --> terminating
+//	running     -- budget          --> terminating
 //	running     -- past_due        --> terminating
 //	running     -- operator        --> terminating
 //	stopped     -- switched_on     --> running
@@ -67,12 +68,13 @@
 //	stopped     -- scheduled       --> terminating
 //	stopped     -- max_runtime     --> terminating
 //	stopped     -- max_spend       --> terminating
+//	stopped     -- budget          --> terminating
 //	stopped     -- past_due        --> terminating
 //	stopped     -- operator        --> terminating
 //	terminating -- confirmed_ended --> terminated
 //
 // Decided where the specification is silent: a stopped deployment is billed, since its machine is
 // kept; termination protection refuses DELETE, but neither autoTerminateAt, maxSpend,
-// maxRuntimeMinutes, a past due account nor the operator;
+// maxRuntimeMinutes, a budget, a past due account nor the operator;
 // an action (such as a reboot) that was in progress when the server crashed may be performed twice.
 package deployment

@@ -6,6 +6,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/provider"
@@ -32,15 +33,12 @@ func (s *Service) autoTerminate(ctx context.Context, r *row) error {
 // that ends the machine. If the auto-termination is due, the tenant pays only until then, whatever
 // ends the deployment now: the server may have been down.
 func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, r *row, cause Cause, reason string) error {
-	at := tx.Now
-	if end, planned := r.autoEnd(); planned && !end.at.After(at) {
-		if cause != end.cause {
-			cause, reason = end.cause, cmp.Or(end.reason, "The auto-terminate time has passed.")
-		}
-		at = end.at
+	end, err := s.endBefore(ctx, tx, r, autoEnd{tx.Now, cause, reason})
+	if err != nil {
+		return err
 	}
-	at = seconds(at)
-	err := s.changeIn(ctx, tx, r, cause, reason, func(ctx context.Context, tx *db.Tx, r *row) error {
+	at := end.at
+	err = s.changeIn(ctx, tx, r, end.cause, end.reason, func(ctx context.Context, tx *db.Tx, r *row) error {
 		r.billedUntil = &at
 		r.action, r.actionArgument = "", ""
 		if r.startedAt == nil {
@@ -55,6 +53,42 @@ func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, r *row, cause Cause, 
 		return err
 	}
 	return s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, tx.Now)
+}
+
+// endBefore returns the first of the ends that are due: the given one, the auto-termination, and
+// the hour that a budget refuses. The hours that begin before it are booked.
+func (s *Service) endBefore(ctx context.Context, tx *db.Tx, r *row, end autoEnd) (autoEnd, error) {
+	if due, planned := r.autoEnd(); planned && !due.at.After(end.at) {
+		if end.cause != due.cause {
+			due.reason = cmp.Or(due.reason, "The auto-terminate time has passed.")
+		}
+		end = due
+	}
+	end.at = seconds(end.at)
+	if !r.status.Alive() {
+		return end, nil
+	}
+	refused, err := s.cfg.Meter.BookUntil(ctx, tx, r.id, end.at)
+	if err == nil && refused != nil && refused.At.Before(end.at) {
+		end = autoEnd{refused.At, CauseBudget, refused.Reason}
+	}
+	return end, err
+}
+
+// EndForBudget is the handler of budget.KindEnd: it ends a deployment whose next hour a budget
+// refused, at the instant at which that hour would have begun.
+func (s *Service) EndForBudget(ctx context.Context, deployment id.ID) (job.Outcome, error) {
+	return job.Done(), s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		r, found, err := findAny(ctx, tx, deployment)
+		if err != nil || !found || !r.status.Alive() {
+			return err
+		}
+		refused, err := s.cfg.Meter.BookUntil(ctx, tx, deployment, seconds(tx.Now))
+		if err != nil || refused == nil {
+			return err
+		}
+		return s.beginEnd(ctx, tx, &r, CauseBudget, refused.Reason)
+	})
 }
 
 // askTermination calls Terminate.

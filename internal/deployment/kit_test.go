@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -59,6 +60,7 @@ type testKit struct {
 	volumes     *volume.Service
 	events      *event.Service
 	issues      *issue.Service
+	budgets     *budget.Service
 	deployments *deployment.Service
 	config      deployment.Config // of deployments
 	runner      *job.Runner
@@ -147,7 +149,10 @@ func (r *testKit) build(fake provider.Provider) {
 			return jobs.Enqueue(ctx, tx, account, meter.KindPastDue, account, tx.Now)
 		}},
 	)
-	r.meter = meter.New(meter.Config{DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs})
+	r.budgets = budget.New(budget.Config{IDs: r.ids, Clock: c, Events: r.events, Jobs: jobs})
+	r.meter = meter.New(meter.Config{
+		DB: d, Wallet: r.wallet, Events: r.events, Jobs: jobs, Admit: r.budgets.AdmitHours,
+	})
 	r.catalog = catalog.New(catalog.Config{
 		DB: d, IDs: r.ids, Clock: c, Providers: providers, Jobs: jobs, Log: log,
 		Markup: func(string) int64 { return 0 },
@@ -200,6 +205,7 @@ func (r *testKit) handleJobs(providers *provider.Registry, jobs *job.Queue) {
 	r.runner.Handle(deployment.KindReconcile, killable(r.deployments.Reconcile))
 	r.runner.Handle(volume.KindVolume, killable(r.volumes.Reconcile))
 	r.runner.Handle(meter.KindSweep, r.meter.Sweep)
+	r.runner.Handle(budget.KindEnd, r.deployments.EndForBudget)
 	remover := issue.NewRemover(issue.RemoverConfig{DB: r.db, Clock: r.clock, Issues: r.issues, Providers: providers})
 	r.runner.Handle(issue.KindEnd, remover.End)
 	checkPastDue := func(context.Context, id.ID) (job.Outcome, error) { return job.Done(), nil }

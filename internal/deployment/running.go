@@ -152,10 +152,11 @@ func writeMachine(ctx context.Context, tx *db.Tx, r *row) error {
 // which becomes an issue for the operator.
 func (s *Service) interrupt(ctx context.Context, r *row, reason string, unknown bool) error {
 	return s.change(ctx, r, CauseLost, reason, func(ctx context.Context, tx *db.Tx, r *row) error {
-		at := seconds(tx.Now)
-		if end, planned := r.autoEnd(); planned && end.at.Before(at) {
-			at = seconds(end.at)
+		end, err := s.endBefore(ctx, tx, r, autoEnd{tx.Now, CauseLost, reason})
+		if err != nil {
+			return err
 		}
+		at := end.at
 		r.billedUntil = &at
 		if _, err := s.cfg.Meter.Stop(ctx, tx, r.id, at, meter.CurrentHour); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
@@ -66,7 +67,8 @@ func New(cfg Config) *Service { return &Service{cfg} }
 // Create accepts a deployment: in the caller's transaction the first hour is put on hold, the row
 // and its event are written, and a job is enqueued that asks the provider. It returns
 // INVALID_REQUEST with every problem, NOT_FOUND, OFFER_UNAVAILABLE, CONFLICT if the price is above
-// maxHourlyPrice, INSUFFICIENT_BALANCE, ACCOUNT_SUSPENDED, QUOTA_EXCEEDED or SERVICE_UNAVAILABLE.
+// maxHourlyPrice, INSUFFICIENT_BALANCE, ACCOUNT_SUSPENDED, QUOTA_EXCEEDED,
+// BUDGET_EXCEEDED or SERVICE_UNAVAILABLE.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req CreateRequest) (Deployment, error) {
 	if !s.cfg.Catalog.Ready() {
 		return Deployment{}, &apierr.Error{
@@ -99,6 +101,10 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if err := r.beginSpending(ctx, tx, req, hold, plans); err != nil {
 		return Deployment{}, err
 	}
+	alerts, err := budget.Admit(ctx, tx, budget.Cost{Of: r.billed(), Amount: hold, DryRun: req.DryRun})
+	if err != nil {
+		return Deployment{}, err
+	}
 	if req.DryRun {
 		return s.dryRun(ctx, tx, r, hold)
 	}
@@ -111,7 +117,11 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	} else if err != nil {
 		return Deployment{}, err
 	}
-	return s.insert(ctx, tx, r, c, req.Quote)
+	d, err := s.insert(ctx, tx, r, c, req.Quote)
+	if err != nil || len(alerts) == 0 {
+		return d, err
+	}
+	return d, s.cfg.Events.Append(ctx, tx, alerts...)
 }
 
 // newRow returns the row of a deployment of the first plan.

@@ -55,6 +55,7 @@ const (
 	CauseScheduled    Cause = "scheduled"       // autoTerminateAt was reached
 	CauseMaxRuntime   Cause = "max_runtime"     // it ran for maxRuntimeMinutes
 	CauseMaxSpend     Cause = "max_spend"       // another hour would have passed maxSpend
+	CauseBudget       Cause = "budget"          // another hour would have passed a budget
 	CausePastDue      Cause = "past_due"        // the account was past due for longer than the grace period
 	CauseOperator     Cause = "operator"        // the operator terminated it, and said why
 	CauseConfirmedEnd Cause = "confirmed_ended" // the provider confirmed that the machine is gone
@@ -90,6 +91,7 @@ var transitions = []transition{
 	{StatusRunning, CauseScheduled, StatusTerminating},
 	{StatusRunning, CauseMaxRuntime, StatusTerminating},
 	{StatusRunning, CauseMaxSpend, StatusTerminating},
+	{StatusRunning, CauseBudget, StatusTerminating},
 	{StatusRunning, CausePastDue, StatusTerminating},
 	{StatusRunning, CauseOperator, StatusTerminating},
 
@@ -99,6 +101,7 @@ var transitions = []transition{
 	{StatusStopped, CauseScheduled, StatusTerminating},
 	{StatusStopped, CauseMaxRuntime, StatusTerminating},
 	{StatusStopped, CauseMaxSpend, StatusTerminating},
+	{StatusStopped, CauseBudget, StatusTerminating},
 	{StatusStopped, CausePastDue, StatusTerminating},
 	{StatusStopped, CauseOperator, StatusTerminating},
 

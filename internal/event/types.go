@@ -146,6 +146,18 @@ type LowBalanceData struct {
 	VolumesDeletedAt time.Time    `json:"volumesDeletedAt" doc:"Time when volumes are deleted, unless money is added before."`
 }
 
+// BudgetReachedData is the data of account.budget_reached.
+type BudgetReachedData struct {
+	BudgetID  id.ID        `json:"budgetId" doc:"Id of the budget."`
+	Name      string       `json:"name" doc:"Name of the budget."`
+	Threshold int          `json:"threshold" doc:"Percentage of the amount that was reached."`
+	Period    string       `json:"period" doc:"day, month or total."`
+	Mode      string       `json:"mode" doc:"alert, block or terminate."`
+	Amount    money.Micros `json:"amount" doc:"Amount of the budget in US dollars."`
+	Spent     money.Micros `json:"spent" doc:"US dollars charged in the period."`
+	Committed money.Micros `json:"committed" doc:"US dollars on hold."`
+}
+
 // RecoveredData is the data of account.recovered.
 type RecoveredData struct {
 	Available money.Micros `json:"available" doc:"Available balance in US dollars."`
@@ -241,6 +253,11 @@ var Kinds = []Kind{
 		"account.low_balance",
 		"The runway is 24, 6 or 1 hours or less. Each is reported once, and again after it was longer.",
 		LowBalanceData{},
+	},
+	{
+		"account.budget_reached",
+		"What is spent and committed has reached a threshold of a budget. Each is reported once for each period.",
+		BudgetReachedData{},
 	},
 	{"account.past_due", "The available balance fell below zero.", PastDueData{}},
 	{"account.recovered", "The available balance is zero or more again.", RecoveredData{}},

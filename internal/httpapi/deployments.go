@@ -36,7 +36,8 @@ func (h deployments) routes(r *rest.Router) {
 			"released if the deployment " +
 			"fails. Requires an available balance of $50.00, and at least the first hour's price.",
 		Errors: []apierr.Code{
-			apierr.InsufficientBalance, apierr.KeyLimitReached, apierr.QuotaExceeded, apierr.AccountSuspended,
+			apierr.InsufficientBalance, apierr.KeyLimitReached, apierr.QuotaExceeded, apierr.BudgetExceeded,
+			apierr.AccountSuspended,
 			apierr.NotFound, apierr.OfferUnavailable,
 			apierr.Conflict,
 			apierr.Unsupported,

@@ -93,7 +93,9 @@ var whoMay = map[string]string{
 	"updatePriceRule": operators, "deletePriceRule": operators, "previewPriceRule": operators,
 	"addSimulatorFault":    operators,
 	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
-	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
+	"listBudgets": everyRole, "getBudget": everyRole, "createBudget": workers, "updateBudget": workers,
+	"deleteBudget": workers,
+	"getWallet":    everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
 
 // Every call of the route table, by every role.

@@ -110,7 +110,12 @@ GET /webhooks
 POST /webhooks
 GET /webhooks/{id}
 PATCH /webhooks/{id}
-DELETE /webhooks/{id}`, "\n")
+DELETE /webhooks/{id}
+GET /budgets
+POST /budgets
+GET /budgets/{id}
+PATCH /budgets/{id}
+DELETE /budgets/{id}`, "\n")
 
 // What the documentation shows can be sent as it stands, and spends no money.
 func TestTheExamplesAreGood(t *testing.T) {
@@ -155,6 +160,8 @@ func (w *world) owned(who tenant) map[string]id.ID {
 		w.want(201, who, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/mine", "enabled": false}).
 			text("id"),
 	)
+	budget := id.ID(w.want(201, who, "POST", Base+"/budgets",
+		map[string]any{"name": "mine", "period": "day", "amount": 1000}).text("id"))
 	quote := id.ID(w.want(201, who, "POST", Base+"/quotes", map[string]string{"offerId": "off_abc123"}).text("quoteId"))
 	return map[string]id.ID{
 		"ssh-keys":    key,
@@ -163,6 +170,7 @@ func (w *world) owned(who tenant) map[string]id.ID {
 		"api-keys":    who.key.ID,
 		"quotes":      quote,
 		"webhooks":    hook,
+		"budgets":     budget,
 	}
 }
 
@@ -222,7 +230,8 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	bodies := map[string]any{
 		"PATCH /ssh-keys": `{"name":"theirs"}`, "PATCH /volumes": `{"name":"theirs"}`,
 		"PATCH /deployments": `{"name":"theirs"}`, "PATCH /api-keys": `{"name":"theirs"}`,
-		"PATCH /webhooks": `{"description":"theirs"}`, "PATCH /members": `{"role":"viewer"}`,
+		"PATCH /webhooks": `{"description":"theirs"}`, "PATCH /budgets": `{"name":"theirs"}`,
+		"PATCH /members":              `{"role":"viewer"}`,
 		"PATCH /passkeys":             `{"name":"theirs"}`,
 		"POST /deployments/reinstall": `{"eraseLocalDisks":true}`,
 		"POST /volumes/attach":        map[string]any{"deploymentId": theirs["deployments"]},

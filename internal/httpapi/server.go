@@ -11,6 +11,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/audit"
+	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -70,6 +71,7 @@ type Config struct {
 	Quotes      *quote.Service
 	Events      *event.Service
 	Webhooks    *webhook.Service
+	Budgets     *budget.Service
 	Issues      *issue.Service
 	Incidents   *incident.Service
 	Operator    *operator.Service
@@ -179,6 +181,7 @@ func register(cfg Config) *server {
 		entries,
 		events{db: cfg.DB, svc: cfg.Events, streams: s.streams},
 		webhooks{db: cfg.DB, svc: cfg.Webhooks},
+		budgets{db: cfg.DB, svc: cfg.Budgets},
 		issues{db: cfg.DB, svc: cfg.Issues},
 		operatorAccounts{db: cfg.DB, svc: cfg.Operator},
 		operatorSettings{svc: cfg.Settings},

@@ -41,7 +41,8 @@ func (h volumes) routes(r *rest.Router) {
 		Description: "Billed hourly once it is `available`, attached or not. A volume that fails to be created costs " +
 			"nothing.",
 		Errors: []apierr.Code{
-			apierr.InsufficientBalance, apierr.QuotaExceeded, apierr.AccountSuspended, apierr.Conflict,
+			apierr.InsufficientBalance, apierr.QuotaExceeded, apierr.BudgetExceeded,
+			apierr.AccountSuspended, apierr.Conflict,
 		},
 	}, h.create)
 	rest.ReadVersioned(r, rest.Operation{
@@ -53,7 +54,8 @@ func (h volumes) routes(r *rest.Router) {
 		Method: http.MethodPatch, Path: one, ID: "updateVolume", Tag: tagVolumes, Scope: string(account.WriteVolumes),
 		Summary: "Update a volume", Description: "Renames it, moves it to another project, or resizes it.",
 		Errors: []apierr.Code{
-			apierr.Conflict, apierr.InsufficientBalance, apierr.QuotaExceeded, apierr.AccountSuspended,
+			apierr.Conflict, apierr.InsufficientBalance, apierr.QuotaExceeded, apierr.BudgetExceeded,
+			apierr.AccountSuspended,
 		},
 	}, h.update)
 	rest.Write(r, rest.Operation{

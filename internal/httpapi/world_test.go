@@ -24,6 +24,7 @@ import (
 	"github.com/billetcloud/billet/internal/altcha"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
+	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -129,7 +130,10 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	jobs, events := job.NewQueue(ids), event.New(ids)
 	providers := provider.NewRegistry(w.cloud)
 	ledger := wallet.New(wallet.Config{DB: d, IDs: ids})
-	meters := meter.New(meter.Config{DB: d, Wallet: ledger, Events: events, Jobs: jobs})
+	budgets := budget.New(budget.Config{IDs: ids, Clock: c, Events: events, Jobs: jobs})
+	meters := meter.New(meter.Config{
+		DB: d, Wallet: ledger, Events: events, Jobs: jobs, Admit: budgets.AdmitHours,
+	})
 	accounts := account.New(
 		account.Config{
 			DB:             d,
@@ -199,7 +203,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
 		Meter: meters, Volumes: volumes, Deployments: deployments, PriceRules: pricerule.New(ids),
 		Quotes: quote.New(ids), Events: events,
-		Webhooks: webhooks, Issues: issues, Incidents: incidents,
+		Webhooks: webhooks, Budgets: budgets, Issues: issues, Incidents: incidents,
 		Operator: operators, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 		Settings: set,
 	}

@@ -42,6 +42,7 @@ const (
 	DeviceAuthorization Kind = "dau"
 	Mail                Kind = "eml"
 	PriceRule           Kind = "prl"
+	Budget              Kind = "bud"
 )
 
 // MaxLength is the maximum length that Valid accepts.

@@ -14,6 +14,7 @@ var byEvent = map[string]Kind{
 	"account.volumes_deleted":    ResourcesEnded,
 	"account.suspended":          AccountSuspended,
 	"account.low_balance":        LowBalance,
+	"account.budget_reached":     BudgetReached,
 	"deployment.failed":          DeploymentFailed,
 	"deployment.interrupted":     DeploymentInterrupted,
 	"account.provider_outage":    ProviderOutage,

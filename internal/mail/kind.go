@@ -25,6 +25,7 @@ const (
 	ResourcesEnded        Kind = "resources_ended"
 	AccountSuspended      Kind = "account_suspended"
 	LowBalance            Kind = "low_balance"
+	BudgetReached         Kind = "budget_reached"
 	DeploymentFailed      Kind = "deployment_failed"
 	DeploymentInterrupted Kind = "deployment_interrupted"
 	ProviderOutage        Kind = "provider_outage"
@@ -175,6 +176,18 @@ var specs = []spec{
 			"{{.hourlyCost}} it lasts until {{.runsDryAt}}.\n\n" +
 			"Unless money is added, all machines will be terminated on {{.deploymentsEndAt}}, and all volumes will " +
 			"be deleted with their data on {{.volumesDeletedAt}}.",
+		button: "Open the wallet", path: "/wallet",
+	},
+	{
+		kind: BudgetReached, roles: payers, perHour: manyPerHour,
+		text:    "Threshold of a budget that was reached.",
+		subject: "A budget reached a threshold",
+		body: "The budget {{.name}} of the account {{.account}} has reached {{.threshold}} percent of its amount of " +
+			"{{.amount}}. Spent: {{.spent}}. Committed: {{.committed}}.\n\n" +
+			"{{if eq .mode \"block\"}}New deployments and volumes that would pass the amount are refused." +
+			"{{else if eq .mode \"terminate\"}}New deployments and volumes that would pass the amount are refused, " +
+			"and machines are terminated before an hour begins that would pass it.{{else}}The budget only reports: " +
+			"nothing is refused or terminated.{{end}}",
 		button: "Open the wallet", path: "/wallet",
 	},
 	{

@@ -86,6 +86,14 @@ func (s *session) addAccountTools(server *sdk.Server) {
 			"uses of that. Use it after QUOTA_EXCEEDED.",
 	}, func(ctx context.Context, _ noInput) (*client.Quotas, error) { return s.Client.Quotas.Get(ctx) })
 	addTool(server, toolSpec{
+		name: "list_budgets", title: "List budgets",
+		text: "List the account's budgets with what is spent and committed in the current period. Use it after " +
+			"BUDGET_EXCEEDED. Only the user can change a budget.",
+	}, func(ctx context.Context, in paging) (*listed[client.Budget], error) {
+		p, err := s.Client.Budgets.List(ctx, in.of())
+		return page(p, err, same)
+	})
+	addTool(server, toolSpec{
 		name: "list_projects", title: "List projects",
 		text: "List the projects with their machines that have not ended, their hourly price, and their cost in an " +
 			"interval. The default is the last 30 days. The dearest 100 are listed.",

@@ -77,6 +77,8 @@ var hints = map[client.Code]string{
 		"a machine. Only the user can raise a limit, in the dashboard under Settings → API keys.",
 	client.ErrQuotaExceeded: "Terminate a machine or delete a volume. Only the operator can raise a quota: ask the " +
 		"user to ask for it.",
+	client.ErrBudgetExceeded: "Call list_budgets to see what is spent. Choose something cheaper, or terminate " +
+		"a machine. Only the user can change a budget, in the dashboard under Wallet.",
 	client.ErrAccountSuspended:      "Nothing new can be started. Tell the user the reason.",
 	client.ErrInsufficientScope:     "Ask the user for a key with this scope.",
 	client.ErrNotFound:              "Find the ID with the list tool. Do not guess IDs.",

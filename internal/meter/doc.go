@@ -25,6 +25,11 @@
 // then or later is never booked, not even to be refunded when a late stop becomes known: a limit
 // that ends a subject is not passed for an instant.
 //
+// # Refused hours
+//
+// A meter may be configured to ask before an hour after the first begins. An hour that is refused
+// is not booked, and its meter books nothing more: the subject is to be stopped at that instant.
+//
 // # Margins
 //
 // What a tenant pays ahead is earned by the second, as a provider's cost is counted: after s

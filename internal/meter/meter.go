@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -27,12 +28,26 @@ const (
 // Hour is the length of a billed hour.
 const Hour = money.HourSeconds * time.Second
 
-// Config configures a Service. Every field is required.
+// Config configures a Service. Every field but Admit is required.
 type Config struct {
 	DB     *db.DB
 	Wallet *wallet.Ledger
 	Events *event.Service
 	Jobs   *job.Queue
+	// Admit decides which hours may begin; nil if all may. It is not asked about first hours, which
+	// were admitted when their money was put on hold. Of a subject's hours all that follow a
+	// refused one are refused. after is called when the others are charged, and may be nil.
+	Admit func(ctx context.Context, tx *db.Tx, hours []wallet.Charge) (
+		refused []Refusal, after func(context.Context, *db.Tx) error, err error)
+}
+
+// Refusal is an hour that may not begin.
+type Refusal struct {
+	Account, Subject id.ID
+	Hour             int64
+	// At is when the hour would begin. The subject is to be stopped then.
+	At     time.Time
+	Reason string
 }
 
 // Service charges hours. It is safe for concurrent use.
@@ -160,6 +175,8 @@ type reading struct {
 	cost             money.Micros
 	stoppedAt        *time.Time
 	endsAt           *time.Time // no hour that begins then or later is booked
+	refusedAt        *time.Time // when an hour begins that Admit refused
+	refusedFor       string
 }
 
 // notAfterEnd returns t, or when the meter's end is planned if that is earlier.
@@ -190,20 +207,66 @@ func (r *reading) charge(n int64) wallet.Charge {
 	}
 }
 
-// bookUpTo charges the hours below n that are not booked yet.
+// bookUpTo charges the hours below n that are not booked yet, up to the first that is refused.
 func (m *Service) bookUpTo(ctx context.Context, tx *db.Tx, r *reading, n int64) error {
-	if n <= r.hours {
+	if n <= r.hours || r.refusedAt != nil {
 		return nil
 	}
-	if err := raise(ctx, tx, *r, n); err != nil {
+	charges := make([]wallet.Charge, 0, n-r.hours)
+	for hour := r.hours; hour < n; hour++ {
+		charges = append(charges, r.charge(hour))
+	}
+	refused, after, err := m.admit(ctx, tx, charges)
+	if err != nil {
 		return err
 	}
-	charges := make([]wallet.Charge, 0, n-r.hours)
-	for ; r.hours < n; r.hours++ {
-		charges = append(charges, r.charge(r.hours))
-		r.cost += r.hourlyPrice
+	if len(refused) > 0 {
+		n = refused[0].Hour
 	}
-	return m.charge(ctx, tx, charges)
+	charges = charges[:n-r.hours]
+	if len(charges) > 0 {
+		if err := raise(ctx, tx, *r, n); err != nil {
+			return err
+		}
+		r.hours, r.cost = n, r.cost+r.hourlyPrice.Times(int64(len(charges)))
+	}
+	if len(refused) > 0 {
+		r.refusedAt, r.refusedFor = &refused[0].At, refused[0].Reason
+		if err := setRefused(ctx, tx, *r); err != nil {
+			return err
+		}
+	}
+	if err := m.charge(ctx, tx, charges); err != nil || after == nil {
+		return err
+	}
+	return after(ctx, tx)
+}
+
+// admit returns which of the hours may not begin. First hours may.
+func (m *Service) admit(ctx context.Context, tx *db.Tx, charges []wallet.Charge) (
+	refused []Refusal, after func(context.Context, *db.Tx) error, err error,
+) {
+	if m.cfg.Admit == nil {
+		return nil, nil, nil
+	}
+	later := slices.DeleteFunc(slices.Clone(charges), func(c wallet.Charge) bool { return c.Hour == 0 })
+	if len(later) == 0 {
+		return nil, nil, nil
+	}
+	return m.cfg.Admit(ctx, tx, later)
+}
+
+// BookUntil books the hours of the subject that begin before that instant, and returns the one that
+// was refused, now or before; nil if none was.
+func (m *Service) BookUntil(ctx context.Context, tx *db.Tx, subject id.ID, at time.Time) (*Refusal, error) {
+	r, found, err := lock(ctx, tx, subject)
+	if err != nil || !found || r.stoppedAt != nil {
+		return nil, err
+	}
+	if err := m.bookUpTo(ctx, tx, &r, r.begunBefore(r.notAfterEnd(at))); err != nil || r.refusedAt == nil {
+		return nil, err
+	}
+	return &Refusal{Account: r.account, Subject: subject, Hour: r.hours, At: *r.refusedAt, Reason: r.refusedFor}, nil
 }
 
 // charge charges hours that this transaction has booked, and appends their events. An hour that the

@@ -31,6 +31,8 @@ func (r *reading) columns() []db.Column {
 		db.Col("cost", &r.cost),
 		db.Col("stopped_at", &r.stoppedAt),
 		db.Col("ends_at", &r.endsAt),
+		db.Col("refused_at", &r.refusedAt),
+		db.Col("refused_for", &r.refusedFor),
 		db.Derived("next_at", r.begin(r.hours)),
 	}
 }
@@ -82,7 +84,7 @@ var errConcurrent = errors.New("the meter was changed concurrently")
 // furthest behind first, and returns the meters. No other call books the same hours.
 func raiseDue(ctx context.Context, tx *db.Tx, limit int) ([]reading, error) {
 	pick := `SELECT subject FROM meter WHERE next_at <= $1 AND (ends_at IS NULL OR next_at < ends_at)
-		ORDER BY next_at, subject LIMIT $2`
+		AND refused_at IS NULL ORDER BY next_at, subject LIMIT $2`
 	if tx.Engine() == db.Postgres {
 		// Sweeps share the work instead of waiting. The outer WHERE alone keeps it correct.
 		pick += ` FOR UPDATE SKIP LOCKED`
@@ -91,6 +93,7 @@ func raiseDue(ctx context.Context, tx *db.Tx, limit int) ([]reading, error) {
 		WITH pick AS MATERIALIZED (`+pick+`)
 		UPDATE meter SET hours = hours + 1, next_at = next_at + $3, cost = cost + hourly_price
 		WHERE subject IN (SELECT subject FROM pick) AND next_at <= $1 AND (ends_at IS NULL OR next_at < ends_at)
+			AND refused_at IS NULL
 		RETURNING `+meters.Columns(), tx.Now, limit, hourMicros)
 	if err != nil {
 		return nil, fmt.Errorf("book due hours: %w", err)
@@ -102,7 +105,8 @@ func raiseDue(ctx context.Context, tx *db.Tx, limit int) ([]reading, error) {
 func nextDue(ctx context.Context, r db.Reader) (time.Time, bool, error) {
 	var next *time.Time
 	err := r.QueryRow(ctx, `SELECT MIN(next_at) FROM meter
-		WHERE next_at IS NOT NULL AND (ends_at IS NULL OR next_at < ends_at)`).Scan(&next)
+		WHERE next_at IS NOT NULL AND refused_at IS NULL
+			AND (ends_at IS NULL OR next_at < ends_at)`).Scan(&next)
 	if err != nil || next == nil {
 		return time.Time{}, false, err
 	}
@@ -116,6 +120,21 @@ func reprice(
 	_, err := meters.Update(ctx, tx, &r, []string{"hourly_price", "description", "name", "provider", "region",
 		"gpu_type"},
 		db.Is("subject", subject), running)
+	return err
+}
+
+// unraise undoes raiseDue for a meter whose hour was refused.
+func unraise(ctx context.Context, tx *db.Tx, r reading) error {
+	r.hours--
+	r.cost -= r.hourlyPrice
+	_, err := meters.Update(ctx, tx, &r, []string{"hours", "next_at", "cost", "refused_at", "refused_for"},
+		db.Is("subject", r.subject), running)
+	return err
+}
+
+// setRefused writes which hour was refused.
+func setRefused(ctx context.Context, tx *db.Tx, r reading) error {
+	_, err := meters.Update(ctx, tx, &r, []string{"refused_at", "refused_for"}, db.Is("subject", r.subject), running)
 	return err
 }
 

@@ -38,7 +38,7 @@ func (m *Service) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 			for i, r := range due {
 				charges[i] = r.charge(r.hours - 1)
 			}
-			err = m.charge(ctx, tx, charges)
+			err = m.chargeAdmitted(ctx, tx, due, charges)
 			crashpoint.Reach(crashpoint.ChargeBeforeCommit)
 			tx.AfterCommit(func() { crashpoint.Reach(crashpoint.ChargeAfterCommit) })
 			return err
@@ -55,4 +55,37 @@ func (m *Service) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 		return job.Done(), err
 	}
 	return job.At(next), nil
+}
+
+// chargeAdmitted charges the hours that were just booked. Those that are refused are not booked any
+// more, and their meters wait for the stop.
+func (m *Service) chargeAdmitted(ctx context.Context, tx *db.Tx, due []reading, charges []wallet.Charge) error {
+	refused, after, err := m.admit(ctx, tx, charges)
+	if err != nil {
+		return err
+	}
+	bySubject := map[id.ID]Refusal{}
+	for _, f := range refused {
+		bySubject[f.Subject] = f
+	}
+	for _, r := range due {
+		f, is := bySubject[r.subject]
+		if !is {
+			continue
+		}
+		r.refusedAt, r.refusedFor = &f.At, f.Reason
+		if err := unraise(ctx, tx, r); err != nil {
+			return err
+		}
+	}
+	if len(refused) > 0 {
+		charges = slices.DeleteFunc(charges, func(c wallet.Charge) bool {
+			_, is := bySubject[c.Subject]
+			return is
+		})
+	}
+	if err := m.charge(ctx, tx, charges); err != nil || after == nil {
+		return err
+	}
+	return after(ctx, tx)
 }

@@ -66,6 +66,12 @@ var Codes = []struct {
 		"The request exceeds a quota of the account; `details.quota` names it.",
 	},
 	{
+		apierr.BudgetExceeded,
+		http.StatusForbidden,
+		false,
+		"The first hour of the request would pass a budget; `details.budgetId` names it.",
+	},
+	{
 		apierr.AccountSuspended,
 		http.StatusForbidden,
 		false,

@@ -10,6 +10,7 @@ import (
 
 	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
@@ -38,8 +39,8 @@ type CreateRequest struct {
 
 // Create creates a volume in the background, and puts the price of its first hour on hold. It
 // returns INVALID_REQUEST with every problem, CONFLICT if the account has a volume of that name,
-// INSUFFICIENT_BALANCE if less than the first hour is available, and SERVICE_UNAVAILABLE while the
-// provider's prices are unknown.
+// INSUFFICIENT_BALANCE if less than the first hour is available, BUDGET_EXCEEDED, and
+// SERVICE_UNAVAILABLE while the provider's prices are unknown.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req CreateRequest) (Volume, error) {
 	if !s.cfg.Catalog.Ready() {
 		return Volume{}, unavailable("The marketplace is temporarily unavailable. Try again shortly.")
@@ -71,6 +72,10 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if err := s.checkQuota(ctx, tx, account, want); err != nil {
 		return Volume{}, err
 	}
+	alerts, err := budget.Admit(ctx, tx, budget.Cost{Of: r.billed(), Amount: r.hourlyPrice()})
+	if err != nil {
+		return Volume{}, err
+	}
 	if inserted, err := insert(ctx, tx, r); err != nil {
 		return Volume{}, err
 	} else if !inserted {
@@ -84,6 +89,11 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	}
 	if err := s.appendEvent(ctx, tx, &r, "created"); err != nil {
 		return Volume{}, err
+	}
+	if len(alerts) > 0 {
+		if err := s.cfg.Events.Append(ctx, tx, alerts...); err != nil {
+			return Volume{}, err
+		}
 	}
 	return r.view(0), s.enqueue(ctx, tx, &r)
 }

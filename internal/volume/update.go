@@ -6,6 +6,7 @@ import (
 
 	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/quota"
@@ -116,6 +117,10 @@ func (s *Service) beginGrowth(ctx context.Context, tx *db.Tx, r *record, sizeGB 
 	added := sizeGB - r.wantedSizeGB
 	extra := r.hourlyPricePerGB.Times(added)
 	if err := s.checkQuota(ctx, tx, r.account, quota.Usage{VolumeGB: added, HourlySpend: extra}); err != nil {
+		return err
+	}
+	// What it grows by is neither charged nor on hold until it has grown.
+	if _, err := budget.Admit(ctx, tx, budget.Cost{Of: r.billed(), Amount: extra, DryRun: true}); err != nil {
 		return err
 	}
 	w, err := s.cfg.Wallet.Get(ctx, tx, r.account)

@@ -260,6 +260,7 @@ var kindAt = map[string]string{
 	"ssh-keys":    "ssh",
 	"volumes":     "vol",
 	"webhooks":    "whk",
+	"budgets":     "bud",
 	"deliveries":  "whd",
 	"api-keys":    "key",
 	"sessions":    "ses",

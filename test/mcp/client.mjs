@@ -42,6 +42,7 @@ await call("list_providers")
 await call("list_regions")
 await call("list_volume_prices")
 await call("get_quotas")
+await call("list_budgets")
 
 const without = await refused("quote", {
   offerId: offer.id, name: "training", hours: 2, operatingSystem: "Ubuntu 22.04",

@@ -106,6 +106,7 @@ var kinds = map[apierr.Code]provider.Kind{
 	apierr.RequestTooLarge: provider.KindRejected, apierr.Unsupported: provider.KindUnsupported,
 	apierr.OfferUnavailable:    provider.KindNoCapacity,
 	apierr.InsufficientBalance: provider.KindQuota, apierr.QuotaExceeded: provider.KindQuota,
+	apierr.BudgetExceeded:   provider.KindQuota,
 	apierr.AccountSuspended: provider.KindQuota, apierr.NotFound: provider.KindNotFound,
 	apierr.RateLimitExceeded: provider.KindThrottled,
 	apierr.MissingAPIKey:     provider.KindCredentials, apierr.InvalidAPIKey: provider.KindCredentials,

@@ -36,6 +36,7 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'volume.deleted': 'Deleted',
   'volume.failed': 'Failed',
   'account.low_balance': 'Low balance',
+  'account.budget_reached': 'Budget threshold reached',
   'account.provider_outage': 'Provider outage',
   'account.provider_recovered': 'Provider recovered',
   'account.past_due': 'Past due',

@@ -120,6 +120,8 @@ CREATE TABLE wallet_hold (
     settled_at  BIGINT                         -- NULL while the money is held
 );
 
+CREATE INDEX wallet_hold_open ON wallet_hold (account_id) WHERE settled_at IS NULL;
+
 CREATE TABLE wallet_charge (
     subject      TEXT   NOT NULL,
     hour         BIGINT NOT NULL,
@@ -153,7 +155,9 @@ CREATE TABLE meter (
     next_at      BIGINT,                       -- when the next hour begins: started_at + hours · 3600 s; NULL once stopped
     cost         BIGINT NOT NULL,              -- charges less refunds
     stopped_at   BIGINT,                       -- NULL while it runs
-    ends_at      BIGINT                        -- no hour that begins then or later is booked; NULL where no end is planned
+    ends_at      BIGINT,                       -- no hour that begins then or later is booked; NULL where no end is planned
+    refused_at   BIGINT,                       -- when the hour begins that was refused; NULL while none was
+    refused_for  TEXT   NOT NULL DEFAULT ''    -- the reason as text
 );
 CREATE INDEX meter_due ON meter (next_at, subject) WHERE next_at IS NOT NULL;
 CREATE INDEX meter_running ON meter (account_id, subject) WHERE next_at IS NOT NULL;
@@ -642,6 +646,24 @@ CREATE TABLE spending_use (
 );
 CREATE INDEX spending_use_key ON spending_use (key_id, until_at);
 
+CREATE TABLE budget (
+    id           TEXT   NOT NULL PRIMARY KEY,
+    account_id   TEXT   NOT NULL,
+    name         TEXT   NOT NULL,
+    scope        TEXT   NOT NULL,              -- JSON: {} or one of project, tag, apiKeyId
+    period       TEXT   NOT NULL,              -- day, month, total
+    amount       BIGINT NOT NULL,
+    thresholds   TEXT   NOT NULL,              -- JSON list of percentages
+    mode         TEXT   NOT NULL,              -- alert, block, terminate
+    told         BIGINT NOT NULL,              -- the highest threshold that was told in the period
+    told_since   BIGINT NOT NULL,              -- when that period began
+    creator_type TEXT   NOT NULL,
+    creator_id   TEXT   NOT NULL,
+    creator_name TEXT   NOT NULL,
+    created_at   BIGINT NOT NULL
+);
+CREATE INDEX budget_account ON budget (account_id, id);
+
 CREATE TABLE webhook (
     id            TEXT   NOT NULL PRIMARY KEY,
     account_id    TEXT   NOT NULL,
@@ -941,6 +963,7 @@ DROP TABLE device_authorization;
 DROP TABLE webhook_attempt;
 DROP TABLE webhook_delivery;
 DROP TABLE webhook;
+DROP TABLE budget;
 DROP TABLE spending_use;
 DROP TABLE spending_limit;
 DROP TABLE quote;

@@ -1,0 +1,33 @@
+// Package budget owns what an account wants to spend at most: budgets for the account, a project, a
+// tag or an API key, by day, by month or in total, and what follows when one is reached.
+//
+// It does not own the money (wallet), the hours (meter), or the limits of an API key (spendlimit).
+// Those are a commitment in advance, which no hour of a key can exceed even if everything runs
+// until it auto-terminates. A budget counts what was charged and what is on hold, and acts when an
+// hour is about to begin. So the two are different things with one implementation each.
+//
+// # What counts
+//
+// Spent is what was charged for hours that began in the period, less refunds. Committed is what is
+// on hold for machines and volumes that have not started, whenever that began. Both count for what
+// the charged things are now: a tag that is added to a deployment takes its past cost along. Days
+// and months are those of UTC.
+//
+// # Modes
+//
+//   - alert only tells when a threshold is reached.
+//   - block also refuses a deployment or volume whose first hour would pass the amount.
+//   - terminate also lets no further hour of a deployment begin that would pass the amount: the
+//     deployment ends at that instant, also if the server was down then. A volume is never deleted:
+//     its hours count, and may pass the amount.
+//
+// # Invariants
+//
+//   - No hour of a deployment begins in a budget of mode terminate that would pass its amount, and
+//     nothing starts in one of mode block or terminate, however many requests and sweeps run at
+//     once: each locks the account's budgets first.
+//   - A threshold is told once for each period.
+//
+// Locks are taken in this order: the account's row or a deployment's row, meters, budgets, then
+// what package wallet takes, then events and jobs.
+package budget

@@ -1,0 +1,81 @@
+package wallet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// Spent is what was charged or is held for things that are described alike.
+type Spent struct {
+	// Of has the account, project, tags and creator.
+	Of Subject
+	// Held is true for money on hold. For charges, OnDay and InMonth report that their hours began
+	// on the day, and in its month.
+	Held, OnDay, InMonth bool
+	Amount               money.Micros
+}
+
+// What the rows of the query below are about.
+const (
+	spentBefore = iota
+	spentInMonth
+	spentOnDay
+	spentHeld
+)
+
+// Spending returns what was charged to the accounts, less refunds, for hours that began on the day
+// of from or later, and what is on hold: by what it is for, and by the day of at, its month, and
+// the time before. All of it is read in one statement. Days and months are those of UTC.
+func Spending(ctx context.Context, r db.Reader, accounts []id.ID, from, at time.Time) ([]Spent, error) {
+	y, m, d := at.UTC().Date()
+	month := time.Date(y, m, 1, 0, 0, 0, 0, time.UTC)
+	days := func(t time.Time) int64 { return max(t.UnixMicro(), 0) / dayMicros }
+	args := []any{
+		days(time.Date(y, m, d, 0, 0, 0, 0, time.UTC)), days(month), days(month.AddDate(0, 1, 0)), days(from),
+	}
+	of := db.In(len(args)+1, len(accounts))
+	args = append(args, db.Args(accounts)...)
+	scan := func(row db.Row) (s Spent, err error) {
+		var when int64
+		err = row.Scan(&s.Of.Account, &when, &s.Of.Project, db.JSON(&s.Of.Tags), &s.Of.CreatedBy.Type,
+			&s.Of.CreatedBy.ID, &s.Amount)
+		s.Held, s.OnDay = when == spentHeld, when == spentOnDay
+		s.InMonth = when == spentOnDay || when == spentInMonth
+		return s, err
+	}
+	out, err := db.Collect(ctx, r, scan, fmt.Sprintf(`SELECT x.account_id, x.kind, COALESCE(s.project, ''),
+			COALESCE(s.tags, '[]'), COALESCE(s.creator_type, ''), COALESCE(s.creator_id, ''),
+			CAST(SUM(x.amount) AS BIGINT)
+		FROM (
+			SELECT account_id, subject, CASE WHEN day = $1 THEN %d WHEN day >= $2 AND day < $3 THEN %d ELSE %d END
+				AS kind, cost AS amount
+			FROM wallet_day_subject WHERE day >= $4 AND account_id IN %s
+			UNION ALL
+			SELECT account_id, subject, %d AS kind, amount FROM wallet_hold
+			WHERE settled_at IS NULL AND account_id IN %s
+		) AS x LEFT JOIN wallet_subject AS s ON s.subject = x.subject
+		GROUP BY x.account_id, x.kind, s.project, s.tags, s.creator_type, s.creator_id`,
+		spentOnDay, spentInMonth, spentBefore, of, spentHeld, of), args...)
+	if err != nil {
+		return nil, fmt.Errorf("add up spending: %w", err)
+	}
+	return out, nil
+}
+
+// Described returns what Describe wrote of those subjects.
+func Described(ctx context.Context, r db.Reader, of []id.ID) (map[id.ID]Subject, error) {
+	out := make(map[id.ID]Subject, len(of))
+	if len(of) == 0 {
+		return out, nil
+	}
+	rows, err := subjects.Select(ctx, r, `WHERE subject IN `+db.In(1, len(of)), db.Args(of)...)
+	for _, s := range rows {
+		out[s.ID] = s
+	}
+	return out, err
+}
