@@ -79,17 +79,43 @@ func checkPage(p db.Page) error {
 	return nil
 }
 
+// createWithOwner creates an account and prints the link with which its owner joins.
+func createWithOwner(
+	cmd *cobra.Command, o *app.Operator, out *output, name string, credit money.Micros, owner, publicURL string,
+) error {
+	if publicURL == "" {
+		return errors.New("--owner needs --public-url, such as https://gpu.example.com: the link leads there")
+	}
+	a, i, err := o.CreateAccountWithOwner(cmd.Context(), name, credit, owner, publicURL)
+	if err != nil {
+		return err
+	}
+	note := "Send the link to " + i.Email + ". It is shown once."
+	if i.Mailed {
+		note = "The link is mailed to " + i.Email + ". It is shown once."
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), note)
+	return out.print(cmd.OutOrStdout(),
+		map[string]any{"account": a, "invitation": i.Invitation, "url": i.URL, "mailed": i.Mailed},
+		[]any{"ID", "NAME", "CREDIT", "OWNER'S LINK"}, [][]any{{a.ID, a.Name, credit, i.URL}})
+}
+
 func accounts() *cobra.Command {
 	cmd := &cobra.Command{Use: "account", Short: "Manage accounts"}
-	var name, credit string
+	var name, credit, owner, publicURL string
 	cmd.AddCommand(operatorCommand("create", "Create an account with a wallet", func(cmd *cobra.Command) {
 		cmd.Flags().StringVar(&name, "name", "", "`name` of the account")
 		cmd.Flags().StringVar(&credit, "credit", "0", "initial credit in `USD`")
+		cmd.Flags().StringVar(&owner, "owner", "", "`email` address of the owner to invite; needs --public-url")
+		cmd.Flags().StringVar(&publicURL, "public-url", "", "`URL` of the server for browsers, for the owner's link")
 		requireFlags(cmd, "name")
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
 		amount, err := money.Parse(credit)
 		if err != nil || amount < 0 {
 			return errors.New("--credit must be an amount in US dollars of at least 0, such as 100 or 49.99")
+		}
+		if owner != "" {
+			return createWithOwner(cmd, o, out, name, amount, owner, publicURL)
 		}
 		a, err := o.CreateAccount(cmd.Context(), name, amount)
 		if err != nil {

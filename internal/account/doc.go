@@ -29,6 +29,8 @@
 //     invitation or email address exists.
 //   - A session works in one account, with the current role of its user there. A user who leaves an
 //     account has no session in it from that commit on, and no API key that they created.
+//   - A session that views an account has the scopes of a viewer there, is no operator's meanwhile,
+//     and ends with its time.
 //   - A suspended account starts nothing that costs money: whatever does calls Enter first, which
 //     locks the account as suspending it does.
 //   - Every account has an owner. Only owners add and remove owners.

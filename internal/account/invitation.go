@@ -43,7 +43,7 @@ type Invitation struct {
 	// Email is "" if anyone with the link may accept it.
 	Email     string           `json:"email" doc:"Email address of the invited user; empty if anyone with the link may accept it."`
 	Status    InvitationStatus `json:"status" doc:"State of the invitation."`
-	InvitedBy Creator          `json:"invitedBy" doc:"User who created it."`
+	InvitedBy Creator          `json:"invitedBy" doc:"User who created it; empty for the operator."`
 	CreatedBy creator.Creator  `json:"createdBy" doc:"Who created it."`
 	CreatedAt time.Time        `json:"createdAt" doc:"When it was created."`
 	ExpiresAt time.Time        `json:"expiresAt" doc:"When it expires."`
@@ -76,6 +76,19 @@ var errInvitation = apierr.New(apierr.NotFound,
 // invitations.
 func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by User, role Role,
 	email string) (Invitation, string, error) {
+	return s.invite(ctx, tx, account, creator.Creator{Type: creator.Member, ID: by.ID, Name: by.Called()}, by.Email,
+		role, email)
+}
+
+// InviteByOperator creates an invitation of the operator, who may invite owners. It returns what
+// Invite does.
+func (s *Service) InviteByOperator(ctx context.Context, tx *db.Tx, account id.ID, role Role,
+	email string) (Invitation, string, error) {
+	return s.invite(ctx, tx, account, creator.ByOperator, "", role, email)
+}
+
+func (s *Service) invite(ctx context.Context, tx *db.Tx, account id.ID, by creator.Creator, byEmail string, role Role,
+	email string) (Invitation, string, error) {
 	none := func(err error) (Invitation, string, error) { return Invitation{}, "", err }
 	faults := checkRole(role)
 	normal := ""
@@ -91,7 +104,10 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by User,
 	if err := lockAccount(ctx, tx, account); err != nil { // concurrent invitations must not exceed the maximum
 		return none(err)
 	}
-	mine, _, err := roleIn(ctx, tx, account, by.ID)
+	mine, err := Owner, error(nil)
+	if by.Type == creator.Member {
+		mine, _, err = roleIn(ctx, tx, account, by.ID)
+	}
 	if err != nil {
 		return none(err)
 	}
@@ -121,8 +137,7 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, account id.ID, by User,
 	}
 	i := Invitation{
 		ID: s.cfg.IDs.New(id.Invitation), Account: account, Role: role, Email: normal, Status: InvitationOpen,
-		InvitedBy: Creator{ID: by.ID, Email: by.Email},
-		CreatedBy: creator.Creator{Type: creator.Member, ID: by.ID, Name: by.Called()},
+		InvitedBy: Creator{ID: by.ID, Email: byEmail}, CreatedBy: by,
 		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(InvitationLifetime),
 	}
 	return i, token, insertInvitation(ctx, tx, i, hashOf(token))
@@ -159,7 +174,7 @@ type InvitationView struct {
 	AccountName string    `json:"accountName" doc:"Name of the account."`
 	Role        Role      `json:"role" doc:"Role of the invited user."`
 	Email       string    `json:"email" doc:"Email address of the invited user; empty if anyone with the link may accept it."`
-	InvitedBy   string    `json:"invitedBy" doc:"Name or email address of the user who created it."`
+	InvitedBy   string    `json:"invitedBy" doc:"Name or email address of the user who created it, or the operator."`
 	ExpiresAt   time.Time `json:"expiresAt" doc:"When it expires."`
 }
 

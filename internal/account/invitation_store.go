@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	invitationColumns = `i.id, i.account_id, i.role, i.email, i.created_by, p.email,
-		CASE WHEN p.name = '' THEN p.email ELSE p.name END, i.created_at,
+	invitationColumns = `i.id, i.account_id, i.role, i.email, COALESCE(i.created_by, ''), COALESCE(p.email, ''),
+		CASE WHEN p.id IS NULL THEN 'operator' WHEN p.name = '' THEN p.email ELSE p.name END, i.created_at,
 		i.expires_at, i.accepted_at, i.revoked_at`
-	invitationTables = `invitation i JOIN users p ON p.id = i.created_by`
+	invitationTables = `invitation i LEFT JOIN users p ON p.id = i.created_by`
 )
 
 // fields are the destinations of invitationColumns.
@@ -28,15 +28,21 @@ func (i *Invitation) fields() []any {
 
 func scanInvitation(row db.Row) (i Invitation, err error) {
 	err = row.Scan(i.fields()...)
-	i.CreatedBy.Type, i.InvitedBy.ID = creator.Member, i.CreatedBy.ID
+	if i.CreatedBy.Type, i.InvitedBy.ID = creator.Member, i.CreatedBy.ID; i.CreatedBy.ID == "" {
+		i.CreatedBy = creator.ByOperator
+	}
 	return i, err
 }
 
 func insertInvitation(ctx context.Context, tx *db.Tx, i Invitation, tokenHash string) error {
+	var by any // NULL for the operator
+	if i.InvitedBy.ID != "" {
+		by = i.InvitedBy.ID
+	}
 	_, err := tx.Exec(ctx, `INSERT INTO invitation (id, account_id, role, email, token_hash, created_by,
 		created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		i.ID, i.Account, string(i.Role), i.Email, tokenHash, i.InvitedBy.ID, i.CreatedAt, i.ExpiresAt)
+		i.ID, i.Account, string(i.Role), i.Email, tokenHash, by, i.CreatedAt, i.ExpiresAt)
 	return err
 }
 
@@ -72,7 +78,8 @@ func findOpenInvitation(ctx context.Context, r db.Reader, token string, now time
 		return i, false, nil
 	}
 	err = r.QueryRow(ctx, `SELECT `+invitationColumns+`, a.name,
-		CASE WHEN p.name = '' THEN p.email ELSE p.name END, COALESCE(m.role, '')
+		CASE WHEN p.id IS NULL THEN 'The operator' WHEN p.name = '' THEN p.email ELSE p.name END,
+		COALESCE(m.role, CASE WHEN i.created_by IS NULL THEN 'owner' ELSE '' END)
 		FROM `+invitationTables+` JOIN account a ON a.id = i.account_id
 		LEFT JOIN membership m ON m.account_id = i.account_id AND m.user_id = i.created_by
 		WHERE i.token_hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL

@@ -37,6 +37,8 @@ type Session struct {
 	CreatedAt, SeenAt, ExpiresAt time.Time
 	// Address and UserAgent are those of the sign-in.
 	Address, UserAgent string
+	// View is set while an operator views another account, which is then Account.
+	View *View
 }
 
 // SessionOf returns the session with this token, and records its use for FlushLastUse. It returns
@@ -52,17 +54,25 @@ func (s *Service) SessionOf(ctx context.Context, r db.Reader, token string) (Ses
 	if err != nil {
 		return Session{}, err
 	}
+	if !found || !s.see(hash, n) {
+		return Session{}, required
+	}
+	return s.viewed(ctx, r, n)
+}
+
+// see records the use of a session, and reports whether it has not ended.
+func (s *Service) see(hash string, n Session) bool {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := later(n.SeenAt, s.sessionsSeen[hash])
-	if !found || !now.Before(n.ExpiresAt) || !now.Before(last.Add(SessionIdle)) {
-		return Session{}, required
+	if !now.Before(n.ExpiresAt) || !now.Before(last.Add(SessionIdle)) {
+		return false
 	}
 	if now.Sub(last) >= seenEvery {
 		s.sessionsSeen[hash] = now
 	}
-	return n, nil
+	return true
 }
 
 // ListSessions returns a page of the user's active sessions, newest first.

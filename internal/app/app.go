@@ -481,6 +481,8 @@ func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	loop(flushEvery, "write last uses", a.Accounts.FlushLastUse)
 	loop(flushEvery, "delete expired device authorizations", a.Accounts.ForgetDeviceAuthorizations)
 	loop(flushEvery, "delete expired challenges", a.SignUp.Forget)
+	loop(flushEvery, "end views of accounts",
+		func(ctx context.Context) error { return a.Console.EndOverdueViews(ctx, a.DB) })
 	if a.DB.Engine() == db.Postgres {
 		loop(pollEvery, "poll events of other replicas",
 			func(ctx context.Context) error { return a.Events.Poll(ctx, a.DB) })

@@ -151,7 +151,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.services = o.buildServices(c, log)
 	o.Console = operator.New(operator.Config{
 		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs, Deployments: o.services.deployments,
-		Volumes: o.services.volumes, Events: o.Events,
+		Volumes: o.services.volumes, Events: o.Events, Mail: o.Mail, Audit: o.Audit,
 	})
 	o.SignUp = signup.New(signup.Config{
 		DB: o.DB, Accounts: o.Accounts, Operator: o.Console, Settings: o.Settings, Wallet: o.Wallet, Mail: o.Mail,
@@ -201,6 +201,29 @@ func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.
 		return o.record(ctx, tx, a.ID, "createAccount", a.ID)
 	})
 	return a, err
+}
+
+// CreateAccountWithOwner is CreateAccount that also invites the owner by email address. publicURL
+// is where browsers reach the server.
+func (o *Operator) CreateAccountWithOwner(
+	ctx context.Context, name string, credit money.Micros, email, publicURL string,
+) (a operator.Account, i operator.Invited, err error) {
+	public, err := parsePublicURL(publicURL)
+	if err != nil {
+		return a, i, err
+	}
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if a, err = o.Console.CreateAccount(ctx, tx, name, credit); err != nil {
+			return err
+		}
+		if err := o.record(ctx, tx, a.ID, "createAccount", a.ID); err != nil {
+			return err
+		}
+		link := func(token string) string { return public.String() + "/invite#" + token }
+		i, err = o.Console.InviteOwner(ctx, tx, a.ID, email, link, true)
+		return err
+	})
+	return a, i, err
 }
 
 // Credit adds money to a wallet. The same reference works once, despite retries, and is a CONFLICT

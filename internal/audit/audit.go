@@ -47,6 +47,7 @@ type Entry struct {
 	SubjectName string `json:"subjectName" doc:"Name of what was changed: the present one, or the last one of what was deleted; empty if it has none."`
 	Address     string `json:"address" doc:"IP address of the request."`
 	RequestID   id.ID  `json:"requestId" doc:"X-Request-Id of the call."`
+	Detail      string `json:"detail" doc:"Reason that an operator gives; empty for most entries."`
 }
 
 // withoutAccountKept is how long entries without an account are kept.

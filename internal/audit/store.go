@@ -18,7 +18,7 @@ var entries = db.NewTable("audit", func(e *Entry) []db.Column {
 		db.Col("actor_kind", &e.Actor.Kind), db.Col("actor_id", &e.Actor.ID), db.Col("actor_name", &e.Actor.Name),
 		db.Col("action", &e.Action), db.Col("subject", &e.Subject), db.Col("subject_name", &e.SubjectName),
 		db.Col("address", &e.Address),
-		db.Col("request_id", &e.RequestID),
+		db.Col("request_id", &e.RequestID), db.Col("detail", &e.Detail),
 	}
 })
 

@@ -320,10 +320,15 @@ func lockAll(ctx context.Context, tx *db.Tx, account id.ID, ids []id.ID) ([]row,
 }
 
 // filtered returns the ids of up to limit of the account's deployments that match the filter,
-// newest first.
+// newest first. It reads no more than those of the filter's statuses, by their index: however many
+// deployments an account ever had, few have not ended.
 func filtered(ctx context.Context, r db.Reader, account id.ID, f Filter, limit int) ([]id.ID, error) {
-	f.Sort = nil
+	tag := f.Tag
+	f.Sort, f.Tag = nil, ""
 	l := listed(account, f)
+	if tag != "" {
+		l.Rest = append(l.Rest, tagged(tag))
+	}
 	var found []id.ID
 	for p := (db.Page{Number: 1, Limit: 100}); len(found) < limit; {
 		rows, of, err := l.Page(ctx, r, p)
@@ -445,12 +450,14 @@ func orderOf(keys []SortKey) (order []db.Key) {
 	return append(order, db.Key{Column: `id`, Reverse: down})
 }
 
-// searched is the condition that the name, a tag, the address or the id has the text.
+// searched is the condition that the name, a tag, the address or the id has the text. It counts the
+// tags that do, because PostgreSQL would run an EXISTS once for the tags of all accounts, which are
+// far more than those of the rows that a list reads.
 func searched(text string) db.Cond {
 	like := db.Like(text)
 	return db.Cond{
 		Text: `(name_key LIKE ? ESCAPE '\' OR deployment.id LIKE ? ESCAPE '\' OR address LIKE ? ESCAPE '\'
-			OR EXISTS (SELECT 1 FROM deployment_tag AS t WHERE t.deployment_id = deployment.id
+			OR 0 < (SELECT COUNT(*) FROM deployment_tag AS t WHERE t.deployment_id = deployment.id
 				AND LOWER(t.tag) LIKE ? ESCAPE '\'))`,
 		Args: []any{like, like, like, like},
 	}

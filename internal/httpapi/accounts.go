@@ -7,17 +7,24 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/rest"
+	"github.com/billetcloud/billet/internal/wallet"
 )
 
 // operatorAccounts are all accounts, for the operator.
 type operatorAccounts struct {
 	db  *db.DB
 	svc *operator.Service
+	// The rest is what the page of one account shows.
+	accounts *account.Service
+	audit    *audit.Service
+	ledger   *wallet.Ledger
+	site     site
 }
 
 func (h operatorAccounts) routes(r *rest.Router) {
@@ -30,11 +37,14 @@ func (h operatorAccounts) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Status: http.StatusCreated, Summary: "Create an account",
+		Description: "With `ownerEmail`, its owner is invited in the same change: by mail if this server sends " +
+			"mails, and with a link in the response, which is shown once.",
 	}, h.create)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.ReadOperator), Summary: "Get an account",
 	}, h.get)
+	h.detailRoutes(r, one)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: one + "/credit", ID: "creditAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(
@@ -68,8 +78,9 @@ type accountPath struct {
 
 type createAccount struct {
 	Body struct {
-		Name   string        `json:"name" minLength:"1" maxLength:"64" example:"Vision lab"`
-		Credit *money.Micros `json:"credit,omitempty" doc:"Initial credit in US dollars; none if omitted."`
+		Name       string        `json:"name" minLength:"1" maxLength:"64" example:"Vision lab"`
+		Credit     *money.Micros `json:"credit,omitempty" doc:"Initial credit in US dollars; none if omitted."`
+		OwnerEmail string        `json:"ownerEmail,omitempty" maxLength:"254" example:"ada@example.com" doc:"Email address of the owner to invite; no one is invited if omitted."`
 	}
 }
 
@@ -100,6 +111,14 @@ func accountOf(a operator.Account) operatorAccount {
 	return operatorAccount{a, a.Suspension(), (*percent)(a.Markup)}
 }
 
+// createdAccount is a new account, with the invitation of its owner.
+type createdAccount struct {
+	operator.Account
+	Suspension    *account.Suspension `json:"suspension" doc:"Since when and why it can start nothing new; null if it is not suspended."`
+	MarkupPercent *percent            `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
+	Invitation    *newInvitation      `json:"invitation" doc:"Invitation of the owner; null if no one is invited."`
+}
+
 // credited is an account after a credit.
 type credited struct {
 	operator.Account
@@ -126,7 +145,7 @@ func (h operatorAccounts) list(
 
 func (h operatorAccounts) create(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *createAccount,
-) (operatorAccount, error) {
+) (createdAccount, error) {
 	credit := money.Micros(0)
 	if in.Body.Credit != nil {
 		credit = *in.Body.Credit
@@ -134,7 +153,13 @@ func (h operatorAccounts) create(
 	a, err := h.svc.CreateAccount(ctx, tx, in.Body.Name, credit)
 	c.Created(a.ID)
 	c.Change.Account = a.ID
-	return accountOf(a), err
+	out := createdAccount{a, a.Suspension(), (*percent)(a.Markup), nil}
+	if err != nil || in.Body.OwnerEmail == "" {
+		return out, err
+	}
+	i, err := h.invite(ctx, tx, c, a.ID, in.Body.OwnerEmail)
+	out.Invitation = &i
+	return out, inField("email", "ownerEmail", err)
 }
 
 func (h operatorAccounts) get(ctx context.Context, _ *rest.Call, in *accountPath) (operatorAccount, error) {

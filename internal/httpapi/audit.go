@@ -45,9 +45,11 @@ type auditQuery struct {
 func (h auditLog) list(
 	ctx context.Context, c *rest.Call, in *auditQuery, p db.Page,
 ) ([]audit.Entry, db.Listed, error) {
-	return h.entries.List(ctx, h.db, c.Caller.Account, audit.Filter{
-		Actor: in.Actor, Action: in.Action, Subject: in.Subject, From: in.From, To: in.To,
-	}, p)
+	return h.entries.List(ctx, h.db, c.Caller.Account, in.filter(), p)
+}
+
+func (q auditQuery) filter() audit.Filter {
+	return audit.Filter{Actor: q.Actor, Action: q.Action, Subject: q.Subject, From: q.From, To: q.To}
 }
 
 // record writes the entry of a call, in the transaction of its change.

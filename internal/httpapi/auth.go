@@ -167,6 +167,9 @@ func (a authenticator) session(ctx context.Context, c *rest.Call) error {
 // the account.
 func (a authenticator) authorize(c *rest.Call) error {
 	who, scope := callerOf(c), account.Scope(c.Route.Scope)
+	if err := checkView(c); err != nil {
+		return err
+	}
 	switch {
 	case c.Route.Auth == rest.OperatorOnly:
 		if (who.key != nil && who.key.Allows(scope)) || (who.user != nil && who.user.Operator) {

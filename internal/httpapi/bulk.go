@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -28,7 +29,7 @@ func (h deployments) bulkRoute(r *rest.Router) {
 
 // bulkFilter matches deployments as the list's parameters do.
 type bulkFilter struct {
-	Status    []deployment.Status `json:"status,omitempty" maxItems:"8" doc:"One or more statuses; those that have not ended if omitted."`
+	Status    []deployment.Status `json:"status,omitempty" maxItems:"8" doc:"One or more statuses of deployments that have not ended; all of these if omitted."`
 	Provider  string              `json:"provider,omitempty" minLength:"1" maxLength:"100" doc:"Slug of the provider."`
 	Region    string              `json:"region,omitempty" minLength:"1" maxLength:"100" doc:"Slug of the region."`
 	GPUType   string              `json:"gpuType,omitempty" minLength:"1" maxLength:"100" doc:"GPU type, such as NVIDIA B200."`
@@ -63,6 +64,9 @@ func (in *bulkDeployments) Check() (invalid []apierr.FieldError) {
 		add("ids", "is required, or filter: name the deployments.")
 	case b.Filter != nil && b.Filter.empty():
 		add("filter", "must have at least one field.")
+	}
+	if f := b.Filter; f != nil && slices.ContainsFunc(f.Status, deployment.Status.Final) {
+		add("filter.status", "must be statuses of deployments that have not ended. Name ended ones in ids.")
 	}
 	seen := map[id.ID]bool{}
 	for _, x := range b.IDs {

@@ -173,6 +173,10 @@ func TestBulkRefusesContradictions(t *testing.T) {
 		{map[string]any{"action": "terminate"}, "ids"},
 		{map[string]any{"action": "terminate", "ids": []id.ID{d}, "filter": map[string]any{"tag": "t"}}, "filter"},
 		{map[string]any{"action": "terminate", "filter": map[string]any{}}, "filter"},
+		{
+			map[string]any{"action": "terminate", "filter": map[string]any{"status": []string{"terminated"}}},
+			"filter.status",
+		},
 		{map[string]any{"action": "terminate", "ids": []id.ID{d, d}}, "ids"},
 		{map[string]any{"action": "terminate", "ids": []id.ID{d}, "tags": []string{"t"}}, "tags"},
 		{map[string]any{"action": "addTags", "ids": []id.ID{d}}, "tags"},

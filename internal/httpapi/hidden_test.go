@@ -22,6 +22,7 @@ var hiddenIn = map[string]string{
 var (
 	shownTexts = []string{
 		"name", "accountName", "tags", "project", "description", "note", "reference", "reason", "client_id", "email",
+		"ownerEmail",
 	}
 	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
@@ -232,6 +233,10 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 			tenant{}, "POST", setupPath + "/operator",
 			body{"code": "x", "email": "ada@example.com", "password": goodPassword}, "",
 		},
+		"createAccount.ownerEmail": {operator, "POST", OperatorBase + "/accounts", body{"name": "a"}, ""},
+		"inviteAccountOwner.email": {
+			operator, "POST", OperatorBase + "/accounts/" + string(w.bob.account) + "/invitations", body{}, "",
+		},
 		"inviteUser.email": {operator, "POST", OperatorBase + "/registrations", body{}, ""},
 		"createProviderAccount.name": {
 			operator, "POST", OperatorBase + "/provider-accounts", body{"kind": "voltage-park", "apiKey": "k"}, "",
@@ -240,6 +245,9 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"suspendAccount.reason": {
 			operator, "POST", OperatorBase + "/accounts/" + string(w.bob.account) + "/suspend",
 			body{"terminate": "never"}, "",
+		},
+		"startAccountView.reason": {
+			operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/view", body{}, "",
 		},
 		"terminateAnyDeployment.reason": {
 			operator, "POST", OperatorBase + "/deployments/" + deployment + "/terminate", body{}, "",
@@ -272,7 +280,7 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 			if c.field != "" {
 				value = []string{text}
 			}
-			if field == "email" {
+			if field == "email" || field == "ownerEmail" {
 				value = text + "@example.com"
 			}
 			options := []option{}

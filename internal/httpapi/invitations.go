@@ -8,7 +8,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
-	"github.com/billetcloud/billet/internal/mail"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/rest"
 )
 
@@ -20,7 +20,7 @@ type invitations struct {
 	auth     authenticator
 	start    sessionStarter
 	site     site
-	mail     *mail.Service
+	operator *operator.Service
 }
 
 func (h invitations) routes(r *rest.Router) {
@@ -57,7 +57,7 @@ func (h invitations) routes(r *rest.Router) {
 			"everything succeeds.",
 		Errors: []apierr.Code{
 			apierr.NotFound, apierr.Conflict, apierr.SignInRequired, apierr.SignInFailed, apierr.SecondFactorRequired,
-			apierr.NetworkNotAllowed,
+			apierr.NetworkNotAllowed, apierr.InsufficientScope,
 		},
 	}, h.accept)
 }
@@ -110,22 +110,14 @@ func (h invitations) create(
 		return newInvitation{}, err
 	}
 	c.Created(i.ID)
-	out := newInvitation{Invitation: i, URL: h.site.link(c, "/invite", token)}
-	// A request's own host may be an attacker's, and the mail would come from this server.
-	if i.Email == "" || h.site.publicURL == nil || account.CheckMailAddress(i.Email) != nil {
-		return out, nil
-	}
 	a, err := h.accounts.Get(ctx, tx, i.Account)
 	if err != nil {
 		return newInvitation{}, err
 	}
-	if out.Mailed, err = h.mail.Configured(ctx, tx); err == nil && out.Mailed {
-		out.Mailed, err = h.accounts.MayMailInvitation(ctx, tx, i.Account)
-	}
-	if err != nil || !out.Mailed {
-		return out, err
-	}
-	return out, h.mail.Enqueue(ctx, tx, invitationMail(i, a.Name, *callerOf(c).user, out.URL))
+	out, err := h.operator.SendInvitation(
+		ctx, tx, a, i, callerOf(c).user.Called(), h.site.link(c, "/invite", token), h.site.mailable(),
+	)
+	return newInvitation(out), err
 }
 
 func (h invitations) revoke(
@@ -180,6 +172,9 @@ func (h invitations) accept(ctx context.Context, c *rest.Call, in *acceptInvitat
 // acceptSignedIn lets the signed-in user join, and moves their session to the account.
 func (h invitations) acceptSignedIn(ctx context.Context, c *rest.Call, token string) (session, error) {
 	if err := h.auth.session(ctx, c); err != nil {
+		return session{}, err
+	}
+	if err := checkView(c); err != nil {
 		return session{}, err
 	}
 	who := callerOf(c)

@@ -147,14 +147,3 @@ func signedInOn(c *rest.Call, tx *db.Tx, n account.SignedIn) mail.Message {
 	m.Cause = string(n.ID)
 	return m
 }
-
-// invitationMail returns the mail with the link of an invitation.
-func invitationMail(i account.Invitation, accountName string, by account.User, link string) mail.Message {
-	return mail.Message{
-		Kind: mail.Invitation, Cause: string(i.ID), Account: i.Account, To: i.Email, Link: link,
-		Data: map[string]string{
-			"invitedBy": by.Called(), "account": accountName, "role": string(i.Role),
-			"expiresAt": mail.Text(i.ExpiresAt),
-		},
-	}
-}

@@ -40,6 +40,7 @@ var whoMay = map[string]string{
 	"approveDeviceAuthorization": workers,
 	"denyDeviceAuthorization":    workers,
 
+	"startAccountView": operators, "endAccountView": everyRole,
 	"listSessions": everyRole, "signOut": everyRole, "endOtherSessions": everyRole, "endSession": everyRole,
 	"getMe": everyRole, "updateMe": everyRole, "getMailPreferences": everyRole,
 	"updateMailPreferences": everyRole,
@@ -75,6 +76,8 @@ var whoMay = map[string]string{
 	"listEvents": everyRole, "openTerminal": workers,
 	"listIssues": operators, "getIssue": operators, "terminateIssueResource": operators, "dismissIssue": operators,
 	"listAccounts": operators, "createAccount": operators,
+	"listAccountMembers": operators, "listAccountApiKeys": operators, "listAccountTransactions": operators,
+	"listAccountAudit": operators, "inviteAccountOwner": operators,
 	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listProviderAccounts": operators,
 	"listJobs": operators, "getMargins": operators, "getSettings": operators, "updateSettings": operators,
 	"testMail": operators, "listMails": operators, "setLogo": operators, "removeLogo": operators,

@@ -48,6 +48,7 @@ type signedInUser struct {
 	Role     account.Role         `json:"role" doc:"Role of the user in that account."`
 	Scopes   []account.Scope      `json:"scopes" doc:"Scopes of that role."`
 	Accounts []account.Membership `json:"accounts" doc:"All accounts that the user is a member of."`
+	View     *accountView         `json:"view" doc:"The read-only view of the account by an operator; null for a member."`
 }
 
 // tenantAccount is an account as its members see it.
@@ -90,7 +91,12 @@ func (h me) describe(ctx context.Context, r db.Reader, n account.Session) (signe
 		return signedInUser{}, err
 	}
 	all, err := h.accounts.Memberships(ctx, r, n.User.ID)
-	return signedInUser{n.User, tenantAccount{a, a.Suspension()}, n.Role, n.Role.Scopes(), all}, err
+	out := signedInUser{n.User, tenantAccount{a, a.Suspension()}, n.Role, n.Role.Scopes(), all, nil}
+	if n.View != nil {
+		v := viewOf(*n.View, a)
+		out.View = &v
+	}
+	return out, err
 }
 
 func (h me) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *updateMe) (signedInUser, error) {

@@ -287,6 +287,9 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 						continue
 					}
 					target := strings.ReplaceAll(rt.Path, "{id}", string(machine))
+					if strings.HasPrefix(rt.Path, OperatorBase+"/accounts/") {
+						target = strings.ReplaceAll(rt.Path, "{id}", string(w.ada.account))
+					}
 					if rt.ID == "listWebhookDeliveries" {
 						target = strings.ReplaceAll(rt.Path, "{id}", hook.text("id"))
 					}

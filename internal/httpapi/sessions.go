@@ -8,6 +8,7 @@ import (
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/rest"
 )
 
@@ -15,6 +16,7 @@ import (
 type sessions struct {
 	db       *db.DB
 	accounts *account.Service
+	operator *operator.Service
 }
 
 func (h sessions) routes(r *rest.Router) {
@@ -77,6 +79,12 @@ func (h sessions) signOut(ctx context.Context, tx *db.Tx, c *rest.Call, _ *rest.
 	who := callerOf(c)
 	c.SetCookie(sessionCookie, "", -1)
 	c.Change.Subject = who.session.ID
+	if v := who.session.View; v != nil {
+		c.Change.Account = v.Home
+		if _, err := h.operator.EndView(ctx, tx, v.Session, "The operator signed out.", sourceOf(c)); err != nil {
+			return signedOut{}, err
+		}
+	}
 	return signedOut{true}, h.accounts.SignOut(ctx, tx, who.token)
 }
 

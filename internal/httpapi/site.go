@@ -36,6 +36,10 @@ func (s site) link(c *rest.Call, path, fragment string) string {
 	return u.String()
 }
 
+// mailable reports whether links may be mailed: a request's own host may be an attacker's, and the
+// mail would come from this server.
+func (s site) mailable() bool { return s.publicURL != nil }
+
 // passkeys is the site that passkeys are made for: the public URL, or else the machine itself.
 // Elsewhere the Host of a request proves nothing, and browsers accept no IP address and nothing
 // without TLS.

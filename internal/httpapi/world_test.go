@@ -189,14 +189,18 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 			return outbound.Response{Status: 200, Body: "thank you"}
 		},
 	})
+	set := settings.New(settings.Config{DB: d, Real: w.time.Now, Secrets: secrets})
+	mails := mail.New(mail.Config{
+		DB: d, IDs: ids, Clock: c, Log: log, Settings: set, Accounts: accounts, Jobs: jobs, Secrets: secrets,
+		Chance: func() float64 { return 0.5 },
+	})
 	operators := operator.New(operator.Config{
 		IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs, Deployments: deployments, Volumes: volumes,
-		Events: events,
+		Events: events, Mail: mails, Audit: audit.New(ids),
 	})
 	incidents := incident.New(incident.Config{
 		DB: d, IDs: ids, Catalog: offers, Accounts: provideraccount.New(secrets, nil), Events: events, Jobs: jobs,
 	})
-	set := settings.New(settings.Config{DB: d, Real: w.time.Now, Secrets: secrets})
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(),
 		Limiter:  ratelimit.NewMemory(w.time.Now),
@@ -205,12 +209,8 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Quotes: quote.New(ids), Events: events,
 		Webhooks: webhooks, Budgets: budgets, Issues: issues, Incidents: incidents,
 		Operator: operators, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
-		Settings: set,
+		Settings: set, Mail: mails,
 	}
-	w.c.Mail = mail.New(mail.Config{
-		DB: d, IDs: ids, Clock: c, Log: log, Settings: w.c.Settings, Accounts: accounts, Jobs: jobs, Secrets: secrets,
-		Chance: func() float64 { return 0.5 },
-	})
 	events.OnEvents(w.c.Mail.EnqueueForEvents)
 	w.secrets = secrets
 	w.c.SignUp = signup.New(signup.Config{

@@ -7,11 +7,13 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/volume"
@@ -30,6 +32,8 @@ type Config struct {
 	Deployments *deployment.Service
 	Volumes     *volume.Service
 	Events      *event.Service
+	Mail        *mail.Service
+	Audit       *audit.Service
 }
 
 // Service does what operators do. It is safe for concurrent use.
@@ -38,7 +42,7 @@ type Service struct{ cfg Config }
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
 	if cfg.IDs == nil || cfg.Accounts == nil || cfg.Wallet == nil || cfg.Jobs == nil || cfg.Deployments == nil ||
-		cfg.Volumes == nil || cfg.Events == nil {
+		cfg.Volumes == nil || cfg.Events == nil || cfg.Mail == nil || cfg.Audit == nil {
 		panic("operator: New needs every field of its Config")
 	}
 	return &Service{cfg}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
@@ -15,6 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
@@ -39,6 +41,7 @@ func TestService(t *testing.T) {
 			), Volumes: volume.New(volume.Config{DB: d}), Events: event.New(ids),
 			Accounts: account.New(account.Config{DB: d, IDs: ids, Rand: rand.Reader, Clock: c, Real: time.Now,
 				Secrets: secrets}),
+			Mail: &mail.Service{}, Audit: audit.New(ids),
 		})
 		tx := func(f func(ctx context.Context, tx *db.Tx) error) error { return d.InTx(t.Context(), f) }
 		must := func(err error) {

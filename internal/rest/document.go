@@ -330,7 +330,7 @@ func (rt *Route) Codes() []apierr.Code {
 		all = append(all, key...)
 	case SessionOnly:
 		all = append(all, apierr.SignInRequired, apierr.NetworkNotAllowed)
-		if rt.Scope != "" {
+		if rt.Scope != "" || rt.Method != http.MethodGet { // an operator's view of an account changes nothing
 			all = append(all, apierr.InsufficientScope)
 		}
 	}

@@ -33,12 +33,14 @@ var dependencies = []struct {
 	{"version", nil},
 	{"setup", []string{"operator", "account", "db"}},
 	{"signup", []string{"operator", "altcha", "settings", "wallet", "mail", "account", "db"}},
+	{"operator", []string{
+		"deployment", "volume", "quota", "meter", "wallet", "account", "audit", "event", "job", "mail", "db",
+	}},
 	{"altcha/altchatest", []string{"altcha"}},
 	{"altcha", []string{"secret", "db"}},
 	{"mail", []string{"settings", "account", "event", "emailaddr", "secret", "job", "db"}},
 	{"settings", []string{"emailaddr", "secret", "db"}},
 	{"incident", []string{"deployment", "provideraccount", "catalog", "event", "job", "db"}},
-	{"operator", []string{"deployment", "volume", "quota", "meter", "wallet", "account", "event", "job", "db"}},
 	{"pastdue", []string{"deployment", "volume", "meter", "wallet", "event", "job", "db"}},
 	{"deployment", []string{
 		"account", "quota", "spendlimit", "budget",

@@ -71,7 +71,9 @@ func run(t *testing.T, root, node string, args []string, env ...string) {
 // TestDashboard runs each script of web/test in a browser, against the server with its built pages.
 func TestDashboard(t *testing.T) {
 	root, node, chromium := tools(t, true)
-	for _, name := range []string{"walk", "terminal", "pages", "load", "empty", "public", "pricing", "team"} {
+	for _, name := range []string{
+		"walk", "terminal", "pages", "load", "empty", "public", "pricing", "team", "operator",
+	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, root, node, []string{"test/" + name + ".mjs"}, "BILLETD="+servertest.Binary(t), "CHROMIUM="+chromium)
 		})

@@ -74,6 +74,22 @@ export async function signOut() {
   setTimeout(() => queryClient.removeQueries({ type: 'inactive' }));
 }
 
+/** Lets this session read an account as a viewer of it. */
+export async function startView(id: string, reason: string, minutes: number) {
+  await call('post', '/api/v1/operator/accounts/{id}/view', { params: { path: { id } }, body: { reason, minutes } });
+  await startOver();
+}
+
+/** Leaves the read-only view of an account. Its time may be over already. */
+export async function endView() {
+  try {
+    await call('delete', '/api/v1/account/view');
+  } catch (thrown) {
+    if (asApiError(thrown).status !== 404) throw thrown;
+  }
+  await startOver();
+}
+
 /** Switches to another of the user's accounts. */
 export async function switchAccount(accountId: string) {
   await call('put', '/api/v1/account/me/account', { body: { accountId } });

@@ -28,7 +28,7 @@ export function AccountMenu() {
         </button>
       </Menu.Target>
       <Menu.Dropdown>
-        {me.accounts.length > 1 && (
+        {me.accounts.length > 1 && !me.view && (
           <>
             <Menu.Label>Account</Menu.Label>
             {me.accounts.map((a) => (
@@ -64,7 +64,7 @@ export function AccountMenu() {
         >
           Keyboard shortcuts
         </Menu.Item>
-        <Menu.Item onClick={() => navigate('/settings/profile')}>Profile & security</Menu.Item>
+        {!me.view && <Menu.Item onClick={() => navigate('/settings/profile')}>Profile & security</Menu.Item>}
         <Menu.Divider />
         <Menu.Item onClick={() => void leave()}>Sign out</Menu.Item>
       </Menu.Dropdown>

@@ -65,6 +65,7 @@ export function App() {
         </Route>
         <Route element={<NeedsOperator />}>
           <Route path="/operator/setup" element={<pages.operatorSetup.Page />} />
+          <Route path="/operator/accounts/:id" element={<pages.operatorAccount.Page />} />
           <Route path="/operator/:tab?" element={<pages.operator.Page />} />
         </Route>
         <Route path="*" element={<NotFound />} />

@@ -53,7 +53,7 @@ export function Nav({ onChoose }: { onChoose?: () => void }) {
   const list = (items: Item[]) => (
     <ul className="nav-list">
       {items
-        .filter((i) => !i.scope || can(i.scope))
+        .filter((i) => (i.scope ? can(i.scope) : i.page !== 'profile' || !me?.view))
         .map((i) => (
           <li key={i.to}>
             <NavLink

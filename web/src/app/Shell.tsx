@@ -14,6 +14,7 @@ import { Nav } from './Nav';
 import { PastDue } from './PastDue';
 import { onMac, openPalette } from './Shortcuts';
 import { Suspended } from './Suspended';
+import { Viewing } from './Viewing';
 import './shell.css';
 
 // Menus load after the content of the page.
@@ -66,6 +67,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </section>
         <div style={{ minWidth: 0 }}>
           <Outage />
+          <Viewing />
           <Suspended />
           <PastDue />
           <main id="main" className="page" ref={main} tabIndex={-1}>

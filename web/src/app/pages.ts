@@ -34,5 +34,6 @@ export const pages = {
   audit: page(() => import('../pages/settings/Audit')),
   setup: page(() => import('../pages/setup/Setup')),
   operatorSetup: page(() => import('../pages/setup/Steps')),
+  operatorAccount: page(() => import('../pages/operator/Account')),
   operator: page(() => import('../pages/operator/Operator')),
 };

@@ -62,6 +62,18 @@ CREATE INDEX session_expires ON session (expires_at);
 CREATE UNIQUE INDEX session_id ON session (id);
 CREATE INDEX session_by_user ON session (user_id, created_at, id);
 
+CREATE TABLE account_view (                    -- an operator's session that reads an account as a viewer would
+    session_id TEXT   PRIMARY KEY,
+    user_id    TEXT   NOT NULL REFERENCES users (id),
+    user_name  TEXT   NOT NULL,                -- as it was then
+    home_id    TEXT   NOT NULL,                -- the account that the session works in otherwise
+    account_id TEXT   NOT NULL REFERENCES account (id),
+    reason     TEXT   NOT NULL,
+    started_at BIGINT NOT NULL,
+    ends_at    BIGINT NOT NULL
+);
+CREATE INDEX account_view_ends ON account_view (ends_at);
+
 CREATE TABLE wallet (
     account_id     TEXT   PRIMARY KEY,
     available      BIGINT NOT NULL CHECK (available = CAST(available AS BIGINT)), -- micro-dollars; below 0 is a debt
@@ -468,7 +480,7 @@ CREATE TABLE invitation (
     role        TEXT   NOT NULL,
     email       TEXT   NOT NULL,               -- normalized; '' = anyone who has the link
     token_hash  TEXT   NOT NULL UNIQUE,        -- SHA-256 of the token, in hex
-    created_by  TEXT   NOT NULL REFERENCES users (id),
+    created_by  TEXT   REFERENCES users (id),  -- NULL = the operator
     created_at  BIGINT NOT NULL,
     expires_at  BIGINT NOT NULL,
     accepted_at BIGINT,
@@ -488,7 +500,8 @@ CREATE TABLE audit (
     subject_name TEXT NOT NULL DEFAULT '',     -- of what the action deleted; of others it is found when the log is read
     address    TEXT   NOT NULL,
     request_id TEXT   NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    detail     TEXT   NOT NULL DEFAULT ''      -- why, where an operator says so
 );
 CREATE INDEX audit_account ON audit (account_id, created_at, id);
 CREATE INDEX audit_actor ON audit (account_id, actor_id, created_at, id);
@@ -1004,6 +1017,7 @@ DROP TABLE wallet_credit;
 DROP TABLE wallet_entry;
 DROP TABLE wallet_transaction;
 DROP TABLE wallet;
+DROP TABLE account_view;
 DROP TABLE session;
 DROP TABLE api_key;
 DROP TABLE users;

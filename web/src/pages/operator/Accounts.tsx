@@ -1,6 +1,6 @@
 import { Button, Group } from '@mantine/core';
 import { useState } from 'react';
-import { useNavigate } from 'react-router';
+import { Link, useNavigate } from 'react-router';
 import { useSend, withId } from '../../api/hooks';
 import { type OperatorAccount, useOperatorAccounts } from '../../api/operator';
 import { useConfirm } from '../../parts/confirm';
@@ -16,6 +16,7 @@ import { CreditDialog } from './CreditDialog';
 import { MarkupDialog } from './MarkupDialog';
 import { DefaultQuotasDialog, QuotasDialog } from './QuotasDialog';
 import { SuspendDialog } from './SuspendDialog';
+import { ViewDialog } from './ViewDialog';
 
 export function Accounts() {
   const accounts = useOperatorAccounts();
@@ -24,6 +25,7 @@ export function Accounts() {
   const [crediting, setCrediting] = useState<OperatorAccount | null>(null);
   const [pricing, setPricing] = useState<OperatorAccount | null>(null);
   const [limiting, setLimiting] = useState<OperatorAccount | 'default' | null>(null);
+  const [viewing, setViewing] = useState<OperatorAccount | null>(null);
   const [suspending, setSuspending] = useState<OperatorAccount | null>(null);
   const resume = useSend('post', '/api/v1/operator/accounts/{id}/resume');
   const confirm = useConfirm();
@@ -61,7 +63,9 @@ export function Accounts() {
         rowKey={(a) => a.id}
         name={(a) => a.name}
         empty={<div className="panel panel-body dim">No accounts yet.</div>}
+        href={(a) => `/operator/accounts/${a.id}`}
         actions={(a) => [
+          { text: 'View read-only', run: () => setViewing(a) },
           { text: 'View deployments', run: () => navigate(`/operator/deployments?account=${a.id}`) },
           { text: 'Add credit', run: () => setCrediting(a) },
           { text: 'Set markup', run: () => setPricing(a) },
@@ -74,8 +78,8 @@ export function Accounts() {
                   run: () =>
                     confirm({
                       title: `Resume ${a.name}?`,
-                      body: `Reason: ${a.suspension?.reason} Scheduled terminations stay until they are canceled.`,
-                      action: 'Resume',
+                      body: `Reason: ${a.suspension?.reason} Scheduled terminations are not canceled.`,
+                      action: 'Resume account',
                       run: async () => {
                         await resume.mutateAsync(withId(a.id));
                         toast(`${a.name} is resumed`);
@@ -91,7 +95,8 @@ export function Accounts() {
           <div style={{ display: 'grid', gap: 6 }}>
             <div className="card-row">
               <span className="strong truncate">
-                {a.name} {a.suspension && <Chip tone="bad">suspended</Chip>}
+                <Link to={`/operator/accounts/${a.id}`}>{a.name}</Link>{' '}
+                {a.suspension && <Chip tone="bad">suspended</Chip>}
               </span>
               <span className="nowrap">
                 <Money usd={a.available} /> available
@@ -111,6 +116,7 @@ export function Accounts() {
       {limiting === 'default' && <DefaultQuotasDialog onClose={() => setLimiting(null)} />}
       {limiting && limiting !== 'default' && <QuotasDialog of={limiting} onClose={() => setLimiting(null)} />}
       {suspending && <SuspendDialog of={suspending} onClose={() => setSuspending(null)} />}
+      {viewing && <ViewDialog of={viewing} onClose={() => setViewing(null)} />}
       {pricing && <MarkupDialog of={pricing} onClose={() => setPricing(null)} />}
       {crediting && <CreditDialog to={crediting} onClose={() => setCrediting(null)} />}
     </>
@@ -124,7 +130,9 @@ const columns: Column<OperatorAccount>[] = [
     sort: 'name',
     cell: (a) => (
       <>
-        <span className="cell-main strong">{a.name}</span>
+        <Link to={`/operator/accounts/${a.id}`} className="cell-main strong">
+          {a.name}
+        </Link>
         <span className="cell-sub mono">
           {a.suspension && <Chip tone="bad">suspended</Chip>} {a.id}
         </span>

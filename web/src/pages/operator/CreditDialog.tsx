@@ -57,13 +57,13 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
       />
       <TextInput
         label="Note"
-        description="Shown on the customer's statement"
+        description="Optional. The account sees it in its transactions."
         value={note}
         onChange={(e) => setNote(e.currentTarget.value)}
       />
       <TextInput
         label="Reference"
-        description="e.g. invoice number; prevents duplicate credits"
+        description="Optional. For example, an invoice number. The same reference is credited only once."
         value={reference}
         onChange={(e) => setReference(e.currentTarget.value)}
       />

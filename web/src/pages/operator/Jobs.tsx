@@ -10,16 +10,21 @@ type Job = Schema['FailingJob'];
 
 /** What it means while a job of the kind fails. */
 const meanings: Record<string, string> = {
-  deployment: 'A deployment is not launched, watched or terminated.',
+  deployment: 'A deployment is not launched, monitored or terminated.',
   watch: 'Lost and orphaned machines at the provider are not found.',
   volume: 'A volume is not created, attached or deleted.',
   'volume-watch': 'Orphaned volumes at the provider are not found.',
-  'catalog.sync': 'Offers and prices of the provider are getting old.',
+  'catalog.sync': 'Offers and prices of the provider are outdated.',
   'meter-sweep': 'Hours that are due are not charged.',
   'past-due': 'An account below zero is not warned, or its resources are not ended.',
   'issue-removal': 'An orphaned resource is not terminated.',
   webhook: 'Events are not delivered to an endpoint.',
   'mail-send': 'A mail is not sent.',
+  'low-balance': 'Accounts are not warned of a low balance.',
+  'low-balance-threshold': 'An account is not warned of a low balance.',
+  'idempotency.purge': 'Old responses are not deleted. The database grows.',
+  'webhook-purge': 'Old webhook deliveries are not deleted. The database grows.',
+  'mail-purge': 'Old mails are not deleted. The database grows.',
 };
 
 export function Jobs() {
@@ -29,24 +34,33 @@ export function Jobs() {
     text: (j) => `${j.kind} ${j.subject} ${j.lastError}`,
   });
   return (
-    <ResourceTable
-      label="Failing jobs"
-      columns={columns}
-      rows={rows}
-      rowKey={(j) => j.id}
-      name={(j) => `${j.kind} ${j.subject}`}
-      actions={(j) => [
-        {
-          text: 'Retry now',
-          run: () => retry.mutate(withId(j.id), { onSuccess: () => toast(`${j.kind} is retried now`) }),
-        },
-      ]}
-      empty={
-        <EmptyState title="No failing jobs" api={{ path: '/api/v1/operator/jobs?state=failing' }}>
-          Failed jobs retry automatically with backoff. Until they succeed, they are listed here with their last error.
-        </EmptyState>
-      }
-    />
+    <>
+      {rows.count > 0 && (
+        <p className="dim" style={{ marginBottom: 12 }}>
+          These background jobs failed and are retried with growing pauses. Retry one now after you have removed the
+          cause. If it fails again, the pauses continue.
+        </p>
+      )}
+      <ResourceTable
+        label="Failing jobs"
+        columns={columns}
+        rows={rows}
+        rowKey={(j) => j.id}
+        name={(j) => `${j.kind} ${j.subject}`}
+        actions={(j) => [
+          {
+            text: 'Retry now',
+            run: () => retry.mutate(withId(j.id), { onSuccess: () => toast(`${j.kind} is retried now`) }),
+          },
+        ]}
+        empty={
+          <EmptyState title="No failing jobs" api={{ path: '/api/v1/operator/jobs?state=failing' }}>
+            Failed jobs retry automatically with backoff. Until they succeed, they are listed here with their last
+            error.
+          </EmptyState>
+        }
+      />
+    </>
   );
 }
 

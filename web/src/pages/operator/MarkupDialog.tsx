@@ -26,7 +26,7 @@ export function MarkupDialog({ of: a, onClose }: { of: OperatorAccount; onClose:
   return (
     <FormDialog
       title={`Markup of ${a.name}`}
-      submit="Save"
+      submit="Save markup"
       disabled={percent === undefined || percent === a.markupPercent}
       busy={set.isPending}
       error={set.error}
@@ -39,7 +39,7 @@ export function MarkupDialog({ of: a, onClose }: { of: OperatorAccount; onClose:
         inputMode="decimal"
         value={text}
         onChange={(e) => setText(e.currentTarget.value)}
-        error={percent === undefined ? 'Enter 0 to 1000 with at most two decimals.' : undefined}
+        error={percent === undefined ? 'Enter a number from 0 to 1000 with at most two decimals.' : undefined}
         data-autofocus
       />
     </FormDialog>

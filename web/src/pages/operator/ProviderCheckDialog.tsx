@@ -14,7 +14,7 @@ interface Props {
 /** Asks a provider what its adapter expects, and shows the answers. Nothing is changed there. */
 export function ProviderCheckDialog({ slug, name, onClose }: Props & { onClose: () => void }) {
   return (
-    <Modal opened onClose={onClose} title={`Check of ${name}`} size="lg">
+    <Modal opened onClose={onClose} title={`Check ${name}`} size="lg">
       <ProviderCheck slug={slug} name={name} />
     </Modal>
   );
@@ -27,7 +27,7 @@ export function ProviderCheck({ slug, name }: Props) {
   return (
     <div className="stack" aria-live="polite">
       {error ? <ErrorBox error={error} retry={() => mutate(withId(slug))} /> : null}
-      {!error && !data && <p className="dim">Asking {name}. This can take a minute.</p>}
+      {!error && !data && <p className="dim">Waiting for {name}. This can take a minute.</p>}
       {data && (
         <>
           <p>{data.passed ? `${name} answers as expected.` : `${name} does not answer as expected.`}</p>

@@ -50,7 +50,7 @@ export function ProviderDialog({ onAdded, onClose }: Props) {
   };
   return (
     <FormDialog
-      title="Add a provider"
+      title="Add provider"
       submit="Add provider"
       disabled={!chosen || !apiKey.trim()}
       busy={add.isPending}
@@ -70,7 +70,7 @@ export function ProviderDialog({ onAdded, onClose }: Props) {
       />
       <PasswordInput
         label="API key"
-        description="It is encrypted and never shown again"
+        description="It is encrypted and never shown again."
         autoComplete="off"
         value={apiKey}
         onChange={(e) => setApiKey(e.currentTarget.value)}
@@ -79,14 +79,14 @@ export function ProviderDialog({ onAdded, onClose }: Props) {
       />
       <TextInput
         label="Slug"
-        description={`Name in the API; cannot be changed. ${chosen ? `${chosen.kind} if empty` : ''}`}
+        description={`Identifier in the API. You cannot change it later.${chosen ? ` Default: ${chosen.kind}` : ''}`}
         value={slug}
         onChange={(e) => setSlug(e.currentTarget.value)}
         error={errors.at('slug')}
       />
       <TextInput
         label="Base URL"
-        description="URL of its API; the cloud's own if empty"
+        description="URL of the API. Leave empty to use the cloud's own. You cannot change it later."
         value={baseUrl}
         onChange={(e) => setBaseUrl(e.currentTarget.value)}
         error={errors.at('baseUrl')}

@@ -21,8 +21,8 @@ export function ProviderKeyDialog({ slug, name, onClose }: { slug: string; name:
     );
   return (
     <FormDialog
-      title={`Replace the API key of ${name}`}
-      submit="Replace key"
+      title={`Replace API key of ${name}`}
+      submit="Replace API key"
       disabled={!apiKey.trim()}
       busy={update.isPending}
       error={update.error}
@@ -31,7 +31,7 @@ export function ProviderKeyDialog({ slug, name, onClose }: { slug: string; name:
     >
       <PasswordInput
         label="New API key"
-        description="It is encrypted and never shown again"
+        description="It is encrypted and never shown again."
         autoComplete="off"
         value={apiKey}
         onChange={(e) => setApiKey(e.currentTarget.value)}
@@ -40,7 +40,7 @@ export function ProviderKeyDialog({ slug, name, onClose }: { slug: string; name:
       />
       {update.error && (
         <Checkbox
-          label="Use this key even if it shows none of the machines that Billet has there"
+          label="Use this key even if it shows none of Billet's machines and volumes there"
           checked={force}
           onChange={(e) => setForce(e.currentTarget.checked)}
         />

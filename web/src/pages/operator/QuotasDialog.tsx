@@ -78,7 +78,7 @@ function Fields({ title, from, about, busy, error, save, onClose }: FieldsProps)
             const text = e.currentTarget.value;
             setTexts((old) => ({ ...old, [n]: text }));
           }}
-          error={limits[n] === undefined ? 'Enter a number of at least 0, or nothing.' : errors.at(n)}
+          error={limits[n] === undefined ? 'Enter 0 or more, or leave the field empty.' : errors.at(n)}
         />
       ))}
     </FormDialog>

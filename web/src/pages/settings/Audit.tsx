@@ -149,7 +149,20 @@ function columns(set: Set): Column<Entry>[] {
         );
       },
     },
-    { key: 'action', head: 'Action', cell: (e) => pick('action', e.action, actionWords(e.action)) },
+    {
+      key: 'action',
+      head: 'Action',
+      cell: (e) => (
+        <>
+          {pick('action', e.action, actionWords(e.action))}
+          {e.detail && (
+            <span className="cell-sub" title={e.detail}>
+              {e.detail}
+            </span>
+          )}
+        </>
+      ),
+    },
     { key: 'resource', head: 'Resource', cell: (e) => <Subject of={e} set={set} /> },
     {
       key: 'from',

@@ -144,7 +144,7 @@ function Invitations() {
       cell: (i) => (
         <>
           {i.email || 'Anyone with the link'}
-          <span className="cell-sub">by {i.invitedBy.email}</span>
+          <span className="cell-sub">by {i.invitedBy.email || i.createdBy.name}</span>
         </>
       ),
     },

@@ -1,0 +1,73 @@
+package account
+
+import (
+	"context"
+	"time"
+
+	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+)
+
+// View is an operator's session that reads another account as a viewer of it, for a limited time.
+type View struct {
+	Session id.ID
+	// User is the operator, with their name when it began.
+	User     id.ID
+	UserName string
+	// Home is the account that the session works in otherwise.
+	Home    id.ID
+	Account id.ID
+	Reason  string
+
+	StartedAt, EndsAt time.Time
+	// Expired reports that EndsAt has passed, and not that the session has ended.
+	Expired bool
+}
+
+// StartView lets an operator's session read the account as a viewer of it, until then or until
+// EndView. It returns NOT_FOUND, and CONFLICT for the account that the session works in.
+func (s *Service) StartView(
+	ctx context.Context, tx *db.Tx, n Session, account id.ID, reason string, length time.Duration,
+) (View, error) {
+	if _, err := s.Get(ctx, tx, account); err != nil {
+		return View{}, err
+	}
+	if n.Account == account {
+		return View{}, apierr.New(apierr.Conflict, "Your session works in this account already.")
+	}
+	v := View{
+		Session: n.ID, User: n.User.ID, UserName: n.User.Called(), Home: n.Account, Account: account, Reason: reason,
+		StartedAt: tx.Now, EndsAt: tx.Now.Add(length),
+	}
+	return v, insertView(ctx, tx, v)
+}
+
+// EndView ends the view of a session. It reports whether there was one, also if its time was over.
+func (s *Service) EndView(ctx context.Context, tx *db.Tx, session id.ID) (View, bool, error) {
+	return deleteView(ctx, tx, session)
+}
+
+// OverdueViews returns up to a hundred views whose time is over or whose session has ended.
+func (s *Service) OverdueViews(ctx context.Context, r db.Reader) ([]View, error) {
+	now := s.now()
+	all, err := overdueViews(ctx, r, now)
+	for i := range all {
+		all[i].Expired = !now.Before(all[i].EndsAt)
+	}
+	return all, err
+}
+
+// viewed returns the session as it is while it views an account: that of a viewer of the account,
+// who is no operator.
+func (s *Service) viewed(ctx context.Context, r db.Reader, n Session) (Session, error) {
+	if !n.User.Operator {
+		return n, nil
+	}
+	v, found, err := viewOf(ctx, r, n.ID)
+	if err != nil || !found || !s.now().Before(v.EndsAt) {
+		return n, err
+	}
+	n.View, n.Account, n.Role, n.User.Operator = &v, v.Account, Viewer, false
+	return n, nil
+}

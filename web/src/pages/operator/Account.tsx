@@ -1,0 +1,324 @@
+import { Button, Group } from '@mantine/core';
+import { useState } from 'react';
+import { Link, useParams } from 'react-router';
+import type { Schema } from '../../api/client';
+import { pageQuery, useGet, withId } from '../../api/hooks';
+import { useMe } from '../../api/session';
+import { BackIcon } from '../../app/icons';
+import { ErrorBox } from '../../parts/ErrorBox';
+import { Facts } from '../../parts/Facts';
+import { formatNumber, formatPercent } from '../../parts/locale';
+import { Money } from '../../parts/Money';
+import { PageHead } from '../../parts/PageHead';
+import { Panel } from '../../parts/Panel';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import { usePagedRows } from '../../parts/rows';
+import { PageSkeleton } from '../../parts/Skeletons';
+import { Chip } from '../../parts/Status';
+import { Ago, Time } from '../../parts/Time';
+import { actionWords } from '../settings/audit';
+import { CreditDialog } from './CreditDialog';
+import { InviteOwnerDialog } from './InviteOwnerDialog';
+import { MarkupDialog } from './MarkupDialog';
+import { QuotasDialog } from './QuotasDialog';
+import { SuspendDialog } from './SuspendDialog';
+import { ViewDialog } from './ViewDialog';
+
+type Dialog = 'credit' | 'markup' | 'quotas' | 'suspend' | 'invite' | 'view';
+
+/** All that an operator sees of one account. */
+export default function Account() {
+  const { id = '' } = useParams();
+  const account = useGet('/api/v1/operator/accounts/{id}', withId(id));
+  const quotas = useGet('/api/v1/operator/accounts/{id}/quotas', withId(id));
+  const own = useMe().data?.account.id === id;
+  const [dialog, setDialog] = useState<Dialog | null>(null);
+  const a = account.data;
+  if (!a)
+    return account.isError ? (
+      <>
+        <PageHead title="Account" before={back} />
+        <ErrorBox error={account.error} retry={() => void account.refetch()} />
+      </>
+    ) : (
+      <PageSkeleton />
+    );
+  const close = () => setDialog(null);
+  return (
+    <>
+      <PageHead
+        title={a.name}
+        before={back}
+        actions={
+          <>
+            {!own && (
+              <Button variant="default" onClick={() => setDialog('view')}>
+                View read-only
+              </Button>
+            )}
+            <Button variant="default" onClick={() => setDialog('suspend')}>
+              {a.suspension ? 'Change suspension' : 'Suspend'}
+            </Button>
+            <Button onClick={() => setDialog('credit')}>Add credit</Button>
+          </>
+        }
+      >
+        <span className="mono">{a.id}</span> {a.suspension && <Chip tone="bad">suspended</Chip>}{' '}
+        {a.negativeSince && <Chip tone="bad">past due</Chip>}
+      </PageHead>
+      <Panel title="Money and resources">
+        <Facts
+          items={[
+            ['Available', <Money key="available" usd={a.available} />],
+            ['On hold', <Money key="held" usd={a.held} />],
+            ['Hourly spend', <Money key="cost" usd={a.hourlyCost} />],
+            ['Past due since', a.negativeSince ? <Time key="past-due" at={a.negativeSince} /> : undefined],
+            ['Suspended since', a.suspension ? <Time key="suspended" at={a.suspension.since} /> : undefined],
+            ['Reason', a.suspension?.reason],
+            ['Markup', a.markupPercent === null ? 'Default' : formatPercent(a.markupPercent)],
+            ['Created', <Time key="created" at={a.createdAt} />],
+          ]}
+        />
+        <Group gap="xs">
+          <Button component={Link} to={`/operator/deployments?account=${a.id}`} variant="default" size="xs">
+            View deployments ({formatNumber(a.runningDeployments)} running)
+          </Button>
+          <Button component={Link} to={`/operator/volumes?account=${a.id}`} variant="default" size="xs">
+            View volumes
+          </Button>
+          <Button variant="default" size="xs" onClick={() => setDialog('markup')}>
+            Set markup
+          </Button>
+        </Group>
+      </Panel>
+      <Panel
+        title="Quotas"
+        mt={16}
+        actions={
+          <Button variant="default" size="xs" onClick={() => setDialog('quotas')}>
+            Set quotas
+          </Button>
+        }
+      >
+        {quotas.isError && <ErrorBox error={quotas.error} />}
+        {quotas.data && <Quotas of={quotas.data} />}
+      </Panel>
+      <Panel
+        title="Members"
+        mt={16}
+        bare
+        actions={
+          <Button variant="default" size="xs" onClick={() => setDialog('invite')}>
+            Invite owner
+          </Button>
+        }
+      >
+        <Members id={id} />
+      </Panel>
+      <Panel title="API keys" mt={16} bare>
+        <Keys id={id} />
+      </Panel>
+      <Panel title="Transactions" mt={16} bare>
+        <Transactions id={id} />
+      </Panel>
+      <Panel title="Audit log" mt={16} bare>
+        <Entries id={id} />
+      </Panel>
+      {dialog === 'credit' && <CreditDialog to={a} onClose={close} />}
+      {dialog === 'markup' && <MarkupDialog of={a} onClose={close} />}
+      {dialog === 'quotas' && <QuotasDialog of={a} onClose={close} />}
+      {dialog === 'suspend' && <SuspendDialog of={a} onClose={close} />}
+      {dialog === 'invite' && <InviteOwnerDialog of={a} onClose={close} />}
+      {dialog === 'view' && <ViewDialog of={a} onClose={close} />}
+    </>
+  );
+}
+
+const back = (
+  <Link to="/operator" className="link small">
+    <BackIcon width={12} height={12} /> Accounts
+  </Link>
+);
+
+/** What is used of each quota. */
+function Quotas({ of: q }: { of: Schema['OperatorQuotas'] }) {
+  const line = (limit: number | null, standard: number | null, used: number) => {
+    const most = limit ?? standard;
+    if (most === null) return `${formatNumber(used)}, no limit`;
+    return `${formatNumber(used)} of ${formatNumber(most)}${limit === null ? ' (default)' : ''}`;
+  };
+  const spend = q.hourlySpend ?? q.defaults.hourlySpend;
+  return (
+    <Facts
+      items={[
+        ['Machines', line(q.machines, q.defaults.machines, q.used.machines)],
+        ['GPUs', line(q.gpus, q.defaults.gpus, q.used.gpus)],
+        [
+          'Hourly spend',
+          <span key="spend">
+            <Money usd={q.used.hourlySpend} />
+            {spend === null ? (
+              ', no limit'
+            ) : (
+              <>
+                {' '}
+                of <Money usd={spend} />
+                {q.hourlySpend === null && ' (default)'}
+              </>
+            )}
+          </span>,
+        ],
+        ['Volumes', line(q.volumes, q.defaults.volumes, q.used.volumes)],
+        ['Size of all volumes (GB)', line(q.volumeGb, q.defaults.volumeGb, q.used.volumeGb)],
+      ]}
+    />
+  );
+}
+
+function none(text: string) {
+  return <div className="panel-body dim">{text}</div>;
+}
+
+function Members({ id }: { id: string }) {
+  const rows = usePagedRows<Schema['Member']>((page, limit) =>
+    pageQuery('/api/v1/operator/accounts/{id}/members', { params: { path: { id }, query: { page, limit } } }),
+  );
+  return (
+    <ResourceTable
+      label="Members"
+      columns={memberColumns}
+      rows={rows}
+      rowKey={(m) => m.id}
+      empty={none('No members yet. Invite an owner.')}
+    />
+  );
+}
+
+const memberColumns: Column<Schema['Member']>[] = [
+  {
+    key: 'name',
+    head: 'Member',
+    cell: (m) => (
+      <>
+        <span className="cell-main strong">{m.name || m.email}</span>
+        <span className="cell-sub">{m.email}</span>
+      </>
+    ),
+  },
+  { key: 'role', head: 'Role', width: '110px', cell: (m) => m.role },
+  { key: 'code', head: 'Second factor', width: '140px', from: 720, cell: (m) => (m.totp ? 'Code' : 'None') },
+  { key: 'seen', head: 'Last seen', width: '140px', cell: (m) => <Ago at={m.lastSeenAt} never="Never" /> },
+  { key: 'joined', head: 'Joined', width: '140px', from: 720, cell: (m) => <Ago at={m.joinedAt} /> },
+];
+
+function Keys({ id }: { id: string }) {
+  const rows = usePagedRows<Schema['APIKey']>((page, limit) =>
+    pageQuery('/api/v1/operator/accounts/{id}/api-keys', { params: { path: { id }, query: { page, limit } } }),
+  );
+  return (
+    <ResourceTable
+      label="API keys"
+      columns={keyColumns}
+      rows={rows}
+      rowKey={(k) => k.id}
+      quiet={(k) => k.revokedAt !== null}
+      empty={none('No API keys.')}
+    />
+  );
+}
+
+const keyColumns: Column<Schema['APIKey']>[] = [
+  {
+    key: 'name',
+    head: 'Name',
+    cell: (k) => (
+      <>
+        <span className="cell-main strong">{k.name}</span>
+        <span className="cell-sub mono">{k.prefix}</span>
+      </>
+    ),
+  },
+  { key: 'by', head: 'Created by', from: 720, cell: (k) => k.createdBy.name },
+  { key: 'used', head: 'Last used', width: '140px', cell: (k) => <Ago at={k.lastUsedAt} never="Never" /> },
+  {
+    key: 'expires',
+    head: 'Expires',
+    width: '140px',
+    cell: (k) => (k.revokedAt ? <Chip>revoked</Chip> : <Ago at={k.expiresAt} never="Never" />),
+  },
+];
+
+function Transactions({ id }: { id: string }) {
+  const rows = usePagedRows<Schema['Transaction']>((page, limit) =>
+    pageQuery('/api/v1/operator/accounts/{id}/transactions', { params: { path: { id }, query: { page, limit } } }),
+  );
+  return (
+    <ResourceTable
+      label="Transactions"
+      columns={transactionColumns}
+      rows={rows}
+      rowKey={(t) => t.id}
+      empty={none('No transactions yet.')}
+    />
+  );
+}
+
+const transactionColumns: Column<Schema['Transaction']>[] = [
+  { key: 'at', head: 'Date', width: '190px', cell: (t) => <Time at={t.createdAt} /> },
+  {
+    key: 'what',
+    head: 'Description',
+    cell: (t) => (
+      <>
+        <span className="cell-main">{t.description}</span>
+        <span className="cell-sub">{t.type}</span>
+      </>
+    ),
+  },
+  { key: 'amount', head: 'Amount', width: '130px', end: true, cell: (t) => <Money usd={t.amount} /> },
+  {
+    key: 'balance',
+    head: 'Balance',
+    width: '130px',
+    end: true,
+    from: 720,
+    cell: (t) => <Money usd={t.balanceAfter} />,
+  },
+];
+
+function Entries({ id }: { id: string }) {
+  const rows = usePagedRows<Schema['AuditEntry']>((page, limit) =>
+    pageQuery('/api/v1/operator/accounts/{id}/audit', { params: { path: { id }, query: { page, limit } } }),
+  );
+  return (
+    <ResourceTable
+      label="Audit log"
+      columns={entryColumns}
+      rows={rows}
+      rowKey={(e) => e.id}
+      rowHeight={56}
+      empty={none('No entries yet.')}
+    />
+  );
+}
+
+const entryColumns: Column<Schema['AuditEntry']>[] = [
+  { key: 'at', head: 'Date', width: '190px', cell: (e) => <Time at={e.at} /> },
+  { key: 'actor', head: 'Actor', cell: (e) => e.actor.name || e.actor.id || e.actor.kind },
+  {
+    key: 'action',
+    head: 'Action',
+    cell: (e) => (
+      <>
+        <span className="cell-main">{actionWords(e.action)}</span>
+        {e.detail && <span className="cell-sub">{e.detail}</span>}
+      </>
+    ),
+  },
+  {
+    key: 'resource',
+    head: 'Resource',
+    from: 720,
+    cell: (e) => e.subjectName || <span className="mono">{e.subject}</span>,
+  },
+];
