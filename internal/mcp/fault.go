@@ -78,7 +78,7 @@ var hints = map[client.Code]string{
 	client.ErrQuotaExceeded: "Terminate a machine or delete a volume. Only the operator can raise a quota: ask the " +
 		"user to ask for it.",
 	client.ErrBudgetExceeded: "Call list_budgets to see what is spent. Choose something cheaper, or terminate " +
-		"a machine. Only the user can change a budget, in the dashboard under Wallet.",
+		"a machine. Only the user can change a budget, with 'billet budgets update'.",
 	client.ErrAccountSuspended:      "Nothing new can be started. Tell the user the reason.",
 	client.ErrInsufficientScope:     "Ask the user for a key with this scope.",
 	client.ErrNotFound:              "Find the ID with the list tool. Do not guess IDs.",
