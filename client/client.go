@@ -101,6 +101,8 @@ type Client struct {
 	Volumes *VolumeService
 	// Wallet reads the balance, transactions and costs.
 	Wallet *WalletService
+	// Announcements lists what the operator announces.
+	Announcements *AnnouncementService
 	// Public reads what needs no key.
 	Public *PublicService
 	// Quotas reads how much the account may have at once.
@@ -179,6 +181,7 @@ func (config Config) client(base string) *Client {
 	c.Providers, c.Regions, c.GPUTypes = &ProviderService{c}, &RegionService{c}, &GPUTypeService{c}
 	c.SSHKeys, c.Volumes, c.Wallet = &SSHKeyService{c}, &VolumeService{c}, &WalletService{c}
 	c.Events, c.Webhooks = &EventService{c}, &WebhookService{c}
+	c.Announcements = &AnnouncementService{c}
 	c.Key, c.Quotas, c.Public = &KeyService{c}, &QuotaService{c}, &PublicService{c}
 	c.Budgets = &BudgetService{c}
 	return c

@@ -221,7 +221,10 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 		},
 	},
 
-	"getQuotas":        {func(ctx context.Context, c *Client) (any, error) { return c.Quotas.Get(ctx) }},
+	"getQuotas": {func(ctx context.Context, c *Client) (any, error) { return c.Quotas.Get(ctx) }},
+	"listAnnouncements": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Announcements.List(ctx, filled[Paging]()) },
+	},
 	"getSite":          {func(ctx context.Context, c *Client) (any, error) { return c.Public.Site(ctx) }},
 	"getPublicPrices":  {func(ctx context.Context, c *Client) (any, error) { return c.Public.Prices(ctx) }},
 	"getPublicStatus":  {func(ctx context.Context, c *Client) (any, error) { return c.Public.Status(ctx) }},
@@ -444,6 +447,7 @@ var types = map[string]reflect.Type{
 	"Webhook":       reflect.TypeFor[Webhook](), "WebhookAttempt": reflect.TypeFor[WebhookAttempt](),
 	"WebhookDelivery": reflect.TypeFor[WebhookDelivery](),
 	"SiteInfo":        reflect.TypeFor[Site](), "SiteLogo": reflect.TypeFor[Logo](),
+	"Notice":       reflect.TypeFor[Announcement](),
 	"PublicPages":  reflect.TypeFor[PublicPages](),
 	"PublicPrices": reflect.TypeFor[PublicPrices](), "PriceGroup": reflect.TypeFor[PriceGroup](),
 	"PriceRegion": reflect.TypeFor[PriceRegion](), "PublicStatus": reflect.TypeFor[PublicStatus](),

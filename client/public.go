@@ -78,6 +78,8 @@ type PublicStatus struct {
 	AsOf      time.Time        `json:"asOf"`
 	Server    ServerStatus     `json:"server"`
 	Providers []ProviderHealth `json:"providers"`
+	// Announcements are for all accounts, the most important first.
+	Announcements []Announcement `json:"announcements"`
 	// Incidents last, or ended in the last 30 days: newest first.
 	Incidents []Incident `json:"incidents"`
 }

@@ -34,6 +34,7 @@ replicas share it. By default, the key is secret.key in the data directory.`,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
 	cmd.AddCommand(serve(), simulator(), accounts(), users(), keys(), wallets(), deployments(), volumes(), issues(),
+		announcements(),
 		providers(), priceRules(), settingsCommand(), setupCode(), certificates(),
 		secretKeys(), openapi(), health(), versionCommand())
 	return cmd

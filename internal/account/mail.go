@@ -38,3 +38,8 @@ func (s *Service) SetMailOff(ctx context.Context, tx *db.Tx, account, user id.ID
 	slices.Sort(kinds)
 	return setMailOff(ctx, tx, account, user, slices.Compact(kinds))
 }
+
+// After returns the ids of up to limit accounts after that one, in order; "" begins.
+func (s *Service) After(ctx context.Context, r db.Reader, account id.ID, limit int) ([]id.ID, error) {
+	return accountsAfter(ctx, r, account, limit)
+}

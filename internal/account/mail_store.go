@@ -41,3 +41,8 @@ func setMailOff(ctx context.Context, tx *db.Tx, account, user id.ID, kinds []str
 		strings.Join(kinds, " "), account, user)
 	return err
 }
+
+func accountsAfter(ctx context.Context, r db.Reader, account id.ID, limit int) ([]id.ID, error) {
+	return db.Collect(ctx, r, db.Value[id.ID], `SELECT id FROM account WHERE id > $1 ORDER BY id LIMIT $2`,
+		account, limit)
+}

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
@@ -240,6 +241,8 @@ func (a *App) buildRunner() {
 	a.runner.Handle(issue.KindEnd, remover.End)
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
 	a.runner.Handle(mail.KindSend, a.Mail.Send)
+	a.runner.Handle(announcement.KindMail, s.announced.Deliver)
+	a.runner.HandlePeriodic(announcement.KindPurge, s.announced.Purge)
 	a.runner.Handle(incident.KindTell, s.incidents.Tell)
 	a.runner.HandlePeriodic(incident.KindWatch, s.incidents.Watch)
 	a.runner.HandlePeriodic(catalog.KindSync, s.catalog.Sync)
@@ -262,7 +265,8 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
 		Volumes: s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,
 		Budgets: s.budgets, Events: a.Events, Webhooks: a.Webhooks,
-		Issues: a.Issues, Incidents: s.incidents, Operator: a.Console, Idempotency: s.answers,
+		Issues: a.Issues, Incidents: s.incidents, Announcements: s.announced,
+		Operator: a.Console, Idempotency: s.answers,
 		Settings: a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demo.Email },
@@ -323,6 +327,10 @@ func (a *App) startPurges(ctx context.Context) error {
 			return err
 		}
 		if err := a.Jobs.Enqueue(ctx, tx, job.NoOwner, mail.KindPurge, mail.Fleet, tx.Now); err != nil {
+			return err
+		}
+		err := a.Jobs.Enqueue(ctx, tx, job.NoOwner, announcement.KindPurge, announcement.Fleet, tx.Now)
+		if err != nil {
 			return err
 		}
 		return a.Jobs.Enqueue(ctx, tx, job.NoOwner, webhook.KindPurge, webhook.Fleet, tx.Now)

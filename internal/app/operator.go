@@ -14,6 +14,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/altcha"
+	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
@@ -61,6 +62,7 @@ type Operator struct {
 	Settings         *settings.Service
 	Mail             *mail.Service
 	SignUp           *signup.Service
+	Announcements    *announcement.Service
 	Setup            *setup.Service
 
 	services  services
@@ -149,6 +151,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
 	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy})
 	o.services = o.buildServices(c, log)
+	o.Announcements = o.services.announced
 	o.Console = operator.New(operator.Config{
 		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs, Deployments: o.services.deployments,
 		Volumes: o.services.volumes, Events: o.Events, Mail: o.Mail, Audit: o.Audit,

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/deployment"
@@ -32,6 +33,7 @@ type services struct {
 	budgets     *budget.Service
 	answers     *idempotency.Service
 	incidents   *incident.Service
+	announced   *announcement.Service
 }
 
 func (o *Operator) buildServices(c Config, log *slog.Logger) services {
@@ -65,6 +67,9 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 		DB: o.DB, Wallet: o.Wallet, Meter: s.meter, Jobs: o.Jobs,
 		Deployments: s.deployments, Volumes: s.volumes, Events: o.Events,
 		Terms: c.pastDueTerms(),
+	})
+	s.announced = announcement.New(announcement.Config{
+		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.Accounts, Mail: o.Mail, Jobs: o.Jobs,
 	})
 	s.incidents = incident.New(incident.Config{
 		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.ProviderAccounts, Events: o.Events, Jobs: o.Jobs,

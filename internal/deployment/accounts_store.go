@@ -27,11 +27,14 @@ func AccountsAt(
 		provider, StatusRunning, StatusStopped, region, after, limit)
 }
 
-// HasMachineAt reports whether the account has a running or stopped machine at the provider, in
-// that region or in any for "".
-func HasMachineAt(ctx context.Context, r db.Reader, account id.ID, provider, region string) (bool, error) {
-	_, found, err := db.Find(ctx, r, db.Value[int64], `SELECT 1 FROM deployment
-		WHERE account_id = $1 AND provider = $2 AND status IN ($3, $4) AND (region = $5 OR $5 = '') LIMIT 1`,
-		account, provider, StatusRunning, StatusStopped, region)
-	return found, err
+// Place is a region of a provider.
+type Place struct{ Provider, Region string }
+
+// Places returns where the account has a running or stopped machine.
+func Places(ctx context.Context, r db.Reader, account id.ID) ([]Place, error) {
+	return db.Collect(ctx, r, func(row db.Row) (p Place, err error) {
+		err = row.Scan(&p.Provider, &p.Region)
+		return p, err
+	}, `SELECT DISTINCT provider, region FROM deployment WHERE account_id = $1 AND status IN ($2, $3)`,
+		account, StatusRunning, StatusStopped)
 }

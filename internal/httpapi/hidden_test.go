@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // hiddenIn are characters that are not seen in a name, and what a refusal calls them.
@@ -22,7 +23,7 @@ var hiddenIn = map[string]string{
 var (
 	shownTexts = []string{
 		"name", "accountName", "tags", "project", "description", "note", "reference", "reason", "client_id", "email",
-		"ownerEmail",
+		"ownerEmail", "title", "text",
 	}
 	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
@@ -128,6 +129,8 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 	budget := w.want(201, w.ada, "POST", Base+"/budgets", map[string]any{"name": "b", "period": "day", "amount": 9}).
 		text("id")
 	type body = map[string]any
+	notice := body{"title": "Maintenance", "endsAt": w.clock.Now().Add(time.Hour)}
+	announced := w.want(201, operator, "POST", OperatorBase+"/announcements", notice).text("id")
 	calls := map[string]struct {
 		who    tenant
 		method string
@@ -252,6 +255,10 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"terminateAnyDeployment.reason": {
 			operator, "POST", OperatorBase + "/deployments/" + deployment + "/terminate", body{}, "",
 		},
+		"createAnnouncement.title": {operator, "POST", OperatorBase + "/announcements", notice, ""},
+		"createAnnouncement.text":  {operator, "POST", OperatorBase + "/announcements", notice, ""},
+		"updateAnnouncement.title": {operator, "PATCH", OperatorBase + "/announcements/" + announced, body{}, ""},
+		"updateAnnouncement.text":  {operator, "PATCH", OperatorBase + "/announcements/" + announced, body{}, ""},
 		"dismissIssue.note": {
 			operator,
 			"POST",

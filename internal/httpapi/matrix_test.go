@@ -82,6 +82,8 @@ var whoMay = map[string]string{
 	"listJobs": operators, "getMargins": operators, "getSettings": operators, "updateSettings": operators,
 	"testMail": operators, "listMails": operators, "setLogo": operators, "removeLogo": operators,
 	"getSite": anybody, "getPublicPrices": anybody, "getPublicStatus": anybody,
+	"listAnnouncements": everyRole, "listAllAnnouncements": operators, "createAnnouncement": operators,
+	"getAnnouncement": operators, "updateAnnouncement": operators, "deleteAnnouncement": operators,
 	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators,
 	"listAllDeployments": operators, "listAllVolumes": operators, "terminateAnyDeployment": operators,
 	"suspendAccount": operators, "resumeAccount": operators, "getAccountQuotas": operators,

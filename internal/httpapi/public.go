@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
@@ -20,30 +21,29 @@ const PublicBase = "/api/v1/public"
 
 // How long clients need not ask again.
 const (
-	// siteAge is short, so that an operator sees a change at once.
-	siteAge = 5 * time.Second
 	// logoAge is that of an image whose URL has its version, anyLogoAge that of one without.
 	logoAge, anyLogoAge = 365 * 24 * time.Hour, 5 * time.Minute
 )
 
 // public is what anyone can read without signing in.
 type public struct {
-	db        *db.DB
-	clock     clock.Clock
-	real      func() time.Time
-	settings  *settings.Service
-	catalog   *catalog.Catalog
-	incidents *incident.Service
-	serves    func(context.Context) error
-	cache     *publicCache
+	db            *db.DB
+	clock         clock.Clock
+	real          func() time.Time
+	settings      *settings.Service
+	catalog       *catalog.Catalog
+	incidents     *incident.Service
+	announcements *announcement.Service
+	serves        func(context.Context) error
+	cache         *publicCache
 }
 
 func (h public) routes(r *rest.Router) {
 	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: PublicBase + "/site", ID: "getSite", Tag: tagPublic, Auth: rest.Public,
 		Summary: "Get the site",
-		Description: "Name, logo and links of this cloud, and which of its pages are public. The answer can be " +
-			"cached for a few seconds.",
+		Description: "Name, logo and links of this cloud, and which of its pages are public. The answer has an " +
+			"ETag, and can be cached if it is checked again each time.",
 	}, h.site)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: PublicBase + "/prices", ID: "getPublicPrices", Tag: tagPublic, Auth: rest.Public,
@@ -86,7 +86,7 @@ func (h public) site(ctx context.Context, _ db.Reader, c *rest.Call, _ *rest.NoI
 	if err != nil {
 		return siteInfo{}, err
 	}
-	cacheFor(c, siteAge)
+	c.SetHeader("Cache-Control", "public, no-cache") // a change of the operator is seen at once
 	out := siteInfo{
 		Name: now.Installation.Name, PrimaryColor: orNull(now.Branding.PrimaryColor),
 		TextColor: orNull(now.Branding.TextColor()), SupportAddress: orNull(now.Installation.SupportAddress),

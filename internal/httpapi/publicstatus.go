@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/incident"
@@ -92,7 +93,9 @@ type publicStatus struct {
 	AsOf      time.Time        `json:"asOf" doc:"When this was found out."`
 	Server    serverStatus     `json:"server" doc:"State of this cloud itself."`
 	Providers []providerStatus `json:"providers" doc:"Providers, by slug."`
-	Incidents []publicIncident `json:"incidents" doc:"Incidents that last, or ended in the last 30 days: newest first, at most 100."`
+	// Announcements are those for all accounts.
+	Announcements []announcement.Notice `json:"announcements" doc:"What is announced to all accounts at present: the most important first."`
+	Incidents     []publicIncident      `json:"incidents" doc:"Incidents that last, or ended in the last 30 days: newest first, at most 100."`
 }
 
 func (h public) status(ctx context.Context, c *rest.Call, _ *rest.NoInput) (publicStatus, error) {
@@ -135,6 +138,9 @@ func (h public) makeStatus(ctx context.Context) (publicStatus, error) {
 	out := publicStatus{AsOf: at, Server: serverStatus{"operational"}, Incidents: []publicIncident{}}
 	if h.serves != nil && h.serves(ctx) != nil {
 		out.Server.Status = "degraded"
+	}
+	if out.Announcements, err = h.announcements.ForEveryone(ctx, h.db, at); err != nil {
+		return publicStatus{}, err
 	}
 	market := h.catalog.Default()
 	names, paused := map[string]string{}, map[string]bool{}

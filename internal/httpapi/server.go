@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
@@ -74,12 +75,14 @@ type Config struct {
 	Budgets     *budget.Service
 	Issues      *issue.Service
 	Incidents   *incident.Service
-	Operator    *operator.Service
-	SignUp      *signup.Service
-	Setup       *setup.Service
-	Idempotency *idempotency.Service
-	Settings    *settings.Service
-	Mail        *mail.Service
+	// Announcements are the operator's.
+	Announcements *announcement.Service
+	Operator      *operator.Service
+	SignUp        *signup.Service
+	Setup         *setup.Service
+	Idempotency   *idempotency.Service
+	Settings      *settings.Service
+	Mail          *mail.Service
 
 	// Version is that of the server, for the document and the index.
 	Version string
@@ -190,12 +193,13 @@ func register(cfg Config) *server {
 		operatorSettings{svc: cfg.Settings},
 		public{
 			db: cfg.DB, clock: cfg.Clock, real: cfg.Real, settings: cfg.Settings, catalog: cfg.Catalog,
-			incidents: cfg.Incidents, serves: cfg.Serves, cache: &publicCache{},
+			incidents: cfg.Incidents, announcements: cfg.Announcements, serves: cfg.Serves, cache: &publicCache{},
 		},
 		priceRules{db: cfg.DB, svc: cfg.PriceRules, catalog: cfg.Catalog, accounts: cfg.Accounts},
 		views{db: cfg.DB, svc: cfg.Operator, accounts: cfg.Accounts},
 		operatorResources{db: cfg.DB, svc: cfg.Operator},
 		quotas{db: cfg.DB, svc: cfg.Operator},
+		announcements{db: cfg.DB, clock: cfg.Clock, svc: cfg.Announcements},
 		mails{db: cfg.DB, svc: cfg.Mail, accounts: cfg.Accounts},
 		operations{db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, meter: cfg.Meter},
 		providerAccounts{

@@ -22,6 +22,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/altcha"
+	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/budget"
@@ -211,6 +212,9 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Operator: operators, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 		Settings: set, Mail: mails,
 	}
+	w.c.Announcements = announcement.New(announcement.Config{
+		DB: d, IDs: ids, Catalog: offers, Accounts: accounts, Mail: w.c.Mail, Jobs: jobs,
+	})
 	events.OnEvents(w.c.Mail.EnqueueForEvents)
 	w.secrets = secrets
 	w.c.SignUp = signup.New(signup.Config{

@@ -86,7 +86,9 @@ func compose(s settings.Settings, public *url.URL, kind Kind, link string, data 
 		values["help"] = s.Installation.SupportAddress
 	}
 	for name, value := range data {
-		values[name] = apierr.Visible(value) // one line each
+		if values[name] = apierr.Visible(value); sp.lines { // else one line each
+			values[name] = paragraphs(value)
+		}
 	}
 	p := page{
 		Installation: s.Installation.Name, Subject: sp.subject, Support: s.Installation.SupportAddress,
@@ -111,6 +113,17 @@ func compose(s settings.Settings, public *url.URL, kind Kind, link string, data 
 		p.Preferences = public.JoinPath("/settings/profile").String()
 	}
 	return p.branded(s, public).content()
+}
+
+// paragraphs returns the lines of a text as paragraphs.
+func paragraphs(text string) string {
+	var all []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if line = strings.TrimSpace(apierr.Visible(line)); line != "" {
+			all = append(all, line)
+		}
+	}
+	return strings.Join(all, "\n\n")
 }
 
 // composeTest writes the mail that an operator tests the mail server with.

@@ -31,6 +31,7 @@ const (
 	ProviderOutage        Kind = "provider_outage"
 	ProviderRecovered     Kind = "provider_recovered"
 	WebhookStopped        Kind = "webhook_stopped"
+	Announcement          Kind = "announcement"
 )
 
 // spec is what is fixed for a kind.
@@ -50,6 +51,8 @@ type spec struct {
 	subject string
 	// body is a text/template over the mail's data. An empty line separates paragraphs.
 	body string
+	// lines allows several lines in the data, each of which becomes a paragraph.
+	lines bool
 	// button and path are the link below the text, unless the mail has a link of its own; "" for
 	// none.
 	button, path string
@@ -233,6 +236,13 @@ var specs = []spec{
 			"of the " +
 			"account {{.account}}.\n\n{{.reason}}",
 		button: "Open the webhooks", path: "/settings/webhooks",
+	},
+	{
+		kind: Announcement, roles: everyone, lines: true,
+		text:    "Announcement of the operator, such as planned maintenance.",
+		subject: "Announcement",
+		body:    "{{.title}}{{if .text}}\n\n{{.text}}{{end}}",
+		button:  "Open the dashboard", path: "/overview",
 	},
 }
 

@@ -20,7 +20,7 @@ var dependencies = []struct {
 	{"httpapi", []string{
 		"rest",
 		"setup",
-		"signup", "altcha", "incident", "operator",
+		"signup", "altcha", "incident", "announcement", "operator",
 		"pastdue", "spendlimit", "quota", "budget", "deployment", "volume", "issue", "quote", "catalog", "pricerule",
 		"meter",
 		"wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event", "idempotency",
@@ -38,6 +38,7 @@ var dependencies = []struct {
 	}},
 	{"altcha/altchatest", []string{"altcha"}},
 	{"altcha", []string{"secret", "db"}},
+	{"announcement", []string{"deployment", "catalog", "mail", "account", "job", "db"}},
 	{"mail", []string{"settings", "account", "event", "emailaddr", "secret", "job", "db"}},
 	{"settings", []string{"emailaddr", "secret", "db"}},
 	{"incident", []string{"deployment", "provideraccount", "catalog", "event", "job", "db"}},

@@ -114,6 +114,61 @@ try {
     assert.match(icon, /^\/branding\/logo\?v=/);
   });
 
+  await part('the operator announces, and a tenant dismisses', async () => {
+    const p = operator.page;
+    await p.emulateMedia({ colorScheme: 'light' });
+    await p.setViewportSize(desktop);
+    await p.goto('/operator/announcements');
+    await p.getByRole('button', { name: 'Create announcement' }).first().click();
+    await p.getByRole('textbox', { name: 'Title' }).fill('Maintenance in Dallas');
+    await p.getByRole('textbox', { name: 'Text' }).fill('On Sunday, machines keep running.\nNew launches wait.');
+    await p.getByRole('combobox', { name: 'Level' }).selectOption('warning');
+    await p.getByLabel('Until').fill('2099-01-01T00:00');
+    const dialog = p.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Create announcement' }).click();
+    await dialog.getByText('must be within a year').waitFor();
+    await clean(p, 'the dialog of an announcement');
+    if (shots) await p.screenshot({ path: join(shots, 'announcement-dialog.png') });
+    const now = await operator.context.request.get('/api/v1/inventory/wallet');
+    const at = new Date(now.headers().date).getTime();
+    assert.ok(at > 0);
+    await p.getByLabel('Until').fill(new Date(at + 7 * 24 * 3_600_000).toISOString().slice(0, 16));
+    await dialog.getByRole('button', { name: 'Create announcement' }).click();
+    await p.getByRole('table', { name: 'Announcements' }).getByText('Maintenance in Dallas').waitFor();
+    await everywhere(p, '/operator/announcements', 'operator-announcements', async (q) => {
+      await q.getByLabel('Announcement', { exact: true }).getByText('Maintenance in Dallas').waitFor();
+    });
+    await everywhere(p, '/operator/settings', 'operator-settings', async (q) => {
+      await q.getByRole('heading', { name: 'Logo', exact: true }).waitFor();
+    });
+    await p.setViewportSize(desktop);
+    await p.goto('/status');
+    await p.getByRole('list', { name: 'Announcements' }).getByText('Maintenance in Dallas').waitFor();
+    if (shots) await p.screenshot({ path: join(shots, 'status-announced.png') });
+    await p.goto('/overview');
+    await p.getByRole('button', { name: 'Dismiss Maintenance in Dallas' }).click();
+    await p.reload();
+    await atRest(p);
+    assert.equal(await p.getByText('Maintenance in Dallas').count(), 0);
+  });
+
+  await part('an SVG logo is refused in words', async () => {
+    const p = operator.page;
+    await p.goto('/operator/settings');
+    visitors.allowed = [...expected, /\/settings\/logo$/, /\/operator\/settings$/];
+    await p.getByLabel('Logo file').setInputFiles({
+      name: 'logo.png',
+      mimeType: 'image/png',
+      buffer: Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'),
+    });
+    await p.getByText('SVG image, which can contain scripts').waitFor();
+    await p.getByLabel('Primary color').fill('#7c7c7c');
+    await p.getByRole('button', { name: 'Save color' }).click();
+    await p.getByText('The nearest color that passes is').waitFor();
+    await clean(p, 'a refused color');
+    visitors.allowed = expected;
+  });
+
   await part('no page is faulty', async () => {
     assert.deepEqual(operator.faults, []);
   });

@@ -63,6 +63,9 @@ try {
     'operator-setup': '/operator/setup',
     'operator-margins': '/operator/margins',
     'operator-jobs': '/operator/jobs',
+    'operator-announcements': '/operator/announcements',
+    prices: '/prices',
+    status: '/status',
     'operator-simulator': '/operator/simulator',
     'not-found': '/nowhere',
   };

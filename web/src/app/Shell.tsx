@@ -6,6 +6,7 @@ import { useEventStream } from '../api/events';
 import { retryFailing, useOutage } from '../api/health';
 import { useCan } from '../api/session';
 import { useServerClock } from '../api/wallet';
+import { Announcements } from './Announcements';
 import { Extras } from './Extras';
 import { Funds } from './Funds';
 import { SearchIcon } from './icons';
@@ -70,6 +71,7 @@ export function Shell({ children }: { children: ReactNode }) {
           <Viewing />
           <Suspended />
           <PastDue />
+          <Announcements />
           <main id="main" className="page" ref={main} tabIndex={-1}>
             {children}
           </main>

@@ -802,6 +802,25 @@ CREATE TABLE provider_incident_account (
     PRIMARY KEY (incident_id, account_id)
 );
 
+-- What the operator announces. Deleted 90 days after its end.
+CREATE TABLE announcement (
+    id         TEXT   PRIMARY KEY,
+    title      TEXT   NOT NULL,
+    text       TEXT   NOT NULL,
+    level      TEXT   NOT NULL,                -- info, warning, critical
+    starts_at  BIGINT NOT NULL,
+    ends_at    BIGINT NOT NULL,
+    provider   TEXT   NOT NULL,                -- for accounts with a machine there; '' = for all
+    region     TEXT   NOT NULL,                -- '' = all of the provider
+    banner     BIGINT NOT NULL,                -- 0 or 1
+    mail       BIGINT NOT NULL,                -- 0 or 1
+    mailed     TEXT   NOT NULL,                -- the last account whose members' mails were queued
+    mailed_at  BIGINT,                         -- when all of them were
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL
+);
+CREATE INDEX announcement_ends ON announcement (ends_at);
+
 -- The outbox, and what was sent from it in the last month.
 CREATE TABLE mail (
     id         TEXT   PRIMARY KEY,

@@ -25,6 +25,10 @@ const meanings: Record<string, string> = {
   'idempotency.purge': 'Old responses are not deleted. The database grows.',
   'webhook-purge': 'Old webhook deliveries are not deleted. The database grows.',
   'mail-purge': 'Old mails are not deleted. The database grows.',
+  'announcement-mail': 'Mails of an announcement are not queued.',
+  'incident-watch': 'Incidents of providers are neither found nor ended.',
+  'incident-tell': 'Accounts are not told of an outage of a provider.',
+  'announcement-purge': 'Old announcements are not deleted. The database grows.',
 };
 
 export function Jobs() {

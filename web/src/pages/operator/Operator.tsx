@@ -6,6 +6,7 @@ import { PageHead } from '../../parts/PageHead';
 import { Accounts } from './Accounts';
 import { AllDeployments } from './AllDeployments';
 import { AllVolumes } from './AllVolumes';
+import { Announcements } from './Announcements';
 import { Issues } from './Issues';
 import { Jobs } from './Jobs';
 import { Mails } from './Mails';
@@ -37,6 +38,7 @@ export default function Operator() {
           <Tabs.Tab value="issues">Issues{open > 0 ? ` (${open})` : ''}</Tabs.Tab>
           <Tabs.Tab value="jobs">Failing jobs</Tabs.Tab>
           <Tabs.Tab value="margins">Margins</Tabs.Tab>
+          <Tabs.Tab value="announcements">Announcements</Tabs.Tab>
           <Tabs.Tab value="mails">Mails</Tabs.Tab>
           <Tabs.Tab value="settings">Settings</Tabs.Tab>
           {simulator.data && <Tabs.Tab value="simulator">Simulator</Tabs.Tab>}
@@ -62,6 +64,9 @@ export default function Operator() {
           </Tabs.Panel>
           <Tabs.Panel value="jobs">
             <Jobs />
+          </Tabs.Panel>
+          <Tabs.Panel value="announcements">
+            <Announcements />
           </Tabs.Panel>
           <Tabs.Panel value="margins">
             <Margins />

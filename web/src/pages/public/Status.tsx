@@ -23,6 +23,7 @@ export default function Status() {
         {(s) => (
           <>
             <Now of={s} />
+            <Announced all={s.announcements} />
             <h2 className="public-section">Providers</h2>
             {s.providers.length === 0 && <div className="panel panel-body dim">No provider is connected.</div>}
             <div className="status-providers">
@@ -60,6 +61,26 @@ function Now({ of: s }: { of: State }) {
         As of <Time at={s.asOf} />
       </span>
     </div>
+  );
+}
+
+function Announced({ all }: { all: State['announcements'] }) {
+  if (all.length === 0) return null;
+  return (
+    <>
+      <h2 className="public-section">Announcements</h2>
+      <ul className="panel incident-list" aria-label="Announcements">
+        {all.map((n) => (
+          <li key={n.id}>
+            <span className="strong">{n.title}</span>
+            {n.text && <span style={{ whiteSpace: 'pre-line', overflowWrap: 'anywhere' }}>{n.text}</span>}
+            <span className="small dim">
+              From <Time at={n.startsAt} /> until <Time at={n.endsAt} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

@@ -2,6 +2,7 @@ import { Link } from 'react-router';
 import { useSettings } from '../../../api/settings';
 import { ErrorBox } from '../../../parts/ErrorBox';
 import { Panel } from '../../../parts/Panel';
+import { ColorForm, LogoForm } from './Branding';
 import { InstallationForm } from './InstallationForm';
 import { MailForm } from './MailForm';
 import { PublicPagesForm } from './PublicPagesForm';
@@ -22,6 +23,12 @@ export function Settings() {
       </div>
       <Panel title="Installation">
         <InstallationForm track={track} />
+      </Panel>
+      <Panel title="Logo">
+        <LogoForm />
+      </Panel>
+      <Panel title="Color">
+        <ColorForm track={track} />
       </Panel>
       <Panel title="Mail server">
         <MailForm track={track} />
