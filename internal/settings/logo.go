@@ -58,7 +58,7 @@ func inspect(content []byte) (Logo, error) {
 	head, format, err := image.DecodeConfig(bytes.NewReader(content))
 	media := logoTypes[format]
 	if err != nil || media == "" {
-		return refuse("is no image that can be read. " + formats)
+		return refuse("is not a readable image. " + formats)
 	}
 	if min(head.Width, head.Height) < minLogoPixels || max(head.Width, head.Height) > maxLogoPixels {
 		return refuse(fmt.Sprintf("has %d × %d pixels; width and height must be from %d to %d. Upload another size.",

@@ -45,7 +45,7 @@ try {
     await everywhere('create-account');
     await dialog.getByRole('button', { name: 'Create account' }).click();
     const created = page.getByRole('dialog', { name: 'Account created' });
-    await created.getByText('This server sends no mail.').waitFor();
+    await created.getByText('The invitation was not mailed.').waitFor();
     await everywhere('owner-invited');
     invitation = await created.locator('code').first().textContent();
     assert.match(invitation, /\/invite#/);

@@ -260,7 +260,7 @@ type Upload struct {
 	Path string
 	From io.Reader
 	Size int64
-	// Replace allows replacing a file of that name. Its permissions stay.
+	// Replace allows replacing a file of that name. Its permissions and its owner stay.
 	Replace bool
 	// Progress receives the number of bytes sent so far.
 	Progress func(int64)
@@ -272,7 +272,7 @@ func (f *Files) Upload(ctx context.Context, u Upload) error {
 	if err := checkName(u.Path); err != nil {
 		return err
 	}
-	target, mode, exists := u.Path, fs.FileMode(0), false
+	target, was := u.Path, fs.FileInfo(nil)
 	if info, err := f.client.Stat(u.Path); err == nil {
 		switch {
 		case info.IsDir():
@@ -283,19 +283,19 @@ func (f *Files) Upload(ctx context.Context, u Upload) error {
 		case !u.Replace:
 			return &Error{Code: Exists, Message: quote(u.Path) + " already exists."}
 		}
-		mode, exists = info.Mode().Perm(), true
+		was = info
 		if target, err = f.client.RealPath(u.Path); err != nil { // through a link: the file is replaced
 			return f.problem(err, u.Path)
 		}
 	}
 	part := path.Join(path.Dir(target), ".billet-upload-"+strings.ToLower(rand.Text()[:10]))
-	if err := f.write(ctx, part, u); err != nil {
+	if err := f.write(ctx, part, u, was); err != nil {
 		_ = f.client.Remove(part) // if the connection is lost, it stays
 		return err
 	}
 	err := error(nil)
-	if exists {
-		if err = f.client.Chmod(part, mode); err == nil {
+	if was != nil {
+		if err = f.client.Chmod(part, was.Mode().Perm()); err == nil {
 			err = f.replace(part, target)
 		}
 	} else {
@@ -304,6 +304,28 @@ func (f *Files) Upload(ctx context.Context, u Upload) error {
 	if err != nil {
 		_ = f.client.Remove(part)
 		return f.problem(err, target)
+	}
+	return nil
+}
+
+// keepPrivate lets no one else read the part of a file that is replaced, which may be private, and
+// gives it that file's owner. Its permissions follow when it is complete.
+func (f *Files) keepPrivate(part string, u Upload, was fs.FileInfo) error {
+	if err := f.client.Chmod(part, 0o600); err != nil {
+		return f.problem(err, u.Path)
+	}
+	info, err := f.client.Stat(part)
+	if err != nil {
+		return f.problem(err, u.Path)
+	}
+	want, wants := was.Sys().(*sftp.FileStat)
+	has, is := info.Sys().(*sftp.FileStat)
+	if !wants || !is || has.UID == want.UID && has.GID == want.GID {
+		return nil
+	}
+	if err := f.client.Chown(part, int(want.UID), int(want.GID)); err != nil {
+		return &Error{Code: Denied, Message: quote(u.Path) + " belongs to another user or group. " +
+			"Upload the file under another name, or sign in as that user."}
 	}
 	return nil
 }
@@ -318,10 +340,17 @@ func (f *Files) replace(part, target string) error {
 	return f.client.Rename(part, target)
 }
 
-func (f *Files) write(ctx context.Context, part string, u Upload) error {
+// write writes the part. was is the file that it replaces, nil for none.
+func (f *Files) write(ctx context.Context, part string, u Upload, was fs.FileInfo) error {
 	file, err := f.client.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return f.problem(err, path.Dir(part))
+	}
+	if was != nil {
+		if err := f.keepPrivate(part, u, was); err != nil {
+			_ = file.Close()
+			return err
+		}
 	}
 	from := &counted{ctx: ctx, life: f.life, progress: u.Progress, reader: io.LimitReader(u.From, u.Size)}
 	n, err := file.ReadFromWithConcurrency(from, writesAtOnce)
@@ -438,7 +467,7 @@ func checkName(full string) error {
 	name := full[strings.LastIndexByte(full, '/')+1:]
 	switch {
 	case !strings.HasPrefix(full, "/"), name == "", name == ".", name == "..", strings.ContainsRune(full, 0):
-		return &Error{Code: Failed, Message: "This is no possible name. A name has no slash, and is not “.” or “..”."}
+		return &Error{Code: Failed, Message: "This name is not allowed. A name has no slash, and is not “.” or “..”."}
 	case len(name) > nameMost:
 		return &Error{Code: Failed, Message: fmt.Sprintf("The name is too long: it may have %d bytes.", nameMost)}
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/billetcloud/billet/web/ssh/terminal"
@@ -183,6 +184,42 @@ func TestFiles_Upload(t *testing.T) {
 	}
 	if b, err := os.ReadFile(at("new")); err != nil || string(b) != "third" {
 		t.Errorf("content = %q, %v, want it untouched", b, err)
+	}
+}
+
+// A replaced file stays private while it is uploaded, and keeps its owner.
+func TestFiles_UploadKeepsPrivate(t *testing.T) {
+	t.Parallel()
+	f, dir := newSSHD(t, sftpServer).files(t), t.TempDir()
+	name := put(t, filepath.Join(dir, "secret"), "old", 0o600)
+	owner := os.Getuid()
+	if owner == 0 { // another user's file can be replaced only by root
+		owner = 12345
+		noError(t, "prepare", os.Chown(name, owner, owner))
+	}
+	seen := 0
+	noError(t, "replace", f.Upload(within(t), terminal.Upload{
+		Path: name, From: strings.NewReader("new"), Size: 3, Replace: true,
+		Progress: func(int64) {
+			parts, err := filepath.Glob(filepath.Join(dir, ".billet-upload-*"))
+			noError(t, "find the part", err)
+			for _, part := range parts {
+				seen++
+				if info, err := os.Stat(part); err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("mode of the part = %v, %v, want 0600", info.Mode(), err)
+				}
+			}
+		},
+	}))
+	if seen == 0 {
+		t.Error("no part was seen")
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := int(info.Sys().(*syscall.Stat_t).Uid); got != owner || info.Mode().Perm() != 0o600 {
+		t.Errorf("the replaced file has mode %v of user %d, want 0600 of user %d", info.Mode(), got, owner)
 	}
 }
 

@@ -18,7 +18,7 @@ export default function Status() {
   const status = useGet('/api/v1/public/status', undefined, { refetchInterval: 30_000, retry: false });
   if (status.error && asApiError(status.error).status === 404) return <NotPublic title="Status" />;
   return (
-    <PublicPage title="Status" about="How this cloud and its providers work now, and how launches went lately.">
+    <PublicPage title="Status" about="Current status of this cloud and its providers, and recent launches.">
       <Loaded query={status}>
         {(s) => (
           <>
@@ -42,7 +42,7 @@ export default function Status() {
 
 /** What to expect now, in one line. */
 function summary(s: State): { tone: 'good' | 'warn' | 'bad'; text: string } {
-  if (s.server.status !== 'operational') return { tone: 'bad', text: 'This cloud works with limits.' };
+  if (s.server.status !== 'operational') return { tone: 'bad', text: 'Some functions of this cloud are unavailable.' };
   const down = s.providers.filter((p) => p.status === 'down');
   if (s.providers.length > 0 && down.length === s.providers.length)
     return { tone: 'bad', text: 'No provider is responding.' };

@@ -18,7 +18,7 @@ export function InstallationForm({ track, first = false }: { track: Track; first
         of={g}
         name="supportAddress"
         label="Support address"
-        description="Email address that tenants are told for questions; empty for none"
+        description="Email address for questions from tenants; empty for none"
         placeholder="help@example.com"
         type="email"
       />
