@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { startBilletd } from './billetd.mjs';
 import { ending, launch } from './browser.mjs';
-import { clean, part, phone, visitorsOf, wide } from './visit.mjs';
+import { clean, expected, part, phone, visitorsOf, wide } from './visit.mjs';
 
 const server = await startBilletd((url) => ['--public-url', url]);
 const browser = await launch();
