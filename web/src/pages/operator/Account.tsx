@@ -186,6 +186,7 @@ function Members({ id }: { id: string }) {
   return (
     <ResourceTable
       label="Members"
+      cardHeight={190}
       columns={memberColumns}
       rows={rows}
       rowKey={(m) => m.id}
@@ -218,6 +219,7 @@ function Keys({ id }: { id: string }) {
   return (
     <ResourceTable
       label="API keys"
+      cardHeight={170}
       columns={keyColumns}
       rows={rows}
       rowKey={(k) => k.id}
@@ -255,6 +257,7 @@ function Transactions({ id }: { id: string }) {
   return (
     <ResourceTable
       label="Transactions"
+      cardHeight={172}
       columns={transactionColumns}
       rows={rows}
       rowKey={(t) => t.id}
@@ -297,6 +300,7 @@ function Entries({ id }: { id: string }) {
       rows={rows}
       rowKey={(e) => e.id}
       rowHeight={56}
+      cardHeight={150}
       empty={none('No entries yet.')}
     />
   );
