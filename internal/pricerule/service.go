@@ -22,8 +22,13 @@ func (s *Service) Version(ctx context.Context, r db.Reader) (int64, error) {
 // List returns all rules in their order.
 func (s *Service) List(ctx context.Context, r db.Reader) (Set, error) { return selectAll(ctx, r) }
 
-// Get returns the rule, or NOT_FOUND.
+// Get returns the rule, or NOT_FOUND. In the transaction of a change it locks all rules first, so
+// that the rule stays as it was read until the commit. Its own row alone would not do: another
+// change may hold it and wait for this one.
 func (s *Service) Get(ctx context.Context, r db.Reader, rule id.ID) (Rule, error) {
+	if err := lock(ctx, r); err != nil {
+		return Rule{}, err
+	}
 	out, found, err := find(ctx, r, rule)
 	if err == nil && !found {
 		err = apierr.New(apierr.NotFound, "No price rule has this id. List them with GET /operator/price-rules.")

@@ -58,6 +58,21 @@ func raiseVersion(ctx context.Context, tx *db.Tx) error {
 	return err
 }
 
+// lock keeps the rules as they are until the transaction ends, as raiseVersion does. It does
+// nothing outside a writing transaction.
+func lock(ctx context.Context, r db.Reader) error {
+	end := db.ForUpdate(r)
+	if end == "" {
+		return nil
+	}
+	var version int64
+	err := r.QueryRow(ctx, `SELECT version FROM price_rule_version WHERE id = 1`+end).Scan(&version)
+	if err != nil {
+		return fmt.Errorf("lock price rules: %w", err)
+	}
+	return nil
+}
+
 func readVersion(ctx context.Context, r db.Reader) (version int64, err error) {
 	err = r.QueryRow(ctx, `SELECT version FROM price_rule_version WHERE id = 1`).Scan(&version)
 	return version, err

@@ -37,7 +37,7 @@ export function ProviderMarkupDialog({ of: p, onClose }: { of: Schema['OperatorP
     >
       <TextInput
         label="Markup (%)"
-        description="Added to the provider's prices, from its next sync. Existing deployments keep their price."
+        description="Added to the provider's prices within seconds. Existing deployments keep their price."
         inputMode="decimal"
         value={text}
         onChange={(e) => setText(e.currentTarget.value)}
