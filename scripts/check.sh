@@ -18,9 +18,6 @@ go mod verify >/dev/null
 echo "== generated files"
 go run ./cmd/billetd openapi | diff -u docs/openapi.json - || { echo "docs/openapi.json is stale; run make generate"; exit 1; }
 echo "== dashboard"
-if [ -d web/node_modules ]; then
-  (cd web && npm run --silent check)
-else
-  echo "skipped: run make build first, which installs the npm packages" >&2
-fi
+./scripts/npm.sh web
+(cd web && npm run --silent check)
 echo "check: passed"

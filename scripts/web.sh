@@ -13,10 +13,7 @@ fi
 if [ -f "$dist/built" ] && [ -z "$(find web docs/openapi.json go.mod go.sum scripts/web.sh -path web/node_modules -prune -o -newer "$dist/built" -print -quit)" ]; then
   exit 0
 fi
-# npm writes this file when everything in the lock file is installed.
-if [ ! web/node_modules/.package-lock.json -nt web/package-lock.json ]; then
-  (cd web && npm ci --no-audit --no-fund)
-fi
+./scripts/npm.sh web
 (cd web && npm run build)
 ./web/ssh/build.sh "$dist/ssh"
 node web/compress.mjs "$dist"
