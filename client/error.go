@@ -48,7 +48,7 @@ const (
 	// ErrQuotaExceeded is a deploy, volume or resize that exceeds a quota of the account;
 	// Details["quota"] is its name.
 	ErrQuotaExceeded Code = "QUOTA_EXCEEDED"
-	// ErrBudgetExceeded is a deploy, volume or resize whose first hour would pass a budget;
+	// ErrBudgetExceeded is a deploy, volume or resize that would pass a budget;
 	// Details["budgetId"] is its ID.
 	ErrBudgetExceeded Code = "BUDGET_EXCEEDED"
 	// ErrAccountSuspended is a call that would start something in a suspended account;

@@ -16,16 +16,18 @@
 // # Modes
 //
 //   - alert only tells when a threshold is reached.
-//   - block also refuses a deployment or volume whose first hour would pass the amount.
+//   - block also refuses a deployment or volume that would pass the amount with its first hour, or
+//     with the hours of its minimum runtime.
 //   - terminate also lets no further hour of a deployment begin that would pass the amount: the
-//     deployment ends at that instant, also if the server was down then. A volume is never deleted:
-//     its hours count, and may pass the amount.
+//     deployment ends at that instant, also if the server was down then. No deployment ends before
+//     its minimum runtime: those hours begin whatever else was spent meanwhile. A volume is never
+//     deleted: its hours count, and may pass the amount.
 //
 // # Invariants
 //
-//   - No hour of a deployment begins in a budget of mode terminate that would pass its amount, and
-//     nothing starts in one of mode block or terminate, however many requests and sweeps run at
-//     once: each locks the account's budgets first.
+//   - No hour of a deployment begins after its minimum runtime that would pass the amount of a
+//     budget of mode terminate, and nothing starts in one of mode block or terminate, however many
+//     requests and sweeps run at once: each locks the account's budgets first.
 //   - A threshold is told once for each period.
 //
 // Locks are taken in this order: the account's row or a deployment's row, meters, budgets, then

@@ -19,13 +19,14 @@ import (
 const KindEnd job.Kind = "budget-end"
 
 // AdmitHours decides which of the hours that begin may be charged: those of deployments that would
-// pass a budget of mode terminate may not. It locks the budgets of the accounts until the end of
+// pass a budget of mode terminate may not. Those of a minimum runtime were admitted with the first,
+// so they begin and count. It locks the budgets of the accounts until the end of
 // the transaction, and is called before the wallets are locked. The function that it returns is
 // called after the admitted hours were charged.
 func (s *Service) AdmitHours(
-	ctx context.Context, tx *db.Tx, charges []wallet.Charge,
+	ctx context.Context, tx *db.Tx, hours []meter.Due,
 ) (refused []meter.Refusal, after func(context.Context, *db.Tx) error, err error) {
-	rows, err := locked(ctx, tx, accountsOf(charges))
+	rows, err := locked(ctx, tx, accountsOf(hours))
 	if err != nil || len(rows) == 0 {
 		return nil, nil, err
 	}
@@ -33,14 +34,14 @@ func (s *Service) AdmitHours(
 	for i := range rows {
 		limited[rows[i].Account] = true
 	}
-	charges = slices.DeleteFunc(slices.Clone(charges), func(c wallet.Charge) bool { return !limited[c.Account] })
+	hours = slices.DeleteFunc(slices.Clone(hours), func(h meter.Due) bool { return !limited[h.Account] })
 	// In the order in which the hours begin, which may be days ago.
-	slices.SortStableFunc(charges, func(a, b wallet.Charge) int {
+	slices.SortStableFunc(hours, func(a, b meter.Due) int {
 		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Subject, b.Subject))
 	})
-	subjects := make([]id.ID, len(charges))
-	for i, c := range charges {
-		subjects[i] = c.Subject
+	subjects := make([]id.ID, len(hours))
+	for i, h := range hours {
+		subjects[i] = h.Subject
 	}
 	of, err := wallet.Described(ctx, tx, subjects)
 	if err != nil {
@@ -49,11 +50,11 @@ func (s *Service) AdmitHours(
 	var alerts []event.Event
 	var admitted []wallet.Charge
 	ended := map[id.ID]bool{}
-	for len(charges) > 0 {
-		day, _ := Day.interval(charges[0].From)
-		n := slices.IndexFunc(charges, func(c wallet.Charge) bool { return c.From.Sub(day) >= 24*time.Hour })
+	for len(hours) > 0 {
+		day, _ := Day.interval(hours[0].From)
+		n := slices.IndexFunc(hours, func(h meter.Due) bool { return h.From.Sub(day) >= 24*time.Hour })
 		if n < 0 {
-			n = len(charges)
+			n = len(hours)
 		}
 		t, err := read(ctx, tx, rows, day)
 		if err != nil {
@@ -62,8 +63,11 @@ func (s *Service) AdmitHours(
 		for _, c := range admitted { // they are not charged yet
 			t.add(rows, of[c.Subject], c)
 		}
-		for _, c := range charges[:n] {
-			by := t.refuses(rows, of[c.Subject], c)
+		for _, h := range hours[:n] {
+			c, by := h.Charge, (*row)(nil)
+			if !h.Minimum {
+				by = t.refuses(rows, of[c.Subject], c)
+			}
 			switch {
 			case ended[c.Subject]:
 			case by != nil:
@@ -81,7 +85,7 @@ func (s *Service) AdmitHours(
 		if err != nil {
 			return nil, nil, err
 		}
-		alerts, charges = append(alerts, told...), charges[n:]
+		alerts, hours = append(alerts, told...), hours[n:]
 	}
 	return refused, func(ctx context.Context, tx *db.Tx) error { return s.follow(ctx, tx, alerts, refused) }, nil
 }
@@ -102,10 +106,10 @@ func (s *Service) follow(ctx context.Context, tx *db.Tx, alerts []event.Event, r
 	return nil
 }
 
-func accountsOf(charges []wallet.Charge) []id.ID {
-	all := make([]id.ID, len(charges))
-	for i, c := range charges {
-		all[i] = c.Account
+func accountsOf(hours []meter.Due) []id.ID {
+	all := make([]id.ID, len(hours))
+	for i, h := range hours {
+		all[i] = h.Account
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

@@ -154,10 +154,13 @@ func (s *Service) Delete(ctx context.Context, tx *db.Tx, account, budget id.ID) 
 	return b, remove(ctx, tx, account, budget)
 }
 
-// Cost is a first hour that is about to be put on hold.
+// Cost is what something that is about to be created costs at least.
 type Cost struct {
-	Of     wallet.Subject
+	Of wallet.Subject
+	// Amount is the first hour, or all hours that begin in the minimum runtime.
 	Amount money.Micros
+	// Within is the only project of which the caller may know what is spent; "" for all.
+	Within string
 	// DryRun only checks.
 	DryRun bool
 }

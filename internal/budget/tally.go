@@ -90,13 +90,18 @@ func (t tally) view(r row) Budget {
 	return b
 }
 
-// refusal returns BUDGET_EXCEEDED with every budget that the cost would pass.
+// refusal returns BUDGET_EXCEEDED with every budget that the cost would pass. Of budgets that the
+// caller may not see, it names only the id of one.
 func (t tally) refusal(rows []row, c Cost) error {
 	var over []string
-	var first *row
+	var first, hidden *row
 	for i := range rows {
 		r := &rows[i]
 		if r.Mode == Alert || c.Amount == 0 || !r.Scope.has(c.Of) || t.used(r)+c.Amount <= r.Amount {
+			continue
+		}
+		if c.Within != "" && (r.Scope.Project == nil || *r.Scope.Project != c.Within) {
+			hidden = r
 			continue
 		}
 		over = append(over, fmt.Sprintf("%s: %s spent, %s committed", r.Settings, t.spent[r.ID], t.committed[r.ID]))
@@ -104,13 +109,21 @@ func (t tally) refusal(rows []row, c Cost) error {
 			first = r
 		}
 	}
-	if first == nil {
+	if first == nil && hidden == nil {
 		return nil
+	}
+	if first == nil {
+		return &apierr.Error{
+			Code: apierr.BudgetExceeded,
+			Message: "A budget of the account does not allow this. Terminate something, choose something cheaper, " +
+				"or ask an owner of the account to change the budget.",
+			Details: map[string]any{"budgetId": hidden.ID, "wanted": c.Amount},
+		}
 	}
 	return &apierr.Error{
 		Code: apierr.BudgetExceeded,
-		Message: fmt.Sprintf("The first hour, %s, would pass a budget (%s). Terminate something, choose something "+
-			"cheaper, or change the budget.", c.Amount, strings.Join(over, "; ")),
+		Message: fmt.Sprintf("This costs at least %s, which would pass a budget (%s). Terminate something, "+
+			"choose something cheaper, or change the budget.", c.Amount, strings.Join(over, "; ")),
 		Details: map[string]any{
 			"budgetId": first.ID, "amount": first.Amount, "spent": t.spent[first.ID],
 			"committed": t.committed[first.ID], "wanted": c.Amount,

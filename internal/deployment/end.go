@@ -65,7 +65,7 @@ func (s *Service) endBefore(ctx context.Context, tx *db.Tx, r *row, end autoEnd)
 		end = due
 	}
 	end.at = seconds(end.at)
-	if !r.status.Alive() {
+	if r.startedAt == nil { // no hour has begun; its status may be that of the end already
 		return end, nil
 	}
 	refused, err := s.cfg.Meter.BookUntil(ctx, tx, r.id, end.at)

@@ -138,7 +138,7 @@ func (s *Service) start(ctx context.Context, r *row, m provider.Machine, hostKey
 		err := s.cfg.Meter.Start(ctx, tx, meter.Start{
 			Subject: r.id, Account: r.account, HourlyPrice: r.hourlyPrice, At: now,
 			HourlyCost: cmp.Or(r.machineCost, r.costPrice), Description: r.hardware(), Labels: r.labels(),
-			EndsAt: r.endsAt(),
+			EndsAt: r.endsAt(), MinimumHours: hoursIn(r.minimumRuntime),
 		})
 		crashpoint.Reach(crashpoint.RunningBeforeCommit)
 		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.RunningAfterCommit) })

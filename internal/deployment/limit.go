@@ -103,10 +103,12 @@ type least struct {
 // add raises the values to what an offer needs: its minimum runtime, and the hours that begin in
 // it. The first hour is charged in full when it begins.
 func (l *least) add(price money.Micros, minimum time.Duration) {
-	hours := max(1, int64((minimum+meter.Hour-1)/meter.Hour))
-	l.spend = max(l.spend, price.Times(hours))
+	l.spend = max(l.spend, price.Times(hoursIn(minimum)))
 	l.minutes = max(l.minutes, int64((minimum+time.Minute-1)/time.Minute))
 }
+
+// hoursIn returns how many hours begin in a minimum runtime.
+func hoursIn(minimum time.Duration) int64 { return max(1, int64((minimum+meter.Hour-1)/meter.Hour)) }
 
 func leastOf(offers []acceptedOffer) (l least) {
 	for _, o := range offers {

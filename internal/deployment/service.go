@@ -91,9 +91,10 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if err != nil {
 		return Deployment{}, err
 	}
-	hold := r.hourlyPrice
+	hold, atLeast := r.hourlyPrice, least{}
 	for _, p := range plans { // any of them may become the deployment's
 		hold = max(hold, p.HourlyPrice)
+		atLeast.add(p.HourlyPrice, time.Duration(p.MinimumMinutes)*time.Minute)
 	}
 	if err := s.checkQuota(ctx, tx, r, hold, plans); err != nil {
 		return Deployment{}, err
@@ -101,19 +102,21 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if err := r.beginSpending(ctx, tx, req, hold, plans); err != nil {
 		return Deployment{}, err
 	}
-	alerts, err := budget.Admit(ctx, tx, budget.Cost{Of: r.billed(), Amount: hold, DryRun: req.DryRun})
+	alerts, err := budget.Admit(ctx, tx, budget.Cost{
+		Of: r.billed(), Amount: atLeast.spend, Within: req.Within, DryRun: req.DryRun,
+	})
 	if err != nil {
 		return Deployment{}, err
 	}
 	if req.DryRun {
-		return s.dryRun(ctx, tx, r, hold)
+		return s.dryRun(ctx, tx, r, hold, req.Within)
 	}
 	err = s.cfg.Wallet.Hold(ctx, tx, wallet.Hold{
 		Account: account, Subject: r.id, Amount: hold, Minimum: MinimumBalance, Labels: r.labels(),
 		Description: fmt.Sprintf("%s: hold for the first hour of %s at %s/hr", r.name, r.hardware(), hold),
 	})
 	if e, is := errors.AsType[*wallet.InsufficientError](err); is {
-		return Deployment{}, insufficient(hold, e.Available)
+		return Deployment{}, insufficient(hold, e.Available, req.Within)
 	} else if err != nil {
 		return Deployment{}, err
 	}
@@ -149,13 +152,13 @@ func (s *Service) newRow(
 }
 
 // dryRun returns the deployment that would be created, or INSUFFICIENT_BALANCE.
-func (s *Service) dryRun(ctx context.Context, tx *db.Tx, r *row, hold money.Micros) (Deployment, error) {
+func (s *Service) dryRun(ctx context.Context, tx *db.Tx, r *row, hold money.Micros, within string) (Deployment, error) {
 	w, err := s.cfg.Wallet.Get(ctx, tx, r.account)
 	if err != nil {
 		return Deployment{}, err
 	}
 	if w.Available < max(hold, MinimumBalance) {
-		return Deployment{}, insufficient(hold, w.Available)
+		return Deployment{}, insufficient(hold, w.Available, within)
 	}
 	d := r.view()
 	d.ID, d.DryRun, d.Estimate = "", true, r.estimate(hold)
@@ -191,11 +194,21 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, r *row, c checked, quot
 	return d, s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindReconcile, r.id, tx.Now)
 }
 
-func insufficient(hour, available money.Micros) error {
+// insufficient returns INSUFFICIENT_BALANCE. A caller within a project does not learn the balance,
+// which is the whole account's.
+func insufficient(hour, available money.Micros, within string) error {
+	required := max(hour, MinimumBalance)
+	if within != "" {
+		return &apierr.Error{
+			Code:    apierr.InsufficientBalance,
+			Message: fmt.Sprintf("Insufficient balance. You need at least %s to deploy.", required),
+			Details: map[string]any{"required": required},
+		}
+	}
 	e := &apierr.Error{
 		Code:    apierr.InsufficientBalance,
 		Message: fmt.Sprintf("Insufficient balance. You need at least %s to deploy.", MinimumBalance),
-		Details: map[string]any{"available": available, "required": max(hour, MinimumBalance)},
+		Details: map[string]any{"available": available, "required": required},
 	}
 	if available >= MinimumBalance {
 		e.Message = fmt.Sprintf("Insufficient balance. The first hour costs %s, but only %s is available. "+

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 // Fifty calls at once stay within a budget that blocks, to the last deployment that fits.
@@ -92,4 +94,49 @@ func TestLimitedKeysCannotChangeBudgets(t *testing.T) {
 		w.want(403, limited, "PATCH", at, map[string]any{"amount": 500})
 		w.want(403, limited, "DELETE", at, nil)
 	}
+}
+
+// What the whole account has and spends is not for a key of a project: it reads it from no refusal.
+func TestRefusalsHideTheAccountFromKeysOfAProject(t *testing.T) {
+	w := newWorld(t)
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
+	bound, body := w.projectKey("llm"), w.seedBody()
+	disk := map[string]any{"name": "data", "sizeGb": 500, "provider": "voltage-park", "region": "dallas-usa-5"}
+	dry := w.seedBody()
+	dry["dryRun"] = true
+	calls := []struct {
+		path string
+		body map[string]any
+	}{{"/deployments", body}, {"/deployments", dry}, {"/volumes", disk}}
+	check := func(code, says string, hidden ...string) {
+		t.Helper()
+		for _, c := range calls {
+			e := w.refused(code, bound, "POST", Base+c.path, c.body).error
+			details := e["details"].(map[string]any)
+			for _, name := range hidden {
+				if _, has := details[name]; has {
+					t.Errorf("%s: the details of %s have %s: %v", c.path, code, name, details)
+				}
+			}
+			if text := e["message"].(string); !strings.Contains(text, says) || strings.Contains(text, "secret") {
+				t.Errorf("%s: %s says %q", c.path, code, text)
+			}
+		}
+	}
+	budget := map[string]any{"name": "secret", "period": "total", "amount": 0.000001, "mode": "block"}
+	at := Base + "/budgets/" + w.want(201, w.ada, "POST", Base+"/budgets", budget).text("id")
+	check("BUDGET_EXCEEDED", "A budget of the account does not allow this.", "amount", "spent", "committed")
+	whole := w.refused("BUDGET_EXCEEDED", w.ada, "POST", Base+"/deployments", body).error
+	if d := whole["details"].(map[string]any); d["spent"] == nil || d["budgetId"] == nil {
+		t.Errorf("a key of the account reads %v", d)
+	}
+	w.want(200, w.ada, "PATCH", at, map[string]any{"name": "own", "scope": map[string]any{"project": "llm"}})
+	check("BUDGET_EXCEEDED", "own")
+	w.want(200, w.ada, "DELETE", at, nil)
+	w.tx(func(ctx context.Context, tx *db.Tx) error {
+		all := holdAll(w.ada.account)
+		all.Amount = money.Dollars(1000)
+		return w.c.Wallet.Hold(ctx, tx, all)
+	})
+	check("INSUFFICIENT_BALANCE", "You need at least $", "available")
 }

@@ -158,7 +158,7 @@ func (h volumes) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *create
 		return volume.Volume{}, err
 	}
 	v, err := h.svc.Create(ctx, tx, c.Caller.Account, volume.CreateRequest{
-		Key: c.Caller.Key, By: creatorOf(c), Project: project, Name: b.Name, SizeGB: b.SizeGB,
+		Key: c.Caller.Key, By: creatorOf(c), Project: project, Within: c.Caller.Project, Name: b.Name, SizeGB: b.SizeGB,
 		Provider: b.Provider, Region: b.Region,
 	})
 	c.Created(v.ID)
@@ -189,7 +189,7 @@ func (h volumes) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *update
 		return volume.Volume{}, err
 	}
 	return h.svc.Update(ctx, tx, c.Caller.Account, in.ID, volume.UpdateRequest{
-		Key: c.Caller.Key, Name: in.Body.Name, SizeGB: in.Body.SizeGB, Project: project,
+		Key: c.Caller.Key, Within: c.Caller.Project, Name: in.Body.Name, SizeGB: in.Body.SizeGB, Project: project,
 	})
 }
 

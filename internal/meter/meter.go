@@ -37,8 +37,15 @@ type Config struct {
 	// Admit decides which hours may begin; nil if all may. It is not asked about first hours, which
 	// were admitted when their money was put on hold. Of a subject's hours all that follow a
 	// refused one are refused. after is called when the others are charged, and may be nil.
-	Admit func(ctx context.Context, tx *db.Tx, hours []wallet.Charge) (
+	Admit func(ctx context.Context, tx *db.Tx, hours []Due) (
 		refused []Refusal, after func(context.Context, *db.Tx) error, err error)
+}
+
+// Due is an hour that begins.
+type Due struct {
+	wallet.Charge
+	// Minimum is true for an hour of the minimum runtime. It may not be refused.
+	Minimum bool
 }
 
 // Refusal is an hour that may not begin.
@@ -68,6 +75,8 @@ type Start struct {
 	At time.Time
 	// EndsAt is when the subject will be stopped; nil if that is not known. See PlanEnd.
 	EndsAt *time.Time
+	// MinimumHours is how many hours begin whatever they cost: those of the minimum runtime.
+	MinimumHours int64
 	// Description describes an hour on each transaction: "8 × NVIDIA B200".
 	Description string
 	// Labels are stored with each charge. Name is the tenant's name of the subject.
@@ -85,6 +94,7 @@ func (m *Service) Start(ctx context.Context, tx *db.Tx, s Start) error {
 	r := reading{
 		subject: s.Subject, account: s.Account, description: s.Description, labels: s.Labels,
 		hourlyPrice: s.HourlyPrice, startedAt: s.At.UTC().Truncate(time.Second), endsAt: s.EndsAt,
+		minimumHours: s.MinimumHours,
 	}
 	if made, err := insert(ctx, tx, r); err != nil || !made {
 		return err
@@ -177,6 +187,7 @@ type reading struct {
 	endsAt           *time.Time // no hour that begins then or later is booked
 	refusedAt        *time.Time // when an hour begins that Admit refused
 	refusedFor       string
+	minimumHours     int64 // Admit refuses none of the hours below
 }
 
 // notAfterEnd returns t, or when the meter's end is planned if that is earlier.
@@ -207,16 +218,20 @@ func (r *reading) charge(n int64) wallet.Charge {
 	}
 }
 
+func (r *reading) due(n int64) Due { return Due{r.charge(n), n < r.minimumHours} }
+
 // bookUpTo charges the hours below n that are not booked yet, up to the first that is refused.
 func (m *Service) bookUpTo(ctx context.Context, tx *db.Tx, r *reading, n int64) error {
 	if n <= r.hours || r.refusedAt != nil {
 		return nil
 	}
 	charges := make([]wallet.Charge, 0, n-r.hours)
+	hours := make([]Due, 0, n-r.hours)
 	for hour := r.hours; hour < n; hour++ {
 		charges = append(charges, r.charge(hour))
+		hours = append(hours, r.due(hour))
 	}
-	refused, after, err := m.admit(ctx, tx, charges)
+	refused, after, err := m.admit(ctx, tx, hours)
 	if err != nil {
 		return err
 	}
@@ -243,13 +258,13 @@ func (m *Service) bookUpTo(ctx context.Context, tx *db.Tx, r *reading, n int64) 
 }
 
 // admit returns which of the hours may not begin. First hours may.
-func (m *Service) admit(ctx context.Context, tx *db.Tx, charges []wallet.Charge) (
+func (m *Service) admit(ctx context.Context, tx *db.Tx, hours []Due) (
 	refused []Refusal, after func(context.Context, *db.Tx) error, err error,
 ) {
 	if m.cfg.Admit == nil {
 		return nil, nil, nil
 	}
-	later := slices.DeleteFunc(slices.Clone(charges), func(c wallet.Charge) bool { return c.Hour == 0 })
+	later := slices.DeleteFunc(slices.Clone(hours), func(d Due) bool { return d.Hour == 0 })
 	if len(later) == 0 {
 		return nil, nil, nil
 	}

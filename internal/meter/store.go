@@ -33,6 +33,7 @@ func (r *reading) columns() []db.Column {
 		db.Col("ends_at", &r.endsAt),
 		db.Col("refused_at", &r.refusedAt),
 		db.Col("refused_for", &r.refusedFor),
+		db.Col("minimum_hours", &r.minimumHours),
 		db.Derived("next_at", r.begin(r.hours)),
 	}
 }

@@ -34,11 +34,7 @@ func (m *Service) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 			slices.SortFunc(due, func(a, b reading) int { // RETURNING has no order, but a statement has
 				return cmp.Or(a.begin(a.hours).Compare(b.begin(b.hours)), cmp.Compare(a.subject, b.subject))
 			})
-			charges := make([]wallet.Charge, booked)
-			for i, r := range due {
-				charges[i] = r.charge(r.hours - 1)
-			}
-			err = m.chargeAdmitted(ctx, tx, due, charges)
+			err = m.chargeAdmitted(ctx, tx, due)
 			crashpoint.Reach(crashpoint.ChargeBeforeCommit)
 			tx.AfterCommit(func() { crashpoint.Reach(crashpoint.ChargeAfterCommit) })
 			return err
@@ -59,8 +55,13 @@ func (m *Service) Sweep(ctx context.Context, _ id.ID) (job.Outcome, error) {
 
 // chargeAdmitted charges the hours that were just booked. Those that are refused are not booked any
 // more, and their meters wait for the stop.
-func (m *Service) chargeAdmitted(ctx context.Context, tx *db.Tx, due []reading, charges []wallet.Charge) error {
-	refused, after, err := m.admit(ctx, tx, charges)
+func (m *Service) chargeAdmitted(ctx context.Context, tx *db.Tx, due []reading) error {
+	charges, hours := make([]wallet.Charge, len(due)), make([]Due, len(due))
+	for i, r := range due {
+		hours[i] = r.due(r.hours - 1)
+		charges[i] = hours[i].Charge
+	}
+	refused, after, err := m.admit(ctx, tx, hours)
 	if err != nil {
 		return err
 	}

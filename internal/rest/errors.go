@@ -69,7 +69,7 @@ var Codes = []struct {
 		apierr.BudgetExceeded,
 		http.StatusForbidden,
 		false,
-		"The first hour of the request would pass a budget; `details.budgetId` names it.",
+		"The first hour or minimum runtime of the request would pass a budget; `details.budgetId` names it.",
 	},
 	{
 		apierr.AccountSuspended,

@@ -29,6 +29,8 @@ type CreateRequest struct {
 	// By is who asks. Project is the project to put it in, "" for none.
 	By      creator.Creator
 	Project string
+	// Within is the only project of which the caller may know what is spent; "" for all.
+	Within string
 	// Name is 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or
 	// digit: machines mount the volume at a path of that name.
 	Name string
@@ -72,7 +74,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if err := s.checkQuota(ctx, tx, account, want); err != nil {
 		return Volume{}, err
 	}
-	alerts, err := budget.Admit(ctx, tx, budget.Cost{Of: r.billed(), Amount: r.hourlyPrice()})
+	alerts, err := budget.Admit(ctx, tx, budget.Cost{Of: r.billed(), Amount: r.hourlyPrice(), Within: req.Within})
 	if err != nil {
 		return Volume{}, err
 	}
@@ -84,7 +86,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
 		return Volume{}, err
 	}
-	if err := s.hold(ctx, tx, &r, req.Key); err != nil {
+	if err := s.hold(ctx, tx, &r, req); err != nil {
 		return Volume{}, err
 	}
 	if err := s.appendEvent(ctx, tx, &r, "created"); err != nil {
@@ -117,8 +119,8 @@ func (s *Service) neverAnswered(slug string) bool {
 }
 
 // hold puts the first hour on hold and counts the volume toward the limits of the key.
-func (s *Service) hold(ctx context.Context, tx *db.Tx, r *record, key id.ID) error {
-	if key != "" {
+func (s *Service) hold(ctx context.Context, tx *db.Tx, r *record, req CreateRequest) error {
+	if key := req.Key; key != "" {
 		use := spendlimit.Use{Subject: r.id, HourlyPrice: r.hourlyPrice(), From: r.createdAt}
 		if _, err := spendlimit.Begin(ctx, tx, key, use); err != nil {
 			return err
@@ -130,7 +132,7 @@ func (s *Service) hold(ctx context.Context, tx *db.Tx, r *record, key id.ID) err
 	})
 	if short, is := errors.AsType[*wallet.InsufficientError](err); is {
 		what := fmt.Sprintf("create this volume (its first hour: %d GB at %s per GB)", r.sizeGB, r.hourlyPricePerGB)
-		return insufficient(short.Required, short.Available, what)
+		return insufficient(short.Required, short.Available, what, req.Within)
 	}
 	return err
 }
@@ -229,7 +231,16 @@ func (s *Service) nameTaken(ctx context.Context, tx *db.Tx, account id.ID, name 
 	}
 }
 
-func insufficient(required, available money.Micros, to string) error {
+// insufficient returns INSUFFICIENT_BALANCE. A caller within a project does not learn the balance,
+// which is the whole account's.
+func insufficient(required, available money.Micros, to, within string) error {
+	if within != "" {
+		return &apierr.Error{
+			Code:    apierr.InsufficientBalance,
+			Message: fmt.Sprintf("Insufficient balance. You need at least %s available to %s.", required, to),
+			Details: map[string]any{"required": required},
+		}
+	}
 	return &apierr.Error{
 		Code: apierr.InsufficientBalance,
 		Message: fmt.Sprintf(

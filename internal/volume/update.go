@@ -16,8 +16,10 @@ import (
 // UpdateRequest is what to change. A nil field leaves its value as it is.
 type UpdateRequest struct {
 	// Key is the API key whose spending limits count; "" for a user.
-	Key  id.ID
-	Name *string
+	Key id.ID
+	// Within is the only project of which the caller may know what is spent; "" for all.
+	Within string
+	Name   *string
 	// SizeGB is the whole new size, in decimal GB; never less than before.
 	SizeGB *int64
 	// Project is the project to put it in; "" for none.
@@ -48,7 +50,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 		return Volume{}, err
 	}
 	if grow {
-		if err := s.beginGrowth(ctx, tx, &r, *req.SizeGB, req.Key); err != nil {
+		if err := s.beginGrowth(ctx, tx, &r, req); err != nil {
 			return Volume{}, err
 		}
 	}
@@ -113,14 +115,16 @@ func (s *Service) checkGrowth(r *record, sizeGB int64) []apierr.FieldError {
 }
 
 // beginGrowth has the volume grow, if an hour of the growth is available and the key may spend it.
-func (s *Service) beginGrowth(ctx context.Context, tx *db.Tx, r *record, sizeGB int64, key id.ID) error {
+func (s *Service) beginGrowth(ctx context.Context, tx *db.Tx, r *record, req UpdateRequest) error {
+	sizeGB := *req.SizeGB
 	added := sizeGB - r.wantedSizeGB
 	extra := r.hourlyPricePerGB.Times(added)
 	if err := s.checkQuota(ctx, tx, r.account, quota.Usage{VolumeGB: added, HourlySpend: extra}); err != nil {
 		return err
 	}
 	// What it grows by is neither charged nor on hold until it has grown.
-	if _, err := budget.Admit(ctx, tx, budget.Cost{Of: r.billed(), Amount: extra, DryRun: true}); err != nil {
+	cost := budget.Cost{Of: r.billed(), Amount: extra, Within: req.Within, DryRun: true}
+	if _, err := budget.Admit(ctx, tx, cost); err != nil {
 		return err
 	}
 	w, err := s.cfg.Wallet.Get(ctx, tx, r.account)
@@ -129,9 +133,9 @@ func (s *Service) beginGrowth(ctx context.Context, tx *db.Tx, r *record, sizeGB 
 	}
 	if w.Available < extra {
 		what := fmt.Sprintf("add %d GB (an hour at %s per GB)", added, r.hourlyPricePerGB)
-		return insufficient(extra, w.Available, what)
+		return insufficient(extra, w.Available, what, req.Within)
 	}
-	if err := spendlimit.Reprice(ctx, tx, key, r.id, r.hourlyPricePerGB.Times(sizeGB)); err != nil {
+	if err := spendlimit.Reprice(ctx, tx, req.Key, r.id, r.hourlyPricePerGB.Times(sizeGB)); err != nil {
 		return err
 	}
 	r.wantedSizeGB, r.reason = sizeGB, ""

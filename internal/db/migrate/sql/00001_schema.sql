@@ -169,7 +169,8 @@ CREATE TABLE meter (
     stopped_at   BIGINT,                       -- NULL while it runs
     ends_at      BIGINT,                       -- no hour that begins then or later is booked; NULL where no end is planned
     refused_at   BIGINT,                       -- when the hour begins that was refused; NULL while none was
-    refused_for  TEXT   NOT NULL DEFAULT ''    -- the reason as text
+    refused_for  TEXT   NOT NULL DEFAULT '',   -- the reason as text
+    minimum_hours BIGINT NOT NULL DEFAULT 0    -- the hours of the minimum runtime, none of which is refused
 );
 CREATE INDEX meter_due ON meter (next_at, subject) WHERE next_at IS NOT NULL;
 CREATE INDEX meter_running ON meter (account_id, subject) WHERE next_at IS NOT NULL;
