@@ -99,10 +99,11 @@ func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
 	return p, nil
 }
 
-// refusesKey matches the paths of a POST that cannot have an Idempotency-Key: those for signing in,
-// the simulator's, and those that ask another server and change nothing here.
+// refusesKey matches the paths of a POST that cannot have an Idempotency-Key: those for signing in
+// and for the setup of a server, the simulator's, and those that ask another server and change
+// nothing here.
 var refusesKey = regexp.MustCompile(
-	`/api/v1/(account/|operator/(simulator/|settings/mail-test$|provider-accounts/[^/]+/check$))`)
+	`/api/v1/(account/|setup/|operator/(simulator/|settings/mail-test$|provider-accounts/[^/]+/check$))`)
 
 // honorsKey reports whether a POST to the URL can have an Idempotency-Key.
 func honorsKey(target string) bool { return !refusesKey.MatchString(target) }
