@@ -108,7 +108,10 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, budget id.ID, 
 	}
 	set(&r.Name, u.Name)
 	set(&r.Scope, u.Scope)
-	set(&r.Period, u.Period)
+	if u.Period != nil && *u.Period != r.Period {
+		r.Period, r.told = *u.Period, 0
+		r.toldSince, _ = r.Period.interval(tx.Now)
+	}
 	set(&r.Amount, u.Amount)
 	set(&r.Thresholds, u.Thresholds)
 	set(&r.Mode, u.Mode)

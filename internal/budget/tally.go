@@ -134,8 +134,11 @@ func (t tally) refusal(rows []row, c Cost) error {
 // alert returns the event of the highest threshold that is reached, if it was not told yet in the
 // present period, and notes that it is told now.
 func (t tally) alert(r *row) (e event.Event, told bool) {
-	if begins, _ := r.Period.interval(t.at); !begins.Equal(r.toldSince) {
+	switch begins, _ := r.Period.interval(t.at); {
+	case begins.After(r.toldSince):
 		r.told, r.toldSince = 0, begins
+	case begins.Before(r.toldSince): // an hour of a period before is charged late
+		return e, false
 	}
 	reached := r.reached(t.used(r))
 	if reached <= r.told {

@@ -109,6 +109,7 @@ func (t *tool) budgetCreate() *cobra.Command {
 	f.StringVar(&tag, "tag", "", "count only machines with this `tag`")
 	f.StringVar(&key, "api-key", "", "count only what this API key, key_…, creates")
 	f.IntSliceVar(&in.Thresholds, "threshold", nil, budgetThresholdHelp+"; default: 50, 80 and 100")
+	cmd.MarkFlagsMutuallyExclusive("project", "tag", "api-key")
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		if amount == "" {
 			return usageError("missing --amount: US dollars for each period.")
@@ -119,18 +120,24 @@ func (t *tool) budgetCreate() *cobra.Command {
 		}
 		in.Name, in.Amount = args[0], usd
 		in.Period, in.Mode = client.BudgetPeriod(period), client.BudgetMode(mode)
-		for text, to := range map[string]**string{
-			project: &in.Scope.Project, tag: &in.Scope.Tag, key: &in.Scope.APIKeyID,
-		} {
-			if text != "" {
-				*to = &text
-			}
+		if project != "" {
+			in.Scope.Project = &project
+		}
+		if tag != "" {
+			in.Scope.Tag = &tag
+		}
+		if key != "" {
+			in.Scope.APIKeyID = &key
 		}
 		b, err := c.Budgets.Create(ctx, in)
 		if err != nil {
 			return err
 		}
-		return printResult(t, b.ID, b, "Created the budget %s: %s a %s.", b.Name, total(b.Amount), b.Period)
+		each := "a " + string(b.Period)
+		if b.Period == client.BudgetTotal {
+			each = "in total"
+		}
+		return printResult(t, b.ID, b, "Created the budget %s: %s %s.", b.Name, total(b.Amount), each)
 	})
 }
 

@@ -178,7 +178,7 @@ func (t *tool) showPrice(
 		line("Max. spend", "%s per machine", total(*in.MaxSpend))
 	}
 	if in.MaxRuntimeMinutes > 0 {
-		line("Max. runtime", "%s", duration(time.Duration(in.MaxRuntimeMinutes)*time.Minute))
+		line("Max. runtime", "%s", limit(in.MaxRuntimeMinutes))
 	}
 	w, err := c.Wallet.Get(ctx)
 	if err != nil { // a key can lack wallet:read and still deploy

@@ -346,6 +346,19 @@ func duration(d time.Duration) string {
 	}
 }
 
+// limit formats a maximum runtime to the minute, however long it is: "20 min", "71 h" or "71 h 5
+// min".
+func limit(minutes int) string {
+	switch hours, rest := minutes/60, minutes%60; {
+	case hours == 0:
+		return fmt.Sprintf("%d min", rest)
+	case rest == 0:
+		return fmt.Sprintf("%d h", hours)
+	default:
+		return fmt.Sprintf("%d h %d min", hours, rest)
+	}
+}
+
 // valueOr returns what p points to, or otherwise if p is nil.
 func valueOr[T any](p *T, otherwise T) T {
 	if p == nil {

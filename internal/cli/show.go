@@ -81,7 +81,7 @@ func maxRuntimeText(d *client.Deployment) string {
 	if d.MaxRuntimeMinutes == nil {
 		return ""
 	}
-	return duration(time.Duration(*d.MaxRuntimeMinutes) * time.Minute)
+	return limit(*d.MaxRuntimeMinutes)
 }
 
 // limitEndText is when a limit terminates the machine, if that is not its auto-terminate time.
