@@ -56,26 +56,41 @@ type budgetPath struct {
 	ID id.ID `path:"id" doc:"Id of the budget, bud_…"`
 }
 
+// wantedBudgetScope is the scope of a budget in a request: a schema of its own, which takes nothing
+// else, while answers may get more fields.
+type wantedBudgetScope struct {
+	Project  *string `json:"project,omitempty" minLength:"1" maxLength:"64" doc:"Deployments and volumes of this project."`
+	Tag      *string `json:"tag,omitempty" minLength:"1" maxLength:"64" doc:"Deployments with this tag."`
+	APIKeyID *id.ID  `json:"apiKeyId,omitempty" minLength:"1" maxLength:"40" doc:"Deployments and volumes that this API key created."`
+}
+
+func (s *wantedBudgetScope) scope() *budget.BudgetScope {
+	if s == nil {
+		return nil
+	}
+	return &budget.BudgetScope{Project: s.Project, Tag: s.Tag, APIKeyID: s.APIKeyID}
+}
+
 type createBudget struct {
 	Body struct {
-		Name       string             `json:"name" minLength:"1" maxLength:"64" example:"research"`
-		Scope      budget.BudgetScope `json:"scope,omitempty" doc:"What counts: one of project, tag and apiKeyId; everything of the account if omitted or empty."`
-		Period     budget.Period      `json:"period" example:"month" doc:"day or month (UTC), or total for all that was ever charged."`
-		Amount     money.Micros       `json:"amount" example:"5000" doc:"US dollars for each period, more than 0."`
-		Thresholds *[]int             `json:"thresholds,omitempty" maxItems:"10" doc:"Percentages from 1 to 100 that are reported; 50, 80 and 100 if omitted."`
-		Mode       budget.Mode        `json:"mode,omitempty" example:"block" doc:"alert reports, block also refuses new deployments and volumes, terminate also ends deployments before an hour begins that would pass the amount; alert if omitted."`
+		Name       string            `json:"name" minLength:"1" maxLength:"64" example:"research"`
+		Scope      wantedBudgetScope `json:"scope,omitempty" doc:"What counts: one of project, tag and apiKeyId; everything of the account if omitted or empty."`
+		Period     budget.Period     `json:"period" example:"month" doc:"day or month (UTC), or total for all that was ever charged."`
+		Amount     money.Micros      `json:"amount" example:"5000" doc:"US dollars for each period, more than 0."`
+		Thresholds *[]int            `json:"thresholds,omitempty" maxItems:"10" doc:"Percentages from 1 to 100 that are reported; 50, 80 and 100 if omitted."`
+		Mode       budget.Mode       `json:"mode,omitempty" example:"block" doc:"alert reports, block also refuses new deployments and volumes, terminate also ends deployments before an hour begins that would pass the amount; alert if omitted."`
 	}
 }
 
 type updateBudget struct {
 	budgetPath
 	Body struct {
-		Name       *string             `json:"name,omitempty" minLength:"1" maxLength:"64"`
-		Scope      *budget.BudgetScope `json:"scope,omitempty" doc:"Replaces the scope; an empty object is the whole account."`
-		Period     *budget.Period      `json:"period,omitempty"`
-		Amount     *money.Micros       `json:"amount,omitempty" doc:"US dollars for each period."`
-		Thresholds *[]int              `json:"thresholds,omitempty" maxItems:"10" doc:"Replaces all thresholds."`
-		Mode       *budget.Mode        `json:"mode,omitempty"`
+		Name       *string            `json:"name,omitempty" minLength:"1" maxLength:"64"`
+		Scope      *wantedBudgetScope `json:"scope,omitempty" doc:"Replaces the scope; an empty object is the whole account."`
+		Period     *budget.Period     `json:"period,omitempty"`
+		Amount     *money.Micros      `json:"amount,omitempty" doc:"US dollars for each period."`
+		Thresholds *[]int             `json:"thresholds,omitempty" maxItems:"10" doc:"Replaces all thresholds."`
+		Mode       *budget.Mode       `json:"mode,omitempty"`
 	}
 }
 
@@ -120,7 +135,7 @@ func (h budgets) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *create
 	}
 	b := &in.Body
 	s := budget.Settings{
-		Name: b.Name, Scope: b.Scope, Period: b.Period, Amount: b.Amount, Thresholds: budget.DefaultThresholds,
+		Name: b.Name, Scope: *b.Scope.scope(), Period: b.Period, Amount: b.Amount, Thresholds: budget.DefaultThresholds,
 		Mode: b.Mode,
 	}
 	if b.Thresholds != nil {
@@ -144,7 +159,8 @@ func (h budgets) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *update
 	}
 	b := &in.Body
 	return h.svc.Update(ctx, tx, c.Caller.Account, in.ID, budget.Update{
-		Name: b.Name, Scope: b.Scope, Period: b.Period, Amount: b.Amount, Thresholds: b.Thresholds, Mode: b.Mode,
+		Name: b.Name, Scope: b.Scope.scope(), Period: b.Period, Amount: b.Amount, Thresholds: b.Thresholds,
+		Mode: b.Mode,
 	})
 }
 
