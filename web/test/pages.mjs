@@ -137,6 +137,41 @@ try {
     await page.getByRole('button', { name: 'Cancel' }).click();
   });
 
+  await part('the limits of a deployment end it, and can be set and cleared', async () => {
+    await page.goto(`/deployments/${made.running}/settings`);
+    const limits = page.getByRole('region', { name: 'Limits' });
+    const [ends, endless] = ['Terminates', 'Runs until terminated or your balance runs out.'];
+    await page.getByRole('status').filter({ hasText: endless }).waitFor();
+    await limits.getByLabel('Maximum spend').fill('5000');
+    await limits.getByLabel('Maximum runtime (minutes)').fill('1200');
+    await limits.getByRole('button', { name: 'Save limits' }).click();
+    await page.getByRole('status').filter({ hasText: ends }).waitFor();
+    await clean(page, 'the limits of a deployment');
+    await page.goto(`/deployments/${made.running}`);
+    await page.getByText('Maximum spend', { exact: true }).waitFor();
+    await page.getByText('20 h', { exact: true }).waitFor();
+    await shot('limits-detail');
+    await page.goto('/overview');
+    await page.getByRole('listitem').filter({ hasText: 'llama-pretrain terminates' }).waitFor();
+    for (const [size, colorScheme] of [
+      [wide, 'dark'],
+      [phone, 'light'],
+      [phone, 'dark'],
+      [wide, 'light'],
+    ]) {
+      await page.setViewportSize(size);
+      await page.emulateMedia({ colorScheme });
+      await page.goto(`/deployments/${made.running}/settings`);
+      await limits.waitFor();
+      await clean(page, `the limits at ${size.width} pixels, ${colorScheme}`);
+      await shot(`limits-${colorScheme}`);
+    }
+    await limits.getByLabel('Maximum spend').fill('');
+    await limits.getByLabel('Maximum runtime (minutes)').fill('');
+    await limits.getByRole('button', { name: 'Save limits' }).click();
+    await page.getByRole('status').filter({ hasText: endless }).waitFor();
+  });
+
   await part('phone cards name their figures', async () => {
     await page.setViewportSize(phone);
     await page.goto('/offers');

@@ -9,6 +9,8 @@ import { useSend } from '../../api/hooks';
 import { useIdempotencyKey } from '../../api/idempotency';
 import { type Offer, offerQuery } from '../../api/offers';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { LimitFields } from '../../parts/LimitFields';
+import { limitsOf } from '../../parts/limits';
 import { sentence } from '../../parts/text';
 import { toast } from '../../parts/toast';
 import { AutoTerminate } from './AutoTerminate';
@@ -44,6 +46,8 @@ const parts = [
   'tags',
   'project',
   'end',
+  'maxSpend',
+  'maxRuntimeMinutes',
 ];
 
 export function DeployForm({ offer: o, keys, keysError }: Props) {
@@ -61,6 +65,8 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
     tags: [],
     project: '',
     end: '',
+    maxSpend: '',
+    maxRuntimeMinutes: '',
     fallbackIds: [],
     quoteId: '',
   });
@@ -102,7 +108,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
 
   /** The request, or null after it has marked what is missing. */
   const checked = () => {
-    const empty: Record<string, string> = {};
+    const empty: Record<string, string> = { ...limitsOf(draft).errors };
     if (!draft.name.trim()) empty.name = 'Enter a name.';
     if (draft.sshKeyIds.length === 0) empty.sshKeyIds = 'Choose at least one SSH key.';
     setMissing(empty);
@@ -203,6 +209,11 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
         )}
         <section className="panel panel-body stack">
           <AutoTerminate offer={o} end={draft.end} onChange={(end) => change({ end })} error={errors.end} />
+          <LimitFields
+            texts={draft}
+            onChange={change}
+            errors={{ maxSpend: errors.maxSpend, maxRuntimeMinutes: errors.maxRuntimeMinutes }}
+          />
           <TextInput
             label="Project"
             description="Groups deployments for filtering, cost reports and API keys"

@@ -15,6 +15,10 @@ export interface Draft {
    * Auto-terminate: hours from now, a local date and time ("2026-11-23T20:00"), or "" for never.
    */
   end: string;
+  /** US dollars that it may cost; "" for any. */
+  maxSpend: string;
+  /** Minutes that it may run; "" for any. */
+  maxRuntimeMinutes: string;
   /** The offers to try after the first, in order. */
   fallbackIds: string[];
   /** The quote that locks the price; "" for none. */

@@ -1,5 +1,6 @@
 import type { CreateDeployment } from '../../api/deployments';
 import type { Offer } from '../../api/offers';
+import { limitsOf } from '../../parts/limits';
 import type { Draft } from './draft';
 
 /** The auto-terminate time of a draft in milliseconds; null for never, NaN for an invalid one. */
@@ -38,6 +39,7 @@ function targetOf(o: Offer, d: Draft, more: Offer[], quoteId: string | undefined
  */
 export function bodyOf(o: Offer, d: Draft, now: number, more: Offer[] = [], quoteId?: string): CreateDeployment {
   const end = endOf(d.end, now);
+  const limits = limitsOf(d);
   return {
     ...targetOf(o, d, more, quoteId),
     name: d.name.trim(),
@@ -49,6 +51,8 @@ export function bodyOf(o: Offer, d: Draft, now: number, more: Offer[] = [], quot
     ...(d.project.trim() && { project: d.project.trim() }),
     ...(end !== null &&
       Number.isFinite(end) && { autoTerminateAt: new Date(end).toISOString().replace(/\.\d+Z$/, 'Z') }),
+    ...(limits.maxSpend !== null && { maxSpend: limits.maxSpend }),
+    ...(limits.maxRuntimeMinutes !== null && { maxRuntimeMinutes: limits.maxRuntimeMinutes }),
   };
 }
 

@@ -4,10 +4,13 @@ import { type Deployment, hasEnded } from '../../api/deployments';
 import { CodeBlock, CopyField } from '../../parts/Copy';
 import { curl } from '../../parts/curl';
 import { Facts } from '../../parts/Facts';
+import { autoTerminatesAt } from '../../parts/limits';
+import { Money } from '../../parts/Money';
 import { Panel } from '../../parts/Panel';
 import { Chip } from '../../parts/Status';
 import { Time } from '../../parts/Time';
 import { sentence } from '../../parts/text';
+import { duration } from '../../parts/time';
 import { AttachedVolumes } from './AttachedVolumes';
 import { Cost } from './Cost';
 import { Progress } from './Progress';
@@ -185,7 +188,12 @@ function Machine({ of: d }: { of: Deployment }) {
             ) : undefined,
           ],
           ['Ready at', <Time key="s" at={d.startedAt} />],
-          ['Auto-terminate', d.autoTerminateAt && !hasEnded(d) ? <Time key="e" at={d.autoTerminateAt} /> : undefined],
+          [
+            'Auto-terminate',
+            autoTerminatesAt(d) && !hasEnded(d) ? <Time key="e" at={autoTerminatesAt(d)} /> : undefined,
+          ],
+          ['Maximum spend', d.maxSpend === null ? undefined : <Money key="m" usd={d.maxSpend} />],
+          ['Maximum runtime', d.maxRuntimeMinutes === null ? undefined : duration(d.maxRuntimeMinutes * 60_000)],
           ['Terminated', d.terminatedAt ? <Time key="t" at={d.terminatedAt} /> : undefined],
           ['Termination protection', d.terminationProtection ? 'On' : undefined],
           ['cloud-init', d.cloudInit ? 'Yes' : undefined],

@@ -4,6 +4,8 @@ import { useNow } from '../../api/clock';
 import { type Deployment, useUpdateDeployment } from '../../api/deployments';
 import { fieldErrors, withId } from '../../api/hooks';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { LimitFields } from '../../parts/LimitFields';
+import { autoTerminatesAt, limitsOf } from '../../parts/limits';
 import { Panel } from '../../parts/Panel';
 import { Time } from '../../parts/Time';
 import { localTime } from '../../parts/time';
@@ -14,6 +16,7 @@ export function Settings({ of: d }: { of: Deployment }) {
     <div className="stack" style={{ marginTop: 16, maxWidth: 720 }}>
       <NameAndTags of={d} />
       <AutoTerminate of={d} />
+      <Limits of={d} />
       <Protection of={d} />
     </div>
   );
@@ -78,16 +81,19 @@ function AutoTerminate({ of: d }: { of: Deployment }) {
   const update = useUpdateDeployment();
   const now = useNow(60_000);
   const [hours, setHours] = useState('4');
+  const end = autoTerminatesAt(d);
   const at = now + Number(hours) * 3_600_000;
   const set = (autoTerminateAt: string | null, done: string) =>
     update.mutate({ ...withId(d.id), body: { autoTerminateAt } }, { onSuccess: () => toast(done) });
   return (
     <Panel title="Auto-terminate">
       <div role="status">
-        {d.autoTerminateAt ? (
+        {end ? (
           <>
-            Terminates <Time at={d.autoTerminateAt} />.
+            Terminates <Time at={end} />.
           </>
+        ) : d.maxSpend !== null || d.maxRuntimeMinutes !== null ? (
+          'Terminates when it reaches a limit.'
         ) : (
           'Runs until terminated or your balance runs out.'
         )}
@@ -113,6 +119,47 @@ function AutoTerminate({ of: d }: { of: Deployment }) {
         )}
       </Group>
       <ErrorBox error={update.error} />
+    </Panel>
+  );
+}
+
+function Limits({ of: d }: { of: Deployment }) {
+  const stored = { maxSpend: String(d.maxSpend ?? ''), maxRuntimeMinutes: String(d.maxRuntimeMinutes ?? '') };
+  const [texts, setTexts] = useState(stored);
+  const update = useUpdateDeployment();
+  const { errors, ...limits } = limitsOf(texts);
+  const failed = fieldErrors(update.error);
+  const changed = limits.maxSpend !== d.maxSpend || limits.maxRuntimeMinutes !== d.maxRuntimeMinutes;
+  return (
+    <Panel title="Limits">
+      <form
+        className="stack"
+        noValidate
+        onSubmit={(e) => {
+          e.preventDefault();
+          update.mutate({ ...withId(d.id), body: limits }, { onSuccess: () => toast('Limits saved') });
+        }}
+      >
+        <LimitFields
+          texts={texts}
+          onChange={(part) => setTexts((old) => ({ ...old, ...part }))}
+          errors={{
+            maxSpend: errors.maxSpend ?? failed.at('maxSpend'),
+            maxRuntimeMinutes: errors.maxRuntimeMinutes ?? failed.at('maxRuntimeMinutes'),
+          }}
+        />
+        <ErrorBox error={failed.general} />
+        <Group>
+          <Button
+            type="submit"
+            variant="default"
+            loading={update.isPending}
+            disabled={!changed || Object.keys(errors).length > 0}
+          >
+            Save limits
+          </Button>
+        </Group>
+      </form>
     </Panel>
   );
 }

@@ -11,6 +11,7 @@ import { useUsage, useWallet } from '../../api/wallet';
 import { EmptyState } from '../../parts/EmptyState';
 import { Figure } from '../../parts/Facts';
 import { Loaded } from '../../parts/Loaded';
+import { autoTerminatesAt } from '../../parts/limits';
 import { Money } from '../../parts/Money';
 import { PageHead } from '../../parts/PageHead';
 import { Panel } from '../../parts/Panel';
@@ -191,7 +192,7 @@ function Attention() {
   const failed = useQuery(deploymentsPage({ status: ['failed', 'interrupted'], page: 1, limit: 20 }, live));
   const running = useQuery(deploymentsPage({ status: ['running', 'stopped'], page: 1, limit: 100 }, live));
   const recent = (failed.data?.rows ?? []).filter((d) => now - Date.parse(d.terminatedAt ?? d.createdAt) < day);
-  const soon = (running.data?.rows ?? []).filter((d) => d.autoTerminateAt && Date.parse(d.autoTerminateAt) - now < day);
+  const soon = (running.data?.rows ?? []).filter((d) => Date.parse(autoTerminatesAt(d) ?? '') - now < day);
   return (
     <Panel title="Needs attention">
       {recent.length + soon.length === 0 ? (
@@ -212,7 +213,7 @@ function Attention() {
               <Link to={`/deployments/${d.id}`} className="plain-link">
                 {d.name}
               </Link>{' '}
-              terminates <Ago at={d.autoTerminateAt} />
+              terminates <Ago at={autoTerminatesAt(d)} />
             </li>
           ))}
         </ul>
