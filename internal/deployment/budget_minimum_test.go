@@ -64,6 +64,26 @@ func TestBudgetEndsNothingBeforeTheMinimumRuntime(t *testing.T) {
 	})
 }
 
+// The preview of an end is that of the hour that a budget refused, if that has passed.
+func TestPreviewEndsWithTheRefusedHour(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		a := r.account(money.Dollars(2000))
+		o, _ := r.catalog.Default().Get(pageOffer)
+		r.budget(a, budget.Settings{
+			Period: budget.Total, Mode: budget.Terminate, Amount: 2 * o.HourlyPrice, Thresholds: []int{100},
+		})
+		d := r.running(a)
+		r.clock.Advance(5 * time.Hour) // the server is down
+		_, err := r.meter.Sweep(t.Context(), meter.Fleet)
+		r.must(err)
+		preview, err := r.deployments.CanTerminate(t.Context(), r.db, a, d.ID)
+		r.must(err)
+		if preview.FinalBill != 2*o.HourlyPrice {
+			t.Errorf("the final bill is %s, want %s", preview.FinalBill, 2*o.HourlyPrice)
+		}
+	})
+}
+
 // A machine that is lost after the hour that a budget refuses was not billed since.
 func TestLostMachineIsNotBilledPastItsBudget(t *testing.T) {
 	each(t, func(t *testing.T, r *testKit) {

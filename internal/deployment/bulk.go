@@ -171,6 +171,7 @@ func (s *Service) bulkTerminate(
 	ctx context.Context, tx *db.Tx, rows []row, req BulkRequest, results map[id.ID]*BulkResult,
 ) error {
 	var ending []id.ID
+	ends := map[id.ID]time.Time{}
 	for i := range rows {
 		r, out := &rows[i], results[rows[i].id]
 		out.OK = true
@@ -182,9 +183,10 @@ func (s *Service) bulkTerminate(
 		}
 		if out.Queued = r.terminableAt().After(tx.Now) && !r.ended(); !out.Queued && !r.ended() {
 			ending = append(ending, r.id)
+			ends[r.id] = r.notAfterEnd(tx.Now)
 		}
 	}
-	refunds, err := s.cfg.Meter.PreviewAll(ctx, tx, ending, seconds(tx.Now), meter.FirstHour)
+	refunds, err := s.cfg.Meter.PreviewAll(ctx, tx, ends, meter.FirstHour)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		return err
 	})
 	fail("PreviewAll", func(ctx context.Context, tx *db.Tx) error {
-		_, err := r.meter.PreviewAll(ctx, tx, []id.ID{subject}, tx.Now, meter.CurrentHour)
+		_, err := r.meter.PreviewAll(ctx, tx, map[id.ID]time.Time{subject: tx.Now}, meter.CurrentHour)
 		return err
 	})
 	fail("AllRunning", func(ctx context.Context, tx *db.Tx) error {

@@ -3,6 +3,8 @@ package meter
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -96,18 +98,26 @@ func (r *reading) refund(p wallet.Paid, at time.Time, rule Rule) wallet.Refund {
 	}
 }
 
-// PreviewAll returns what Stop would refund of each subject.
+// notAfterRefusal returns t, or when the hour that was refused would begin if that is earlier, in
+// whole seconds.
+func (r *reading) notAfterRefusal(t time.Time) time.Time {
+	if r.refusedAt != nil && r.refusedAt.Before(t) {
+		t = *r.refusedAt
+	}
+	return t.UTC().Truncate(time.Second)
+}
+
+// PreviewAll returns what Stop would refund of each subject at its instant.
 func (m *Service) PreviewAll(
-	ctx context.Context, r db.Reader, subjects []id.ID, at time.Time, rule Rule,
+	ctx context.Context, r db.Reader, at map[id.ID]time.Time, rule Rule,
 ) (map[id.ID]money.Micros, error) {
-	at = at.UTC().Truncate(time.Second)
-	now, err := getAll(ctx, r, subjects)
+	now, err := getAll(ctx, r, slices.Sorted(maps.Keys(at)))
 	if err != nil {
 		return nil, err
 	}
 	from := map[id.ID]int64{}
 	for _, x := range now {
-		from[x.subject] = x.firstRefundable(at)
+		from[x.subject] = x.firstRefundable(x.notAfterRefusal(at[x.subject]))
 	}
 	paid, err := m.cfg.Wallet.PaidAll(ctx, r, from)
 	if err != nil {
@@ -115,7 +125,7 @@ func (m *Service) PreviewAll(
 	}
 	out := map[id.ID]money.Micros{}
 	for _, x := range now {
-		out[x.subject] = x.preview(paid[x.subject], at, rule)
+		out[x.subject] = x.preview(paid[x.subject], x.notAfterRefusal(at[x.subject]), rule)
 	}
 	return out, nil
 }
@@ -140,7 +150,7 @@ func (m *Service) Previews(
 		if out[i].Cost = now.cost; now.stoppedAt != nil {
 			continue
 		}
-		t = t.UTC().Truncate(time.Second)
+		t = now.notAfterRefusal(t)
 		paid, err := m.cfg.Wallet.Paid(ctx, r, subject, now.firstRefundable(t))
 		if err != nil {
 			return nil, err
