@@ -15,9 +15,11 @@ import (
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provideraccount"
+	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/volume"
 )
 
@@ -28,7 +30,7 @@ const (
 	tryLimit = 30 * time.Second
 	// unusedFirst is how long a provider must be paused or draining before its account can be
 	// removed: by then every server knows of it, and no deploy from before is still on its way.
-	unusedFirst = 3 * accountsEvery
+	unusedFirst = rest.RequestTimeout + 5*accountsEvery
 )
 
 // liveProviders keeps the providers of a running server as the database has them.
@@ -219,7 +221,7 @@ func shows(ctx context.Context, p provider.Provider, machines, volumes []id.ID) 
 // removeProvider deletes an account and the periodic jobs of its provider. It returns CONFLICT
 // while something needs the account.
 func (o *Operator) removeProvider(ctx context.Context, tx *db.Tx, slug string) (provideraccount.Provider, error) {
-	p, err := o.ProviderAccounts.Get(ctx, tx, slug)
+	p, err := o.ProviderAccounts.GetToChange(ctx, tx, slug)
 	if err != nil {
 		return p, err
 	}
@@ -254,6 +256,12 @@ func (o *Operator) stillUsed(ctx context.Context, tx *db.Tx, slug string) error 
 	volumes, err := volume.CountByProvider(ctx, tx)
 	if err != nil {
 		return err
+	}
+	if orphans, err := o.Issues.Open(ctx, tx, slug, issue.Orphans); err != nil {
+		return err
+	} else if orphans {
+		return apierr.New(apierr.Conflict, "%s still has machines or volumes that no account has, and that could not be "+
+			"terminated without it. Terminate them, or dismiss their issues.", slug)
 	}
 	n := counts[slug]
 	if n.Unreleased+n.Candidates+int64(volumes[slug]) == 0 {

@@ -343,10 +343,14 @@ func TestRemoveProvider(t *testing.T) {
 			}
 		}
 		refused("an active account", "Drain or pause iron first")
+		a.put(t, "issue", "upstream_id reference deployment_id volume_id detail note problem", "endable first_seen_at last_seen_at held",
+			map[string]any{"id": "iss_1", "kind": "orphaned_machine", "provider": "iron", "subject": "m9", "state": "open"})
+		refused("an orphan", "that no account has")
+		a.mustExec(t, `UPDATE issue SET state = 'dismissed'`)
 		if p, err := a.SetProviderUse(t.Context(), "iron", provider.Draining); err != nil || p.DrainingAt == nil {
 			t.Fatalf("drain: got %+v, %v", p, err)
 		}
-		refused("a drain that not every server knows", "9 seconds later")
+		refused("a drain that not every server knows", "45 seconds later")
 		a.mustExec(t, `UPDATE provider_account SET draining_at = draining_at - 60000000`)
 		for what, row := range map[string]map[string]any{
 			"1 deployments": {"provider": "iron", "status": "running", "machine_id": "m1", "started_at": 1},

@@ -82,10 +82,16 @@ func TestService_List_Names(t *testing.T) {
 		s := audit.New(id.NewMaker(c, rand.Reader))
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			for _, statement := range []string{
-				`INSERT INTO account (id, name, name_key, created_at) VALUES ('acc_1', 'Acme', 'acme', 1)`,
+				`INSERT INTO account (id, name, name_key, created_at) VALUES ('acc_1', 'Acme', 'acme', 1), ('acc_2', 'Bolt', 'bolt', 1)`,
 				`INSERT INTO users (id, account_id, email, password_hash, created_at, name)
 					VALUES ('usr_a', 'acc_1', 'ada@example.com', '', 1, 'Ada'),
-						('usr_b', 'acc_1', 'b@example.com', '', 1, '')`,
+						('usr_b', 'acc_1', 'b@example.com', '', 1, ''),
+						('usr_c', 'acc_2', 'c@example.com', '', 1, 'Cleo')`,
+				`INSERT INTO membership (account_id, user_id, role, created_at)
+					VALUES ('acc_1', 'usr_a', 'owner', 1), ('acc_1', 'usr_b', 'member', 1),
+						('acc_2', 'usr_c', 'owner', 1)`,
+				`INSERT INTO webhook (id, account_id, url, description, secret, types, state, after_event, created_at)
+					VALUES ('whk_1', 'acc_1', 'https://hooks.example.com/T0/SECRET', '', '', '[]', 'enabled', '', 1)`,
 			} {
 				if _, err := tx.Exec(ctx, statement); err != nil {
 					return err
@@ -100,7 +106,10 @@ func TestService_List_Names(t *testing.T) {
 			return s.Append(ctx, tx, entry("signIn", "usr_a", ""), entry("signIn", "usr_b", ""),
 				entry("createSshKey", "ssh_1", ""), entry("deleteSshKey", "ssh_1", "laptop"),
 				entry("createAccount", "acc_1", ""), entry("createDeployment", "dep_gone", ""),
-				entry("pauseProviderAccount", "voltage-park", ""), entry("endOtherSessions", "", ""))
+				entry("pauseProviderAccount", "voltage-park", ""), entry("endOtherSessions", "", ""),
+				entry("createWebhook", "whk_1", ""),
+				// An operator's entries are about other accounts.
+				entry("removeUser", "usr_c", ""), entry("startAccountView", "acc_2", ""))
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -117,6 +126,7 @@ func TestService_List_Names(t *testing.T) {
 			"signIn usr_a": "Ada", "signIn usr_b": "b@example.com", "createSshKey ssh_1": "laptop",
 			"deleteSshKey ssh_1": "laptop", "createAccount acc_1": "Acme", "createDeployment dep_gone": "",
 			"pauseProviderAccount voltage-park": "", "endOtherSessions ": "",
+			"createWebhook whk_1": "hooks.example.com", "removeUser usr_c": "", "startAccountView acc_2": "",
 		}
 		if diff := cmp.Diff(want, names); diff != "" {
 			t.Errorf("names of the subjects (-want +got):\n%s", diff)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -72,19 +73,26 @@ func list(ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page) 
 	return l.Page(ctx, r, p)
 }
 
-// nameOf are the queries for names, by the kind of what has the name. The ids are those of an
-// account's entries, and so of what the account, or its operator, has changed. Operators change
-// what belongs to other accounts.
+// nameOf are the queries for names, by the kind of what has the name. The first argument is the
+// account: an operator's entries are about other accounts, too, whose names are not for the members
+// of its own.
 var nameOf = map[id.Kind]string{
-	id.Account:    `SELECT id, name FROM account WHERE id IN `,
-	id.Deployment: `SELECT id, name FROM deployment WHERE id IN `,
-	id.Volume:     `SELECT id, name FROM volume WHERE id IN `,
-	id.APIKey:     `SELECT id, name FROM api_key WHERE id IN `,
-	id.SSHKey:     `SELECT id, name FROM ssh_key WHERE id IN `,
-	id.Passkey:    `SELECT id, name FROM passkey WHERE id IN `,
-	id.Invitation: `SELECT id, email FROM invitation WHERE id IN `,
-	id.User:       `SELECT id, CASE WHEN name <> '' THEN name ELSE email END FROM users WHERE id IN `,
-	id.Webhook:    `SELECT id, CASE WHEN description <> '' THEN description ELSE url END FROM webhook WHERE id IN `,
+	id.Account:    `SELECT id, name FROM account WHERE id = $1 AND id IN `,
+	id.Deployment: `SELECT id, name FROM deployment WHERE account_id = $1 AND id IN `,
+	id.Volume:     `SELECT id, name FROM volume WHERE account_id = $1 AND id IN `,
+	id.APIKey:     `SELECT id, name FROM api_key WHERE account_id = $1 AND id IN `,
+	id.SSHKey:     `SELECT id, name FROM ssh_key WHERE account_id = $1 AND id IN `,
+	id.Passkey:    `SELECT id, name FROM passkey WHERE ` + member(`passkey.user_id`) + ` AND id IN `,
+	id.Invitation: `SELECT id, email FROM invitation WHERE account_id = $1 AND id IN `,
+	id.User: `SELECT id, CASE WHEN name <> '' THEN name ELSE email END FROM users WHERE ` + member(`users.id`) +
+		` AND id IN `,
+	id.Webhook: `SELECT id, CASE WHEN description <> '' THEN description ELSE url END FROM webhook
+		WHERE account_id = $1 AND id IN `,
+}
+
+// member is the condition that a user is a member of the account now.
+func member(user string) string {
+	return `EXISTS (SELECT 1 FROM membership WHERE user_id = ` + user + ` AND membership.account_id = $1)`
 }
 
 // deletable are the kinds whose rows end. The entry of their deletion has the last name.
@@ -93,27 +101,20 @@ var deletable = []id.Kind{id.SSHKey, id.Passkey, id.Webhook}
 // names returns the names of subjects of the account's entries, with one query.
 func names(ctx context.Context, r db.Reader, account id.ID, subjects map[id.Kind][]id.ID) (map[id.ID]string, error) {
 	var parts []string
-	var args []any
-	add := func(query string, ids []id.ID, rest string) {
-		parts = append(parts, query+db.In(len(args)+1, len(ids))+rest)
-		args = append(args, db.Args(ids)...)
-	}
+	args := []any{account}
 	for _, kind := range slices.Sorted(maps.Keys(subjects)) {
 		ids := subjects[kind]
-		if query, has := nameOf[kind]; has {
-			add(query, ids, "")
+		in := db.In(len(args)+1, len(ids))
+		query, has := nameOf[kind]
+		if !has {
+			continue
 		}
+		parts = append(parts, query+in)
 		if slices.Contains(deletable, kind) {
-			args = append(args, account)
-			add(
-				fmt.Sprintf(
-					`SELECT subject, subject_name FROM audit WHERE account_id = $%d AND subject IN `,
-					len(args),
-				),
-				ids,
-				` AND subject_name <> ''`,
-			)
+			parts = append(parts, `SELECT subject, subject_name FROM audit
+				WHERE account_id = $1 AND subject_name <> '' AND subject IN `+in)
 		}
+		args = append(args, db.Args(ids)...)
 	}
 	if len(parts) == 0 {
 		return nil, nil
@@ -121,6 +122,11 @@ func names(ctx context.Context, r db.Reader, account id.ID, subjects map[id.Kind
 	found, err := db.CollectMap(ctx, r, db.Pair[id.ID, string], strings.Join(parts, ` UNION ALL `), args...)
 	if err != nil {
 		return nil, fmt.Errorf("find the names of audited things: %w", err)
+	}
+	for _, hook := range subjects[id.Webhook] { // the rest of a URL may be a secret
+		if u, err := url.Parse(found[hook]); err == nil && u.Host != "" {
+			found[hook] = u.Host
+		}
 	}
 	return found, nil
 }

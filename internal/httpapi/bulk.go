@@ -65,8 +65,8 @@ func (in *bulkDeployments) Check() (invalid []apierr.FieldError) {
 	case b.Filter != nil && b.Filter.empty():
 		add("filter", "must have at least one field.")
 	}
-	if f := b.Filter; f != nil && slices.ContainsFunc(f.Status, deployment.Status.Final) {
-		add("filter.status", "must be statuses of deployments that have not ended. Name ended ones in ids.")
+	if b.Filter != nil {
+		b.Filter.checkStatus(add)
 	}
 	seen := map[id.ID]bool{}
 	for _, x := range b.IDs {
@@ -89,6 +89,15 @@ func (in *bulkDeployments) Check() (invalid []apierr.FieldError) {
 		add("autoTerminateAt", "is required: a time, or null to cancel the auto-termination.")
 	}
 	return invalid
+}
+
+func (f *bulkFilter) checkStatus(add func(field, message string)) {
+	if f.Status != nil && len(f.Status) == 0 {
+		add("filter.status", "is empty, and would match every active deployment. Leave it out, or name statuses.")
+	}
+	if slices.ContainsFunc(f.Status, deployment.Status.Final) {
+		add("filter.status", "must be statuses of deployments that have not ended. Name ended ones in ids.")
+	}
 }
 
 func (f *bulkFilter) empty() bool {

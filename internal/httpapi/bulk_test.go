@@ -174,6 +174,10 @@ func TestBulkRefusesContradictions(t *testing.T) {
 		{map[string]any{"action": "terminate", "ids": []id.ID{d}, "filter": map[string]any{"tag": "t"}}, "filter"},
 		{map[string]any{"action": "terminate", "filter": map[string]any{}}, "filter"},
 		{
+			map[string]any{"action": "terminate", "filter": map[string]any{"status": []string{}, "tag": "t"}},
+			"filter.status",
+		},
+		{
 			map[string]any{"action": "terminate", "filter": map[string]any{"status": []string{"terminated"}}},
 			"filter.status",
 		},

@@ -206,8 +206,8 @@ func (h signIn) demo(c *rest.Call) *demoOption {
 }
 
 // onThisMachine reports whether a browser on the server's own machine has opened the server by an
-// address of that machine. A proxy in between tells that it is one, and a foreign site whose name
-// leads to this machine has another Host.
+// address of that machine. A proxy in between tells that it is one, or speaks HTTP/1.0 as nginx
+// does by default, and a foreign site whose name leads to this machine has another Host.
 func onThisMachine(r *http.Request) bool {
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
 		if len(r.Header.Values(name)) > 0 {
@@ -215,7 +215,7 @@ func onThisMachine(r *http.Request) bool {
 		}
 	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+	if !r.ProtoAtLeast(1, 1) || err != nil || !peer.Addr().Unmap().IsLoopback() {
 		return false
 	}
 	host := (&url.URL{Host: r.Host}).Hostname()

@@ -47,6 +47,9 @@ var MachineKinds = []Kind{
 	PriceMismatch, PrivateAddress,
 }
 
+// Orphans lists the kinds of issues about what only Billet would terminate.
+var Orphans = []Kind{OrphanedMachine, UndeadMachine, DuplicateMachine, OrphanedVolume}
+
 // State is what became of an issue.
 type State string
 

@@ -26,9 +26,14 @@ type Service struct{ cfg Config }
 // New returns a Service.
 func New(cfg Config) *Service { return &Service{cfg} }
 
+// Open reports whether the provider has issues of those kinds that nobody has dismissed.
+func (s *Service) Open(ctx context.Context, r db.Reader, provider string, kinds []Kind) (bool, error) {
+	return live(ctx, r, provider, kinds, ` AND state = 'open'`)
+}
+
 // Live reports whether the provider has issues of those kinds that are not closed.
 func (s *Service) Live(ctx context.Context, r db.Reader, provider string, kinds []Kind) (bool, error) {
-	return live(ctx, r, provider, kinds)
+	return live(ctx, r, provider, kinds, ``)
 }
 
 // Report writes everything that a watch found of those kinds at the provider. What it does not name

@@ -59,9 +59,10 @@ func orNil[T ~string](s T) *T {
 	return &s
 }
 
-func live(ctx context.Context, r db.Reader, provider string, kinds []Kind) (bool, error) {
+func live(ctx context.Context, r db.Reader, provider string, kinds []Kind, condition string) (bool, error) {
 	n, _, err := db.Find(ctx, r, db.Value[int],
-		`SELECT COUNT(*) FROM issue WHERE closed_at IS NULL AND provider = $1 AND kind IN `+db.In(2, len(kinds)),
+		`SELECT COUNT(*) FROM issue WHERE closed_at IS NULL AND provider = $1 AND kind IN `+db.In(2, len(kinds))+
+			condition,
 		append([]any{provider}, db.Args(kinds)...)...)
 	return n > 0, err
 }

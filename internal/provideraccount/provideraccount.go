@@ -283,7 +283,7 @@ func (s *Service) List(ctx context.Context, r db.Reader) ([]Provider, error) { r
 
 // ChangeKey replaces an account's credential.
 func (s *Service) ChangeKey(ctx context.Context, tx *db.Tx, slug, credential string) (Provider, error) {
-	p, err := s.toChange(ctx, tx, slug)
+	p, err := s.GetToChange(ctx, tx, slug)
 	if err != nil {
 		return p, err
 	}
@@ -298,7 +298,7 @@ func (s *Service) ChangeKey(ctx context.Context, tx *db.Tx, slug, credential str
 // ChangeMarkup sets what tenants pay above the provider's prices, in basis points; nil for the
 // server's default.
 func (s *Service) ChangeMarkup(ctx context.Context, tx *db.Tx, slug string, markup *int64) (Provider, error) {
-	p, err := s.toChange(ctx, tx, slug)
+	p, err := s.GetToChange(ctx, tx, slug)
 	if err != nil {
 		return p, err
 	}
@@ -325,7 +325,7 @@ type Update struct {
 // Update changes an account, which keeps its kind and base URL. The error names everything that is
 // wrong.
 func (s *Service) Update(ctx context.Context, tx *db.Tx, slug string, u Update) (Provider, error) {
-	p, err := s.toChange(ctx, tx, slug)
+	p, err := s.GetToChange(ctx, tx, slug)
 	if err != nil {
 		return p, err
 	}
@@ -379,7 +379,7 @@ func (p Provider) Use() provider.Use {
 func (s *Service) SetUse(
 	ctx context.Context, tx *db.Tx, slug string, use provider.Use,
 ) (p Provider, changed bool, err error) {
-	if p, err = s.toChange(ctx, tx, slug); err != nil || p.Use() == use {
+	if p, err = s.GetToChange(ctx, tx, slug); err != nil || p.Use() == use {
 		return p, false, err
 	}
 	p.PausedAt, p.DrainingAt = nil, nil
@@ -417,15 +417,15 @@ func (s *Service) Version(ctx context.Context, r db.Reader) (int64, error) {
 // Remove deletes the account and its credential. The caller checks whether something still needs
 // it.
 func (s *Service) Remove(ctx context.Context, tx *db.Tx, slug string) error {
-	if _, err := s.toChange(ctx, tx, slug); err != nil {
+	if _, err := s.GetToChange(ctx, tx, slug); err != nil {
 		return err
 	}
 	return remove(ctx, tx, slug)
 }
 
-// toChange returns an account that the transaction will change. Changes exclude each other: one
+// GetToChange returns an account that the transaction will change. Changes exclude each other: one
 // reads what the other wrote.
-func (s *Service) toChange(ctx context.Context, tx *db.Tx, slug string) (Provider, error) {
+func (s *Service) GetToChange(ctx context.Context, tx *db.Tx, slug string) (Provider, error) {
 	if err := raiseVersion(ctx, tx); err != nil {
 		return Provider{}, err
 	}

@@ -125,7 +125,7 @@ export default function Deployments() {
                     </Button>
                   </>
                 ),
-                more: (
+                more: chosenStatuses(params).some(isActive) && (
                   <SelectAll
                     of={query}
                     total={chosenStatuses(params).every(isActive) ? rows.count : null}
