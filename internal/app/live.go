@@ -260,8 +260,8 @@ func (o *Operator) stillUsed(ctx context.Context, tx *db.Tx, slug string) error 
 	if orphans, err := o.Issues.Open(ctx, tx, slug, issue.Orphans); err != nil {
 		return err
 	} else if orphans {
-		return apierr.New(apierr.Conflict, "%s still has machines or volumes that no account has, and that could not be "+
-			"terminated without it. Terminate them, or dismiss their issues.", slug)
+		return apierr.New(apierr.Conflict, "%s still has machines or volumes that no account has, and that could not "+
+			"be terminated without it. Terminate them, or dismiss their issues.", slug)
 	}
 	n := counts[slug]
 	if n.Unreleased+n.Candidates+int64(volumes[slug]) == 0 {

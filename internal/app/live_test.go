@@ -343,8 +343,11 @@ func TestRemoveProvider(t *testing.T) {
 			}
 		}
 		refused("an active account", "Drain or pause iron first")
-		a.put(t, "issue", "upstream_id reference deployment_id volume_id detail note problem", "endable first_seen_at last_seen_at held",
-			map[string]any{"id": "iss_1", "kind": "orphaned_machine", "provider": "iron", "subject": "m9", "state": "open"})
+		a.put(t, "issue", "upstream_id reference deployment_id volume_id detail note problem",
+			"endable first_seen_at last_seen_at held",
+			map[string]any{
+				"id": "iss_1", "kind": "orphaned_machine", "provider": "iron", "subject": "m9", "state": "open",
+			})
 		refused("an orphan", "that no account has")
 		a.mustExec(t, `UPDATE issue SET state = 'dismissed'`)
 		if p, err := a.SetProviderUse(t.Context(), "iron", provider.Draining); err != nil || p.DrainingAt == nil {

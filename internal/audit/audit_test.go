@@ -82,7 +82,8 @@ func TestService_List_Names(t *testing.T) {
 		s := audit.New(id.NewMaker(c, rand.Reader))
 		err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			for _, statement := range []string{
-				`INSERT INTO account (id, name, name_key, created_at) VALUES ('acc_1', 'Acme', 'acme', 1), ('acc_2', 'Bolt', 'bolt', 1)`,
+				`INSERT INTO account (id, name, name_key, created_at)
+					VALUES ('acc_1', 'Acme', 'acme', 1), ('acc_2', 'Bolt', 'bolt', 1)`,
 				`INSERT INTO users (id, account_id, email, password_hash, created_at, name)
 					VALUES ('usr_a', 'acc_1', 'ada@example.com', '', 1, 'Ada'),
 						('usr_b', 'acc_1', 'b@example.com', '', 1, ''),

@@ -82,7 +82,7 @@ func (s BudgetScope) check() (errs []apierr.FieldError) {
 		given++
 		if !s.APIKeyID.Valid(id.APIKey) {
 			errs = append(errs, apierr.FieldError{
-				Field: "scope.apiKeyId", Message: "must be the id of an API key, key_…",
+				Field: "scope.apiKeyId", Message: "must be the id of an API key, which begins with key_.",
 			})
 		}
 	}

@@ -103,7 +103,8 @@ func (h operatorAccounts) inviteOwner(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *inviteOwner,
 ) (newInvitation, error) {
 	i, err := h.invite(ctx, tx, c, in.ID, in.Body.Email)
-	c.Change.Account, c.Change.Subject = in.ID, i.ID
+	c.Created(i.ID)
+	c.Change.Account = in.ID
 	return i, err
 }
 

@@ -26,7 +26,7 @@ type Service struct{ cfg Config }
 // New returns a Service.
 func New(cfg Config) *Service { return &Service{cfg} }
 
-// Open reports whether the provider has issues of those kinds that nobody has dismissed.
+// Open reports whether the provider has issues of those kinds that no operator has dismissed.
 func (s *Service) Open(ctx context.Context, r db.Reader, provider string, kinds []Kind) (bool, error) {
 	return live(ctx, r, provider, kinds, ` AND state = 'open'`)
 }

@@ -423,8 +423,14 @@ func TestSecretKeyCommand(t *testing.T) {
 	lost := []string{"voltage-park cannot be decrypted", "`billetd provider key voltage-park`", "--secret-key-command"}
 	out, err = check()
 	refused("what the one before sealed", out, err, lost...)
-	err = serve()
-	refused("served with what the one before sealed", s.Log(), err, lost[0], lost[1])
+	if err := serve(); err != nil {
+		t.Errorf("a key that cannot be decrypted keeps the server from starting: %v", err)
+	}
+	for _, want := range lost[:2] {
+		if !strings.Contains(s.Log(), want) {
+			t.Errorf("served with what the one before sealed: %q is not in\n%s", want, s.Log())
+		}
+	}
 	s.RunWith(voltageparktest.Token, "provider", "key", "voltage-park", "--api-key-stdin")
 	if out, err := check(); err != nil {
 		t.Errorf("%v\n%s", err, out)

@@ -275,7 +275,7 @@ func isOAuth(o *operation) bool {
 func mayCache(a reply, served *operation) bool {
 	says := a.Header.Get("Cache-Control")
 	if served != nil && public[served.ID] && a.StatusCode == http.StatusOK {
-		return strings.HasPrefix(says, "public, max-age=")
+		return strings.HasPrefix(says, "public, ")
 	}
 	return says == "no-store"
 }

@@ -196,7 +196,7 @@ await part('a provider whose key is wrong, and then right', async () => {
   await clean(page, 'setup with a wrong key');
   await box.getByRole('button', { name: 'Replace API key' }).click();
   await page.getByRole('dialog').getByLabel('New API key').fill(CLOUD_KEY);
-  await page.getByRole('dialog').getByRole('button', { name: 'Replace key' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Replace API key' }).click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await box.getByRole('button', { name: 'Check Voltage Park' }).click();
   await box.getByText('Voltage Park answers as expected').waitFor();
