@@ -124,14 +124,14 @@ func TestLogosThatAreRefused(t *testing.T) {
 		"an SVG image":     {[]byte("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"), "SVG"},
 		"XML":              {[]byte("\xef\xbb\xbf <?xml version='1.0'?><svg/>"), "SVG"},
 		"a doctype":        {[]byte("<!DOCTYPE svg><svg onload='x()'/>"), "SVG"},
-		"a page":           {[]byte("<html><script>alert(1)</script></html>"), "no image"},
-		"a GIF image":      {moving.Bytes(), "no image"},
+		"a page":           {[]byte("<html><script>alert(1)</script></html>"), "is not a readable image"},
+		"a GIF image":      {moving.Bytes(), "is not a readable image"},
 		"half an image":    {whole[:len(whole)/2], "damaged"},
 		"a huge file":      {make([]byte, settings.MaxLogo+1), "at most 262144"},
-		"a bomb":           {bomb, "no image"},
+		"a bomb":           {bomb, "is not a readable image"},
 		"a dot":            {pngOf(t, 1, 1), "1 × 1 pixels"},
 		"a poster":         {pngOf(t, 1025, 20), "1025 × 20 pixels"},
-		"a WebP beginning": {[]byte("RIFF\x1a\x00\x00\x00WEBPVP8L\x0e\x00\x00\x00"), "no image"},
+		"a WebP beginning": {[]byte("RIFF\x1a\x00\x00\x00WEBPVP8L\x0e\x00\x00\x00"), "is not a readable image"},
 	} {
 		_, err := setLogo(t, d, s, one.content)
 		if got := fieldsOrNone(t, err); !slices.Equal(got, []string{"content"}) ||

@@ -118,6 +118,7 @@ func TestProviderAccountsAreLive(t *testing.T) {
 			forth(31 * time.Second)
 			return s.Call(key, http.MethodGet, "/deployments/"+id, nil).Data["status"] == "terminated"
 		})
+		forth(time.Minute) // longer than a deploy may still be on its way
 		ask(200, http.MethodDelete, park, nil)
 		if got := offers(""); len(got) != 0 {
 			t.Errorf("%d offers of a provider that was removed", len(got))

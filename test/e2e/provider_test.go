@@ -246,7 +246,7 @@ func drain(t *testing.T, s *servertest.Server, forth func(time.Duration)) {
 	if out := s.Run("provider", "drain", "park"); !strings.Contains(out, "draining") {
 		t.Errorf("drain:\n%s", out)
 	}
-	forth(10 * time.Second)
+	forth(time.Minute)
 }
 
 // checkRemoved checks that a cloud sells nothing after its removal, and that its ended deployment

@@ -419,7 +419,11 @@ func (f *fuzzer) learn(r *request, a reply, served *operation) {
 		if quoted, is := data["quoteId"].(string); is { // a quote calls its id as a deploy does
 			id = quoted
 		}
-		if where := a.Header.Get("Location"); id == "" || where != served.Path+"/"+id {
+		under := served.Path
+		if u, err := url.Parse(r.path); err == nil && strings.Contains(under, "{") {
+			under = u.Path
+		}
+		if where := a.Header.Get("Location"); id == "" || where != under+"/"+id {
 			f.wrong(r, a, "Location is %q, and it made %q", where, id)
 		}
 	}
