@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 // View is an operator's session that reads another account as a viewer of it, for a limited time.
 type View struct {
 	Session id.ID
-	// User is the operator, with their name when it began.
+	// User is the operator, with their name when it began: never their email address, since tenants
+	// read it.
 	User     id.ID
 	UserName string
 	// Home is the account that the session works in otherwise.
@@ -37,7 +39,8 @@ func (s *Service) StartView(
 		return View{}, apierr.New(apierr.Conflict, "Your session works in this account already.")
 	}
 	v := View{
-		Session: n.ID, User: n.User.ID, UserName: n.User.Called(), Home: n.Account, Account: account, Reason: reason,
+		Session: n.ID, User: n.User.ID, UserName: cmp.Or(n.User.Name, "operator"), Home: n.Account,
+		Account: account, Reason: reason,
 		StartedAt: tx.Now, EndsAt: tx.Now.Add(length),
 	}
 	return v, insertView(ctx, tx, v)

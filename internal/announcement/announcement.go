@@ -140,9 +140,10 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, of id.ID, c Draft) (Ann
 
 // changed returns the announcement after the change, and enqueues its mails.
 func (s *Service) changed(ctx context.Context, tx *db.Tx, a Announcement, c Draft) (Announcement, error) {
+	before := a
 	a = a.with(c)
 	a.ChangedAt = tx.Now
-	faults := a.check(s.cfg.Catalog.Default())
+	faults := a.check(before, s.cfg.Catalog.Default())
 	if a.Mail {
 		configured, err := s.cfg.Mail.Configured(ctx, tx)
 		if err != nil {

@@ -33,8 +33,9 @@ func (a Announcement) with(c Draft) Announcement {
 	return a
 }
 
-// check returns everything that is wrong with the announcement.
-func (a Announcement) check(market catalog.Market) []apierr.FieldError {
+// check returns everything that is wrong with the announcement as it is after a change, at
+// ChangedAt. A provider that is gone since is no fault of another change, such as the end.
+func (a Announcement) check(before Announcement, market catalog.Market) []apierr.FieldError {
 	faults := apierr.CheckName("title", a.Title)
 	add := func(field, wrong string) {
 		if wrong != "" {
@@ -48,6 +49,8 @@ func (a Announcement) check(market catalog.Market) []apierr.FieldError {
 	switch {
 	case a.EndsAt.IsZero():
 		add("endsAt", "is required: every announcement has an end.")
+	case before.ChangedAt.IsZero() && !a.EndsAt.After(a.ChangedAt):
+		add("endsAt", "must be in the future.")
 	case !a.EndsAt.After(a.StartsAt):
 		add("endsAt", "must be after startsAt.")
 	case a.EndsAt.Sub(a.StartsAt) > maxLength:
@@ -56,8 +59,10 @@ func (a Announcement) check(market catalog.Market) []apierr.FieldError {
 	if !a.Banner && !a.Mail {
 		add("banner", "must be true if mail is false: the announcement would reach no one.")
 	}
-	add("provider", checkProvider(a.Provider, market))
-	add("region", checkRegion(a.Provider, a.Region, market))
+	if a.Provider != before.Provider || a.Region != before.Region {
+		add("provider", checkProvider(a.Provider, market))
+		add("region", checkRegion(a.Provider, a.Region, market))
+	}
 	return faults
 }
 

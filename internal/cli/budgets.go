@@ -109,7 +109,6 @@ func (t *tool) budgetCreate() *cobra.Command {
 	f.StringVar(&tag, "tag", "", "count only machines with this `tag`")
 	f.StringVar(&key, "api-key", "", "count only what this API key, key_…, creates")
 	f.IntSliceVar(&in.Thresholds, "threshold", nil, budgetThresholdHelp+"; default: 50, 80 and 100")
-	cmd.MarkFlagsMutuallyExclusive("project", "tag", "api-key")
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		if amount == "" {
 			return usageError("missing --amount: US dollars for each period.")

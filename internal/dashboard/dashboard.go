@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"mime"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // The pattern includes the folder dist if it exists, and the page for a program without it.
@@ -55,14 +57,16 @@ var encodings = []struct{ name, ending string }{{"br", ".br"}, {"gzip", ".gz"}}
 // file is one file in its embedded encodings.
 type file struct {
 	media string
-	etag  string
-	// forms are by encoding; "" is the file as it is. WebAssembly, which is large, has a gzip form
-	// only, which every browser accepts.
-	forms map[string][]byte
+	// etag returns the hash of the content. It reads the content once, when it is first wanted.
+	etag func() (string, error)
+	// forms are the names of the embedded files, by encoding; "" is the file as it is. WebAssembly,
+	// which is large, has a gzip form only, which every browser accepts.
+	forms map[string]string
 }
 
 // Pages serves the embedded pages.
 type Pages struct {
+	from   fs.FS
 	files  map[string]*file
 	home   *file
 	policy string
@@ -78,22 +82,19 @@ func New() *Pages {
 	return p
 }
 
-// pages reads everything once: a request only finds its name.
+// pages finds all files once: a request only finds its name. No content is kept, since reading an
+// embedded file copies it, and an idle server would hold two of each.
 func pages(from fs.FS) (*Pages, error) {
-	p := &Pages{files: map[string]*file{}}
+	p := &Pages{from: from, files: map[string]*file{}}
 	err := fs.WalkDir(from, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return err
-		}
-		content, err := fs.ReadFile(from, name)
-		if err != nil {
 			return err
 		}
 		within, dist := strings.CutPrefix(name, "dist/")
 		if !dist {
 			if name == unbuilt {
 				p.home = newFile(name)
-				p.home.forms[""] = content
+				p.home.forms[""] = name
 			}
 			return nil
 		}
@@ -106,7 +107,7 @@ func pages(from fs.FS) (*Pages, error) {
 		if p.files[plain] == nil {
 			p.files[plain] = newFile(plain)
 		}
-		p.files[plain].forms[encoding] = content
+		p.files[plain].forms[encoding] = name
 		return nil
 	})
 	if err != nil {
@@ -119,12 +120,16 @@ func pages(from fs.FS) (*Pages, error) {
 		return nil, fs.ErrNotExist
 	}
 	for name, f := range p.files {
-		if err := f.finish(); err != nil {
+		if err := f.finish(from); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	p.policy = fmt.Sprintf(policy, hashes(p.home.forms[""]))
-	return p, p.home.finish()
+	if err := p.home.finish(from); err != nil {
+		return nil, err
+	}
+	page, err := fs.ReadFile(from, p.home.forms[""])
+	p.policy = fmt.Sprintf(policy, hashes(page))
+	return p, err
 }
 
 // inline matches a script in a page itself.
@@ -146,20 +151,35 @@ func newFile(name string) *file {
 	if m == "" {
 		m = "application/octet-stream"
 	}
-	return &file{media: m, forms: map[string][]byte{}}
+	return &file{media: m, forms: map[string]string{}}
 }
 
-// finish sets the hash of the content. All forms have the same content.
-func (f *file) finish() error {
-	content, plain := f.forms[""]
+// finish sets etag. All forms have the same content.
+func (f *file) finish(from fs.FS) error {
+	name, plain := f.forms[""]
 	if !plain {
-		if content = f.forms["gzip"]; content == nil {
+		if name = f.forms["gzip"]; name == "" {
 			return errors.New("has no form that every browser accepts")
 		}
 	}
-	sum := sha256.Sum256(content)
-	f.etag = base64.RawURLEncoding.EncodeToString(sum[:12])
+	f.etag = sync.OnceValues(func() (string, error) {
+		sum := sha256.New()
+		if err := copyFile(sum, from, name); err != nil {
+			return "", err
+		}
+		return base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:12]), nil
+	})
 	return nil
+}
+
+func copyFile(to io.Writer, from fs.FS, name string) error {
+	file, err := from.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	_, err = io.Copy(to, file)
+	return err
 }
 
 // Serve answers a GET or HEAD of a file, or of a path within the pages, which are all index.html.
@@ -175,6 +195,12 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) bool {
 		}
 		f = p.home
 	}
+	encoding := f.choose(r.Header.Values("Accept-Encoding"))
+	info, err := fs.Stat(p.from, f.forms[encoding])
+	hash, unread := f.etag()
+	if err != nil || unread != nil { // not of files that are part of the program
+		return false
+	}
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -188,22 +214,20 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) bool {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	}
-	encoding := f.choose(r.Header.Values("Accept-Encoding"))
-	etag := `"` + f.etag + encoding + `"`
+	etag := `"` + hash + encoding + `"`
 	h.Set("ETag", etag)
 	if matches(r.Header.Values("If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return true
 	}
-	content := f.forms[encoding]
 	h.Set("Content-Type", f.media)
-	h.Set("Content-Length", strconv.Itoa(len(content)))
+	h.Set("Content-Length", strconv.FormatInt(info.Size(), 10))
 	if encoding != "" {
 		h.Set("Content-Encoding", encoding)
 	}
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(content) // the client may have disconnected
+		_ = copyFile(w, p.from, f.forms[encoding]) // the client may have disconnected
 	}
 	return true
 }
@@ -238,11 +262,11 @@ func (f *file) choose(accepted []string) string {
 	}
 	for _, e := range encodings {
 		wanted, named := takes[e.name]
-		if f.forms[e.name] != nil && (wanted || !named && takes["*"]) {
+		if f.forms[e.name] != "" && (wanted || !named && takes["*"]) {
 			return e.name
 		}
 	}
-	if f.forms[""] == nil {
+	if f.forms[""] == "" {
 		return "gzip"
 	}
 	return ""

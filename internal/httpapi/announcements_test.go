@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -118,6 +119,22 @@ func TestAnnouncementsNameEveryFault(t *testing.T) {
 		}
 	}
 	w.refused("INVALID_REQUEST", op, "POST", all, map[string]any{"title": "no end"})
+	hour := func(n int) time.Time { return w.clock.Now().Add(time.Duration(n) * time.Hour) }
+	over := w.refused("INVALID_REQUEST", op, "POST", all, map[string]any{
+		"title": "over", "startsAt": hour(-2), "endsAt": hour(-1),
+	})
+	same(t, "over", over.fields(), []string{"endsAt"})
+	of := w.want(201, op, "POST", all, map[string]any{
+		"title": "x", "provider": "voltage-park", "endsAt": hour(1),
+	}).text("id")
+	err := w.d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE announcement SET provider = 'gone', starts_at = 1 WHERE id = $1`, of)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.want(200, op, "PATCH", all+"/"+of, map[string]any{"endsAt": hour(0), "startsAt": hour(-1)}) // to end it now
 	w.refused("NOT_FOUND", op, "PATCH", all+"/ann_none", map[string]any{"title": "x"})
 	w.refused("NOT_FOUND", op, "DELETE", all+"/ann_none", nil)
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"image"
@@ -178,6 +179,38 @@ func (o outage) told(who tenant) (types []string) {
 		}
 	}
 	return types
+}
+
+// While the status cannot be made, all get the last one, and only one of them tries within
+// keepStatus.
+func TestPublicStatusThatCannotBeMade(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		o := outage{newWorldOn(t, d, c)}
+		o.want(200, o.operator(), "PATCH", settingsPath, map[string]any{"publicPages": map[string]any{"status": true}})
+		o.status()
+		rename := func(from, to string) {
+			t.Helper()
+			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+				_, err := tx.Exec(ctx, `ALTER TABLE `+from+` RENAME TO `+to)
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		server := func(want string) {
+			t.Helper()
+			r := o.want(200, tenant{}, "GET", PublicBase+"/status", nil)
+			same(t, "server", r.data.(map[string]any)["server"], map[string]any{"status": want})
+		}
+		rename("provider_incident", "elsewhere")
+		server("operational") // it is kept
+		o.time.pass(keepStatus)
+		server("degraded")
+		rename("elsewhere", "provider_incident")
+		server("degraded")
+		o.time.pass(keepStatus)
+		server("operational")
+	})
 }
 
 func TestPublicStatusAndOutage(t *testing.T) {

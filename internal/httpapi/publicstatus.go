@@ -36,6 +36,9 @@ type publicCache struct {
 	prices  *publicPrices
 	status  *publicStatus
 	at      time.Time // when status was made
+	// failure is why the last try to make it failed, at failedAt; nil if it did not.
+	failure  error
+	failedAt time.Time
 }
 
 func (h public) prices(ctx context.Context, c *rest.Call, _ *rest.NoInput) (publicPrices, error) {
@@ -95,37 +98,54 @@ type publicStatus struct {
 	Providers []providerStatus `json:"providers" doc:"Providers, by slug."`
 	// Announcements are those for all accounts.
 	Announcements []announcement.Notice `json:"announcements" doc:"What is announced to all accounts at present: the most important first."`
-	Incidents     []publicIncident      `json:"incidents" doc:"Incidents that last, or ended in the last 30 days: newest first, at most 100."`
+	Incidents     []publicIncident      `json:"incidents" doc:"Incidents that last, and then those that ended in the last 30 days: newest first, at most 100."`
 }
 
 func (h public) status(ctx context.Context, c *rest.Call, _ *rest.NoInput) (publicStatus, error) {
-	h.cache.mu.Lock()
-	defer h.cache.mu.Unlock()
+	cache := h.cache
+	cache.mu.Lock()
+	defer cache.mu.Unlock()
+	// Everyone waits here. Those who come within keepStatus after a failure do not try again, and
+	// so do not wait for one failure after the other.
+	if age := h.real().Sub(cache.failedAt); cache.failure == nil || age < 0 || age >= keepStatus {
+		cache.failure = h.renewStatus(ctx)
+		cache.failedAt = h.real()
+	}
+	switch {
+	case cache.failure == nil && cache.status == nil:
+		return publicStatus{}, errNotPublic
+	case cache.failure == nil:
+		cacheFor(c, statusAge)
+		return *cache.status, nil
+	case cache.status == nil:
+		return publicStatus{}, cache.failure
+	}
+	last := *cache.status // what was known last says more than a page that cannot be shown
+	last.Server.Status = "degraded"
+	return last, nil
+}
+
+// renewStatus makes the cached status if it is old, and deletes it if the page is not public.
+func (h public) renewStatus(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTime)
 	defer cancel()
 	now, err := h.settings.Current(ctx)
-	if err == nil && !now.PublicPages.Status {
+	if err != nil {
+		return err
+	}
+	if !now.PublicPages.Status {
 		h.cache.status = nil
-		return publicStatus{}, errNotPublic
+		return nil
 	}
 	real := h.real()
-	age := real.Sub(h.cache.at)
-	if err == nil && (h.cache.status == nil || age >= keepStatus || age < 0) {
-		var made publicStatus
-		if made, err = h.makeStatus(ctx); err == nil {
-			h.cache.status, h.cache.at = &made, real
-		}
+	if age := real.Sub(h.cache.at); h.cache.status != nil && age >= 0 && age < keepStatus {
+		return nil
 	}
-	if err != nil { // what was known last says more than a page that cannot be shown
-		if h.cache.status == nil {
-			return publicStatus{}, err
-		}
-		last := *h.cache.status
-		last.Server.Status = "degraded"
-		return last, nil
+	made, err := h.makeStatus(ctx)
+	if err == nil {
+		h.cache.status, h.cache.at = &made, real
 	}
-	cacheFor(c, statusAge)
-	return *h.cache.status, nil
+	return err
 }
 
 // makeStatus reads the status. The number of queries does not depend on what there is.

@@ -49,8 +49,8 @@ func decide(open []Incident, states []state, now time.Time) (begin, change []Inc
 func next(i Incident, states map[string]state, now time.Time) (after Incident, changed bool) {
 	s, configured := states[i.Provider]
 	switch {
-	case !configured: // removed
-		i.EndedAt = &now
+	case !configured:
+		i.EndedAt, i.removed = &now, true
 		return i, true
 	case i.Kind == Paused:
 		if s.pausedAt != nil {

@@ -29,7 +29,7 @@ func TestDecide(t *testing.T) {
 	resumed := pause
 	resumed.EndedAt = ptr(20)
 	gone := noAnswer
-	gone.EndedAt = ptr(20)
+	gone.EndedAt, gone.removed = ptr(20), true
 	for name, one := range map[string]struct {
 		open          []Incident
 		states        []state
@@ -44,11 +44,14 @@ func TestDecide(t *testing.T) {
 		"fails again": {
 			open: []Incident{answered}, states: []state{shaky}, change: []Incident{noAnswer},
 		},
-		"has answered for long":       {open: []Incident{answered}, states: []state{up}, change: []Incident{over}},
-		"a pause":                     {states: []state{paused}, begin: []Incident{begunPause}},
-		"a pause goes on":             {open: []Incident{pause}, states: []state{paused}},
-		"the end of a pause":          {open: []Incident{pause}, states: []state{up}, change: []Incident{resumed}},
-		"the provider was removed":    {open: []Incident{noAnswer}, change: []Incident{gone}},
+		"has answered for long":    {open: []Incident{answered}, states: []state{up}, change: []Incident{over}},
+		"a pause":                  {states: []state{paused}, begin: []Incident{begunPause}},
+		"a pause goes on":          {open: []Incident{pause}, states: []state{paused}},
+		"the end of a pause":       {open: []Incident{pause}, states: []state{up}, change: []Incident{resumed}},
+		"the provider was removed": {open: []Incident{noAnswer}, change: []Incident{gone}},
+		"the account cannot be opened": {open: []Incident{noAnswer}, states: []state{
+			{provider: "p", status: catalog.StatusDown},
+		}},
 		"another provider's incident": {open: []Incident{noAnswer}, states: []state{down, other}},
 	} {
 		begin, change := decide(one.open, one.states, at(20))

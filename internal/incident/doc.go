@@ -10,6 +10,7 @@
 //     from its first failed request on. It ends once the provider has answered for recoverAfter, at
 //     its first answer, so that one that comes and goes is one incident.
 //   - An account with a machine at the provider gets one event when an incident begins and one when
-//     it ends, in bounded batches: what was told is committed with the event.
+//     the provider has answered again, in bounded batches: what was told is committed with the
+//     event. An incident that ends because the provider was removed has no second event.
 //   - An incident is deleted Kept after its end.
 package incident

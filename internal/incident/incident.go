@@ -56,6 +56,8 @@ type Incident struct {
 	told id.ID
 	// toldAt is when all accounts had been told of the beginning.
 	toldAt *time.Time
+	// removed reports that it ends with its provider, which did not recover. It is not stored.
+	removed bool
 }
 
 // Config is what a Service needs. Every field is required.
@@ -81,8 +83,8 @@ func New(cfg Config) *Service {
 	return &Service{cfg}
 }
 
-// Recent returns the open incidents, and those that ended after the instant, newest first, at most
-// maxRecent.
+// Recent returns the open incidents, and then those that ended after the instant, newest first, at
+// most maxRecent.
 func (s *Service) Recent(ctx context.Context, r db.Reader, after time.Time) ([]Incident, error) {
 	return recent(ctx, r, after)
 }
@@ -127,9 +129,15 @@ func (s *Service) Watch(ctx context.Context, _ id.ID) (job.Outcome, error) {
 	return job.At(now.Add(watchEvery)), err
 }
 
-// tell enqueues telling the accounts of incidents that began or ended.
+// tell enqueues telling the accounts of incidents that began, or ended with an answer.
 func (s *Service) tell(ctx context.Context, tx *db.Tx, all []Incident) error {
 	for _, i := range all {
+		if i.removed {
+			if err := forgetTold(ctx, tx, i.ID); err != nil {
+				return err
+			}
+			continue
+		}
 		began := i.answeredAt == nil && i.EndedAt == nil
 		if i.Kind != NoAnswer || !began && i.EndedAt == nil {
 			continue
@@ -152,11 +160,18 @@ func (s *Service) states(ctx context.Context, r db.Reader) ([]state, error) {
 		paused[p.Slug] = p.PausedAt
 	}
 	var all []state
+	healthy := map[string]bool{}
 	for _, h := range s.cfg.Catalog.Health() {
+		healthy[h.Provider] = true
 		all = append(all, state{
 			provider: h.Provider, status: h.Status, failingSince: h.FailingSince, answeredAt: h.LastSuccessAt,
 			pausedAt: paused[h.Provider],
 		})
+	}
+	for _, p := range stored { // one that cannot be opened is neither removed nor answers
+		if !healthy[p.Slug] {
+			all = append(all, state{provider: p.Slug, status: catalog.StatusDown, pausedAt: p.PausedAt})
+		}
 	}
 	return all, nil
 }

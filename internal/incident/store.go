@@ -34,7 +34,7 @@ func find(ctx context.Context, r db.Reader, of id.ID) (Incident, bool, error) {
 
 func recent(ctx context.Context, r db.Reader, after time.Time) ([]Incident, error) {
 	return incidents.Select(ctx, r, `WHERE ended_at IS NULL OR ended_at > $1
-		ORDER BY started_at DESC, id DESC LIMIT $2`, after, maxRecent)
+		ORDER BY CASE WHEN ended_at IS NULL THEN 0 ELSE 1 END, started_at DESC, id DESC LIMIT $2`, after, maxRecent)
 }
 
 func update(ctx context.Context, tx *db.Tx, i Incident) error {
@@ -62,6 +62,12 @@ func takeTold(ctx context.Context, tx *db.Tx, of id.ID, limit int) ([]id.ID, err
 	}
 	_, err = toldAccounts.Delete(ctx, tx, db.Is("incident_id", of), db.IsOneOf("account_id", accounts))
 	return accounts, err
+}
+
+// forgetTold forgets who was told of the beginning.
+func forgetTold(ctx context.Context, tx *db.Tx, of id.ID) error {
+	_, err := toldAccounts.Delete(ctx, tx, db.Is("incident_id", of))
+	return err
 }
 
 // purge deletes incidents that ended before the instant.

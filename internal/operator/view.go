@@ -72,7 +72,7 @@ func (s *Service) EndOverdueViews(ctx context.Context, d *db.DB) error {
 	}
 	return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		for _, v := range overdue {
-			why := "The operator signed out."
+			why := "The session ended."
 			if v.Expired {
 				why = "The time was over."
 			}

@@ -108,6 +108,7 @@ func (rr *Router) Document() []byte {
 	if err != nil {
 		panic("rest: " + err.Error())
 	}
+	rr.doc = nil // megabytes that no request needs
 	return Encode(json.RawMessage(b))
 }
 

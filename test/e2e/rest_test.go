@@ -11,9 +11,8 @@ import (
 )
 
 // idleMemory limits the memory of an idle server with the simulator, in kB. More than half of it
-// are pages of the program's file, which the system shares and can drop; the libraries for mail and
-// certificates added 8 MB of them, and those for images and for files on machines some more.
-const idleMemory = 90_000
+// are pages of the program's file, which the system shares and can drop.
+const idleMemory = 60_000
 
 // BenchmarkFirstAnswer is the time from the first start on an empty data directory, with a demo
 // account, to the first answer.

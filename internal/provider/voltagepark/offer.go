@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/upstream"
@@ -334,12 +335,18 @@ func (a *Adapter) places(ctx context.Context) map[string]place {
 	return names
 }
 
-var nameForm = regexp.MustCompile(`^[\pL\pN][\pL\pN .'-]{0,60}$`)
+// nameForm has no count of characters: repeated sets of all letters would take a megabyte.
+var nameForm = regexp.MustCompile(`^[\pL\pN][\pL\pN .'-]*$`)
+
+// maxName is the most characters of a part of a location's name.
+const maxName = 61
+
+func plainName(s string) bool { return utf8.RuneCountInString(s) <= maxName && nameForm.MatchString(s) }
 
 func nameOf(l namedLocation) (p place) {
 	var parts []string
 	for _, s := range []string{l.City, l.Region} {
-		if s = strings.TrimSpace(s); nameForm.MatchString(s) && !slices.Contains(parts, s) {
+		if s = strings.TrimSpace(s); plainName(s) && !slices.Contains(parts, s) {
 			parts = append(parts, s)
 		}
 	}

@@ -31,6 +31,8 @@ export const pageDestinations: Destination[] = [
   { text: 'Operator: issues', to: '/operator/issues', words: 'administration orphaned', operator: true },
   { text: 'Operator: failing jobs', to: '/operator/jobs', words: 'administration', operator: true },
   { text: 'Operator: mails', to: '/operator/mails', words: 'administration email', operator: true },
+  { text: 'Operator: announcements', to: '/operator/announcements', words: 'banner maintenance', operator: true },
+  { text: 'Operator: setup', to: '/operator/setup', words: 'administration first run', operator: true },
   { text: 'Operator: settings', to: '/operator/settings', words: 'administration sign-up smtp terms', operator: true },
   { text: 'Operator: margins', to: '/operator/margins', words: 'administration revenue', operator: true },
 ];

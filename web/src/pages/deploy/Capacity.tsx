@@ -23,7 +23,10 @@ export function Capacity({ offer: o }: { offer: Offer }) {
           <NumberInput
             label="Machines"
             value={count}
-            onChange={(n) => setCount(Math.min(10_000, Math.max(1, Number(n) || 1)))}
+            onChange={(n) => {
+              setCount(Math.min(10_000, Math.max(1, Number(n) || 1)));
+              check.reset(); // what it found was for the count before
+            }}
             min={1}
             max={10_000}
             w={110}

@@ -54,7 +54,7 @@ export function Summary({ offer: o, fallbacks, quote, lock, body, busy, validati
               <Money amount={price} per="/hr" />
             </div>
             <div className="small dim">
-              <Money usd={o.hourlyPricePerGpu} rate /> per GPU · price locked while running
+              <Money amount={Math.round(price / o.gpuCount) as Micro} rate /> per GPU · price locked while running
             </div>
           </div>
           {lock}

@@ -125,7 +125,7 @@ export default function Deployments() {
                     </Button>
                   </>
                 ),
-                more: chosenStatuses(params).some(isActive) && (
+                more: bulkFilterOf(query).status?.length !== 0 && (
                   <SelectAll
                     of={query}
                     total={chosenStatuses(params).every(isActive) ? rows.count : null}
