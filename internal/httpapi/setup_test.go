@@ -195,6 +195,9 @@ func TestDemoPasswordStaysOnTheMachine(t *testing.T) {
 		{"here by IPv6", []option{from("[::1]"), host("[::1]:8080")}, "demo password"},
 		{"from elsewhere", []option{from("192.0.2.1"), host("localhost:8080")}, ""},
 		{"a name that leads here", []option{from("127.0.0.1"), host("evil.example:8080")}, ""},
+		{"through a proxy that tells nothing", []option{
+			from("127.0.0.1"), host("127.0.0.1:8080"), func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 1, 0 },
+		}, ""},
 		{
 			"through a proxy",
 			[]option{from("127.0.0.1"), host("localhost:8080"), header("X-Forwarded-For", "192.0.2.1")}, "",
