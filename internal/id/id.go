@@ -43,6 +43,8 @@ const (
 	Mail                Kind = "eml"
 	PriceRule           Kind = "prl"
 	Budget              Kind = "bud"
+	TopUp               Kind = "top"
+	Refund              Kind = "ref"
 )
 
 // MaxLength is the maximum length that Valid accepts.

@@ -48,6 +48,7 @@ var dependencies = []struct {
 		"step", "cloudinit", "secret", "volume", "issue", "quote", "catalog",
 		"meter", "wallet", "sshkey", "provider", "event", "job", "creator", "db",
 	}},
+	{"payment", nil},
 	{"step", nil},
 	{"volume", []string{
 		"account", "quota", "spendlimit", "budget", "issue", "catalog", "meter", "wallet", "provider", "event", "job",
