@@ -218,7 +218,7 @@ func shows(ctx context.Context, p provider.Provider, machines, volumes []id.ID) 
 	return false, nil
 }
 
-// removeProvider deletes an account and the periodic jobs of its provider. It returns CONFLICT
+// removeProvider deletes an account, the periodic jobs of its provider and what was for sale there. It returns CONFLICT
 // while something needs the account.
 func (o *Operator) removeProvider(ctx context.Context, tx *db.Tx, slug string) (provideraccount.Provider, error) {
 	p, err := o.ProviderAccounts.GetToChange(ctx, tx, slug)
@@ -242,6 +242,9 @@ func (o *Operator) removeProvider(ctx context.Context, tx *db.Tx, slug string) (
 		if err := o.Jobs.Cancel(ctx, tx, kind, job.Subject("provider", slug)); err != nil {
 			return p, err
 		}
+	}
+	if err := o.services.catalog.Forget(ctx, tx, slug); err != nil {
+		return p, err
 	}
 	return p, o.ProviderAccounts.Remove(ctx, tx, slug)
 }

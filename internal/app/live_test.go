@@ -384,5 +384,10 @@ func TestRemoveProvider(t *testing.T) {
 			Scan(&jobs); err != nil || jobs != 0 {
 			t.Errorf("jobs of a removed provider: got %d, %v, want none", jobs, err)
 		}
+		var known int
+		if err := a.DB.QueryRow(t.Context(), `SELECT COUNT(*) FROM catalog_provider WHERE provider = 'iron'`).
+			Scan(&known); err != nil || known != 0 {
+			t.Errorf("health of a removed provider: got %d rows, %v, want none", known, err)
+		}
 	})
 }

@@ -687,3 +687,44 @@ func ids(offers []catalog.Offer) (out []id.ID) {
 	}
 	return out
 }
+
+// An account is removed, and another one gets its slug before its cloud has answered.
+func TestForgottenProviderSellsNothing(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		former := storer{&seller{
+			slug: "a", offers: []provider.Offer{offer("x"), offer("y")},
+			volumes: []provider.VolumePricing{{Region: "oslo-1", PerGBHour: 100, MinSizeGB: 10, MaxSizeGB: 100}},
+		}}
+		other := &seller{slug: "b", offers: []provider.Offer{offer("z")}}
+		r := newRig(t, d, c, former, other)
+		if err := r.cat.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.sync("a")
+		r.sync("b")
+		replica := r.catalog(former, other)
+		err := errors.Join(replica.Load(t.Context()), d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			return r.cat.Forget(ctx, tx, "a")
+		}), replica.Load(t.Context()), r.cat.Load(t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, cat := range map[string]*catalog.Catalog{"this replica": r.cat, "another replica": replica} {
+			all, _ := cat.Default().List(catalog.Query{})
+			if len(all) != 1 || all[0].Provider != "b" {
+				t.Errorf("%s sells %+v, want only what b sells", name, all)
+			}
+			if volumes := cat.Default().VolumePricing(); len(volumes) != 0 {
+				t.Errorf("%s sells volumes %+v", name, volumes)
+			}
+			if h := cat.Health()[0]; h.Status != catalog.StatusDown || h.LastSuccessAt != nil {
+				t.Errorf("%s: health %+v, want that it never answered", name, h)
+			}
+		}
+		c.Advance(every)
+		r.sync("a") // the new account sells the same
+		if all, _ := r.cat.Default().List(catalog.Query{}); len(all) != 3 {
+			t.Errorf("after the first answer: %+v", all)
+		}
+	})
+}

@@ -20,6 +20,8 @@
 //   - A provider that does not answer keeps its last offers. They become unavailable after 3 ×
 //     SyncEvery without an answer and are withdrawn after 15 × SyncEvery. A single failure never
 //     does that, however long ago the last success is.
+//   - A provider whose account is removed has nothing for sale: an account that gets its slug later
+//     begins without offers, volume prices and health.
 //   - Lists have one order: by the sort key, ties by ID.
 //   - Normalizing a name twice changes nothing. A text that is not understood in full is its own
 //     name.

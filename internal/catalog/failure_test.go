@@ -48,6 +48,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	sync("without an answer")
 	c.Advance(time.Hour)
 	sync("of a provider that is down")
+	faults.FailEachTx(t, "Forget", d, func(ctx context.Context, tx *db.Tx) error { return r.cat.Forget(ctx, tx, "a") })
 	faults.FailEachTx(t, "Report", d, func(ctx context.Context, tx *db.Tx) error {
 		return r.cat.Report(ctx, tx, catalog.Attempt{
 			Deployment: "dep_1", Offer: "off_1", Provider: "a", Outcome: catalog.ReachedSSH,

@@ -181,6 +181,12 @@ func writeKnown(ctx context.Context, tx *db.Tx, slug string) error {
 	return err
 }
 
+// deleteKnown deletes what writeKnown and the syncs recorded.
+func deleteKnown(ctx context.Context, tx *db.Tx, slug string) error {
+	_, err := tx.Exec(ctx, `DELETE FROM catalog_provider WHERE provider = $1`, slug)
+	return err
+}
+
 // readAsked returns when the provider was last asked, or became known.
 func readAsked(ctx context.Context, r db.Reader, slug string) (time.Time, bool, error) {
 	return db.Find(ctx, r, db.Value[time.Time], `SELECT asked_at FROM catalog_provider WHERE provider = $1`, slug)

@@ -258,6 +258,32 @@ func (c *Catalog) writeFailure(ctx context.Context, tx *db.Tx, slug string, aske
 	return raiseVersion(ctx, tx, changed)
 }
 
+// Forget withdraws the offers and the volume prices of a provider whose account is removed, and
+// forgets when it answered: an account that gets the slug later sells nothing of the former. The
+// caller has canceled the provider's sync.
+func (c *Catalog) Forget(ctx context.Context, tx *db.Tx, slug string) error {
+	if err := deleteKnown(ctx, tx, slug); err != nil {
+		return err
+	}
+	old, err := recordsByPlace(ctx, tx, slug)
+	if err != nil {
+		return err
+	}
+	var want []record
+	for _, at := range slices.SortedFunc(maps.Keys(old), comparePlaces) {
+		want = append(want, old[at].gone(true))
+	}
+	changed, err := writeChanges(ctx, tx, old, want)
+	if err != nil {
+		return err
+	}
+	moved, err := writeVolumePrices(ctx, tx, slug, nil)
+	if err != nil {
+		return err
+	}
+	return raiseVersion(ctx, tx, changed || moved)
+}
+
 // assignIDs gives new offers their IDs: the provider's own key if it has the form of one and is not
 // taken.
 func (c *Catalog) assignIDs(ctx context.Context, tx *db.Tx, added []record) error {
