@@ -20,6 +20,9 @@ const (
 	issuedGrace = 3 * time.Minute
 	// unhealthyGrace is how long after its launch a machine that never ran may be unhealthy.
 	unhealthyGrace = 10 * time.Minute
+	// unopenedEvery is how soon a launch is tried again whose provider account cannot be opened
+	// here. Another replica may be able to.
+	unopenedEvery = 10 * time.Second
 )
 
 // What a tenant reads where the provider gave no reason of its own.
@@ -35,6 +38,8 @@ const (
 	reasonRejected   = "The provider rejected the launch."
 	reasonNotMade    = "The provider couldn't create the machine."
 	reasonBlocked    = "The provider isn't accepting new deployments right now. " +
+		"Choose an offer of another provider, or try again later."
+	reasonUnavailable = "The provider wasn't available in time, and nothing was launched. " +
 		"Choose an offer of another provider, or try again later."
 )
 
@@ -125,7 +130,7 @@ func decide(r *row, seen observation, now time.Time) decision {
 		return decision{kind: doEnd} // which needs no provider, and waits for none
 	}
 	if !seen.configured {
-		return retry(fmt.Errorf("provider %s is not configured, but deployment %s uses it", r.provider, r.id))
+		return decideWithoutProvider(r, seen, now)
 	}
 	switch r.status {
 	case StatusPending:
@@ -148,6 +153,39 @@ func decide(r *row, seen observation, now time.Time) decision {
 		}
 		return decision{kind: doRelease}
 	}
+}
+
+// decideWithoutProvider is decide for a deployment whose provider cannot be asked: its account
+// cannot be opened. A launch that may have been sent waits until it can be asked about. One that
+// was never sent waits for the launch deadline only, and leaves nothing that could be ended.
+func decideWithoutProvider(r *row, seen observation, now time.Time) decision {
+	switch {
+	case r.status.Final() && r.releasedAt != nil:
+		return decision{kind: doNothing}
+	case !r.neverAsked():
+		return retry(fmt.Errorf("provider %s is not configured, but deployment %s uses it", r.provider, r.id))
+	case r.status == StatusTerminating:
+		return decision{kind: doConfirmEnd}
+	case r.status.Final():
+		return decision{kind: doRelease}
+	}
+	switch failed := r.failedAttempt(); {
+	case failed != nil && len(r.plans) > 0 && seen.nextConfigured:
+		return decision{kind: doNextCandidate}
+	case failed != nil && len(r.plans) > 0:
+		return decision{kind: doFail, cause: failed.Cause, reason: failed.Reason}
+	case now.Before(r.launchBy):
+		return wait(earlier(now.Add(unopenedEvery), r.launchBy))
+	case r.status == StatusPending && len(r.plans) > 0:
+		return decision{kind: doBegin} // offers are abandoned while deploying
+	default:
+		return abandon(r, CauseTimedOut, reasonUnavailable)
+	}
+}
+
+// neverAsked reports whether no launch of the present offer was ever sent to its provider.
+func (r *row) neverAsked() bool {
+	return r.machineID == "" && r.launchAskedAt == nil && r.launchOpenAt == nil && r.startedAt == nil
 }
 
 // decideDeploying is decide for a deployment whose machine may have been launched.

@@ -307,11 +307,64 @@ func TestDecide_pending(t *testing.T) {
 	if got := decide(&r, observation{configured: true}, now).kind; got != doBegin {
 		t.Errorf("decide = %q, want %q", got, doBegin)
 	}
-	if got := decide(&r, observation{}, now).kind; got != doRetry {
-		t.Errorf("decide without its provider = %q, want %q", got, doRetry)
-	}
 	r.autoTerminateAt = in(0)
 	if got := decide(&r, observation{}, now).kind; got != doEnd {
 		t.Errorf("decide at the auto-terminate time without its provider = %q, want %q", got, doEnd)
+	}
+}
+
+// The provider account cannot be opened, so that nothing can be asked.
+func TestDecide_withoutProvider(t *testing.T) {
+	t.Parallel()
+	asked := func(r *row) { r.launchAskedAt = in(-time.Hour) }
+	open := func(r *row) { r.launchOpenAt = in(-time.Hour) }
+	known := func(r *row) { r.machineID = "m-1" }
+	another := func(r *row) { r.plans, r.offerID = make([]plan, 1), "off_1" }
+	abandoned := func(r *row) {
+		another(r)
+		r.attempts = []Attempt{{OfferID: "off_1", Cause: CauseTimedOut, Reason: reasonUnavailable}}
+	}
+	early := func(r *row) { r.launchBy = now.Add(time.Second) }
+	unavailable := decision{kind: doFail, cause: CauseTimedOut, reason: reasonUnavailable}
+	for name, c := range map[string]struct {
+		status Status
+		next   bool // the next candidate's provider is configured
+		change []func(r *row)
+		want   decision
+	}{
+		"pending until the deadline":  {StatusPending, true, []func(*row){early}, wait(now.Add(time.Second))},
+		"pending":                     {StatusPending, true, nil, unavailable},
+		"pending with a candidate":    {StatusPending, true, []func(*row){another}, decision{kind: doBegin}},
+		"never launched, for a while": {StatusDeploying, true, []func(*row){early}, wait(now.Add(time.Second))},
+		"never launched":              {StatusDeploying, true, nil, unavailable},
+		"a launch may have been sent": {StatusDeploying, true, []func(*row){asked}, retry(nil)},
+		"a launch may be under way":   {StatusDeploying, true, []func(*row){open}, retry(nil)},
+		"the machine is known":        {StatusDeploying, true, []func(*row){known}, retry(nil)},
+		"abandoned for a candidate":   {StatusDeploying, true, []func(*row){abandoned}, decision{kind: doNextCandidate}},
+		"nor can the candidate's":     {StatusDeploying, false, []func(*row){abandoned}, unavailable},
+		"abandoned, but may be sent":  {StatusDeploying, true, []func(*row){abandoned, asked}, retry(nil)},
+		"a candidate is left": {StatusDeploying, true, []func(*row){another}, decision{
+			kind: doAbandon, cause: CauseTimedOut, reason: reasonUnavailable,
+		}},
+		"running":                     {StatusRunning, true, []func(*row){known}, retry(nil)},
+		"ended before the launch":     {StatusTerminating, true, nil, decision{kind: doConfirmEnd}},
+		"ended after a launch":        {StatusTerminating, true, []func(*row){asked}, retry(nil)},
+		"ended after it ran":          {StatusTerminating, true, []func(*row){func(r *row) { r.startedAt = in(0) }}, retry(nil)},
+		"failed before the launch":    {StatusFailed, true, nil, decision{kind: doRelease}},
+		"failed after a launch":       {StatusFailed, true, []func(*row){open}, retry(nil)},
+		"failed, and nothing is left": {StatusFailed, true, []func(*row){func(r *row) { r.releasedAt = in(0) }}, decision{kind: doNothing}},
+	} {
+		r := row{id: "dep_1", provider: "acme", status: c.status, launchBy: now}
+		for _, change := range c.change {
+			change(&r)
+		}
+		got := decide(&r, observation{nextConfigured: c.next}, now)
+		if c.want.kind == doRetry {
+			c.want.err = got.err // whose text is for the log
+		}
+		compare := cmp.Options{cmp.AllowUnexported(decision{}), cmpopts.EquateErrors()}
+		if diff := cmp.Diff(c.want, got, compare); diff != "" {
+			t.Errorf("%s: decide (-want +got):\n%s", name, diff)
+		}
 	}
 }

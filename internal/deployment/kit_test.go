@@ -63,6 +63,7 @@ type testKit struct {
 	budgets     *budget.Service
 	deployments *deployment.Service
 	config      deployment.Config // of deployments
+	providers   *provider.Registry
 	runner      *job.Runner
 	ids         *id.Maker
 	secrets     *secret.Box
@@ -138,6 +139,7 @@ func (r *testKit) build(fake provider.Provider) {
 		all = append(all, p)
 	}
 	providers, jobs := provider.NewRegistry(all...), job.NewQueue(r.ids)
+	r.providers = providers
 	secrets, err := secret.New(make([]byte, 32))
 	r.must(err)
 	r.secrets, r.events = secrets, event.New(r.ids)

@@ -70,6 +70,7 @@ type transition struct {
 // transitions is the whole lifecycle. A test compares the table in doc.go with it.
 var transitions = []transition{
 	{StatusPending, CauseLaunching, StatusDeploying},
+	{StatusPending, CauseTimedOut, StatusFailed},
 	{StatusPending, CauseRequested, StatusTerminating},
 	{StatusPending, CauseScheduled, StatusTerminating},
 	{StatusPending, CausePastDue, StatusTerminating},

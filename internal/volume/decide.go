@@ -22,6 +22,9 @@ const (
 	cleanEvery = 10 * time.Minute
 	// maxPause is the longest pause between two polls of a volume.
 	maxPause = 5 * time.Minute
+	// unopenedEvery is how soon a create is tried again whose provider account cannot be opened
+	// here. Another replica may be able to.
+	unopenedEvery = 10 * time.Second
 )
 
 // What a tenant reads of a change that failed, before the provider's own reason if there is one.
@@ -33,6 +36,8 @@ const (
 	reasonNoMachine     = "The deployment's machine never became available."
 	reasonMachineEnded  = "The deployment's machine has ended."
 	reasonLost          = "The provider no longer has this volume."
+	reasonUnavailable   = "The provider wasn't available in time. " +
+		"Choose another provider, or try again later."
 )
 
 // decisionKind is what a run does next.
@@ -114,6 +119,11 @@ func decide(r *record, seen observation, now time.Time) decision {
 	switch {
 	case !r.unsettled():
 		return decision{kind: doNothing}
+	case !seen.configured && r.status == StatusCreating && now.Sub(r.createdAt) >= createLimit:
+		// The clean-up waits until the provider can be asked.
+		return decision{kind: doFailCreate, reason: reasonUnavailable}
+	case !seen.configured && r.status == StatusCreating:
+		return wait(earlier(now.Add(unopenedEvery), r.createdAt.Add(createLimit)))
 	case !seen.configured:
 		return decision{
 			kind: doRetry,
@@ -342,4 +352,11 @@ func explanation(err error) string {
 		return ": " + provider.Plain(e.Message, 200)
 	}
 	return "."
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

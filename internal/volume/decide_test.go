@@ -212,3 +212,24 @@ func TestCompare(t *testing.T) {
 		t.Errorf("outlived (-want +got):\n%s", diff)
 	}
 }
+
+// The provider account cannot be opened, so that nothing can be asked.
+func TestDecide_withoutProvider(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[Status]decision{
+		StatusCreating:  {kind: doFailCreate, reason: reasonUnavailable},
+		StatusAvailable: {kind: doNothing},
+		StatusAttaching: {kind: doRetry},
+		StatusDeleting:  {kind: doRetry},
+	} {
+		r := record{status: status, createdAt: now.Add(-createLimit), sizeGB: 1, wantedSizeGB: 1}
+		got := decide(&r, observation{}, now)
+		if got.kind != want.kind || got.reason != want.reason {
+			t.Errorf("%s: got %+v, want %+v", status, got, want)
+		}
+	}
+	r := record{status: StatusCreating, createdAt: now.Add(time.Second - createLimit)}
+	if got := decide(&r, observation{}, now); got.kind != doWait || !got.at.Equal(now.Add(time.Second)) {
+		t.Errorf("before the limit: got %+v, want to wait until then", got)
+	}
+}
