@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/provider"
 )
 
@@ -58,4 +59,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		_, _, err := r.cat.PriceHistory(t.Context(), d, "acc_x", sold[0].ID, dbtest.Start, c.Now(), c.Now())
 		return err
 	})
+	r.rule(pricerule.Rule{Terms: pricerule.Terms{Hidden: true}})
+	each("Load after a rule", func() error { return r.cat.Load(t.Context()) })
+	each("Hidden", func() error { _, err := r.cat.Hidden(t.Context(), d); return err })
 }

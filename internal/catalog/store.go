@@ -11,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/pricerule"
 )
 
 const maxPoints = 5_000 // of one price history
@@ -200,6 +201,20 @@ func readRecords(ctx context.Context, r db.Reader, slug string) ([]record, error
 // readListed returns all offers that are not withdrawn.
 func readListed(ctx context.Context, r db.Reader) ([]record, error) {
 	return offers.Select(ctx, r, `WHERE withdrawn = 0 ORDER BY id`)
+}
+
+// offerKind is what price rules match of some offers.
+type offerKind struct {
+	pricerule.Offer
+	withdrawn bool
+}
+
+// readKinds returns the distinct kinds of all offers, also of the withdrawn ones.
+func readKinds(ctx context.Context, r db.Reader) ([]offerKind, error) {
+	return db.Collect(ctx, r, func(row db.Row) (k offerKind, err error) {
+		err = row.Scan(&k.Provider, &k.Region, &k.GPUType, &k.withdrawn)
+		return k, err
+	}, `SELECT DISTINCT provider, region, gpu_type, withdrawn FROM catalog_offer`)
 }
 
 func takenIDs(ctx context.Context, r db.Reader, ids []id.ID) (map[id.ID]bool, error) {

@@ -254,3 +254,42 @@ func TestPublicStatusAndOutage(t *testing.T) {
 		}
 	})
 }
+
+// What a price rule hides from everyone is not named to the public: neither the provider, nor its
+// regions and incidents.
+func TestPublicPagesDoNotNameWhatIsHidden(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		o := outage{newWorldOn(t, d, c)}
+		op := o.operator()
+		o.want(200, op, "PATCH", settingsPath,
+			map[string]any{"publicPages": map[string]any{"status": true, "prices": true}})
+		o.settle(o.deploy(o.ada)) // a launch that is counted
+		o.cloud.down = true
+		for range 20 {
+			o.sync(time.Minute)
+		}
+		named := func(path string) bool {
+			t.Helper()
+			o.time.pass(keepStatus)
+			if err := o.c.Catalog.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			body := string(o.want(200, tenant{}, "GET", PublicBase+path, nil).body)
+			return strings.Contains(body, "voltage-park") || strings.Contains(body, "Voltage Park") ||
+				strings.Contains(body, "dallas-usa-5")
+		}
+		same(t, "the status names it", named("/status"), true)
+		o.incidents(1)
+		rule := o.want(201, op, "POST", OperatorBase+"/price-rules",
+			map[string]any{"provider": "voltage-park", "hidden": true})
+		same(t, "the status names it while it is down", named("/status"), false)
+		o.incidents(0)
+		o.cloud.down = false
+		o.sync(time.Minute)
+		same(t, "the status names it", named("/status"), false)
+		same(t, "the prices name it", named("/prices"), false)
+		o.want(200, op, "DELETE", OperatorBase+"/price-rules/"+rule.data.(map[string]any)["id"].(string), nil)
+		same(t, "the status names it again", named("/status"), true)
+		same(t, "the prices name it again", named("/prices"), true)
+	})
+}

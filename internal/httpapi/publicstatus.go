@@ -148,7 +148,8 @@ func (h public) renewStatus(ctx context.Context) error {
 	return err
 }
 
-// makeStatus reads the status. The number of queries does not depend on what there is.
+// makeStatus reads the status, without the providers and regions that price rules hide. The number
+// of queries does not depend on what there is.
 func (h public) makeStatus(ctx context.Context) (publicStatus, error) {
 	at := h.clock.Now()
 	recent, err := h.incidents.Recent(ctx, h.db, at.Add(-incidentsShown))
@@ -163,6 +164,10 @@ func (h public) makeStatus(ctx context.Context) (publicStatus, error) {
 		return publicStatus{}, err
 	}
 	market := h.catalog.Default()
+	hidden, err := h.catalog.Hidden(ctx, h.db)
+	if err != nil {
+		return publicStatus{}, err
+	}
 	names, paused := map[string]string{}, map[string]bool{}
 	for _, i := range recent {
 		if i.Kind == incident.Paused && i.EndedAt == nil {
@@ -172,7 +177,7 @@ func (h public) makeStatus(ctx context.Context) (publicStatus, error) {
 	byProvider := map[string][]regionStatus{}
 	for _, r := range market.Regions() {
 		launches := market.Launches(r.Provider, r.Slug)
-		if r.Offers == 0 && launches.Deployments == 0 {
+		if r.Offers == 0 && launches.Deployments == 0 || hidden.Region(r.Provider, r.Slug) {
 			continue
 		}
 		byProvider[r.Provider] = append(byProvider[r.Provider], regionStatus{
@@ -181,6 +186,9 @@ func (h public) makeStatus(ctx context.Context) (publicStatus, error) {
 	}
 	out.Providers = []providerStatus{}
 	for _, p := range market.Providers() {
+		if hidden.Provider(p.Slug) {
+			continue
+		}
 		names[p.Slug] = p.Name
 		regions := byProvider[p.Slug]
 		if regions == nil {
@@ -191,6 +199,9 @@ func (h public) makeStatus(ctx context.Context) (publicStatus, error) {
 		})
 	}
 	for _, i := range recent {
+		if hidden.Provider(i.Provider) {
+			continue
+		}
 		name := names[i.Provider]
 		if name == "" { // it was removed since
 			name = i.Provider
