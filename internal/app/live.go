@@ -218,8 +218,8 @@ func shows(ctx context.Context, p provider.Provider, machines, volumes []id.ID) 
 	return false, nil
 }
 
-// removeProvider deletes an account, the periodic jobs of its provider and what was for sale there. It returns CONFLICT
-// while something needs the account.
+// removeProvider deletes an account and the periodic jobs of its provider, and withdraws what was
+// for sale there. It returns CONFLICT while something needs the account.
 func (o *Operator) removeProvider(ctx context.Context, tx *db.Tx, slug string) (provideraccount.Provider, error) {
 	p, err := o.ProviderAccounts.GetToChange(ctx, tx, slug)
 	if err != nil {

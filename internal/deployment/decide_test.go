@@ -317,6 +317,8 @@ func TestDecide_pending(t *testing.T) {
 func TestDecide_withoutProvider(t *testing.T) {
 	t.Parallel()
 	asked := func(r *row) { r.launchAskedAt = in(-time.Hour) }
+	ran := func(r *row) { r.startedAt = in(0) }
+	released := func(r *row) { r.releasedAt = in(0) }
 	open := func(r *row) { r.launchOpenAt = in(-time.Hour) }
 	known := func(r *row) { r.machineID = "m-1" }
 	another := func(r *row) { r.plans, r.offerID = make([]plan, 1), "off_1" }
@@ -340,19 +342,21 @@ func TestDecide_withoutProvider(t *testing.T) {
 		"a launch may have been sent": {StatusDeploying, true, []func(*row){asked}, retry(nil)},
 		"a launch may be under way":   {StatusDeploying, true, []func(*row){open}, retry(nil)},
 		"the machine is known":        {StatusDeploying, true, []func(*row){known}, retry(nil)},
-		"abandoned for a candidate":   {StatusDeploying, true, []func(*row){abandoned}, decision{kind: doNextCandidate}},
-		"nor can the candidate's":     {StatusDeploying, false, []func(*row){abandoned}, unavailable},
-		"abandoned, but may be sent":  {StatusDeploying, true, []func(*row){abandoned, asked}, retry(nil)},
+		"abandoned for a candidate": {StatusDeploying, true, []func(*row){abandoned}, decision{
+			kind: doNextCandidate,
+		}},
+		"nor can the candidate's":    {StatusDeploying, false, []func(*row){abandoned}, unavailable},
+		"abandoned, but may be sent": {StatusDeploying, true, []func(*row){abandoned, asked}, retry(nil)},
 		"a candidate is left": {StatusDeploying, true, []func(*row){another}, decision{
 			kind: doAbandon, cause: CauseTimedOut, reason: reasonUnavailable,
 		}},
 		"running":                     {StatusRunning, true, []func(*row){known}, retry(nil)},
 		"ended before the launch":     {StatusTerminating, true, nil, decision{kind: doConfirmEnd}},
 		"ended after a launch":        {StatusTerminating, true, []func(*row){asked}, retry(nil)},
-		"ended after it ran":          {StatusTerminating, true, []func(*row){func(r *row) { r.startedAt = in(0) }}, retry(nil)},
+		"ended after it ran":          {StatusTerminating, true, []func(*row){ran}, retry(nil)},
 		"failed before the launch":    {StatusFailed, true, nil, decision{kind: doRelease}},
 		"failed after a launch":       {StatusFailed, true, []func(*row){open}, retry(nil)},
-		"failed, and nothing is left": {StatusFailed, true, []func(*row){func(r *row) { r.releasedAt = in(0) }}, decision{kind: doNothing}},
+		"failed, and nothing is left": {StatusFailed, true, []func(*row){released}, decision{kind: doNothing}},
 	} {
 		r := row{id: "dep_1", provider: "acme", status: c.status, launchBy: now}
 		for _, change := range c.change {

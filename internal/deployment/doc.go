@@ -33,8 +33,9 @@
 //   - Nothing is launched after the launch deadline, nor by a run that lost a race: the launches
 //     that it saw must be unchanged when it records its own, and its job must still be its own when
 //     it asks.
-//   - Where the provider's account cannot be opened, a deployment that was never sent to it fails at
-//     the launch deadline, and one that may have been sent waits until the provider can be asked.
+//   - Where the provider's account cannot be opened, a deployment that was never sent to it fails
+//     at the launch deadline, and one that may have been sent waits until the provider can be
+//     asked.
 //   - A failed deployment costs nothing, and its machine, if there is one, is ended like any other.
 //
 // # Lifecycle

@@ -39,8 +39,8 @@
 //   - A volume that failed or was deleted soon after its creation is deleted upstream for an hour
 //     more: a create that was still under way may land late. One that the provider lost is never
 //     deleted upstream.
-//   - A volume that is not created in time fails also if its provider account cannot be opened. What
-//     a create may have made is then deleted once the provider can be asked.
+//   - A volume that is not created in time fails also if its provider account cannot be opened.
+//     What a create may have made is then deleted once the provider can be asked.
 //   - Names are unique in the account among volumes that are neither failed nor deleted.
 //
 // Locks are taken in this order: deployments, volumes (by id), meters, then what meter and wallet
