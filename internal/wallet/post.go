@@ -3,6 +3,8 @@ package wallet
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -26,6 +28,7 @@ type line struct {
 	from, to    *time.Time
 	hourlyPrice *money.Micros
 	labels      Labels
+	reference   string // of a credit: see reference; "" for other lines
 
 	// post sets these.
 	id             id.ID
@@ -33,6 +36,12 @@ type line struct {
 	balanceAfter   money.Micros
 	availableAfter money.Micros
 	createdAt      time.Time
+	hash           string
+}
+
+// entries returns both sides of the transaction.
+func (n *line) entries() [2]entry {
+	return [2]entry{{n.id, "wallet/" + string(n.account), n.amount}, {n.id, n.counterBook(), -n.amount}}
 }
 
 // counterBook returns the book that gets the opposite of the amount.
@@ -60,7 +69,7 @@ type change struct {
 	account         id.ID
 	available, held money.Micros
 	lines           int64
-	least           money.Micros // what must be available beforehand
+	hash            string // of its last line
 }
 
 // state is a row of the table wallet.
@@ -69,6 +78,7 @@ type state struct {
 	available, held money.Micros
 	seq             int64
 	negativeSince   *time.Time
+	hash            string // of the newest line; "" before the first
 }
 
 func (s state) wallet() Wallet {
@@ -82,57 +92,53 @@ func (s state) wallet() Wallet {
 // wallet must have at least the amount least available beforehand. If a wallet has less, or does
 // not exist, post returns an error and writes nothing.
 //
-// The wallet's row is changed first, by one statement that checks, changes and locks it. The
-// amounts after each line are computed back from what that statement returns, so no other
-// transaction can interfere.
+// The wallets are locked first. So the amounts and hashes of the lines follow from what was read,
+// and no other transaction can interfere.
 func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money.Micros) (map[id.ID]Wallet, error) {
 	if len(lines) == 0 {
 		return nil, nil
 	}
-	changes := make(map[id.ID]*change)
-	for _, n := range lines {
-		c := changes[n.account]
-		if c == nil {
-			c = &change{account: n.account, least: least}
-			changes[n.account] = c
-		}
-		c.available += n.amount
-		c.held += n.held()
-		c.lines++
-	}
-	sorted := make([]*change, 0, len(changes))
-	for _, c := range changes {
-		sorted = append(sorted, c)
-	}
-	slices.SortFunc(sorted, func(a, b *change) int { return cmp.Compare(a.account, b.account) })
-	after, err := changeWallets(ctx, tx, sorted)
+	changes := changesBy(lines)
+	running, err := lockWallets(ctx, tx, changes)
 	if err != nil {
 		return nil, err
 	}
-	wallets, crossed := make(map[id.ID]Wallet, len(sorted)), []id.ID{}
-	running := make(map[id.ID]*state, len(sorted))
-	for _, c := range sorted {
-		s, changed := after[c.account]
-		if !changed {
-			w, err := selectWallet(ctx, tx, c.account)
-			if err != nil {
-				return nil, err
-			}
-			return nil, &InsufficientError{Available: w.Available, Required: c.least}
-		}
-		wallets[c.account] = s.wallet()
-		if before := s.available - c.available; (before < 0) != (s.available < 0) {
+	var crossed []id.ID
+	for _, c := range changes {
+		s, opened := running[c.account]
+		switch {
+		case !opened:
+			return nil, fmt.Errorf("%w: %s", ErrNoWallet, c.account)
+		case s.available < least:
+			return nil, &InsufficientError{Available: s.available, Required: least}
+		case (s.available < 0) != (s.available+c.available < 0):
 			crossed = append(crossed, c.account)
 		}
-		running[c.account] = &state{available: s.available - c.available, held: s.held - c.held, seq: s.seq - c.lines}
 	}
 	for _, n := range lines {
 		s := running[n.account]
 		s.available += n.amount
 		s.held += n.held()
 		s.seq++
-		n.id, n.seq, n.availableAfter, n.balanceAfter = l.ids.New(id.Transaction), s.seq, s.available,
-			s.available+s.held
+		n.id, n.seq, n.createdAt = l.ids.New(id.Transaction), s.seq, tx.Now
+		n.availableAfter, n.balanceAfter = s.available, s.available+s.held
+		s.hash = n.digest(s.hash)
+		n.hash = s.hash
+	}
+	for _, c := range changes {
+		c.hash = running[c.account].hash
+	}
+	after, err := changeWallets(ctx, tx, changes)
+	if err != nil {
+		return nil, err
+	}
+	wallets := make(map[id.ID]Wallet, len(changes))
+	for _, c := range changes {
+		s, r := after[c.account], running[c.account]
+		if s.available != r.available || s.held != r.held || s.seq != r.seq {
+			return nil, fmt.Errorf("wallet: the row of %s was changed although it is locked", c.account)
+		}
+		wallets[c.account] = s.wallet()
 	}
 	if err := insertLines(ctx, tx, lines); err != nil {
 		return nil, err
@@ -143,4 +149,20 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 		}
 	}
 	return wallets, nil
+}
+
+// changesBy returns what the lines change of each wallet, sorted by account.
+func changesBy(lines []*line) []*change {
+	changes := make(map[id.ID]*change)
+	for _, n := range lines {
+		c := changes[n.account]
+		if c == nil {
+			c = &change{account: n.account}
+			changes[n.account] = c
+		}
+		c.available += n.amount
+		c.held += n.held()
+		c.lines++
+	}
+	return slices.SortedFunc(maps.Values(changes), func(a, b *change) int { return cmp.Compare(a.account, b.account) })
 }

@@ -32,6 +32,7 @@ func (s *state) columns() []db.Column {
 		db.Col("held", &s.held),
 		db.Col("seq", &s.seq),
 		db.Col("negative_since", &s.negativeSince),
+		db.Col("hash", &s.hash),
 	}
 }
 
@@ -53,7 +54,10 @@ func (n *line) columns() []db.Column {
 		db.Col("provider", &n.labels.Provider),
 		db.Col("region", &n.labels.Region),
 		db.Col("gpu_type", &n.labels.GPUType),
+		db.Col("name", &n.labels.Name),
+		db.Col("reference", db.ZeroAsNull(&n.reference)),
 		db.Col("created_at", &n.createdAt),
+		db.Col("hash", &n.hash),
 	}
 }
 
@@ -144,32 +148,52 @@ func selectWallets(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.I
 	return out, err
 }
 
-// changeWallets applies the changes, which are sorted by account, and returns the wallets after
-// them. A wallet that does not exist or has too little money is left unchanged and left out.
-func changeWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID]state, error) {
-	if err := lockWallets(ctx, tx, changes); err != nil {
-		return nil, err
+// lockWallets locks the wallets, which are sorted by account, and returns them. Several are locked
+// in that order, so that two changes of the same wallets cannot deadlock. SQLite has locked the
+// whole database when the transaction began.
+func lockWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID]*state, error) {
+	locked := make(map[id.ID]*state, len(changes))
+	for chunk := range slices.Chunk(changes, walletChunk) {
+		accounts := make([]any, len(chunk))
+		for i, c := range chunk {
+			accounts[i] = c.account
+		}
+		found, err := wallets.Select(ctx, tx, `WHERE account_id IN `+db.In(1, len(chunk))+` ORDER BY account_id`+
+			db.ForUpdate(tx), accounts...)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range found {
+			locked[s.account] = &s
+		}
 	}
+	return locked, nil
+}
+
+// changeWallets applies the changes to wallets that lockWallets has locked, and returns the wallets
+// after them.
+func changeWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID]state, error) {
 	after := make(map[id.ID]state, len(changes))
 	for chunk := range slices.Chunk(changes, db.ChunkRows) {
 		args := []any{tx.Now}
 		for _, c := range chunk {
-			args = append(args, c.account, c.available, c.held, c.lines, c.least)
+			args = append(args, c.account, c.available, c.held, c.lines, c.hash)
 		}
 		// The first tuple gives PostgreSQL the types of all.
-		values := `(CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT))`
+		values := `(CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS TEXT))`
 		if len(chunk) > 1 {
 			values += ", " + db.Tuples(7, len(chunk)-1, 5)
 		}
 		changed, err := db.Collect(ctx, tx, wallets.Scan, `
-			WITH change (account, available_by, held_by, lines, least) AS (VALUES `+values+`)
+			WITH change (account, available_by, held_by, lines, newest) AS (VALUES `+values+`)
 			UPDATE wallet SET
 				available = available + change.available_by,
 				held = held + change.held_by,
 				seq = seq + change.lines,
-				negative_since = CASE WHEN available + change.available_by < 0 THEN COALESCE(negative_since, $1) END
+				negative_since = CASE WHEN available + change.available_by < 0 THEN COALESCE(negative_since, $1) END,
+				hash = change.newest
 			FROM change
-			WHERE wallet.account_id = change.account AND wallet.available >= change.least
+			WHERE wallet.account_id = change.account
 			RETURNING `+wallets.Columns(), args...)
 		if err != nil {
 			return nil, err
@@ -181,29 +205,12 @@ func changeWallets(ctx context.Context, tx *db.Tx, changes []*change) (map[id.ID
 	return after, nil
 }
 
-// lockWallets locks several wallets in the order of their accounts, so that two changes of the same
-// wallets cannot deadlock: the UPDATE alone locks them in an order that the planner chooses. One
-// row needs no order. SQLite has locked the whole database when the transaction began.
-func lockWallets(ctx context.Context, tx *db.Tx, changes []*change) error {
-	if len(changes) < 2 || tx.Engine() != db.Postgres {
-		return nil
-	}
-	accounts := make([]any, len(changes))
-	for i, c := range changes {
-		accounts[i] = c.account
-	}
-	_, err := tx.Exec(ctx, `SELECT account_id FROM wallet WHERE account_id IN `+db.In(1, len(accounts))+`
-		ORDER BY account_id FOR UPDATE`, accounts...)
-	return err
-}
-
 func insertLines(ctx context.Context, tx *db.Tx, all []*line) error {
 	rows, both := make([]line, len(all)), make([]entry, 0, 2*len(all))
 	for i, n := range all {
-		n.createdAt = tx.Now
 		rows[i] = *n
-		both = append(both, entry{n.id, "wallet/" + string(n.account), n.amount},
-			entry{n.id, n.counterBook(), -n.amount})
+		sides := n.entries()
+		both = append(both, sides[:]...)
 	}
 	if err := lines.Insert(ctx, tx, rows...); err != nil {
 		return err

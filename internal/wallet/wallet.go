@@ -144,7 +144,8 @@ func (l *Ledger) Credit(ctx context.Context, tx *db.Tx, c Credit) (made bool, er
 	case !claimed:
 		return false, nil
 	}
-	_, err = l.post(ctx, tx, []*line{{account: c.Account, kind: c.Type, amount: c.Amount, description: c.Description}},
-		anyAmount)
+	_, err = l.post(ctx, tx, []*line{{
+		account: c.Account, kind: c.Type, amount: c.Amount, description: c.Description, reference: reference(c.Dedupe),
+	}}, anyAmount)
 	return err == nil, err
 }

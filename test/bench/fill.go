@@ -78,10 +78,10 @@ func fillEntries(ctx context.Context, engine db.Engine, pool *sql.DB, account id
 	err := withoutIndexes(ctx, engine, pool, "wallet_transaction", func() error {
 		_, err := pool.ExecContext(ctx, series(engine)+`
 			INSERT INTO wallet_transaction (id, account_id, seq, type, amount, balance_after, available_after,
-				description, provider, region, gpu_type, created_at)
+				description, provider, region, gpu_type, name, hash, created_at)
 			SELECT `+txn+`, '`+string(account)+`', i, CASE WHEN i % 2 = 1 THEN 'top_up' ELSE 'adjustment' END,
 				`+amount+`, i % 2 * 10000, i % 2 * 10000,
-				'A cent of the bench', '', '', '', 1700000000000000 + i * 1000000 FROM n ORDER BY i`, lines)
+				'A cent of the bench', '', '', '', '', '', 1700000000000000 + i * 1000000 FROM n ORDER BY i`, lines)
 		return err
 	})
 	if err != nil {
@@ -116,13 +116,13 @@ func fillMeters(ctx context.Context, engine db.Engine, pool *sql.DB, running int
 		text string
 		n    int
 	}{
-		{`INSERT INTO wallet (account_id, available, held, seq) SELECT ` + account + fmt.Sprintf(
-			`, %d, 0, 1 FROM n ORDER BY i`, credit,
+		{`INSERT INTO wallet (account_id, available, held, seq, hash) SELECT ` + account + fmt.Sprintf(
+			`, %d, 0, 1, '' FROM n ORDER BY i`, credit,
 		), accounts},
 		{`INSERT INTO wallet_transaction (id, account_id, seq, type, amount, balance_after, available_after,
-				description, provider, region, gpu_type, created_at)
+				description, provider, region, gpu_type, name, hash, created_at)
 			SELECT ` + txn + `, ` + account + `, 1, ` + fmt.Sprintf(
-			`'top_up', %d, %d, %d, 'paid in', '', '', '', 1700000000000000 FROM n ORDER BY i`, credit, credit, credit,
+			`'top_up', %d, %d, %d, 'paid in', '', '', '', '', '', 1700000000000000 FROM n ORDER BY i`, credit, credit, credit,
 		), accounts},
 		{`INSERT INTO wallet_entry (transaction_id, book, amount) SELECT ` + txn + fmt.Sprintf(
 			`, 'funding', %d FROM n`, -credit,

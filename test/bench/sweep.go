@@ -35,7 +35,7 @@ var sweepTables = []struct {
 	{
 		"wallet_transaction",
 		`id, account_id, seq, type, amount, balance_after, available_after, description, subject, hour, from_at,
-		to_at, hourly_price, provider, region, gpu_type, created_at`,
+		to_at, hourly_price, provider, region, gpu_type, name, created_at, hash`,
 		"WHERE type = 'charge' ORDER BY id",
 		1,
 	},

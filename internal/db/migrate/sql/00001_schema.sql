@@ -79,7 +79,8 @@ CREATE TABLE wallet (
     available      BIGINT NOT NULL CHECK (available = CAST(available AS BIGINT)), -- micro-dollars; below 0 is a debt
     held           BIGINT NOT NULL CHECK (held >= 0 AND held = CAST(held AS BIGINT)),
     seq            BIGINT NOT NULL,            -- of the newest line, which is the number of lines
-    negative_since BIGINT                      -- NULL while available >= 0
+    negative_since BIGINT,                     -- NULL while available >= 0
+    hash           TEXT   NOT NULL             -- of the newest line; '' while there is none
 );
 
 CREATE TABLE wallet_transaction (
@@ -99,7 +100,10 @@ CREATE TABLE wallet_transaction (
     provider        TEXT   NOT NULL,
     region          TEXT   NOT NULL,
     gpu_type        TEXT   NOT NULL,
+    name            TEXT   NOT NULL,           -- of the subject when it was charged
+    reference       TEXT,                      -- of money that came in: SHA-256 in hex of its dedupe key
     created_at      BIGINT NOT NULL,
+    hash            TEXT   NOT NULL,           -- of this line, its entries and the hash of the line before
     UNIQUE (account_id, seq)
 );
 CREATE INDEX wallet_transaction_type ON wallet_transaction (account_id, type, created_at, seq);
