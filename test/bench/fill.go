@@ -122,7 +122,8 @@ func fillMeters(ctx context.Context, engine db.Engine, pool *sql.DB, running int
 		{`INSERT INTO wallet_transaction (id, account_id, seq, type, amount, balance_after, available_after,
 				description, provider, region, gpu_type, name, hash, created_at)
 			SELECT ` + txn + `, ` + account + `, 1, ` + fmt.Sprintf(
-			`'top_up', %d, %d, %d, 'paid in', '', '', '', '', '', 1700000000000000 FROM n ORDER BY i`, credit, credit, credit,
+			`'top_up', %d, %d, %d, 'paid in', '', '', '', '', '', 1700000000000000 FROM n ORDER BY i`,
+			credit, credit, credit,
 		), accounts},
 		{`INSERT INTO wallet_entry (transaction_id, book, amount) SELECT ` + txn + fmt.Sprintf(
 			`, 'funding', %d FROM n`, -credit,
