@@ -28,7 +28,8 @@ type View struct {
 }
 
 // StartView lets an operator's session read the account as a viewer of it, until then or until
-// EndView. It returns NOT_FOUND, and CONFLICT for the account that the session works in.
+// EndView. It returns NOT_FOUND, and CONFLICT for the account that the session works in and while
+// the session has a view, also one that was started at the same time.
 func (s *Service) StartView(
 	ctx context.Context, tx *db.Tx, n Session, account id.ID, reason string, length time.Duration,
 ) (View, error) {
@@ -43,7 +44,16 @@ func (s *Service) StartView(
 		Account: account, Reason: reason,
 		StartedAt: tx.Now, EndsAt: tx.Now.Add(length),
 	}
-	return v, insertView(ctx, tx, v)
+	inserted, err := insertView(ctx, tx, v)
+	if err == nil && !inserted {
+		err = apierr.New(apierr.Conflict, "Your session views an account already. Leave that view first.")
+	}
+	return v, err
+}
+
+// ViewOf returns the view of a session, also if its time is over.
+func (s *Service) ViewOf(ctx context.Context, r db.Reader, session id.ID) (View, bool, error) {
+	return viewOf(ctx, r, session)
 }
 
 // EndView ends the view of a session. It reports whether there was one, also if its time was over.

@@ -16,7 +16,11 @@ var views = db.NewTable("account_view", func(v *View) []db.Column {
 	}
 })
 
-func insertView(ctx context.Context, tx *db.Tx, v View) error { return views.Insert(ctx, tx, v) }
+// insertView reports whether it inserted the view: of concurrent calls for a session, one does.
+func insertView(ctx context.Context, tx *db.Tx, v View) (bool, error) {
+	n, err := views.InsertNew(ctx, tx, "session_id", v)
+	return n == 1, err
+}
 
 func viewOf(ctx context.Context, r db.Reader, session id.ID) (View, bool, error) {
 	return views.Find(ctx, r, `WHERE session_id = $1`, session)

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/rest"
 )
 
@@ -129,6 +131,57 @@ func testViewEnds(t *testing.T, w *world, why string, end func(w *world, cookie 
 			same(t, "actor", fmt.Sprint(dig(e, "actor", "kind"), " ", dig(e, "actor", "name")), "operator Grace")
 		}
 	}
+}
+
+// Calls that were authenticated before any of them began a view: one wins, and the others say why.
+func TestOfViewsThatBeginAtOnceOneDoes(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorldOn(t, d, c)
+		cookie := w.viewing()
+		w.by(200, cookie, "DELETE", AccountBase+"/view", nil)
+		w.clock.Advance(time.Second)
+		session := account.Session{}
+		w.tx(func(ctx context.Context, tx *db.Tx) error {
+			session.User.Name = "Grace"
+			session.Account = w.bob.account
+			return tx.QueryRow(ctx, `SELECT session.id, users.id FROM session JOIN users ON users.id = session.user_id
+				WHERE users.name = 'Grace'`).Scan(&session.ID, &session.User.ID)
+		})
+		start := func() error {
+			return d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+				_, err := w.c.Operator.StartView(
+					ctx, tx, session, w.ada.account, "Support", time.Minute, operator.Source{})
+				return err
+			})
+		}
+		for range 3 {
+			errs := make(chan error, 8)
+			for range cap(errs) {
+				go func() { errs <- start() }()
+			}
+			began := 0
+			for range cap(errs) {
+				switch err := <-errs; {
+				case err == nil:
+					began++
+				case apierr.CodeOf(err) != apierr.Conflict || !strings.Contains(err.Error(), "Leave that view first"):
+					t.Errorf("got %v, want a conflict that says what to do", err)
+				}
+			}
+			if began != 1 {
+				t.Errorf("%d views began, want 1", began)
+			}
+			w.clock.Advance(time.Minute) // which the next ones find over
+		}
+		var entries []string
+		for _, e := range w.by(200, w.signIn(w.ada), "GET", AccountBase+"/audit?limit=100", nil).list {
+			if text := fmt.Sprint(dig(e, "action"), " ", dig(e, "detail")); strings.Contains(text, "AccountView") {
+				entries = append(entries, text)
+			}
+		}
+		const started, over = "startAccountView Support", "endAccountView The time was over."
+		same(t, "entries", entries[:5], []string{started, over, started, over, started})
+	})
 }
 
 func TestAViewNeedsAnOperatorsSession(t *testing.T) {

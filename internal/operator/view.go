@@ -32,7 +32,8 @@ const (
 
 // StartView lets an operator's session read an account as a viewer of it. Both the account's audit
 // log and that of the operator's own have an entry with the operator's name and the reason. It
-// returns INVALID_REQUEST, NOT_FOUND, or CONFLICT for the session's own account.
+// returns INVALID_REQUEST, NOT_FOUND, or CONFLICT for the session's own account and while the
+// session views an account.
 func (s *Service) StartView(
 	ctx context.Context, tx *db.Tx, n account.Session, of id.ID, reason string, length time.Duration, from Source,
 ) (account.View, error) {
@@ -44,7 +45,11 @@ func (s *Service) StartView(
 			Field: "minutes", Message: "must be from 1 to 60.",
 		}})
 	}
-	if _, err := s.EndView(ctx, tx, n.ID, "The time was over.", Source{}); err != nil { // one that is not swept yet
+	last, found, err := s.cfg.Accounts.ViewOf(ctx, tx, n.ID)
+	if err == nil && found && !tx.Now.Before(last.EndsAt) { // it is not swept yet
+		_, err = s.EndView(ctx, tx, n.ID, "The time was over.", Source{})
+	}
+	if err != nil {
 		return account.View{}, err
 	}
 	v, err := s.cfg.Accounts.StartView(ctx, tx, n, of, reason, length)
