@@ -14,7 +14,7 @@ import (
 func announcements() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "announcements", Aliases: []string{"announcement"},
-		Short: "Announce something to all accounts: by a banner, by mail, or both",
+		Short: "Announce something to accounts: by a banner, by mail, or both",
 	}
 	cmd.AddCommand(announcementList(), announcementCreate(), announcementDelete())
 	return cmd
@@ -37,7 +37,7 @@ func announcementList() *cobra.Command {
 }
 
 func announcementCreate() *cobra.Command {
-	var text, level string
+	var text, level, provider, region string
 	var lasts time.Duration
 	var noBanner, mails bool
 	return operatorCommandOn("create TITLE", "Create an announcement that begins now",
@@ -45,6 +45,9 @@ func announcementCreate() *cobra.Command {
 			f := cmd.Flags()
 			f.StringVar(&text, "text", "", "plain `text` below the title")
 			f.StringVar(&level, "level", string(announcement.Info), "`level`: info, warning or critical")
+			f.StringVar(&provider, "provider", "",
+				"`slug` of a provider: only accounts with machines there are told (default all accounts)")
+			f.StringVar(&region, "region", "", "`slug` of a region of --provider (default all of its regions)")
 			f.DurationVar(&lasts, "for", 24*time.Hour, "`duration` for which it is shown")
 			f.BoolVar(&noBanner, "no-banner", false, "do not show it in the dashboard and on the status page")
 			f.BoolVar(&mails, "mail", false, "send a mail to each member, once")
@@ -56,6 +59,7 @@ func announcementCreate() *cobra.Command {
 				ends := tx.Now.Add(lasts)
 				made, err = o.Announcements.Create(ctx, tx, announcement.Draft{
 					Title: &title, Text: &text, Level: &weight, EndsAt: &ends, Banner: &banner, Mail: &mails,
+					Provider: &provider, Region: &region,
 				})
 				return err
 			})

@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/mail"
+	"github.com/billetcloud/billet/internal/provideraccount"
 )
 
 // Level is how important an announcement is.
@@ -86,8 +87,10 @@ type Config struct {
 	IDs      *id.Maker
 	Catalog  *catalog.Catalog
 	Accounts *account.Service
-	Mail     *mail.Service
-	Jobs     *job.Queue
+	// ProviderAccounts are the operator's accounts at providers.
+	ProviderAccounts *provideraccount.Service
+	Mail             *mail.Service
+	Jobs             *job.Queue
 }
 
 // Service keeps announcements. It is safe for concurrent use.
@@ -96,7 +99,7 @@ type Service struct{ cfg Config }
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
 	if cfg.DB == nil || cfg.IDs == nil || cfg.Catalog == nil || cfg.Accounts == nil || cfg.Mail == nil ||
-		cfg.Jobs == nil {
+		cfg.ProviderAccounts == nil || cfg.Jobs == nil {
 		panic("announcement: New needs every field of its Config")
 	}
 	return &Service{cfg}
@@ -143,7 +146,11 @@ func (s *Service) changed(ctx context.Context, tx *db.Tx, a Announcement, c Draf
 	before := a
 	a = a.with(c)
 	a.ChangedAt = tx.Now
-	faults := a.check(before, s.cfg.Catalog.Default())
+	known, err := s.places(ctx, tx)
+	if err != nil {
+		return a, err
+	}
+	faults := a.check(before, known)
 	if a.Mail {
 		configured, err := s.cfg.Mail.Configured(ctx, tx)
 		if err != nil {
@@ -162,6 +169,31 @@ func (s *Service) changed(ctx context.Context, tx *db.Tx, a Announcement, c Draf
 		return a, nil
 	}
 	return a, s.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindMail, a.ID, a.StartsAt)
+}
+
+// places returns the providers that an announcement can be for, with their regions: also those
+// whose account cannot be opened, and those with machines whose account is gone.
+func (s *Service) places(ctx context.Context, r db.Reader) (map[string][]string, error) {
+	known, err := s.cfg.Catalog.Places(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := s.cfg.ProviderAccounts.List(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	sells := map[string]bool{}
+	for _, p := range stored {
+		sells[p.Slug] = true
+	}
+	used, err := deployment.CountByProvider(ctx, r)
+	for slug := range used {
+		sells[slug] = true
+	}
+	for slug := range sells {
+		known[slug] = append([]string{}, known[slug]...)
+	}
+	return known, err
 }
 
 // Get returns an announcement, or NOT_FOUND. In a transaction that writes it locks it.

@@ -2,12 +2,12 @@ package announcement
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/billetcloud/billet/internal/apierr"
-	"github.com/billetcloud/billet/internal/catalog"
 )
 
 // set overwrites a value that the change has.
@@ -35,7 +35,7 @@ func (a Announcement) with(c Draft) Announcement {
 
 // check returns everything that is wrong with the announcement as it is after a change, at
 // ChangedAt. A provider that is gone since is no fault of another change, such as the end.
-func (a Announcement) check(before Announcement, market catalog.Market) []apierr.FieldError {
+func (a Announcement) check(before Announcement, places map[string][]string) []apierr.FieldError {
 	faults := apierr.CheckName("title", a.Title)
 	add := func(field, wrong string) {
 		if wrong != "" {
@@ -60,8 +60,8 @@ func (a Announcement) check(before Announcement, market catalog.Market) []apierr
 		add("banner", "must be true if mail is false: the announcement would reach no one.")
 	}
 	if a.Provider != before.Provider || a.Region != before.Region {
-		add("provider", checkProvider(a.Provider, market))
-		add("region", checkRegion(a.Provider, a.Region, market))
+		add("provider", checkProvider(a.Provider, places))
+		add("region", checkRegion(a.Provider, a.Region, places))
 	}
 	return faults
 }
@@ -83,34 +83,22 @@ func checkText(text string) string {
 	return ""
 }
 
-func checkProvider(slug string, market catalog.Market) string {
-	var known []string
-	for _, p := range market.Providers() {
-		known = append(known, p.Slug)
-	}
-	if slug == "" || slices.Contains(known, slug) {
+func checkProvider(slug string, places map[string][]string) string {
+	if _, known := places[slug]; slug == "" || known {
 		return ""
 	}
-	return oneOf(known)
+	return oneOf(slices.Sorted(maps.Keys(places)))
 }
 
-func checkRegion(provider, region string, market catalog.Market) string {
-	if region == "" {
+func checkRegion(provider, region string, places map[string][]string) string {
+	switch {
+	case region == "" || slices.Contains(places[provider], region):
 		return ""
-	}
-	if provider == "" {
+	case provider == "":
 		return "needs a provider: set provider, or leave the region empty."
+	default:
+		return oneOf(places[provider])
 	}
-	var known []string
-	for _, r := range market.Regions() {
-		if r.Provider == provider {
-			known = append(known, r.Slug)
-		}
-	}
-	if slices.Contains(known, region) {
-		return ""
-	}
-	return oneOf(known)
 }
 
 func oneOf(known []string) string {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
@@ -213,7 +214,38 @@ func TestAccountThatCannotBeOpened(t *testing.T) {
 			t.Errorf("the machine's deployment: got %s, %v, want running", status, err)
 		}
 		testErrorState(t, next)
+		testAnnounced(t, next)
 	})
+}
+
+// testAnnounced announces something to those with machines at an account that cannot be opened.
+func testAnnounced(t *testing.T, a *App) {
+	t.Helper()
+	a.put(t, "catalog_offer", "gpu_type interconnect instance_type region_name country",
+		`gpu_count gpu_memory_gb vcpus memory_gb storage_gb cost_price hourly_price available minimum_runtime
+		launch_limit`, map[string]any{
+			"id": "off_1", "provider": "sealed", "region": "oslo-1", "offer_key": "x", "withdrawn": 1,
+			"operating_systems": "[]", "capabilities": "{}",
+		})
+	title, ends := "Maintenance", a.Clock.Now().Add(time.Hour)
+	announce := func(provider, region string) error {
+		return a.DB.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			_, err := a.Announcements.Create(ctx, tx, announcement.Draft{
+				Title: &title, EndsAt: &ends, Provider: &provider, Region: &region,
+			})
+			return err
+		})
+	}
+	for _, to := range [][2]string{{"sealed", ""}, {"sealed", "oslo-1"}, {"refused", ""}, {"good", ""}} {
+		if err := announce(to[0], to[1]); err != nil {
+			t.Errorf("announce to %v: %v", to, err)
+		}
+	}
+	for _, to := range [][2]string{{"sealed", "mars"}, {"unknown", ""}, {"", "oslo-1"}} {
+		if err := announce(to[0], to[1]); apierr.CodeOf(err) != apierr.InvalidRequest {
+			t.Errorf("announce to %v: got %v, want that it is refused", to, err)
+		}
+	}
 }
 
 // testErrorState reads the accounts over the API.

@@ -69,7 +69,8 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 		Terms: c.pastDueTerms(),
 	})
 	s.announced = announcement.New(announcement.Config{
-		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.Accounts, Mail: o.Mail, Jobs: o.Jobs,
+		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.Accounts,
+		ProviderAccounts: o.ProviderAccounts, Mail: o.Mail, Jobs: o.Jobs,
 	})
 	s.incidents = incident.New(incident.Config{
 		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.ProviderAccounts, Events: o.Events, Jobs: o.Jobs,

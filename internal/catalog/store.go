@@ -217,6 +217,14 @@ func readKinds(ctx context.Context, r db.Reader) ([]offerKind, error) {
 	}, `SELECT DISTINCT provider, region, gpu_type, withdrawn FROM catalog_offer`)
 }
 
+// readPlaces returns every provider and region that has, or had, an offer.
+func readPlaces(ctx context.Context, r db.Reader) ([]regionKey, error) {
+	return db.Collect(ctx, r, func(row db.Row) (k regionKey, err error) {
+		err = row.Scan(&k.provider, &k.region)
+		return k, err
+	}, `SELECT DISTINCT provider, region FROM catalog_offer`)
+}
+
 func takenIDs(ctx context.Context, r db.Reader, ids []id.ID) (map[id.ID]bool, error) {
 	taken := map[id.ID]bool{}
 	for chunk := range slices.Chunk(ids, db.ChunkRows) {

@@ -214,6 +214,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	}
 	w.c.Announcements = announcement.New(announcement.Config{
 		DB: d, IDs: ids, Catalog: offers, Accounts: accounts, Mail: w.c.Mail, Jobs: jobs,
+		ProviderAccounts: provideraccount.New(secrets, nil),
 	})
 	events.OnEvents(w.c.Mail.EnqueueForEvents)
 	w.secrets = secrets

@@ -94,6 +94,14 @@ func (s *session) addAccountTools(server *sdk.Server) {
 		return page(p, err, same)
 	})
 	addTool(server, toolSpec{
+		name: "list_announcements", title: "List announcements",
+		text: "List what the operator announces to the account at present, such as maintenance at a provider where " +
+			"it has machines: the most important first. Tell the user of warning and critical ones.",
+	}, func(ctx context.Context, in paging) (*listed[client.Announcement], error) {
+		p, err := s.Client.Announcements.List(ctx, in.of())
+		return page(p, err, same)
+	})
+	addTool(server, toolSpec{
 		name: "list_projects", title: "List projects",
 		text: "List the projects with their machines that have not ended, their hourly price, and their cost in an " +
 			"interval. The default is the last 30 days. The dearest 100 are listed.",

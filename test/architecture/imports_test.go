@@ -38,7 +38,7 @@ var dependencies = []struct {
 	}},
 	{"altcha/altchatest", []string{"altcha"}},
 	{"altcha", []string{"secret", "db"}},
-	{"announcement", []string{"deployment", "catalog", "mail", "account", "job", "db"}},
+	{"announcement", []string{"deployment", "provideraccount", "catalog", "mail", "account", "job", "db"}},
 	{"mail", []string{"settings", "account", "event", "emailaddr", "secret", "job", "db"}},
 	{"settings", []string{"emailaddr", "secret", "db"}},
 	{"incident", []string{"deployment", "provideraccount", "catalog", "event", "job", "db"}},

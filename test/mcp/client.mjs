@@ -43,6 +43,7 @@ await call("list_regions")
 await call("list_volume_prices")
 await call("get_quotas")
 await call("list_budgets")
+await call("list_announcements")
 
 const without = await refused("quote", {
   offerId: offer.id, name: "training", hours: 2, operatingSystem: "Ubuntu 22.04",
