@@ -1,0 +1,109 @@
+package stripe
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/stripe/stripe-go/v85"
+
+	"github.com/billetcloud/billet/internal/payment"
+)
+
+// pageSize is how many objects are listed at once: Stripe's maximum.
+const pageSize = 100
+
+// codeUnusable is the code of a charge with a method that no longer exists.
+const codeUnusable = "payment_method_unusable"
+
+// Charge charges a saved method. See payment.Processor.
+func (p *Processor) Charge(ctx context.Context, r payment.ChargeRequest) (payment.Payment, error) {
+	amount, err := cents(r.Amount, r.Currency)
+	if err != nil {
+		return payment.Payment{}, err
+	}
+	// An earlier try may have been made more than a day ago, when its key is forgotten.
+	found, err := p.findCharge(ctx, r)
+	if err != nil {
+		return payment.Payment{}, problem("list PaymentIntents", err)
+	}
+	if found != "" {
+		return p.Payment(ctx, found)
+	}
+	params := &stripe.PaymentIntentCreateParams{
+		Amount: stripe.Int64(amount), Currency: stripe.String(payment.Currency),
+		Customer: stripe.String(r.Customer), PaymentMethod: stripe.String(r.Method),
+		OffSession: stripe.Bool(true), Confirm: stripe.Bool(true),
+		Description: stripe.String(p.c.Name + " credit, " + string(r.TopUp)),
+		Metadata: map[string]string{
+			metaInstallation: p.c.Installation, metaTopUp: string(r.TopUp), metaAccount: string(r.Account),
+			metaAttempt: strconv.FormatInt(r.Attempt, 10), metaKind: kindCharge,
+		},
+	}
+	params.SetIdempotencyKey("billet-charge-" + string(r.TopUp) + "-" + strconv.FormatInt(r.Attempt, 10))
+	intent, err := p.client.V1PaymentIntents.Create(ctx, params)
+	if err == nil {
+		return p.Payment(ctx, intent.ID)
+	}
+	e, no := refused(err)
+	switch {
+	case no && e.PaymentIntent != nil && e.PaymentIntent.ID != "":
+		return p.Payment(ctx, e.PaymentIntent.ID)
+	case no && e.Type == stripe.ErrorTypeCard:
+		return p.failed(r, failure(e)), nil
+	case no:
+		usable, checkErr := p.usable(ctx, r)
+		if checkErr != nil {
+			return payment.Payment{}, errors.Join(problem("create a PaymentIntent", err), checkErr)
+		}
+		if !usable {
+			return p.failed(r, &payment.Failure{
+				Code: codeUnusable, Message: "The saved payment method was removed. Save another one.", Final: true,
+			}), nil
+		}
+	}
+	return payment.Payment{}, problem("create a PaymentIntent", err)
+}
+
+// findCharge returns the intent of an earlier try of the same attempt; "" if there is none. The
+// newest hundred of the customer are enough: nothing else is charged before an attempt has ended.
+func (p *Processor) findCharge(ctx context.Context, r payment.ChargeRequest) (string, error) {
+	list := p.client.V1PaymentIntents.List(ctx, &stripe.PaymentIntentListParams{
+		ListParams: stripe.ListParams{Limit: stripe.Int64(pageSize), Single: true},
+		Customer:   stripe.String(r.Customer),
+	})
+	if err := list.Err(); err != nil {
+		if missing(err) {
+			return "", nil
+		}
+		return "", err
+	}
+	for _, i := range list.Data() {
+		if p.ours(i.Metadata) && i.Metadata[metaTopUp] == string(r.TopUp) && i.Metadata[metaKind] == kindCharge &&
+			i.Metadata[metaAttempt] == strconv.FormatInt(r.Attempt, 10) {
+			return i.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// usable reports whether the customer still has the method.
+func (p *Processor) usable(ctx context.Context, r payment.ChargeRequest) (bool, error) {
+	_, err := p.client.V1Customers.RetrievePaymentMethod(ctx, r.Method,
+		&stripe.CustomerRetrievePaymentMethodParams{Customer: stripe.String(r.Customer)})
+	if missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, problem("retrieve a payment method", err)
+	}
+	return true, nil
+}
+
+// failed is a payment that Stripe made no intent for.
+func (p *Processor) failed(r payment.ChargeRequest, f *payment.Failure) payment.Payment {
+	return payment.Payment{
+		TopUp: r.TopUp, Status: payment.PaymentFailed, Currency: payment.Currency, Customer: r.Customer,
+		Failure: f, Live: p.live, CreatedAt: p.c.Now().UTC(),
+	}
+}
