@@ -48,6 +48,8 @@ var dependencies = []struct {
 		"step", "cloudinit", "secret", "volume", "issue", "quote", "catalog",
 		"meter", "wallet", "sshkey", "provider", "event", "job", "creator", "db",
 	}},
+	{"payment/stripe/stripetest", nil},
+	{"payment/stripe", []string{"payment", "db"}}, // db to refuse a call inside a transaction
 	{"payment", nil},
 	{"step", nil},
 	{"volume", []string{
@@ -137,8 +139,11 @@ var external = map[string]struct {
 	"github.com/pquerna/otp":    {[]string{"account"}, "one package authenticates users"},
 	"net/http": {[]string{
 		"httpapi", "rest", "app", "oidc", "oidc/oidctest", "dashboard", "cli", "provider/*", "webhook/outbound",
-		"certificate",
+		"certificate", "payment/stripe", "payment/stripe/stripetest",
 	}, "the core knows no HTTP; adapters and webhooks do"},
+	"github.com/stripe/stripe-go": {
+		[]string{"payment/stripe", "payment/stripe/stripetest"}, "one package calls Stripe",
+	},
 	"github.com/wneessen/go-mail":      {[]string{"mail"}, "one package sends mail"},
 	"golang.org/x/image":               {[]string{"settings"}, "one package reads images"},
 	"github.com/standard-webhooks":     {[]string{"webhook"}, "one package signs webhooks"},
