@@ -84,7 +84,7 @@ func TestRepetitionAfterAnyFailureHasOneEffect(t *testing.T) {
 					late != reference {
 					t.Errorf("a day later: got %q and the error %v, want %q", late, err, reference)
 				}
-				// The page of a day ago has ended, so another one does no harm, nor does a customer.
+				// The page of a day ago has ended: another one does no harm, nor does a customer.
 				if n := w.fake.Count(op.kind) - before; n != 1 && (op.name == "charge" || op.name == "refund") {
 					t.Errorf("it had %d effects", n)
 				}
@@ -109,8 +109,8 @@ func TestPagesAreMadeOnceWithinADay(t *testing.T) {
 	}
 }
 
-// TestReadsFailWithoutAResult: a payment whose parts cannot all be read is an error, never a payment
-// without its refunds or disputes.
+// TestReadsFailWithoutAResult: a payment whose parts cannot all be read is an error, never a
+// payment without its refunds or disputes.
 func TestReadsFailWithoutAResult(t *testing.T) {
 	w := newWorld(t)
 	p := w.paid(stripetest.Visa)
@@ -131,7 +131,8 @@ func TestReadsFailWithoutAResult(t *testing.T) {
 			}
 			got, err := w.p.Payment(ctx, c.reference)
 			cancel()
-			if err == nil || got.TopUp != "" || errors.Is(err, payment.ErrUnknown) || errors.Is(err, payment.ErrNotOurs) {
+			if err == nil || got.TopUp != "" || errors.Is(err, payment.ErrUnknown) ||
+				errors.Is(err, payment.ErrNotOurs) {
 				t.Errorf("%s of %s: got %+v and the error %v", fault, c.prefix, got, err)
 			}
 			w.fake.Heal()

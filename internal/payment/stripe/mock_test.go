@@ -15,7 +15,8 @@ import (
 // not in Stripe's OpenAPI document. Its answers have no metadata, so that everything is another's.
 func TestRequestsAreValid(t *testing.T) {
 	p, err := stripe.New(stripe.Config{
-		Key: "sk_test_123", WebhookSecrets: []string{"whsec_1"}, Installation: installation, BaseURL: stripemock.Start(t),
+		Key: "sk_test_123", WebhookSecrets: []string{"whsec_1"}, Installation: installation,
+		BaseURL: stripemock.Start(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -32,10 +33,27 @@ func TestRequestsAreValid(t *testing.T) {
 			t.Errorf("payment %s: %v", reference, err)
 		}
 	}
+	chargesAreValid(t, p)
+	for _, err := range p.Events(t.Context(), time.Now().Add(-time.Hour)) {
+		if err != nil {
+			t.Errorf("events: %v", err)
+		}
+	}
+	for _, err := range p.Movements(t.Context(), time.Now().Add(-time.Hour), time.Now()) {
+		if err != nil {
+			t.Errorf("movements: %v", err)
+		}
+	}
+	if err := p.Check(t.Context()); err != nil {
+		t.Errorf("check: %v", err)
+	}
+}
+
+func chargesAreValid(t *testing.T, p *stripe.Processor) {
 	// The intent is created, and then not recognized.
 	if _, err := p.Charge(t.Context(), payment.ChargeRequest{
-		TopUp: topUp, Account: account, Attempt: 1, Customer: "cus_1", Method: "pm_card_visa", Amount: money.Dollars(20),
-		Currency: payment.Currency,
+		TopUp: topUp, Account: account, Attempt: 1, Customer: "cus_1", Method: "pm_card_visa",
+		Amount: money.Dollars(20), Currency: payment.Currency,
 	}); err == nil || !isNotOurs(err) {
 		t.Errorf("charge: %v", err)
 	}
@@ -49,19 +67,6 @@ func TestRequestsAreValid(t *testing.T) {
 	}
 	if err := p.Detach(t.Context(), "cus_1", "pm_1"); err != nil {
 		t.Errorf("detach: %v", err)
-	}
-	for _, err := range p.Events(t.Context(), time.Now().Add(-time.Hour)) {
-		if err != nil {
-			t.Errorf("events: %v", err)
-		}
-	}
-	for _, err := range p.Movements(t.Context(), time.Now().Add(-time.Hour), time.Now()) {
-		if err != nil {
-			t.Errorf("movements: %v", err)
-		}
-	}
-	if err := p.Check(t.Context()); err != nil {
-		t.Errorf("check: %v", err)
 	}
 }
 

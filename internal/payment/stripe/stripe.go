@@ -61,7 +61,7 @@ type Processor struct {
 
 var _ payment.Processor = (*Processor)(nil)
 
-// New returns a Processor. It calls nobody. It fails where a key or secret has the wrong form.
+// New returns a Processor. It sends no request. It fails where a key or secret has the wrong form.
 func New(c Config) (*Processor, error) {
 	live, err := checkKey(c.Key)
 	if err != nil {
@@ -181,7 +181,8 @@ func (p *Processor) Check(ctx context.Context) error {
 			return p.client.V1Events.List(ctx, &stripe.EventListParams{ListParams: page}).Err()
 		}},
 		{"Balance transactions", func() error {
-			return p.client.V1BalanceTransactions.List(ctx, &stripe.BalanceTransactionListParams{ListParams: page}).Err()
+			params := &stripe.BalanceTransactionListParams{ListParams: page}
+			return p.client.V1BalanceTransactions.List(ctx, params).Err()
 		}},
 		{"Customers", func() error {
 			return p.client.V1Customers.List(ctx, &stripe.CustomerListParams{ListParams: page}).Err()

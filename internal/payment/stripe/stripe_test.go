@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/payment/stripe"
@@ -17,27 +19,25 @@ func TestCheckoutIsPaidOnItsPage(t *testing.T) {
 	if c.URL == "" || c.Customer == "" || !c.ExpiresAt.Equal(start.Add(2*time.Hour)) {
 		t.Fatalf("%+v", c)
 	}
-	if p := w.payment(c.Reference); p.Status != payment.PaymentPending || p.TopUp != topUp || p.Received != 0 ||
-		p.IntentReference != "" || p.Customer != c.Customer || p.Live {
-		t.Fatalf("before it is paid: %+v", p)
+	want := payment.Payment{
+		Reference: c.Reference, TopUp: topUp, Status: payment.PaymentPending, Currency: payment.Currency,
+		Customer: c.Customer, CreatedAt: start,
+	}
+	if diff := cmp.Diff(want, w.payment(c.Reference)); diff != "" {
+		t.Fatalf("before it is paid: %s", diff)
 	}
 	if got := w.fake.Pay(c.Reference, stripetest.Visa); got != "paid" {
 		t.Fatal(got)
 	}
-	p := w.payment(c.Reference)
-	if p.Status != payment.PaymentSucceeded || p.Received != money.Dollars(50) || p.Fee != 1_750_000 ||
-		p.Currency != payment.Currency || p.IntentReference == "" || p.Reference != c.Reference || p.Failure != nil {
-		t.Fatalf("after it is paid: %+v", p)
+	want.Status, want.Received, want.Fee = payment.PaymentSucceeded, money.Dollars(50), 1_750_000
+	want.IntentReference = w.fake.IDs("payment_intent")[0]
+	want.Method = &payment.Method{
+		ID: w.fake.IDs("payment_method")[0], Type: "card", Brand: "visa", Last4: "4242", ExpiryMonth: 12,
+		ExpiryYear: 2034, CreatedAt: start,
 	}
-	if p.Method == nil || p.Method.Brand != "visa" || p.Method.Last4 != "4242" || p.Method.ExpiryYear != 2034 {
-		t.Fatalf("the saved card: %+v", p.Method)
-	}
-	byIntent := w.payment(p.IntentReference)
-	byCharge := w.payment(w.fake.IDs("charge")[0])
-	for _, other := range []payment.Payment{byIntent, byCharge} {
-		if other.Reference != p.Reference || other.IntentReference != p.IntentReference ||
-			other.Received != p.Received || other.Status != p.Status || other.TopUp != p.TopUp {
-			t.Errorf("found by another object: %+v, want %+v", other, p)
+	for _, reference := range []string{c.Reference, want.IntentReference, w.fake.IDs("charge")[0]} {
+		if diff := cmp.Diff(want, w.payment(reference)); diff != "" {
+			t.Errorf("paid, found by %s: %s", reference, diff)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func TestDeclineOfSavedCardIsAResult(t *testing.T) {
 		{"declined", stripetest.DeclinedLater, payment.PaymentFailed, "generic_decline", false},
 		{"insufficient funds", stripetest.Card{Number: "1111", DeclineLater: "insufficient_funds"},
 			payment.PaymentFailed, "insufficient_funds", false},
-		{"lost, which nobody is told", stripetest.LostLater, payment.PaymentFailed, "card_declined", true},
+		{"lost, which the customer is not told", stripetest.LostLater, payment.PaymentFailed, "card_declined", true},
 		{"stolen", stripetest.Card{Number: "1111", DeclineLater: "stolen_card"}, payment.PaymentFailed,
 			"card_declined", true},
 		{"fraudulent", stripetest.Card{Number: "1111", DeclineLater: "fraudulent"}, payment.PaymentFailed,
@@ -298,15 +298,19 @@ func TestRefunds(t *testing.T) {
 		t.Errorf("more than there is: %+v %v", tooMuch, err)
 	}
 	w.fake.Refund(p.IntentReference, 500)
-	p = w.payment(p.Reference)
-	if p.Received != money.Dollars(50) || p.Refunded != money.Dollars(15) || len(p.Refunds) != 2 ||
-		p.Refunds[0].Refund != "" || p.Refunds[1].Refund != "ref_01" || p.Status != payment.PaymentSucceeded {
-		t.Errorf("with one of the operator's: %+v", p)
+	want := p
+	want.Refunded = money.Dollars(15)
+	want.Refunds = []payment.Refund{
+		{Reference: w.fake.IDs("refund")[1], Amount: money.Dollars(5), Status: payment.RefundSucceeded}, first,
+	}
+	if diff := cmp.Diff(want, w.payment(p.Reference)); diff != "" {
+		t.Errorf("with one of the operator's: %s", diff)
 	}
 	w.fake.EndRefund(first.Reference, false)
-	p = w.payment(first.Reference)
-	if p.Refunded != money.Dollars(5) || p.Refunds[1].Status != payment.RefundFailed || p.Refunds[1].Message == "" {
-		t.Errorf("after one failed: %+v", p)
+	want.Refunded = money.Dollars(5)
+	want.Refunds[1].Status, want.Refunds[1].Message = payment.RefundFailed, "lost_or_stolen_card"
+	if diff := cmp.Diff(want, w.payment(first.Reference)); diff != "" {
+		t.Errorf("after one failed: %s", diff)
 	}
 }
 

@@ -7,8 +7,8 @@ type Card struct {
 	Decline string
 	// DeclineLater is the same for payments while the customer is away.
 	DeclineLater string
-	// Authenticate means that the customer must authenticate at the page, and AuthenticateLater that
-	// each payment while the customer is away needs it, too.
+	// Authenticate means that the customer must authenticate at the page, and AuthenticateLater
+	// that each payment while the customer is away needs it, too.
 	Authenticate, AuthenticateLater bool
 	// Delayed means that the money comes later, as from a bank account: see Server.Settle.
 	Delayed bool

@@ -128,8 +128,8 @@ func (s *Server) succeed(i object, card Card) {
 	amount := i["amount"].(int64)
 	c := s.add("charge", "ch", object{
 		"amount": amount, "amount_refunded": int64(0), "currency": i["currency"], "customer": i["customer"],
-		"payment_intent": i["id"], "payment_method": i["payment_method"], "metadata": i["metadata"], "status": "succeeded",
-		"refunded": false, "disputed": false, "paid": true,
+		"payment_intent": i["id"], "payment_method": i["payment_method"], "metadata": i["metadata"],
+		"status": "succeeded", "refunded": false, "disputed": false, "paid": true,
 	})
 	b := s.move("charge", "charge", amount, fee(amount), c)
 	c["balance_transaction"] = b["id"]

@@ -70,8 +70,8 @@ const (
 	// CutBefore closes the connection before the request has an effect, CutAfter afterwards.
 	CutBefore FaultKind = "cut before"
 	CutAfter  FaultKind = "cut after"
-	// InternalError answers 500 without an effect, InternalErrorAfter with it. Both answers are kept
-	// with the idempotency key.
+	// InternalError answers 500 without an effect, InternalErrorAfter with it. Both answers are
+	// kept with the idempotency key.
 	InternalError      FaultKind = "500"
 	InternalErrorAfter FaultKind = "500 after"
 	Unavailable        FaultKind = "503"
@@ -328,15 +328,12 @@ func (s *Server) route(r *http.Request, form url.Values) (object, *apiError) {
 	post := r.Method == http.MethodPost
 	switch {
 	case len(parts) == 1 && post:
-		switch parts[0] {
-		case "customers":
-			return s.createCustomer(form)
-		case "checkout/sessions":
-			return s.createSession(form)
-		case "payment_intents":
-			return s.createIntent(form)
-		case "refunds":
-			return s.createRefund(form)
+		create := map[string]func(url.Values) (object, *apiError){
+			"customers": s.createCustomer, "checkout/sessions": s.createSession, "payment_intents": s.createIntent,
+			"refunds": s.createRefund,
+		}[parts[0]]
+		if create != nil {
+			return create(form)
 		}
 	case len(parts) == 1:
 		return s.list(parts[0], form)
