@@ -36,7 +36,7 @@ type rig struct {
 	ledger *wallet.Ledger
 }
 
-func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
+func newRig(t testing.TB, d *db.DB, c *clock.Simulated) *rig {
 	ids := id.NewMaker(c, rand.Reader)
 	return &rig{fataler: t, db: d, clock: c, ids: ids, ledger: wallet.New(wallet.Config{DB: d, IDs: ids})}
 }

@@ -1,0 +1,67 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// snapshotTries is how often Snapshots begins anew while others commit between its transactions.
+const snapshotTries = 200
+
+// Snapshots runs f once with n read-only transactions that see the same state, so that much can be
+// read beside each other. state is a query of one text or number that every change which matters
+// changes. There is no limit of time but that of ctx, so it is for commands and jobs that read
+// whole tables. It writes nothing.
+func (d *DB) Snapshots(ctx context.Context, n int, state string, f func(ctx context.Context, all []*Tx) error) error {
+	if InsideTx(ctx) {
+		return ErrInsideTx
+	}
+	pool, o := d.c.Read, &sql.TxOptions{ReadOnly: true}
+	if d.c.Engine == Postgres { // whose other pool limits how long a statement takes
+		pool, o.Isolation = d.c.Unbounded, sql.LevelRepeatableRead
+	}
+	for range snapshotTries {
+		all, same, err := d.beginAlike(ctx, pool, o, n, state)
+		if err == nil && same {
+			err = f(context.WithValue(ctx, txMark{}, true), all)
+		}
+		for _, tx := range all {
+			if e := tx.tx.Rollback(); err == nil && e != nil && !errors.Is(e, sql.ErrTxDone) {
+				err = e
+			}
+		}
+		if err != nil || same {
+			return err
+		}
+	}
+	return fmt.Errorf("db: others wrote between all of %d tries to read one state", snapshotTries)
+}
+
+// beginAlike begins n transactions, and reports whether they see the same state. Those that have
+// begun are returned also with an error.
+func (d *DB) beginAlike(
+	ctx context.Context, pool *sql.DB, o *sql.TxOptions, n int, state string,
+) (all []*Tx, same bool, err error) {
+	var first any
+	same = true
+	for i := range n {
+		raw, err := pool.BeginTx(ctx, o)
+		if err != nil {
+			return all, false, fmt.Errorf("begin: %w", err)
+		}
+		tx := &Tx{Now: d.c.Clock.Now().Truncate(time.Microsecond), tx: raw, engine: d.c.Engine}
+		all = append(all, tx)
+		var seen any
+		if err := raw.QueryRowContext(ctx, state).Scan(&seen); err != nil {
+			return all, false, err
+		}
+		if i == 0 {
+			first = seen
+		}
+		same = same && fmt.Sprint(seen) == fmt.Sprint(first)
+	}
+	return all, same, nil
+}

@@ -1,0 +1,357 @@
+package wallet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// Problem is a row of the ledger that was changed, removed or added after it was written.
+type Problem struct {
+	// Account, Seq and Transaction are those of the transaction that the row belongs to; empty
+	// where the row belongs to none.
+	Account     id.ID  `json:"account"`
+	Seq         int64  `json:"seq"`
+	Transaction id.ID  `json:"transaction"`
+	Table       string `json:"table"`
+	// Row is the row's key.
+	Row     string `json:"row"`
+	Problem string `json:"problem"`
+}
+
+// String names the row and says what is wrong.
+func (p Problem) String() string {
+	where := ""
+	if p.Account != "" {
+		where = fmt.Sprintf("account %s, ", p.Account)
+	}
+	if p.Seq > 0 {
+		where += fmt.Sprintf("seq %d, ", p.Seq)
+	}
+	if p.Transaction != "" && string(p.Transaction) != p.Row {
+		where += fmt.Sprintf("%s, ", p.Transaction)
+	}
+	return fmt.Sprintf("%s%s %s: %s", where, p.Table, p.Row, p.Problem)
+}
+
+// MaxProblems is how many problems Verify describes. It counts the others.
+const MaxProblems = 1000
+
+// Verified is what Verify has read and found.
+type Verified struct {
+	Accounts     int64     `json:"accounts"`
+	Transactions int64     `json:"transactions"`
+	Problems     []Problem `json:"problems"`
+	// More are problems beyond MaxProblems.
+	More int64 `json:"more"`
+}
+
+func (v *Verified) add(all ...Problem) {
+	for _, p := range all {
+		if len(v.Problems) < MaxProblems {
+			v.Problems = append(v.Problems, p)
+		} else {
+			v.More++
+		}
+	}
+}
+
+// VerifyOptions configure Verify.
+type VerifyOptions struct {
+	// Progress is called from time to time with how many transactions of how many were read, and
+	// may be nil.
+	Progress func(done, of int64)
+}
+
+// Verify reads the whole ledger, of one instant, and recomputes everything in it: the hashes, the
+// sequences and balances of each account, the amounts of hours by their rate and interval, both
+// entries of each transaction, and the tables that repeat what transactions say. It writes nothing,
+// holds no locks, and may run beside a server.
+//
+// It does not verify wallet_charge.ended_at, which says when what was paid is earned, and
+// wallet_subject, whose project and tags may change.
+func Verify(ctx context.Context, d *db.DB, o VerifyOptions) (v Verified, err error) {
+	if o.Progress == nil {
+		o.Progress = func(int64, int64) {}
+	}
+	err = d.Snapshots(ctx, 2, ledgerState, func(ctx context.Context, all []*db.Tx) error {
+		v = Verified{Problems: []Problem{}}
+		return verify(ctx, all[0], all[1], o, &v)
+	})
+	return v, err
+}
+
+// verify reads the transactions by one Tx and the other tables by the other.
+func verify(ctx context.Context, a, b *db.Tx, o VerifyOptions, v *Verified) error {
+	seed := maphash.MakeSeed()
+	w, rows, err := readBoth(ctx, a, b, o, seed, nil)
+	if err != nil {
+		return err
+	}
+	v.Accounts, v.Transactions = w.accounts, w.transactions
+	v.add(w.problems...)
+	v.More += w.more
+	if differing := w.facts.differing(rows); differing != nil {
+		// The second pass keeps the facts of those sums, to name the rows.
+		w, rows, err := readBoth(ctx, a, b, VerifyOptions{Progress: func(int64, int64) {}}, seed, differing)
+		if err != nil {
+			return err
+		}
+		v.add(compare(w.facts, rows)...)
+	}
+	return nil
+}
+
+// readBoth walks through the transactions and the other tables at the same time.
+func readBoth(
+	ctx context.Context, a, b *db.Tx, o VerifyOptions, seed maphash.Seed, only map[uint64]bool,
+) (*walk, *facts, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rows, read := newFacts(seed, only), make(chan error, 1)
+	go func() {
+		err := readRows(ctx, b, rows)
+		if err != nil {
+			cancel()
+		}
+		read <- err
+	}()
+	w := &walk{facts: newFacts(seed, only), progress: o.Progress}
+	err := w.run(ctx, a)
+	if err != nil {
+		cancel()
+	}
+	other := <-read
+	if other != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = other
+	}
+	return w, rows, err
+}
+
+// walk goes through all transactions, account by account in the order of seq.
+type walk struct {
+	facts    *facts
+	progress func(done, of int64)
+
+	accounts, transactions int64
+	problems               []Problem
+	more                   int64
+
+	wallets map[id.ID]state // of accounts that were not reached yet
+	now     state           // of the account that is read, after the last line
+	lineNow time.Time       // created_at of the last line
+	change  money.Micros    // available before the lines that were written at that time
+	// since is when available fell below zero line by line; now.negativeSince counts only what was
+	// available after all lines of one time.
+	since *time.Time
+	days  map[dayKey]money.Micros
+	names map[subjectDayKey]subjectDayOf
+	buf   []byte
+}
+
+type dayKey struct {
+	day               int64
+	provider, gpuType string
+}
+
+type subjectDayKey struct {
+	day     int64
+	subject id.ID
+}
+
+type subjectDayOf struct {
+	name string
+	cost money.Micros
+}
+
+func (w *walk) problem(p Problem) {
+	if len(w.problems) < MaxProblems {
+		w.problems = append(w.problems, p)
+	} else {
+		w.more++
+	}
+}
+
+func (w *walk) run(ctx context.Context, tx *db.Tx) error {
+	var err error
+	if w.wallets, err = selectAllWallets(ctx, tx); err != nil {
+		return err
+	}
+	w.accounts = int64(len(w.wallets))
+	var total int64
+	for _, s := range w.wallets {
+		total += s.seq
+	}
+	err = readLines(ctx, tx, func(lines []rawLine) {
+		for i := range lines {
+			w.line(&lines[i])
+		}
+		w.transactions += int64(len(lines))
+		w.progress(w.transactions, max(total, w.transactions))
+	})
+	if err != nil {
+		return err
+	}
+	w.endAccount()
+	for account, s := range w.wallets { // those without transactions
+		w.now = state{account: account}
+		w.since = nil
+		w.wallet(s)
+	}
+	return nil
+}
+
+// line checks the next transaction.
+func (w *walk) line(raw *rawLine) {
+	n, readable := raw.line()
+	if w.days == nil || n.account != w.now.account {
+		w.endAccount()
+		w.now = state{account: n.account}
+		w.lineNow, w.change, w.since = time.Time{}, 0, nil
+		w.days, w.names = map[dayKey]money.Micros{}, map[subjectDayKey]subjectDayOf{}
+	}
+	wrong := n.follows(w.now)
+	if !readable {
+		wrong = "was changed: a field has another type"
+	}
+	w.advance(n)
+	for _, text := range []string{wrong, n.recompute()} {
+		if text != "" {
+			w.problem(Problem{Account: n.account, Seq: n.seq, Transaction: n.id, Table: "wallet_transaction",
+				Row: string(n.id), Problem: text})
+		}
+	}
+	w.expect(n)
+}
+
+// follows returns why the line does not follow from the state before it, or "".
+func (n *line) follows(before state) string {
+	switch held := before.held + n.held(); {
+	case n.seq == before.seq+2:
+		return fmt.Sprintf("seq %d before it is missing", before.seq+1)
+	case n.seq != before.seq+1:
+		return fmt.Sprintf("seq %d to %d before it are missing", before.seq+1, n.seq-1)
+	case n.hash != n.digest(before.hash):
+		return fmt.Sprintf("was changed: its hash does not match its fields, its entries and the hash of seq %d",
+			before.seq)
+	case n.availableAfter != before.available+n.amount:
+		return fmt.Sprintf("availableAfter is %s; the transactions so far add up to %s", n.availableAfter,
+			before.available+n.amount)
+	case n.balanceAfter != n.availableAfter+held:
+		return fmt.Sprintf("balanceAfter is %s; available and held add up to %s", n.balanceAfter,
+			n.availableAfter+held)
+	case held < 0:
+		return fmt.Sprintf("releases %s more than was held", -held)
+	}
+	return ""
+}
+
+// advance goes on to the state after the line. After a gap it believes the line, so that a problem
+// is reported once.
+func (w *walk) advance(n *line) {
+	if !n.createdAt.Equal(w.lineNow) {
+		w.lineNow, w.change = n.createdAt, w.now.available
+	}
+	switch at := n.createdAt; {
+	case n.availableAfter >= 0:
+		w.since = nil
+	case w.since == nil:
+		w.since = &at
+	}
+	switch at := n.createdAt; {
+	case n.availableAfter >= 0:
+		w.now.negativeSince = nil
+	case w.change >= 0:
+		w.now.negativeSince = &at
+	}
+	w.now.seq, w.now.hash = n.seq, n.hash
+	w.now.available, w.now.held = n.availableAfter, n.balanceAfter-n.availableAfter
+}
+
+// recompute returns what is wrong with the line by itself, or "".
+func (n *line) recompute() string {
+	switch {
+	case !slices.Contains(Types, n.kind):
+		return fmt.Sprintf("%q is not a type of transaction", n.kind)
+	case n.amount > MaxAmount || n.amount < -MaxAmount:
+		return fmt.Sprintf("an amount of %s is out of bounds", n.amount)
+	case n.kind == TypeCharge || n.kind == TypeRefund:
+		return n.recomputeHour()
+	case n.from != nil || n.to != nil || n.hour != nil || n.hourlyPrice != nil:
+		return fmt.Sprintf("a %s has no interval and no rate", n.kind)
+	case n.subject == "" && n.reference == "":
+		return fmt.Sprintf("a %s needs a subject or a reference", n.kind)
+	}
+	return ""
+}
+
+// recomputeHour is recompute for a charge or refund: the rate times the seconds of the interval.
+func (n *line) recomputeHour() string {
+	if n.from == nil || n.to == nil || n.hour == nil || n.hourlyPrice == nil || n.subject == "" {
+		return fmt.Sprintf("a %s needs a subject, an interval and a rate", n.kind)
+	}
+	seconds := int64(n.to.Sub(*n.from) / time.Second)
+	if seconds <= 0 || seconds > money.HourSeconds || *n.hourlyPrice < 0 || *n.hourlyPrice > MaxAmount {
+		return fmt.Sprintf("%d seconds at %s/hr are out of bounds", seconds, *n.hourlyPrice)
+	}
+	want := money.ForSeconds(*n.hourlyPrice, seconds)
+	if n.kind == TypeCharge {
+		want = -want
+	}
+	if n.amount != want {
+		return fmt.Sprintf("the amount is %s; %d seconds at %s/hr, rounded half-up, are %s",
+			n.amount, seconds, *n.hourlyPrice, want)
+	}
+	return ""
+}
+
+// endAccount compares the account that was read with its wallet.
+func (w *walk) endAccount() {
+	if w.days == nil {
+		return
+	}
+	w.expectDays()
+	s, has := w.wallets[w.now.account]
+	if !has {
+		w.problem(Problem{Account: w.now.account, Seq: w.now.seq, Table: "wallet", Row: string(w.now.account),
+			Problem: "is missing; the account has transactions"})
+		return
+	}
+	delete(w.wallets, w.now.account)
+	w.wallet(s)
+}
+
+// wallet compares a wallet's row with the transactions.
+func (w *walk) wallet(s state) {
+	p := Problem{Account: s.account, Seq: w.now.seq, Table: "wallet", Row: string(s.account)}
+	say := func(format string, args ...any) {
+		p.Problem = fmt.Sprintf(format, args...)
+		w.problem(p)
+	}
+	switch {
+	case s.seq < 0:
+		say("was changed: a field has another type")
+	case s.seq > w.now.seq:
+		say("its newest transaction is seq %d; those after seq %d are missing", s.seq, w.now.seq)
+	case s.seq < w.now.seq:
+		say("its newest transaction is seq %d; seq %d was added, or the wallet changed", s.seq, w.now.seq)
+	case s.hash != w.now.hash:
+		say("its hash is not that of its newest transaction")
+	case s.available != w.now.available || s.held != w.now.held:
+		say("has %s available and %s held; its transactions add up to %s and %s", s.available, s.held,
+			w.now.available, w.now.held)
+	case !sameTime(s.negativeSince, w.now.negativeSince) && !sameTime(s.negativeSince, w.since):
+		say("negative_since is not when available fell below zero")
+	}
+}
+
+func sameTime(a, b *time.Time) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Equal(*b)
+}
