@@ -40,6 +40,31 @@ func Up(ctx context.Context, d *db.DB) error {
 	return upTo(ctx, d, dir)
 }
 
+// Check returns nil if the database has exactly the migrations that are known here, and changes
+// nothing.
+func Check(ctx context.Context, d *db.DB) error {
+	dir, err := fs.Sub(files, "sql")
+	if err != nil {
+		return err
+	}
+	sources, err := fs.Glob(dir, "*.sql")
+	if err != nil {
+		return err
+	}
+	has, err := applied(ctx, d)
+	if err != nil {
+		return fmt.Errorf("read which migrations the database has: %w", err)
+	}
+	switch known := int64(len(sources)); {
+	case has > known:
+		return &NewerError{Database: has, Known: known}
+	case has < known:
+		return fmt.Errorf("the database has the migrations up to %d, and this billetd needs %d; "+
+			"start this version once, or use the version that the database is of", has, known)
+	}
+	return nil
+}
+
 // upTo applies the migrations in dir.
 func upTo(ctx context.Context, d *db.DB, dir fs.FS) error {
 	if d.Engine() != db.Postgres {

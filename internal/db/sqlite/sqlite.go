@@ -49,6 +49,43 @@ func Open(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
 	return d, nil
 }
 
+// OpenReadOnly opens an existing database file and changes neither it nor its mode. It may belong to
+// a running server, or be a copy that nothing can write.
+func OpenReadOnly(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open database file: %w", err)
+	}
+	d, err := openReadOnly(ctx, path, "mode=ro", c)
+	if err == nil {
+		return d, nil
+	}
+	// Without the right to make files beside it, SQLite reads a file only when it is told that
+	// nobody writes it. It then ignores a log, so there may be none.
+	if log, e := os.Stat(path + "-wal"); e == nil && log.Size() > 0 {
+		return nil, fmt.Errorf("open %s: %w; copy it with %s-wal to a directory that can be written", path, err, path)
+	}
+	if d, e := openReadOnly(ctx, path, "mode=ro&immutable=1", c); e == nil {
+		return d, nil
+	}
+	return nil, fmt.Errorf("open %s: %w", path, err)
+}
+
+func openReadOnly(ctx context.Context, path, mode string, c clock.Clock) (*db.DB, error) {
+	u := url.URL{Scheme: "file", Opaque: url.PathEscape(path)}
+	u.RawQuery = mode + "&_pragma=query_only(1)&_pragma=busy_timeout(10000)&_pragma=cache_size(-65536)"
+	base, err := sqlite.NewConnector(u.String())
+	if err != nil {
+		return nil, err
+	}
+	p := sql.OpenDB(connector{base, "BEGIN"})
+	d := db.New(db.Config{Engine: db.SQLite, Write: p, Read: p, Clock: c, Trouble: trouble})
+	var pages int64
+	if err := d.QueryRow(ctx, `SELECT COUNT(*) FROM sqlite_master`).Scan(&pages); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
 // tighten takes the rights of others away from a file that holds everything.
 func tighten(path string) error {
 	info, err := os.Stat(path)
