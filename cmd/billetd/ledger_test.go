@@ -34,7 +34,8 @@ func TestLedgerVerify_namesChangedRow(t *testing.T) {
 		err := cmd.ExecuteContext(t.Context())
 		return out.String(), err
 	}
-	if out, err := verify(cfg.DataDir); err != nil || !strings.HasPrefix(out, "No problem in 1 transaction of 1 account.") {
+	if out, err := verify(cfg.DataDir); err != nil ||
+		!strings.HasPrefix(out, "No problem in 1 transaction of 1 account.") {
 		t.Errorf("ledger verify beside another process: %q, %v", out, err)
 	}
 	copied := t.TempDir()

@@ -33,7 +33,8 @@ replicas share it. By default, the key is secret.key in the data directory.`,
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags()) },
 	}
-	cmd.AddCommand(serve(), simulator(), accounts(), users(), keys(), wallets(), ledgers(), deployments(), volumes(), issues(),
+	cmd.AddCommand(serve(), simulator(), accounts(), users(), keys(), wallets(), ledgers(), deployments(), volumes(),
+		issues(),
 		announcements(),
 		providers(), priceRules(), settingsCommand(), setupCode(), certificates(),
 		secretKeys(), openapi(), health(), versionCommand())

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// snapshotTries is how often Snapshots begins anew while others commit between its transactions.
+// snapshotTries is how often Snapshots begins again while others commit between its transactions.
 const snapshotTries = 200
 
 // Snapshots runs f once with n read-only transactions that see the same state, so that much can be

@@ -33,8 +33,8 @@
 //     their books, seq is the number of transactions, and the newest transaction has the same
 //     amounts.
 //   - Each transaction has a hash over all of its fields, its entries and the hash of the account's
-//     transaction before it; the wallet's row has the newest one. Verify recomputes all of them, and
-//     all that the other tables repeat. See docs/ledger.md.
+//     transaction before it; the wallet's row has the newest one. Verify recomputes all of them,
+//     and all that the other tables repeat. See docs/ledger.md.
 //   - Everything happens once: a credit for its dedupe key, a hold for its subject, a charge for
 //     its subject and hour, a refund for its charge. The unique key is claimed first; a second
 //     claim changes nothing. Calling again is safe after any failure.
@@ -43,8 +43,8 @@
 //   - There is no running balance of revenue and funding: one row that every change updates would
 //     make all accounts wait for one another. Audit sums them.
 //
-// The tables grow with what accounts own: a transaction for each change of their money, and for each
-// hour and hold that they pay. None is ever deleted.
+// The tables grow with what accounts own: a transaction for each change of their money, and for
+// each hour and hold that they pay. None is ever deleted.
 //
 // Locks are taken in this order: the claimed key, the hold, then wallets by account.
 package wallet

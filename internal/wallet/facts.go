@@ -14,8 +14,8 @@ import (
 const factSums = 1 << 14
 
 // facts compares what the rows of a table say with what the transactions say, without sorting or
-// looking up either: a fact is a row's text, and both sides add up hashes of their facts. The seed
-// is drawn anew by each verification, so that nobody can choose rows whose sums are equal.
+// looking up either: a fact is a row's text, and both sides add up hashes of their facts. Each
+// verification draws a seed, so that rows cannot be chosen for equal sums.
 type facts struct {
 	seed maphash.Seed
 	sums [factSums]uint64

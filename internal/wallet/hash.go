@@ -29,7 +29,7 @@ func (n *line) digest(previous string) string {
 
 // encode appends every field with its length in front, so that no two lines have one encoding.
 func (n *line) encode(b []byte, previous string) []byte {
-	b = appendField(b, "billet transaction 1")
+	b = appendField(b, "billet-transaction-1")
 	b = appendField(b, previous)
 	b = appendField(b, string(n.account))
 	b = appendNumber(b, n.seq)

@@ -18,7 +18,8 @@ var benchRows = flag.Int("verify-rows", 20_000, "transactions that BenchmarkVeri
 // BenchmarkVerify verifies accounts of a hundred running machines each.
 func BenchmarkVerify(b *testing.B) {
 	for name, open := range map[string]func(testing.TB, clock.Clock) *db.DB{
-		"sqlite": dbtest.SQLite, "postgres": func(tb testing.TB, c clock.Clock) *db.DB { return dbtest.Postgres(tb, c) },
+		"sqlite":   dbtest.SQLite,
+		"postgres": func(tb testing.TB, c clock.Clock) *db.DB { return dbtest.Postgres(tb, c) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			c := clock.NewFrozen(dbtest.Start)

@@ -17,11 +17,14 @@ const ledgerState = `SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) + COUNT(*) FRO
 // selectAllWallets returns all wallets. One that cannot be read has the seq -1, which none has.
 func selectAllWallets(ctx context.Context, tx *db.Tx) (map[id.ID]state, error) {
 	all := map[id.ID]state{}
-	err := eachRaw(ctx, tx, `SELECT account_id, available, held, seq, negative_since, hash FROM wallet`, func(v []any) {
+	err := eachRaw(ctx, tx, `SELECT account_id, available, held, seq, negative_since, hash FROM wallet`, func(
+		v []any,
+	) {
 		ok := raw(true)
 		s := state{
-			account: id.ID(ok.text(v[0])), available: money.Micros(ok.number(v[1])), held: money.Micros(ok.number(v[2])),
-			seq: ok.number(v[3]), negativeSince: ok.timeOrNull(v[4]), hash: ok.text(v[5]),
+			account: id.ID(ok.text(v[0])), available: money.Micros(ok.number(v[1])),
+			held: money.Micros(ok.number(v[2])),
+			seq:  ok.number(v[3]), negativeSince: ok.timeOrNull(v[4]), hash: ok.text(v[5]),
 		}
 		if !ok {
 			s.seq = -1
@@ -259,7 +262,8 @@ func (w *walk) expect(n *line) {
 	case TypeTopUp, TypeCredit, TypeAdjustment:
 		add(creditFact(w.buf, n.reference, account, int64(n.amount), at), as(creditTable, n.reference, -1))
 	case TypeHold:
-		add(holdFact(w.buf, subject, account, -int64(n.amount), n.description, n.labels, at), as(holdTable, subject, -1))
+		add(holdFact(w.buf, subject, account, -int64(n.amount), n.description, n.labels, at),
+			as(holdTable, subject, -1))
 	case TypeRelease:
 		add(releaseFact(w.buf, subject, account, int64(n.amount), at), as(holdTable, subject, -1))
 	case TypeCharge, TypeRefund:
@@ -349,7 +353,8 @@ func readRows(ctx context.Context, tx *db.Tx, f *facts) error {
 		{`account_id, day, provider, gpu_type, cost`, dayTable, func(v []any) {
 			account, day, provider, gpuType := ok.text(v[0]), ok.number(v[1]), ok.text(v[2]), ok.text(v[3])
 			add(dayFact(b, account, day, provider, gpuType, ok.number(v[4])),
-				factOf{table: dayTable, key: account + "/" + provider + "/" + gpuType, number: day, account: id.ID(account)})
+				factOf{table: dayTable, key: account + "/" + provider + "/" + gpuType, number: day,
+					account: id.ID(account)})
 		}},
 		{`account_id, day, subject, name, cost`, subjectDayTable, func(v []any) {
 			account, day, subject := ok.text(v[0]), ok.number(v[1]), ok.text(v[2])

@@ -46,8 +46,8 @@ func (r *rig) fillLedger() {
 	for i := range 2 {
 		account := r.account(money.Dollars(100))
 		dep, vol := r.ids.New(id.Deployment), r.ids.New(id.Volume)
-		r.credit(wallet.Credit{Account: account, Type: wallet.TypeCredit, Amount: money.Dollars(5), Description: "thanks",
-			Dedupe: fmt.Sprint("operator/", i)})
+		r.credit(wallet.Credit{Account: account, Type: wallet.TypeCredit, Amount: money.Dollars(5),
+			Description: "thanks", Dedupe: fmt.Sprint("operator/", i)})
 		r.credit(wallet.Credit{Account: account, Type: wallet.TypeAdjustment, Amount: -money.Dollars(1),
 			Dedupe: fmt.Sprint("operator/less", i)})
 		for _, subject := range []id.ID{dep, vol} {
@@ -271,8 +271,8 @@ func TestVerifyFindsRewrites(t *testing.T) {
 			},
 			"two numbers swapped": func() {
 				for _, step := range [][2]int64{{1, 9999}, {2, 1}, {9999, 2}} {
-					x.must(`UPDATE wallet_transaction SET seq = $1 WHERE account_id = $2 AND seq = $3`, step[1], account,
-						step[0])
+					x.must(`UPDATE wallet_transaction SET seq = $1 WHERE account_id = $2 AND seq = $3`, step[1],
+						account, step[0])
 				}
 			},
 			"the tail cut off": func() {
@@ -290,8 +290,10 @@ func TestVerifyFindsRewrites(t *testing.T) {
 				x.must(`UPDATE wallet_transaction SET available_after = available_after + 7,
 					balance_after = balance_after + 7 WHERE account_id = $1 AND id <> $2`, account, txn)
 				x.must(`UPDATE wallet SET available = available + 7 WHERE account_id = $1`, account)
-				x.must(`UPDATE wallet_entry SET amount = amount + 7 WHERE transaction_id = $1 AND book LIKE 'wallet/%'`, txn)
-				x.must(`UPDATE wallet_entry SET amount = amount - 7 WHERE transaction_id = $1 AND book = 'funding'`, txn)
+				x.must(`UPDATE wallet_entry SET amount = amount + 7 WHERE transaction_id = $1
+					AND book LIKE 'wallet/%'`, txn)
+				x.must(`UPDATE wallet_entry SET amount = amount - 7 WHERE transaction_id = $1
+					AND book = 'funding'`, txn)
 			},
 			"a refund made twice": func() {
 				x.must(`UPDATE wallet_charge SET refunded = 2 * refunded, amount = 2 * amount WHERE refunded > 0`)
@@ -300,15 +302,16 @@ func TestVerifyFindsRewrites(t *testing.T) {
 			"a wallet added":     func() { x.must(`INSERT INTO wallet VALUES ('acc_new', 5, 0, 0, NULL, '')`) },
 			"a wallet removed":   func() { x.must(`DELETE FROM wallet WHERE account_id = $1`, account) },
 			"a charge added": func() {
-				x.must(`INSERT INTO wallet_charge SELECT subject, 99, account_id, amount, hourly_price, from_at, 0, NULL,
-					provider, region, gpu_type, name, NULL FROM wallet_charge WHERE account_id = $1 AND hour = 0`, account)
+				x.must(`INSERT INTO wallet_charge SELECT subject, 99, account_id, amount, hourly_price, from_at,
+					0, NULL, provider, region, gpu_type, name, NULL FROM wallet_charge
+					WHERE account_id = $1 AND hour = 0`, account)
 			},
 		} {
 			change()
 			problems := x.verified()
 			if !slices.ContainsFunc(problems, func(p wallet.Problem) bool {
-				return strings.Contains(p.String(), fmt.Sprint(account)) || strings.Contains(p.String(), fmt.Sprint(txn)) ||
-					strings.Contains(p.String(), "acc_new")
+				return strings.Contains(p.String(), fmt.Sprint(account)) ||
+					strings.Contains(p.String(), fmt.Sprint(txn)) || strings.Contains(p.String(), "acc_new")
 			}) {
 				t.Errorf("%s: %v", name, problems)
 			}
@@ -368,7 +371,8 @@ func TestVerifyBelievesWhatLedgerWrites(t *testing.T) {
 						t.Fatal(err)
 					}
 				default:
-					c.Advance(time.Duration(rapid.Int64Range(1, int64(30*time.Hour)).Draw(t, "span")).Truncate(time.Microsecond))
+					span := time.Duration(rapid.Int64Range(1, int64(30*time.Hour)).Draw(t, "span"))
+					c.Advance(span.Truncate(time.Microsecond))
 				}
 			}
 			if problems := r.verified(); len(problems) > 0 {

@@ -49,8 +49,8 @@ func Open(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
 	return d, nil
 }
 
-// OpenReadOnly opens an existing database file and changes neither it nor its mode. It may belong to
-// a running server, or be a copy that nothing can write.
+// OpenReadOnly opens an existing database file and changes neither it nor its mode. It may belong
+// to a running server, or be a copy that nothing can write.
 func OpenReadOnly(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("open database file: %w", err)
@@ -60,7 +60,7 @@ func OpenReadOnly(ctx context.Context, path string, c clock.Clock) (*db.DB, erro
 		return d, nil
 	}
 	// Without the right to make files beside it, SQLite reads a file only when it is told that
-	// nobody writes it. It then ignores a log, so there may be none.
+	// nothing writes it. It then ignores a log, so there may be none.
 	if log, e := os.Stat(path + "-wal"); e == nil && log.Size() > 0 {
 		return nil, fmt.Errorf("open %s: %w; copy it with %s-wal to a directory that can be written", path, err, path)
 	}
