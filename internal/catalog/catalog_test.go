@@ -618,6 +618,50 @@ func TestChangedMarkupAppliesAtTheNextLoad(t *testing.T) {
 	})
 }
 
+// Prices of volumes are written only when they change, each for its own provider and region.
+func TestVolumePricesAreWrittenOnChange(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		price := func(region string, perGB money.Micros) provider.VolumePricing {
+			return provider.VolumePricing{Region: region, PerGBHour: perGB, MinSizeGB: 10, MaxSizeGB: 100}
+		}
+		a := storer{&seller{slug: "a", volumes: []provider.VolumePricing{price("dallas-usa-5", 100), price("oslo-1", 200)}}}
+		b := storer{&seller{slug: "b", volumes: []provider.VolumePricing{price("oslo-1", 900)}}}
+		r := newRig(t, d, c, a, b)
+		r.sync("b")
+		for _, step := range []struct {
+			what string
+			now  []provider.VolumePricing
+			want map[string]money.Micros
+		}{
+			{"the first answer", a.volumes, map[string]money.Micros{"dallas-usa-5": 100, "oslo-1": 200}},
+			{
+				"one is dearer", []provider.VolumePricing{price("dallas-usa-5", 100), price("oslo-1", 201)},
+				map[string]money.Micros{"dallas-usa-5": 100, "oslo-1": 201},
+			},
+			{
+				"another order", []provider.VolumePricing{price("oslo-1", 201), price("dallas-usa-5", 100)},
+				map[string]money.Micros{"dallas-usa-5": 100, "oslo-1": 201},
+			},
+			{"one is gone", []provider.VolumePricing{price("oslo-1", 201)}, map[string]money.Micros{"oslo-1": 201}},
+		} {
+			a.set(func(s *seller) { s.volumes = step.now })
+			c.Advance(every)
+			r.sync("a")
+			got := map[string]money.Micros{}
+			for _, v := range r.cat.Default().VolumePricing() {
+				if v.Provider == "a" {
+					got[v.Region] = v.CostPrice
+				} else if v.CostPrice != 900 || v.Region != "oslo-1" {
+					t.Errorf("%s: the other provider's price is %+v", step.what, v)
+				}
+			}
+			if diff := cmp.Diff(step.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", step.what, diff)
+			}
+		}
+	})
+}
+
 func TestEditionChangesWithContent(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		s := &seller{slug: "voltage-park", offers: []provider.Offer{offer("off_1")}}

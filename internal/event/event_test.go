@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/billetcloud/billet/internal/clock"
@@ -45,6 +46,47 @@ func TestEventsAreCommittedWithTheirChange(t *testing.T) {
 		if got, total, err := l.List(t.Context(), d, "acc_2", "dep_1", db.Page{Number: 1, Limit: 10}); err != nil ||
 			total.Total != 0 || len(got) != 0 {
 			t.Fatalf("another account sees %+v of %d, %v", got, total.Total, err)
+		}
+	})
+}
+
+func TestService_History(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		l := event.New(id.NewMaker(c, rand.Reader))
+		var all []event.Event
+		for _, subject := range []id.ID{"dep_1", "dep_2"} {
+			for _, kind := range []string{"deployment.created", "deployment.running", "deployment.terminated"} {
+				all = append(all, event.Event{Account: "acc_1", Subject: subject, Type: kind})
+			}
+		}
+		for _, e := range append(all, event.Event{Account: "acc_2", Subject: "dep_1", Type: "deployment.created"}) {
+			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+				return l.Append(ctx, tx, e)
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		types := [][]string{nil, {"deployment.running"}, {"deployment.created", "deployment.terminated"}, {"volume.created"}}
+		for _, subject := range []id.ID{"", "dep_1", "dep_2", "dep_3"} {
+			for _, kinds := range types {
+				f := event.Filter{Subject: subject, Types: kinds}
+				var want, got []string
+				for _, e := range slices.Backward(all) { // newest first
+					if f.Matches(e) {
+						want = append(want, string(e.Subject)+" "+e.Type)
+					}
+				}
+				page, of, err := l.History(t.Context(), d, "acc_1", f, db.Page{Number: 1, Limit: 100})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range page {
+					got = append(got, string(e.Subject)+" "+e.Type)
+				}
+				if !slices.Equal(got, want) || of.Total != len(want) {
+					t.Errorf("%+v:\n got %q of %d\nwant %q", f, got, of.Total, want)
+				}
+			}
 		}
 	})
 }

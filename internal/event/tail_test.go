@@ -103,6 +103,68 @@ func TestFollowersShareReads(t *testing.T) {
 	})
 }
 
+// A follower that begins ahead of what the others have read misses nothing, and neither do they.
+func TestFollowersAtDifferentPositions(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		l := event.New(id.NewMaker(c, rand.Reader))
+		n := 0
+		appendEvents := func(count int) {
+			for range count {
+				n++
+				if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+					return l.Append(ctx, tx, event.Event{Account: "acc_1", Subject: "dep_1", Type: fmt.Sprint(n)})
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		now := func() event.Position {
+			at, err := l.Now(t.Context(), d, "acc_1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return at
+		}
+		slow, fast := l.Follow("acc_1"), l.Follow("acc_1")
+		defer slow.Stop()
+		defer fast.Stop()
+		// read reads to the end, and checks that the types are those from first to n.
+		read := func(f *event.Follower, at event.Position, first int) event.Position {
+			t.Helper()
+			for want := first; ; {
+				events, next, err := f.Next(t.Context(), d, at, 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range events {
+					if e.Type != fmt.Sprint(want) {
+						t.Fatalf("got event %s, want %d", e.Type, want)
+					}
+					want++
+				}
+				if at = next; len(events) == 0 {
+					if want != n+1 {
+						t.Fatalf("read up to event %d, want %d", want-1, n)
+					}
+					return at
+				}
+			}
+		}
+		appendEvents(1)
+		slowAt := now()
+		appendEvents(1)
+		slowAt = read(slow, slowAt, 2)
+		appendEvents(3)
+		fastAt := now()
+		appendEvents(1)
+		fastAt = read(fast, fastAt, 6)
+		slowAt = read(slow, slowAt, 3)
+		appendEvents(5)
+		read(slow, slowAt, 7)
+		read(fast, fastAt, 7)
+	})
+}
+
 func TestFailedReadDoesNotBlockOtherFollowers(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		l := event.New(id.NewMaker(c, rand.Reader))

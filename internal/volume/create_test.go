@@ -172,6 +172,19 @@ func (r *testKit) wantLateCreateRemoved(v id.ID) {
 	}
 }
 
+// Slugs are lower case, as filters take them, however they were written.
+func TestCreate_IgnoresTheCaseOfSlugs(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		r.open(acc, money.Dollars(10))
+		v, err := r.request(acc, volume.CreateRequest{
+			Name: "datasets", Provider: "Voltage-Park", Region: "OSLO-1", SizeGB: 10,
+		})
+		if err != nil || v.Provider != "voltage-park" || v.Region != "oslo-1" {
+			t.Errorf("%+v, %v", v, err)
+		}
+	})
+}
+
 func TestNamesAreUniqueInAnAccount(t *testing.T) {
 	each(t, func(t *testing.T, r *testKit) {
 		v := r.available()
