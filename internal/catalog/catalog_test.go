@@ -624,7 +624,9 @@ func TestVolumePricesAreWrittenOnChange(t *testing.T) {
 		price := func(region string, perGB money.Micros) provider.VolumePricing {
 			return provider.VolumePricing{Region: region, PerGBHour: perGB, MinSizeGB: 10, MaxSizeGB: 100}
 		}
-		a := storer{&seller{slug: "a", volumes: []provider.VolumePricing{price("dallas-usa-5", 100), price("oslo-1", 200)}}}
+		a := storer{&seller{slug: "a", volumes: []provider.VolumePricing{
+			price("dallas-usa-5", 100), price("oslo-1", 200),
+		}}}
 		b := storer{&seller{slug: "b", volumes: []provider.VolumePricing{price("oslo-1", 900)}}}
 		r := newRig(t, d, c, a, b)
 		r.sync("b")

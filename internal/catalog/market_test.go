@@ -104,6 +104,9 @@ func checkList(t *testing.T, m catalog.Market, want []catalog.Offer) {
 		}
 		for sort, compare := range map[catalog.SortKey]func(a, b catalog.Offer) int{
 			"price": byPrice, "-price": byPriceDown,
+			"gpuCount": func(a, b catalog.Offer) int {
+				return cmp.Or(cmp.Compare(a.GPUCount, b.GPUCount), cmp.Compare(a.ID, b.ID))
+			},
 		} {
 			q.Sort = []catalog.SortKey{sort}
 			slices.SortFunc(fits, compare)

@@ -102,7 +102,8 @@ func TestCapacityMatchesSimpleCount(t *testing.T) {
 		q := catalog.CapacityQuery{
 			Count: rapid.IntRange(1, 400).Draw(t, "count"),
 			Regions: rapid.SliceOfNDistinct(
-				rapid.SampledFrom([]string{"dallas-usa-5", "oslo-1", "elsewhere", "mars"}), 0, 3, rapid.ID).Draw(t, "regions"),
+				rapid.SampledFrom([]string{"dallas-usa-5", "oslo-1", "elsewhere", "mars"}), 0, 3, rapid.ID,
+			).Draw(t, "regions"),
 		}
 		q.GPUType = rapid.SampledFrom([]string{"", "NVIDIA H100", "AMD MI300X"}).Draw(t, "gpuType")
 		if rapid.Bool().Draw(t, "with price") {
@@ -188,7 +189,8 @@ func TestPriceListIsSorted(t *testing.T) {
 	s := &seller{slug: "voltage-park", offers: market(60)}
 	for i := range s.offers { // one type is sold out everywhere, and another in one region
 		o := &s.offers[i]
-		if o.GPUType == "AMD MI300X" || o.GPUType == "NVIDIA B200" && o.Region == "dallas-usa-5" || o.GPUMemoryGB == 40 {
+		switch {
+		case o.GPUType == "AMD MI300X", o.GPUMemoryGB == 40, o.GPUType == "NVIDIA B200" && o.Region == "dallas-usa-5":
 			o.Available, o.Stock = false, whole(0)
 		}
 		o.Region = []string{"dallas-usa-5", "oslo-1", "elsewhere"}[i/6%3]
@@ -203,7 +205,8 @@ func TestPriceListIsSorted(t *testing.T) {
 		return fmt.Sprintf("%020d", int64(*n.LowestHourlyPricePerGPU))
 	}
 	soldOut := 0
-	if !slices.IsSortedFunc(list, func(a, b catalog.PriceGroup) int { return cmp.Compare(price(a.Counts), price(b.Counts)) }) {
+	byPrice := func(a, b catalog.PriceGroup) int { return cmp.Compare(price(a.Counts), price(b.Counts)) }
+	if !slices.IsSortedFunc(list, byPrice) {
 		t.Errorf("the types are not sorted: %+v", list)
 	}
 	for _, g := range list {

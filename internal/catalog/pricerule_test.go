@@ -1,8 +1,10 @@
 package catalog_test
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +112,8 @@ func (r *rig) pricedBy(
 			}
 			o.HourlyPrice = rule.Price(o.CostPrice, o.GPUCount)
 		}
+		gpus := money.Micros(o.GPUCount)
+		o.HourlyPricePerGPU = (2*o.HourlyPrice + gpus) / (2 * gpus) // half-up
 		out = append(out, o)
 	}
 	return out
@@ -122,10 +126,16 @@ func checkOrders(t *rapid.T, m catalog.Market, want []catalog.Offer) {
 		if total != len(want) || len(got) != len(want) {
 			t.Fatalf("by %s, %d of %d offers are listed, want %d", key, len(got), total, len(want))
 		}
-		if key == "price" && !slices.IsSortedFunc(got, func(a, b catalog.Offer) int {
-			return int(a.HourlyPrice - b.HourlyPrice)
-		}) {
-			t.Fatal("offers are not sorted by price")
+		field, sorted := fieldOf(key), slices.Clone(want)
+		slices.SortFunc(sorted, func(a, b catalog.Offer) int {
+			n := orders[field](a, b)
+			if strings.HasPrefix(string(key), "-") {
+				n = -n
+			}
+			return cmp.Or(n, cmp.Compare(a.ID, b.ID))
+		})
+		if !slices.Equal(ids(got), ids(sorted)) {
+			t.Fatalf("by %s:\n got %v\nwant %v", key, ids(got), ids(sorted))
 		}
 	}
 	counted := 0

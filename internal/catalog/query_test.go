@@ -44,6 +44,19 @@ func market(n int) []provider.Offer {
 	return out
 }
 
+// orders are the ascending orders, by their field.
+var orders = map[catalog.SortField]func(a, b catalog.Offer) int{
+	"price":       func(a, b catalog.Offer) int { return cmp.Compare(a.HourlyPrice, b.HourlyPrice) },
+	"pricePerGpu": func(a, b catalog.Offer) int { return cmp.Compare(a.HourlyPricePerGPU, b.HourlyPricePerGPU) },
+	"gpuCount":    func(a, b catalog.Offer) int { return cmp.Compare(a.GPUCount, b.GPUCount) },
+	"gpuMemoryGb": func(a, b catalog.Offer) int { return cmp.Compare(a.GPUMemoryGB, b.GPUMemoryGB) },
+	"name": func(a, b catalog.Offer) int {
+		return cmp.Compare(strings.ToLower(a.GPUType), strings.ToLower(b.GPUType))
+	},
+	"provider": func(a, b catalog.Offer) int { return cmp.Compare(a.Provider, b.Provider) },
+	"region":   func(a, b catalog.Offer) int { return cmp.Compare(a.Region, b.Region) },
+}
+
 func TestListMatchesSimpleSearch(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
 	a, b := &seller{slug: "voltage-park", offers: market(60)}, &seller{slug: "hyper-1"}
@@ -59,17 +72,6 @@ func TestListMatchesSimpleSearch(t *testing.T) {
 		t.Fatalf("%d offers", len(all))
 	}
 	byID := func(a, b catalog.Offer) int { return cmp.Compare(a.ID, b.ID) }
-	orders := map[catalog.SortField]func(a, b catalog.Offer) int{
-		"price":       func(a, b catalog.Offer) int { return cmp.Compare(a.HourlyPrice, b.HourlyPrice) },
-		"pricePerGpu": func(a, b catalog.Offer) int { return cmp.Compare(a.HourlyPricePerGPU, b.HourlyPricePerGPU) },
-		"gpuCount":    func(a, b catalog.Offer) int { return cmp.Compare(a.GPUCount, b.GPUCount) },
-		"gpuMemoryGb": func(a, b catalog.Offer) int { return cmp.Compare(a.GPUMemoryGB, b.GPUMemoryGB) },
-		"name": func(a, b catalog.Offer) int {
-			return cmp.Compare(strings.ToLower(a.GPUType), strings.ToLower(b.GPUType))
-		},
-		"provider": func(a, b catalog.Offer) int { return cmp.Compare(a.Provider, b.Provider) },
-		"region":   func(a, b catalog.Offer) int { return cmp.Compare(a.Region, b.Region) },
-	}
 	if fields := catalog.SortField("").Enum(); len(orders) != len(fields) {
 		t.Fatalf("sort fields: %v", fields)
 	}

@@ -66,7 +66,9 @@ func TestService_History(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		types := [][]string{nil, {"deployment.running"}, {"deployment.created", "deployment.terminated"}, {"volume.created"}}
+		types := [][]string{
+			nil, {"deployment.running"}, {"deployment.created", "deployment.terminated"}, {"volume.created"},
+		}
 		for _, subject := range []id.ID{"", "dep_1", "dep_2", "dep_3"} {
 			for _, kinds := range types {
 				f := event.Filter{Subject: subject, Types: kinds}
