@@ -18,7 +18,7 @@
     scheme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
   root.setAttribute('data-mantine-color-scheme', scheme);
 
-  // api/session.ts stores this. Without a session, a request would only be refused.
+  // api/session.ts stores this. Without a session, other requests would only be refused.
   const signedIn = stored('billet-signed-in') === '1';
   const [, first, second] = location.pathname.split('/');
   const open = first === 'prices' || first === 'status';
@@ -34,12 +34,19 @@
     link.href = `/${file}`;
     document.head.append(link);
   }
+  // The operator's name of this cloud; api/site.ts stores it.
+  try {
+    document.title = JSON.parse(stored('billet-site')).name || document.title;
+  } catch {
+    // This is the first visit.
+  }
   const early = {};
   const request = (url) => {
     early[url] = fetch(url);
     // The call that uses the response handles the failure.
     early[url].catch(() => {});
   };
+  if (!signedIn && !open && first !== 'setup') request('/api/v1/account/sign-in');
   if (signedIn) {
     request('/api/v1/account/me');
     request('/api/v1/inventory/wallet');

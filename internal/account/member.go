@@ -23,6 +23,8 @@ type MemberInfo struct {
 	Name  string `json:"name" doc:"Name; empty if not set."`
 	Role  Role   `json:"role" doc:"Role in this account."`
 	TOTP  bool   `json:"totp" doc:"Whether signing in with the password requires a code, too."`
+	// Passkeys count as a second factor: each is one by itself.
+	Passkeys int64 `json:"passkeys" doc:"Number of passkeys."`
 	// LastSeenAt is that of the last FlushLastUse.
 	LastSeenAt *time.Time `json:"lastSeenAt" doc:"When the member last used this account, with a delay of up to a minute; null for never."`
 	JoinedAt   time.Time  `json:"joinedAt" doc:"When the member joined this account."`

@@ -48,12 +48,13 @@ func memberships(ctx context.Context, r db.Reader, user id.ID) ([]Membership, er
 }
 
 const memberColumns = `p.id, p.email, p.name, m.role,
-	EXISTS (SELECT 1 FROM totp t WHERE t.user_id = p.id AND t.confirmed_at IS NOT NULL), m.seen_at, m.created_at`
+	EXISTS (SELECT 1 FROM totp t WHERE t.user_id = p.id AND t.confirmed_at IS NOT NULL),
+	(SELECT COUNT(*) FROM passkey k WHERE k.user_id = p.id), m.seen_at, m.created_at`
 
 const memberTables = `membership m JOIN users p ON p.id = m.user_id`
 
 func scanMember(row db.Row) (m MemberInfo, err error) {
-	err = row.Scan(&m.ID, &m.Email, &m.Name, &m.Role, &m.TOTP, &m.LastSeenAt, &m.JoinedAt)
+	err = row.Scan(&m.ID, &m.Email, &m.Name, &m.Role, &m.TOTP, &m.Passkeys, &m.LastSeenAt, &m.JoinedAt)
 	return m, err
 }
 

@@ -129,6 +129,10 @@ func TestPasskeysOverTheAPI(t *testing.T) {
 		}
 		made := w.by(201, cookie, "POST", keys, add, local)
 		w.by(400, cookie, "POST", keys, add, local) // the challenge is used up
+		members := w.by(200, cookie, "GET", AccountBase+"/members", nil)
+		if m := members.list[0]; dig(m, "passkeys") != 1.0 || dig(m, "totp") != false {
+			t.Errorf("the member with a passkey: %v", m)
+		}
 		ask := func() (any, any) {
 			r := w.want(200, tenant{}, "POST", sessions+"/options", nil, local).data
 			return dig(r, "challengeId"), dig(r, "options")

@@ -117,13 +117,14 @@ type providerAccount struct {
 	Volumes             int64          `json:"volumes" doc:"Volumes that may exist there."`
 	Candidates          int64          `json:"candidates" doc:"Deployments that have not started and have it as a further candidate."`
 	Remaining           int64          `json:"remaining" doc:"Deployments, ended or not, that may have a machine there, plus volumes and candidates. The account can be removed when there are none."`
-	MarkupPercent       percent        `json:"markupPercent" doc:"Markup on its prices in percent."`
+	MarkupPercent       percent        `json:"markupPercent" doc:"Markup on its prices in percent: its own, or the server's if it has none."`
 	// The rest is of accounts in the database.
 	State        accountState      `json:"state" doc:"active, paused, draining, or error: the account cannot be opened, so that its machines and volumes are kept but not managed. lastError says why."`
 	Stored       bool              `json:"stored" doc:"Whether the account is stored in the database and can be changed here; false for a simulated one and for one of --providers-file."`
 	Kind         *string           `json:"kind" doc:"Kind of the cloud; null if not stored."`
 	BaseURL      *string           `json:"baseUrl" doc:"URL of its API; null if it is the cloud's own, or not stored."`
 	Settings     map[string]string `json:"settings" doc:"Settings of the account; empty if not stored."`
+	OwnMarkup    *percent          `json:"ownMarkupPercent" doc:"Markup of its own in percent; null if the server's applies, or not stored."`
 	KeyChangedAt *time.Time        `json:"keyChangedAt" doc:"When its API key was set; null if not stored."`
 	PausedAt     *time.Time        `json:"pausedAt" doc:"Since when its offers are unavailable; null if it is not paused."`
 	DrainingAt   *time.Time        `json:"drainingAt" doc:"Since when its offers are not listed; null if it is not draining."`
@@ -152,7 +153,7 @@ func stateOf(p provideraccount.Provider) accountState {
 // add adds what is stored of the account.
 func (a *providerAccount) add(p provideraccount.Provider) {
 	a.Stored, a.Kind, a.KeyChangedAt, a.PausedAt = true, &p.Kind, &p.KeyChangedAt, p.PausedAt
-	a.DrainingAt, a.State = p.DrainingAt, stateOf(p)
+	a.DrainingAt, a.State, a.OwnMarkup = p.DrainingAt, stateOf(p), (*percent)(p.Markup)
 	maps.Copy(a.Settings, p.Settings)
 	if p.BaseURL != "" {
 		a.BaseURL = &p.BaseURL

@@ -39,3 +39,25 @@ func TestProviderAccountsWithHyphens(t *testing.T) {
 	}
 	w.want(404, op, "POST", OperatorBase+"/provider-accounts/-voltage-park/pause", nil)
 }
+
+func TestTheListOfProvidersTellsTheirOwnMarkup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	op, slug := w.operator(), "voltage-park"
+	markup := func() any {
+		t.Helper()
+		return dig(w.want(200, op, "GET", OperatorBase+"/provider-accounts", nil).list[0], "ownMarkupPercent")
+	}
+	same(t, "of a provider that is not stored", markup(), nil)
+	w.storeProvider(slug)
+	same(t, "without one", markup(), nil)
+	for want, stored := range map[any]any{0.0: 0, 12.5: 1250} {
+		if err := w.d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE provider_account SET markup = $1 WHERE slug = $2`, stored, slug)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "its own", markup(), want)
+	}
+}

@@ -124,7 +124,7 @@ try {
     assert.ok(seen.findIndex((u) => u.includes('/offers?')) < lastScript, 'the offers wait for the scripts');
   });
 
-  await part('without a session, nothing is requested', async () => {
+  await part('without a session, only the sign-in methods are requested early', async () => {
     const out = await visitors.open();
     const requested = [];
     out.page.on('request', (r) => requested.push(new URL(r.url()).pathname));
@@ -132,6 +132,33 @@ try {
     await out.page.getByRole('heading', { name: 'Sign in' }).waitFor();
     assert.equal(requested.filter((p) => p === '/api/v1/account/me').length, 1);
     assert.ok(!requested.includes('/api/v1/inventory/wallet'), 'the wallet is requested without a session');
+    assert.equal(requested.filter((p) => p === '/api/v1/account/sign-in').length, 1);
+    await out.context.close();
+  });
+
+  await part('the sign-in form keeps what is typed while the rest loads', async () => {
+    const out = await visitors.open();
+    const held = (ms) => async (route) => {
+      await new Promise((done) => setTimeout(done, ms));
+      await route.continue();
+    };
+    // In turn: the answers arrive between the characters.
+    await out.page.route('**/api/v1/account/sign-in', held(300));
+    await out.page.route('**/api/v1/public/site', held(900));
+    await out.page.route('**/api/v1/account/me', held(1500));
+    await out.page.goto('/sign-in');
+    const email = out.page.getByLabel('Email');
+    await email.waitFor();
+    const before = await email.boundingBox();
+    const handle = await email.elementHandle();
+    await email.selectText();
+    await out.page.keyboard.type('slow.typist@example.com', { delay: 90 });
+    await out.page.keyboard.press('Tab');
+    await out.page.keyboard.type('a long password', { delay: 60 });
+    assert.equal(await email.inputValue(), 'slow.typist@example.com');
+    assert.equal(await out.page.locator('input[name=password]').inputValue(), 'a long password');
+    assert.ok(await handle.evaluate((e) => e.isConnected), 'the field was replaced while the user typed');
+    assert.deepEqual(await email.boundingBox(), before, 'the form has moved');
     await out.context.close();
   });
 

@@ -76,6 +76,7 @@ await part('every page of a bare server leads to its setup', async () => {
   await page.goto('/');
   await page.waitForURL((url) => url.pathname === '/setup');
   await page.getByRole('heading', { name: 'Set up this server' }).waitFor();
+  await page.waitForFunction(() => document.title === 'Set up this server · Billet');
   await checked(page, 'setup');
 });
 
@@ -207,7 +208,18 @@ await part('a markup, and open sign-up', async () => {
   await prices.getByRole('button', { name: 'Set markup of Voltage Park' }).click();
   await page.getByRole('dialog').getByLabel('Markup (%)').fill('10');
   await page.getByRole('dialog').getByRole('button', { name: 'Save markup' }).click();
-  await prices.getByText('Markup 10%').waitFor();
+  await prices.getByText('Markup 10%', { exact: true }).waitFor();
+  // Saving an empty field leaves the account without a markup of its own.
+  await prices.getByRole('button', { name: 'Set markup of Voltage Park' }).click();
+  assert.equal(await page.getByRole('dialog').getByLabel('Markup (%)').inputValue(), '10');
+  await page.getByRole('dialog').getByLabel('Markup (%)').fill('');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save markup' }).click();
+  await prices.getByText('No markup: sold at cost (default)').waitFor();
+  await prices.getByRole('button', { name: 'Set markup of Voltage Park' }).click();
+  assert.equal(await page.getByRole('dialog').getByLabel('Markup (%)').inputValue(), '');
+  await page.getByRole('dialog').getByLabel('Markup (%)').fill('10');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save markup' }).click();
+  await prices.getByText('Markup 10%', { exact: true }).waitFor();
   const signUp = step(/^Sign-up/);
   await signUp.getByRole('radio', { name: /^Open/ }).check();
   await signUp.getByRole('button', { name: 'Save sign-up' }).click();

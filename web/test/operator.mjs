@@ -68,6 +68,9 @@ try {
     await page.getByRole('link', { name: 'Vision lab' }).click();
     await page.getByRole('heading', { name: 'Vision lab', level: 1 }).waitFor();
     await page.getByRole('region', { name: 'Members' }).getByText('grace@example.com').first().waitFor();
+    const members = page.getByRole('region', { name: 'Members' });
+    await members.getByRole('columnheader', { name: 'Authenticator app' }).waitFor();
+    await members.getByRole('cell', { name: 'Off' }).waitFor();
     await page.getByRole('region', { name: 'Transactions' }).getByText('Opening credit').waitFor();
     await page.getByRole('region', { name: 'Quotas' }).getByText('no limit').first().waitFor();
     await everywhere('account');

@@ -119,6 +119,18 @@ try {
     assert.match((await alert.textContent()) ?? '', /[^.]\. You weren't charged/);
   });
 
+  await part('other filters begin with no selection, and another order keeps it', async () => {
+    await page.goto('/deployments');
+    await page.getByRole('checkbox', { name: 'Select notebook' }).check();
+    await page.getByText('1 selected').waitFor();
+    await page.getByRole('columnheader', { name: 'Name' }).getByRole('button').click();
+    await page.waitForURL(/sort=/);
+    await page.getByText('1 selected').waitFor();
+    await page.getByRole('searchbox', { name: 'Search deployments' }).fill('llama');
+    await page.waitForURL(/search=llama/);
+    await page.getByText('1 selected').waitFor({ state: 'hidden' });
+  });
+
   await part('durations have units', async () => {
     await page.goto(`/deployments/${made.running}`);
     await page.getByText(/^in \d+ min( \d+ s)?$/).waitFor();

@@ -429,6 +429,49 @@ try {
     visitors.allowed = expected;
   });
 
+  await part('fallback offers are complete before a deploy, and those that are gone are named', async () => {
+    const list = (await (await page.request.get('/api/v1/inventory/offers?available=true&limit=3&sort=price')).json())
+      .data;
+    const [first, second] = list.filter((o) => o.id !== 'off_abc123');
+    const store = (ids) =>
+      page.evaluate((fallbackIds) => {
+        const key = 'billet-deploy-off_abc123';
+        sessionStorage.setItem(
+          key,
+          JSON.stringify({ ...JSON.parse(sessionStorage.getItem(key) ?? '{}'), fallbackIds }),
+        );
+      }, ids);
+    await store([first.id, 'off_gone']);
+    let release;
+    const released = new Promise((done) => {
+      release = done;
+    });
+    await page.route(`**/offers/${first.id}`, async (route) => {
+      await released;
+      await route.continue();
+    });
+    visitors.allowed = [...expected, /offers\/off_gone$/];
+    await page.reload();
+    const button = page.getByRole('button', { name: 'Deploy', exact: true });
+    await page.getByText('Loading offer…').first().waitFor();
+    assert.ok(await button.isDisabled(), 'an incomplete request can be sent');
+    release();
+    await page.getByText('No longer offered').waitFor();
+    await page.getByText('Loading offer…').first().waitFor({ state: 'hidden' });
+    await button.click();
+    await page.getByText('Remove the offers that cannot be used').waitFor();
+    await page.keyboard.press('Escape'); // the field has the focus, which opens its list
+    await clean(page, 'a deploy page with an offer that is gone');
+    await page.getByRole('button', { name: 'Remove offer off_gone' }).click();
+    await page.getByText('No longer offered').waitFor({ state: 'hidden' });
+    const kept = await page.evaluate(() => JSON.parse(sessionStorage.getItem('billet-deploy-off_abc123')).fallbackIds);
+    assert.deepEqual(kept, [first.id]);
+    assert.ok(second, 'the list has too few offers');
+    await page.unroute(`**/offers/${first.id}`);
+    await store([]);
+    visitors.allowed = expected;
+  });
+
   await part('the API fails, and the page keeps its data', async () => {
     await page.goto('/deployments?status=all');
     await page.getByText('walk-run').first().waitFor();

@@ -155,9 +155,14 @@ export function useOnePage<T>(request: (page: number) => PageRequest<T>) {
   return { rows, page, pages: query.data?.pagination.totalPages ?? 1, onPage: setPage };
 }
 
-/** A set of chosen rows by ID. */
-export function useSelection(most = Number.POSITIVE_INFINITY) {
+/** A set of chosen rows by ID. It is cleared when the filter of the list changes. */
+export function useSelection(most = Number.POSITIVE_INFINITY, filter = '') {
   const [chosen, setChosen] = useState<string[]>([]);
+  const [chosenIn, setChosenIn] = useState(filter);
+  if (chosenIn !== filter) {
+    setChosenIn(filter);
+    setChosen([]);
+  }
   return useMemo(
     () => ({
       chosen,

@@ -16,7 +16,7 @@ import { toast } from '../../parts/toast';
 import { AutoTerminate } from './AutoTerminate';
 import { CloudInit } from './CloudInit';
 import { type Draft, useDraft } from './draft';
-import { Fallbacks } from './Fallbacks';
+import { type Fallback, Fallbacks } from './Fallbacks';
 import { Quote, useQuote } from './Quote';
 import { bodyOf, suggestName } from './request';
 import { SshKeyField } from './SshKeyField';
@@ -76,7 +76,10 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
     dryRun.reset(); // it was about another request
     keep(part);
   };
-  const fallbacks = useQueries({ queries: draft.fallbackIds.map((id) => offerQuery(id)) }).flatMap((q) => q.data ?? []);
+  const queries = useQueries({ queries: draft.fallbackIds.map((id) => offerQuery(id)) });
+  const chosen = draft.fallbackIds.map((id, i) => fallbackOf(id, queries[i]?.data, queries[i]?.error));
+  const fallbacks = chosen.flatMap((f) => f.offer ?? []);
+  const loading = chosen.some((f) => !f.offer && !f.error);
   const { quote } = useQuote(draft.quoteId);
   const keyFor = useIdempotencyKey();
   const navigate = useNavigate();
@@ -111,6 +114,8 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
     const empty: Record<string, string> = { ...limitsOf(draft).errors };
     if (!draft.name.trim()) empty.name = 'Enter a name.';
     if (draft.sshKeyIds.length === 0) empty.sshKeyIds = 'Choose at least one SSH key.';
+    // The request must name what the list shows.
+    if (fallbacks.length < chosen.length) empty.candidates = 'Remove the offers that cannot be used, or try again.';
     setMissing(empty);
     if (Object.keys(empty).length > 0) return null;
     return bodyOf(o, draft, serverNow(), fallbacks, quote?.quoteId);
@@ -146,7 +151,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
       noValidate
       onSubmit={(e) => {
         e.preventDefault();
-        if (!deploy.isPending) submit();
+        if (!deploy.isPending && !loading) submit();
       }}
     >
       <div className="stack">
@@ -195,8 +200,11 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
         <Fallbacks
           offer={o}
           operatingSystem={draft.operatingSystem}
-          chosen={fallbacks}
-          onChange={(fallbackIds) => change({ fallbackIds, quoteId: '' })}
+          chosen={chosen}
+          onChange={(fallbackIds) => {
+            change({ fallbackIds, quoteId: '' });
+            setMissing({});
+          }}
           error={errors.candidates}
         />
         {o.capabilities.volumes && (
@@ -251,21 +259,23 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
         fallbacks={fallbacks}
         quote={quote}
         lock={
-          <Quote
-            offer={o}
-            id={draft.quoteId}
-            several={fallbacks.length > 0}
-            onChange={(quoteId) => change({ quoteId })}
-          />
+          <Quote offer={o} id={draft.quoteId} several={chosen.length > 0} onChange={(quoteId) => change({ quoteId })} />
         }
         body={preview}
         busy={deploy.isPending}
+        loading={loading}
         validating={dryRun.isPending}
         valid={dryRun.data}
         onValidate={validate}
       />
     </form>
   );
+}
+
+/** An offer that is gone is not used any more, though its last data is here. A failed read changes nothing. */
+function fallbackOf(id: string, offer: Offer | undefined, error: unknown): Fallback {
+  const gone = error instanceof ApiError && error.status === 404;
+  return { id, offer: gone ? undefined : offer, error: gone || !offer ? error : null };
 }
 
 function partOfField(field: string): string {

@@ -1,17 +1,26 @@
 import { ActionIcon, Button, Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
+import { asApiError } from '../../api/error';
 import { type Offer, offersPage } from '../../api/offers';
 import { Money } from '../../parts/Money';
+import { sentence } from '../../parts/text';
 import { systemFor } from './request';
 
 /** How many offers a request may name besides the first. */
 const most = 9;
 
+/** A chosen offer: its data once it is there, or why there is none. */
+export interface Fallback {
+  id: string;
+  offer?: Offer;
+  error?: unknown;
+}
+
 interface Props {
   offer: Offer;
   operatingSystem: string;
-  chosen: Offer[];
+  chosen: Fallback[];
   onChange: (ids: string[]) => void;
   error?: string;
 }
@@ -43,20 +52,13 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
               <li key={c.id}>
                 <div className="fallback">
                   <div style={{ minWidth: 0, flex: 1 }}>
-                    <Link to={`/offers/${c.id}`} className="plain-link">
-                      {nameOf(c)}
-                    </Link>
-                    <div className="cell-sub">
-                      {c.provider} · <Money usd={c.hourlyPrice} per="/hr" />
-                      {systemFor(c, operatingSystem) !== operatingSystem && ` · ${systemFor(c, operatingSystem)}`}
-                      {!c.available && ' · sold out now'}
-                    </div>
+                    {c.offer ? <Chosen offer={c.offer} operatingSystem={operatingSystem} /> : <Missing of={c} />}
                   </div>
                   <ActionIcon
                     variant="subtle"
                     color="gray"
                     disabled={i === 0}
-                    aria-label={`Move ${nameOf(c)} up`}
+                    aria-label={`Move ${labelOf(c)} up`}
                     onClick={() => move(i, -1)}
                   >
                     ↑
@@ -65,7 +67,7 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
                     variant="subtle"
                     color="gray"
                     disabled={i === chosen.length - 1}
-                    aria-label={`Move ${nameOf(c)} down`}
+                    aria-label={`Move ${labelOf(c)} down`}
                     onClick={() => move(i, 1)}
                   >
                     ↓
@@ -74,7 +76,7 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
                     size="compact-sm"
                     variant="subtle"
                     color="gray"
-                    aria-label={`Remove ${nameOf(c)}`}
+                    aria-label={`Remove ${labelOf(c)}`}
                     onClick={() => onChange(ids.filter((id) => id !== c.id))}
                   >
                     Remove
@@ -84,7 +86,11 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
             ))}
           </ol>
         )}
-        {chosen.length < most && (
+        {chosen.length >= most ? (
+          <div role="alert" className="small refused" hidden={!error}>
+            {error}
+          </div>
+        ) : (
           <Select
             aria-label="Add fallback offer"
             placeholder={
@@ -103,6 +109,41 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
       </div>
     </section>
   );
+}
+
+/** An offer of the list. */
+function Chosen({ offer: o, operatingSystem }: { offer: Offer; operatingSystem: string }) {
+  const system = systemFor(o, operatingSystem);
+  return (
+    <>
+      <Link to={`/offers/${o.id}`} className="plain-link">
+        {nameOf(o)}
+      </Link>
+      <div className="cell-sub">
+        {o.provider} · <Money usd={o.hourlyPrice} per="/hr" />
+        {system !== operatingSystem && ` · ${system}`}
+        {!o.available && ' · sold out now'}
+      </div>
+    </>
+  );
+}
+
+/** An offer of the list without data: it is loading, is gone, or could not be read. */
+function Missing({ of: f }: { of: Fallback }) {
+  if (!f.error) return <span className="dim">Loading offer…</span>;
+  const error = asApiError(f.error);
+  return (
+    <>
+      <span className="refused">{error.status === 404 ? 'No longer offered' : 'Could not load this offer'}</span>
+      <div className="cell-sub">
+        {error.status === 404 ? <span className="mono">{f.id}</span> : sentence(error.message)}
+      </div>
+    </>
+  );
+}
+
+function labelOf(f: Fallback): string {
+  return f.offer ? nameOf(f.offer) : `offer ${f.id}`;
 }
 
 function nameOf(o: Offer): string {

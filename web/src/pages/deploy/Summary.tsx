@@ -25,6 +25,8 @@ interface Props {
   lock: ReactNode;
   body: CreateDeployment;
   busy: boolean;
+  /** A chosen offer is not loaded yet, so that the request is not complete. */
+  loading: boolean;
   validating: boolean;
   /** The deployment that a dry run describes. */
   valid?: Deployment;
@@ -32,7 +34,18 @@ interface Props {
 }
 
 /** The price, the hold and the balance after it, with the button and the same as curl. */
-export function Summary({ offer: o, fallbacks, quote, lock, body, busy, validating, valid, onValidate }: Props) {
+export function Summary({
+  offer: o,
+  fallbacks,
+  quote,
+  lock,
+  body,
+  busy,
+  loading,
+  validating,
+  valid,
+  onValidate,
+}: Props) {
   const can = useCan();
   const wallet = useWallet(can('wallet:read')).data;
   const price = micro(quote?.hourlyPrice ?? o.hourlyPrice);
@@ -90,10 +103,10 @@ export function Summary({ offer: o, fallbacks, quote, lock, body, busy, validati
               <Link to={`/offers?gpuType=${encodeURIComponent(o.gpuType)}`}>View similar offers</Link>
             </Alert>
           )}
-          <Button type="submit" size="md" loading={busy} disabled={soldOut || insufficient}>
+          <Button type="submit" size="md" loading={busy} disabled={soldOut || insufficient || loading}>
             Deploy
           </Button>
-          <Button variant="default" loading={validating} disabled={busy} onClick={onValidate}>
+          <Button variant="default" loading={validating} disabled={busy || loading} onClick={onValidate}>
             Dry run
           </Button>
           {valid && <DryRun of={valid} hold={hold} />}

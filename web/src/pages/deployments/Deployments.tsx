@@ -41,7 +41,9 @@ export default function Deployments() {
   const query = useMemo(() => queryOf(params), [params]);
   const rows = usePagedRows<Deployment>((page, limit) => deploymentsPage({ ...query, page, limit }, live));
   const filtered = ['status', 'search', ...filterNames].some((n) => params.get(n));
-  const selection = useSelection(500);
+  // A selection is of the rows that were in view: other filters begin with none.
+  const { sort: _, ...filters } = query;
+  const selection = useSelection(500, JSON.stringify(filters));
   const [bulk, setBulk] = useState<'terminate' | 'addTags' | 'removeTags' | 'autoTerminate' | null>(null);
   const done = () => {
     setBulk(null);

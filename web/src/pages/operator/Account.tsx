@@ -207,7 +207,8 @@ const memberColumns: Column<Schema['Member']>[] = [
     ),
   },
   { key: 'role', head: 'Role', width: '110px', cell: (m) => m.role },
-  { key: 'code', head: 'Second factor', width: '140px', from: 720, cell: (m) => (m.totp ? 'Code' : 'None') },
+  { key: 'code', head: 'Authenticator app', width: '150px', from: 720, cell: (m) => (m.totp ? 'On' : 'Off') },
+  { key: 'passkeys', head: 'Passkeys', width: '96px', from: 720, end: true, cell: (m) => formatNumber(m.passkeys) },
   { key: 'seen', head: 'Last seen', width: '140px', cell: (m) => <Ago at={m.lastSeenAt} never="Never" /> },
   { key: 'joined', head: 'Joined', width: '140px', from: 720, cell: (m) => <Ago at={m.joinedAt} /> },
 ];

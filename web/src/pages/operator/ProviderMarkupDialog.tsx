@@ -7,19 +7,18 @@ import { formatPercent } from '../../parts/locale';
 import { toast } from '../../parts/toast';
 import { parsePercent } from './MarkupDialog';
 
-/** Sets the markup on a provider's prices. */
+/** Sets the markup on a provider's prices; empty for the server's. */
 export function ProviderMarkupDialog({ of: p, onClose }: { of: Schema['OperatorProvider']; onClose: () => void }) {
   const update = useSend('patch', '/api/v1/operator/provider-accounts/{id}');
-  const [text, setText] = useState(p.markupPercent ? String(p.markupPercent) : '');
+  const [text, setText] = useState(p.ownMarkupPercent === null ? '' : String(p.ownMarkupPercent));
   const percent = parsePercent(text);
   const submit = () => {
     if (percent === undefined) return;
-    const markupPercent = percent ?? 0;
     update.mutate(
-      { ...withId(p.slug), body: { markupPercent } },
+      { ...withId(p.slug), body: { markupPercent: percent } },
       {
         onSuccess: () => {
-          toast(`Markup of ${p.name}: ${formatPercent(markupPercent)}`);
+          toast(`Markup of ${p.name}: ${percent === null ? 'default' : formatPercent(percent)}`);
           onClose();
         },
       },
@@ -29,7 +28,7 @@ export function ProviderMarkupDialog({ of: p, onClose }: { of: Schema['OperatorP
     <FormDialog
       title={`Markup of ${p.name}`}
       submit="Save markup"
-      disabled={percent === undefined}
+      disabled={percent === undefined || percent === p.ownMarkupPercent}
       busy={update.isPending}
       error={update.error}
       onSubmit={submit}
@@ -37,7 +36,7 @@ export function ProviderMarkupDialog({ of: p, onClose }: { of: Schema['OperatorP
     >
       <TextInput
         label="Markup (%)"
-        description="Added to the provider's prices within seconds. Existing deployments keep their price."
+        description="Added to the provider's prices within seconds. Leave empty for the default. Existing deployments keep their price."
         inputMode="decimal"
         value={text}
         onChange={(e) => setText(e.currentTarget.value)}

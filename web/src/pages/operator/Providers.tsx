@@ -204,6 +204,11 @@ const columns: Column<Provider>[] = [
     sort: 'markup',
     width: '96px',
     end: true,
-    cell: (p) => (p.markupPercent === null ? '–' : formatPercent(p.markupPercent)),
+    cell: (p) => (
+      <>
+        {p.markupPercent === null ? '–' : formatPercent(p.markupPercent)}
+        {p.stored && p.ownMarkupPercent === null && <span className="cell-sub">Default</span>}
+      </>
+    ),
   },
 ];

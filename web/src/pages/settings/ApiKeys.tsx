@@ -29,7 +29,6 @@ export default function ApiKeys() {
   const [adding, creating] = useNew();
   const [created, setCreated] = useState<Schema['NewAPIKey'] | null>(null);
   const [showInactive, setShowInactive] = useState(false);
-  const selection = useSelection();
   const now = useNow(60_000);
   const inactive = (k: APIKey) => k.revokedAt !== null || (k.expiresAt !== null && Date.parse(k.expiresAt) <= now);
   const visible = keys.data?.filter((k) => showInactive || !inactive(k));
@@ -40,6 +39,7 @@ export default function ApiKeys() {
       text: (k) => `${k.name} ${k.prefix} ${k.id}`,
     },
   );
+  const selection = useSelection(undefined, `${rows.search?.value ?? ''} ${showInactive}`);
   const inactiveCount = keys.data?.filter(inactive).length ?? 0;
   const create = write && <Button onClick={creating.open}>Create API key</Button>;
 

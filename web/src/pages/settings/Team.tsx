@@ -4,6 +4,7 @@ import { useAll, useSend, withId } from '../../api/hooks';
 import { type Role, useCan, useMe } from '../../api/session';
 import { useConfirm } from '../../parts/confirm';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { formatNumber } from '../../parts/locale';
 import { PageHead } from '../../parts/PageHead';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { useListRows } from '../../parts/rows';
@@ -72,9 +73,17 @@ export default function Team() {
     },
     {
       key: 'totp',
-      head: 'Two-factor',
-      width: '110px',
+      head: 'Authenticator app',
+      width: '150px',
       cell: (m) => (m.totp ? <Chip tone="good">on</Chip> : <span className="dim">off</span>),
+    },
+    {
+      key: 'passkeys',
+      head: 'Passkeys',
+      sort: 'passkeys',
+      width: '104px',
+      end: true,
+      cell: (m) => formatNumber(m.passkeys),
     },
   ];
 

@@ -7,6 +7,7 @@ import { asApiError } from '../../api/error';
 import { fieldErrors, useGet } from '../../api/hooks';
 import { queryClient, setupPath, signInPath, startOver } from '../../api/queries';
 import { ErrorBox } from '../../parts/ErrorBox';
+import { useTitle } from '../../parts/title';
 import { PlainPage } from '../sign-in/PlainPage';
 
 /**
@@ -21,9 +22,7 @@ export default function Setup() {
   const [name, setName] = useState('');
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
-  useEffect(() => {
-    document.title = 'Set up this server · Billet';
-  }, []);
+  useTitle('Set up this server');
   // The sign-in page has read that the server must be set up, and would lead back here.
   const leave = (to: string) => {
     queryClient.removeQueries({ queryKey: [signInPath] });

@@ -242,6 +242,7 @@ function Prices() {
               <b>{p.name}</b>{' '}
               <span className="dim">
                 {p.markupPercent ? `Markup ${formatPercent(p.markupPercent)}` : 'No markup: sold at cost'}
+                {p.stored && p.ownMarkupPercent === null && ' (default)'}
               </span>
             </span>
             {p.stored && (

@@ -27,7 +27,7 @@ const providerErrors: Record<string, string> = {
 export default function SignIn() {
   const [search] = useSearchParams();
   const back = safeReturn(search.get('returnTo'));
-  const methods = useSignInMethods().data;
+  const { data: methods, isPending, failureCount } = useSignInMethods();
   const me = useMe();
   const navigate = useNavigate();
   const [email, setEmail] = useState('');
@@ -57,6 +57,10 @@ export default function SignIn() {
   if (methods?.setup) return <Navigate to="/setup" replace />;
   if (me.data && !withPassword.isPending && !withDemo.isPending && !withPasskey.isPending)
     return <Navigate to={back} replace />;
+
+  // The form waits for what stands above it, so that it does not move while the user types or
+  // clicks, nor gets the demo's email address between two characters.
+  if (isPending && failureCount === 0) return <PlainPage title="Sign in">{null}</PlainPage>;
 
   // The first response asks for the code. With a code sent, the same response means that it was
   // wrong.

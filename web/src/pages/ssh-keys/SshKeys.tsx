@@ -25,11 +25,11 @@ export default function SshKeys() {
   const [adding, { open, close }] = useNew();
   const [renaming, setRenaming] = useState<SSHKey | null>(null);
   const remove = useSend('delete', path);
-  const selection = useSelection();
   const rows = useListRows(keys, {
     sorts: { name: (k) => k.name, createdAt: (k) => k.createdAt },
     text: (k) => `${k.name} ${k.fingerprint} ${k.id}`,
   });
+  const selection = useSelection(undefined, rows.search?.value);
   const add = write && <Button onClick={open}>Add SSH key</Button>;
 
   const askToRemove = (chosen: SSHKey[]) => {
