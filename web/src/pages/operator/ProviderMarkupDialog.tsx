@@ -36,7 +36,7 @@ export function ProviderMarkupDialog({ of: p, onClose }: { of: Schema['OperatorP
     >
       <TextInput
         label="Markup (%)"
-        description="Added to the provider's prices within seconds. Leave empty for the default. Existing deployments keep their price."
+        description="Leave empty for the default. Prices change within seconds. Existing deployments keep theirs."
         inputMode="decimal"
         value={text}
         onChange={(e) => setText(e.currentTarget.value)}
