@@ -272,7 +272,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
   );
 }
 
-/** An offer that is gone is not used, though its last data is here. A failed read changes nothing. */
+/** An offer that is gone is not used, though its last data is here. A failed read keeps it. */
 function fallbackOf(id: string, offer: Offer | undefined, error: unknown): Fallback {
   const gone = error instanceof ApiError && error.status === 404;
   return { id, offer: gone ? undefined : offer, error: gone || !offer ? error : null };
