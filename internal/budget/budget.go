@@ -142,7 +142,7 @@ type Budget struct {
 	Account id.ID `json:"-"`
 	Settings
 	Spent     money.Micros    `json:"spent" doc:"US dollars charged for hours that began in the present period, less refunds."`
-	Committed money.Micros    `json:"committed" doc:"US dollars on hold for the first hour of what has not started yet."`
+	Committed money.Micros    `json:"committed" doc:"US dollars that what has not ended will be charged at least, and has not been: first hours on hold, and the hours of minimum runtimes."`
 	ResetsAt  *time.Time      `json:"resetsAt" doc:"When the present period ends; null for total."`
 	CreatedBy creator.Creator `json:"createdBy" doc:"Who created the budget."`
 	CreatedAt time.Time       `json:"createdAt" doc:"When the budget was created."`

@@ -8,10 +8,14 @@
 //
 // # What counts
 //
-// Spent is what was charged for hours that began in the period, less refunds. Committed is what is
-// on hold for machines and volumes that have not started, whenever that began. Both count for what
-// the charged things are now: a tag that is added to a deployment takes its past cost along. Days
-// and months are those of UTC.
+// Spent is what was charged for hours that began in the period, less refunds. Committed is what
+// machines and volumes that have not ended will be charged at least, and have not been: their first
+// hour, and all hours that begin in a minimum runtime, whatever period those begin in. So what a
+// minimum runtime binds cannot be promised twice. Both count for what the charged things are now: a
+// tag that is added to a deployment takes its past cost along. Days and months are those of UTC.
+//
+// What was spent in a day or a month is added up from the days of the month, and in total from a
+// sum that package wallet keeps, so a long history makes neither slower.
 //
 // # Modes
 //

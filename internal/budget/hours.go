@@ -48,7 +48,7 @@ func (s *Service) AdmitHours(
 		return nil, nil, err
 	}
 	var alerts []event.Event
-	var admitted []wallet.Charge
+	var admitted []meter.Due
 	ended := map[id.ID]bool{}
 	for len(hours) > 0 {
 		day, _ := Day.interval(hours[0].From)
@@ -77,8 +77,8 @@ func (s *Service) AdmitHours(
 						"Another hour at %s would have passed the budget %s.", c.HourlyPrice, by.Settings),
 				})
 			default:
-				t.add(rows, of[c.Subject], c)
-				admitted = append(admitted, c)
+				t.add(rows, of[c.Subject], h)
+				admitted = append(admitted, h)
 			}
 		}
 		told, err := t.alerts(ctx, tx, rows)

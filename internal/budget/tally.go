@@ -11,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
 )
@@ -31,7 +32,8 @@ func read(ctx context.Context, r db.Reader, rows []row, at time.Time) (tally, er
 	from := at
 	var of []id.ID
 	for i := range rows {
-		if begins, _ := rows[i].Period.interval(at); begins.Before(from) {
+		// The total is kept, not added up.
+		if begins, _ := rows[i].Period.interval(at); begins.Before(from) && rows[i].Period != Total {
 			from = begins
 		}
 		of = append(of, rows[i].Account)
@@ -45,9 +47,9 @@ func read(ctx context.Context, r db.Reader, rows []row, at time.Time) (tally, er
 		for i := range rows {
 			if b := &rows[i]; b.Account == s.Of.Account && b.Scope.has(s.Of) {
 				switch {
-				case s.Held:
+				case s.Committed:
 					t.committed[b.ID] += s.Amount
-				case b.Period == Total, b.Period == Month && s.InMonth, b.Period == Day && s.OnDay:
+				case b.Period == Total && s.Ever, b.Period == Month && s.InMonth, b.Period == Day && s.OnDay:
 					t.spent[b.ID] += s.Amount
 				}
 			}
@@ -58,10 +60,14 @@ func read(ctx context.Context, r db.Reader, rows []row, at time.Time) (tally, er
 
 func (t tally) used(r *row) money.Micros { return t.spent[r.ID] + t.committed[r.ID] }
 
-// add counts an hour toward the budgets whose present period it begins in.
-func (t tally) add(rows []row, of wallet.Subject, c wallet.Charge) {
+// add counts an hour toward the budgets whose present period it begins in. One of a minimum runtime
+// was committed until now.
+func (t tally) add(rows []row, of wallet.Subject, c meter.Due) {
 	for i := range rows {
 		r := &rows[i]
+		if c.Minimum && r.Account == c.Account && r.Scope.has(of) {
+			t.committed[r.ID] -= c.Amount
+		}
 		began, _ := r.Period.interval(c.From)
 		if now, _ := r.Period.interval(t.at); r.Account == c.Account && r.Scope.has(of) && began.Equal(now) {
 			t.spent[r.ID] += c.Amount

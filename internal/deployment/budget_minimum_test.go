@@ -41,7 +41,18 @@ func TestBudgetEndsNothingBeforeTheMinimumRuntime(t *testing.T) {
 		large := r.budget(a, set)
 		d, err := r.create(a, req)
 		r.must(err)
+		committed := func(when string, want money.Micros) {
+			t.Helper()
+			if b := r.reread(a, large); b.Committed != want {
+				t.Errorf("%s: %s are committed, want %s", when, b.Committed, want)
+			}
+		}
+		committed("on hold", 3*o.HourlyPrice)
+		if _, err := r.create(a, req); r.code(err) != apierr.BudgetExceeded {
+			t.Errorf("what the minimum runtime binds is promised twice: %v", err)
+		}
 		d = r.await(a, d.ID, deployment.StatusRunning)
+		committed("in the first hour", 2*o.HourlyPrice)
 		// Something else that counts is spent meanwhile.
 		_, err = r.update(a, d.ID, deployment.UpdateRequest{Project: new("llm")})
 		r.must(err)
@@ -104,6 +115,45 @@ func TestLostMachineIsNotBilledPastItsBudget(t *testing.T) {
 		}
 		if got := r.types(a, d.ID); got[wallet.TypeCharge] != 2 || got[wallet.TypeRefund] != 0 {
 			t.Errorf("transactions: %v", got)
+		}
+		r.checkLedger()
+	})
+}
+
+// What a minimum runtime binds is committed until it was charged or the deployment has ended.
+func TestCommittedEndsWithTheMinimumRuntime(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		r.fake.set(func() {
+			r.fake.changeInfo = func(i *provider.Info) { i.MinimumRuntime = 150 * time.Minute }
+		})
+		r.serve()
+		a := r.account(money.Dollars(2000))
+		b := r.budget(a, budget.Settings{
+			Period: budget.Total, Mode: budget.Alert, Amount: money.Dollars(1_000_000),
+		})
+		check := func(when string, spent, committed money.Micros) {
+			t.Helper()
+			if x := r.reread(a, b); x.Spent != spent || x.Committed != committed {
+				t.Errorf("%s: %s spent and %s committed, want %s and %s", when, x.Spent, x.Committed, spent, committed)
+			}
+		}
+		first := r.running(a)
+		price := first.HourlyPrice
+		check("in the first hour", price, 2*price)
+		r.clock.Advance(first.StartedAt.Add(61 * time.Minute).Sub(r.clock.Now()))
+		r.pass(time.Second)
+		check("in the second hour", 2*price, price)
+		r.fake.set(func() { launchFails(provider.KindRejected)(r.fake) })
+		second, err := r.create(a, request(t))
+		r.must(err)
+		check("with another one on hold", 2*price, price+3*second.HourlyPrice)
+		r.await(a, second.ID, deployment.StatusFailed)
+		check("once that has failed", 2*price, price)
+		r.fake.set(func() { inState(provider.MachineLost)(r.fake) })
+		_, err = r.deployments.Reconcile(t.Context(), first.ID)
+		r.must(err)
+		if x := r.reread(a, b); x.Committed != 0 {
+			t.Errorf("%s are committed for a machine that is lost", x.Committed)
 		}
 		r.checkLedger()
 	})

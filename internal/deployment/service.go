@@ -112,7 +112,8 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		return s.dryRun(ctx, tx, r, hold, req.Within)
 	}
 	err = s.cfg.Wallet.Hold(ctx, tx, wallet.Hold{
-		Account: account, Subject: r.id, Amount: hold, Minimum: MinimumBalance, Labels: r.labels(),
+		Account: account, Subject: r.id, Amount: hold, Minimum: MinimumBalance, Bound: atLeast.spend,
+		Labels:      r.labels(),
 		Description: fmt.Sprintf("%s: hold for the first hour of %s at %s/hr", r.name, r.hardware(), hold),
 	})
 	if e, is := errors.AsType[*wallet.InsufficientError](err); is {

@@ -113,15 +113,15 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, r *row, u UpdateRequest
 // describe has the statement show what the request changes: a name from the next hour on, tags and
 // project at once.
 func (s *Service) describe(ctx context.Context, tx *db.Tx, r *row, u UpdateRequest) error {
-	if u.Tags != nil || u.Project != nil {
-		if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
+	if u.Name != nil && r.status.Alive() { // first: meters are locked before wallets
+		if err := s.cfg.Meter.Reprice(ctx, tx, r.id, r.hourlyPrice, r.labels(), r.hardware()); err != nil {
 			return err
 		}
 	}
-	if u.Name == nil || !r.status.Alive() {
+	if u.Tags == nil && u.Project == nil {
 		return nil
 	}
-	return s.cfg.Meter.Reprice(ctx, tx, r.id, r.hourlyPrice, r.labels(), r.hardware())
+	return s.cfg.Wallet.Describe(ctx, tx, r.billed())
 }
 
 // set takes over what the request changes, or returns INVALID_REQUEST.

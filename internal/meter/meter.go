@@ -105,6 +105,10 @@ func (m *Service) Start(ctx context.Context, tx *db.Tx, s Start) error {
 	if err := m.bookUpTo(ctx, tx, &r, 1); err != nil {
 		return err
 	}
+	least := s.HourlyPrice.Times(max(1, s.MinimumHours))
+	if err := m.cfg.Wallet.Bind(ctx, tx, s.Account, s.Subject, least); err != nil {
+		return err
+	}
 	return m.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindSweep, Fleet, r.begin(r.hours))
 }
 

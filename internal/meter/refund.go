@@ -80,6 +80,9 @@ func (m *Service) Stop(
 	if err := m.cfg.Wallet.Ends(ctx, tx, subject, r.firstRefundable(at), at); err != nil {
 		return 0, err
 	}
+	if err := m.cfg.Wallet.Bind(ctx, tx, r.account, subject, 0); err != nil {
+		return 0, err
+	}
 	return refunded, stop(ctx, tx, subject, at, refunded)
 }
 

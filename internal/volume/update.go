@@ -54,14 +54,14 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, account, volume id.ID, 
 			return Volume{}, err
 		}
 	}
-	if move {
-		r.project = *req.Project
-		if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
+	if rename { // first: meters are locked before wallets
+		if err := s.rename(ctx, tx, &r, *req.Name); err != nil {
 			return Volume{}, err
 		}
 	}
-	if rename {
-		if err := s.rename(ctx, tx, &r, *req.Name); err != nil {
+	if move {
+		r.project = *req.Project
+		if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
 			return Volume{}, err
 		}
 	}

@@ -61,10 +61,14 @@ func changeDays(ctx context.Context, tx *db.Tx, all []dayChange) error {
 		accounts); err != nil {
 		return err
 	}
-	return addDays(ctx, tx, `wallet_day_subject (account_id, day, subject, name, cost)`,
+	err := addDays(ctx, tx, `wallet_day_subject (account_id, day, subject, name, cost)`,
 		`(account_id, day, subject) DO UPDATE SET cost = wallet_day_subject.cost + excluded.cost,
 			name = CASE WHEN excluded.name > wallet_day_subject.name THEN excluded.name
 				ELSE wallet_day_subject.name END`, subjects)
+	if err != nil {
+		return err
+	}
+	return addSpent(ctx, tx, all)
 }
 
 func addDays(ctx context.Context, tx *db.Tx, into, conflict string, rows [][]any) error {

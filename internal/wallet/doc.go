@@ -42,9 +42,12 @@
 //   - The refund of an hour never exceeds its charge.
 //   - There is no running balance of revenue and funding: one row that every change updates would
 //     make all accounts wait for one another. Audit sums them.
+//   - What a subject spent, and what all that are described like it spent, are the sums of their
+//     charges less refunds: they are changed with the wallet locked, also when a description
+//     changes.
 //
 // The tables grow with what accounts own: a transaction for each change of their money, and for
 // each hour and hold that they pay. None is ever deleted.
 //
-// Locks are taken in this order: the claimed key, the hold, then wallets by account.
+// Locks are taken in this order: the claimed key, the hold, then wallets by account, then subjects.
 package wallet

@@ -54,6 +54,9 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		_, err := r.ledger.ChargeAll(ctx, tx, []wallet.Charge{charge, hour(account, dep, 1, money.Dollars(29))})
 		return err
 	})
+	write("Describe again", func(ctx context.Context, tx *db.Tx) error {
+		return r.ledger.Describe(ctx, tx, wallet.Subject{ID: dep, Account: account, Project: "p"})
+	})
 	write("Refund", func(ctx context.Context, tx *db.Tx) error {
 		_, err := r.ledger.Refund(ctx, tx, back(charge, money.USD))
 		return err

@@ -16,7 +16,9 @@ type Hold struct {
 	// Amount is at least zero.
 	Amount money.Micros
 	// Minimum must be available even if Amount is less.
-	Minimum     money.Micros
+	Minimum money.Micros
+	// Bound is what the subject will be charged at least, if that is more than Amount.
+	Bound       money.Micros
 	Description string
 	Labels
 }
@@ -41,7 +43,10 @@ func (l *Ledger) Hold(ctx context.Context, tx *db.Tx, h Hold) error {
 			return failed
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return l.Bind(ctx, tx, h.Account, h.Subject, max(h.Amount, h.Bound))
 }
 
 // Held returns the money that is held for the subject now.
@@ -64,8 +69,10 @@ func (l *Ledger) Release(ctx context.Context, tx *db.Tx, subject id.ID) (release
 	if err != nil || len(holds) == 0 {
 		return false, err
 	}
-	_, err = l.post(ctx, tx, []*line{holds[subject].release()}, anyAmount)
-	return err == nil, err
+	if _, err = l.post(ctx, tx, []*line{holds[subject].release()}, anyAmount); err != nil {
+		return false, err
+	}
+	return true, l.Bind(ctx, tx, holds[subject].Account, subject, 0)
 }
 
 // release returns the line that releases the hold.

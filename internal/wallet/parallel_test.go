@@ -110,7 +110,8 @@ func TestParallelBatchesOverTheSameWallets(t *testing.T) {
 		for _, err := range inParallel(24, func(n int) error {
 			var charges []wallet.Charge
 			for i := range accounts { // each starts elsewhere, so that the wallets come in unlike orders
-				charges = append(charges, hour(accounts[(i*5+n)%len(accounts)], id.ID(fmt.Sprintf("dep_%d", (i+n)%7)),
+				at := (i*5 + n) % len(accounts)
+				charges = append(charges, hour(accounts[at], id.ID(fmt.Sprintf("dep_%d_%d", (i+n)%7, at)),
 					int64(i*24+n), money.USD))
 			}
 			return d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
@@ -140,4 +141,46 @@ func inParallel(n int, f func(i int) error) []error {
 	}
 	wg.Wait()
 	return errs
+}
+
+// What is described again while it is charged takes exactly what it spent along.
+func TestParallelChargesAndDescriptionsAddUp(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		account := r.account(money.Dollars(1))
+		subjects := []id.ID{r.ids.New(id.Deployment), r.ids.New(id.Deployment)}
+		for _, err := range inParallel(40, func(i int) error {
+			return d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+				if i%2 == 0 {
+					_, err := r.ledger.ChargeAll(ctx, tx, []wallet.Charge{
+						hour(account, subjects[0], int64(i), 3), hour(account, subjects[1], int64(i), 5),
+					})
+					return err
+				}
+				all := []wallet.Subject{
+					{ID: subjects[0], Account: account, Project: fmt.Sprint("p", i%3), Tags: []string{"a"}},
+					{ID: subjects[1], Account: account, Tags: []string{fmt.Sprint("t", i%3)}},
+				}
+				return r.ledger.Describe(ctx, tx, all...)
+			})
+		}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.audited()
+		all, err := wallet.Spending(t.Context(), d, []id.ID{account}, c.Now(), c.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, kinds := money.Micros(0), 0
+		for _, s := range all {
+			if s.Ever && s.Amount != 0 {
+				sum, kinds = sum+s.Amount, kinds+1
+			}
+		}
+		if sum != 20*8 || kinds != 2 {
+			t.Errorf("%d kinds spent %s, want 2 and %s: %+v", kinds, sum, money.Micros(20*8), all)
+		}
+	})
 }

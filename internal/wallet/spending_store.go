@@ -10,14 +10,15 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// Spent is what was charged or is held for things that are described alike.
+// Spent is what was charged or is committed for things that are described alike.
 type Spent struct {
 	// Of has the account, project, tags and creator.
 	Of Subject
-	// Held is true for money on hold. For charges, OnDay and InMonth report that their hours began
-	// on the day, and in its month.
-	Held, OnDay, InMonth bool
-	Amount               money.Micros
+	// Committed is true for what things that have not ended will be charged at least, and have not
+	// been. For charges, Ever is true for the sum of all; the others are of hours that began on the
+	// day, OnDay, or in its month, InMonth.
+	Committed, Ever, OnDay, InMonth bool
+	Amount                          money.Micros
 }
 
 // What the rows of the query below are about.
@@ -25,12 +26,14 @@ const (
 	spentBefore = iota
 	spentInMonth
 	spentOnDay
-	spentHeld
+	spentEver
+	spentCommitted
 )
 
-// Spending returns what was charged to the accounts, less refunds, for hours that began on the day
-// of from or later, and what is on hold: by what it is for, and by the day of at, its month, and
-// the time before. All of it is read in one statement. Days and months are those of UTC.
+// Spending returns what was charged to the accounts, less refunds, and what is committed: by what
+// it is for, of hours that began on the day of from or later by the day of at, its month, and the
+// time before, and of all hours. The sum of all hours is kept, not added up. All of it is read in
+// one statement. Days and months are those of UTC.
 func Spending(ctx context.Context, r db.Reader, accounts []id.ID, from, at time.Time) ([]Spent, error) {
 	y, m, d := at.UTC().Date()
 	month := time.Date(y, m, 1, 0, 0, 0, 0, time.UTC)
@@ -44,23 +47,26 @@ func Spending(ctx context.Context, r db.Reader, accounts []id.ID, from, at time.
 		var when int64
 		err = row.Scan(&s.Of.Account, &when, &s.Of.Project, db.JSON(&s.Of.Tags), &s.Of.CreatedBy.Type,
 			&s.Of.CreatedBy.ID, &s.Amount)
-		s.Held, s.OnDay = when == spentHeld, when == spentOnDay
+		s.Committed, s.Ever, s.OnDay = when == spentCommitted, when == spentEver, when == spentOnDay
 		s.InMonth = when == spentOnDay || when == spentInMonth
 		return s, err
 	}
 	out, err := db.Collect(ctx, r, scan, fmt.Sprintf(`SELECT x.account_id, x.kind, COALESCE(s.project, ''),
 			COALESCE(s.tags, '[]'), COALESCE(s.creator_type, ''), COALESCE(s.creator_id, ''),
-			CAST(SUM(x.amount) AS BIGINT)
+			CAST(SUM(x.cost) AS BIGINT)
 		FROM (
 			SELECT account_id, subject, CASE WHEN day = $1 THEN %d WHEN day >= $2 AND day < $3 THEN %d ELSE %d END
-				AS kind, cost AS amount
+				AS kind, cost
 			FROM wallet_day_subject WHERE day >= $4 AND account_id IN %s
-			UNION ALL
-			SELECT account_id, subject, %d AS kind, amount FROM wallet_hold
-			WHERE settled_at IS NULL AND account_id IN %s
 		) AS x LEFT JOIN wallet_subject AS s ON s.subject = x.subject
-		GROUP BY x.account_id, x.kind, s.project, s.tags, s.creator_type, s.creator_id`,
-		spentOnDay, spentInMonth, spentBefore, of, spentHeld, of), args...)
+		GROUP BY x.account_id, x.kind, s.project, s.tags, s.creator_type, s.creator_id
+		UNION ALL
+		SELECT account_id, %d, project, tags, creator_type, creator_id, CAST(SUM(bound - spent) AS BIGINT)
+		FROM wallet_subject WHERE bound > 0 AND bound > spent AND account_id IN %s
+		GROUP BY account_id, project, tags, creator_type, creator_id
+		UNION ALL
+		SELECT account_id, %d, project, tags, creator_type, creator_id, cost FROM wallet_spent WHERE account_id IN %s`,
+		spentOnDay, spentInMonth, spentBefore, of, spentCommitted, of, spentEver, of), args...)
 	if err != nil {
 		return nil, fmt.Errorf("add up spending: %w", err)
 	}

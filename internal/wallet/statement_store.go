@@ -96,6 +96,16 @@ var audits = []struct{ problem, query string }{
 			UNION ALL SELECT account_id, from_at / 86400000000 AS day, subject, refunded - amount
 				FROM wallet_charge) AS t
 		GROUP BY account_id, day, subject HAVING SUM(cost) <> 0`},
+	{"a subject whose cost disagrees with its hours", `
+		SELECT subject FROM (
+			SELECT subject, spent AS cost FROM wallet_subject
+			UNION ALL SELECT subject, refunded - amount FROM wallet_charge) AS t
+		GROUP BY subject HAVING SUM(cost) <> 0`},
+	{"a kind of subjects whose cost disagrees with theirs", `
+		SELECT account_id || '/' || project || '/' || tags || '/' || creator_id FROM (
+			SELECT account_id, project, tags, creator_type, creator_id, cost FROM wallet_spent
+			UNION ALL SELECT account_id, project, tags, creator_type, creator_id, -spent FROM wallet_subject) AS t
+		GROUP BY account_id, project, tags, creator_type, creator_id HAVING SUM(cost) <> 0`},
 	{"a wallet whose held money is not the sum of its open holds", `
 		SELECT w.account_id FROM wallet w
 		LEFT JOIN (SELECT account_id, SUM(amount) AS amount FROM wallet_hold WHERE settled_at IS NULL

@@ -32,9 +32,29 @@ var subjects = db.NewTable("wallet_subject", func(s *Subject) []db.Column {
 	}
 })
 
-// Describe writes what the usage of subjects is grouped by.
+// Describe writes what the usage of subjects is grouped by. Those that were described before take
+// what they spent along, and their wallets are locked for it.
 func (l *Ledger) Describe(ctx context.Context, tx *db.Tx, all ...Subject) error {
-	return subjects.Put(ctx, tx, []string{"subject"}, all...)
+	ids, accounts := make([]id.ID, len(all)), make([]id.ID, len(all))
+	for i, s := range all {
+		ids[i], accounts[i] = s.ID, s.Account
+	}
+	before, err := readSpent(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	if len(before) > 0 {
+		if err := lockAccounts(ctx, tx, accounts); err != nil {
+			return err
+		}
+		if before, err = readSpent(ctx, tx, ids); err != nil { // what was charged until the lock
+			return err
+		}
+	}
+	if err := subjects.Put(ctx, tx, []string{"subject"}, all...); err != nil {
+		return err
+	}
+	return moveSpent(ctx, tx, before, all)
 }
 
 // creatorTypes are the types of creators that usage is grouped by.

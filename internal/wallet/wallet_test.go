@@ -496,6 +496,9 @@ func TestLedger_AuditFindsDamage(t *testing.T) {
 			`UPDATE wallet_day SET cost = cost - 1`,
 			`DELETE FROM wallet_day`,
 			`UPDATE wallet_day_subject SET day = day + 1`,
+			`UPDATE wallet_subject SET spent = spent + 1`,
+			`UPDATE wallet_spent SET cost = cost + 1`,
+			`UPDATE wallet_spent SET project = 'other'`,
 		} {
 			undone := errors.New("undo")
 			err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {

@@ -909,7 +909,22 @@ CREATE TABLE wallet_subject (
     tags         TEXT   NOT NULL,               -- JSON list
     creator_type TEXT   NOT NULL,
     creator_id   TEXT   NOT NULL,
-    creator_name TEXT   NOT NULL
+    creator_name TEXT   NOT NULL,
+    spent        BIGINT NOT NULL DEFAULT 0,     -- charges less refunds
+    bound        BIGINT NOT NULL DEFAULT 0      -- what its charges will be at least
+);
+CREATE INDEX wallet_subject_bound ON wallet_subject (account_id) WHERE bound > 0;
+
+-- What the subjects of an account that are described alike have spent. Rows of 0 are deleted when a subject leaves them.
+CREATE TABLE wallet_spent (
+    account_id   TEXT   NOT NULL,
+    kind         TEXT   NOT NULL,               -- a hash of the description: lists of tags are too long for a key
+    project      TEXT   NOT NULL,
+    tags         TEXT   NOT NULL,               -- JSON list
+    creator_type TEXT   NOT NULL,
+    creator_id   TEXT   NOT NULL,
+    cost         BIGINT NOT NULL,
+    PRIMARY KEY (account_id, kind)
 );
 
 CREATE INDEX wallet_day_day ON wallet_day (day);
@@ -985,6 +1000,7 @@ DROP TABLE email_link;
 DROP TABLE quota;
 DROP TABLE throttle;
 DROP TABLE wallet_day_subject;
+DROP TABLE wallet_spent;
 DROP TABLE wallet_subject;
 DROP TABLE wallet_day;
 DROP TABLE write_try;
