@@ -109,6 +109,8 @@ type Client struct {
 	Quotas *QuotaService
 	// Budgets manages what the account does not want to exceed.
 	Budgets *BudgetService
+	// Invoices reads invoices and credit notes.
+	Invoices *InvoiceService
 	// Events lists and streams events of the account.
 	Events *EventService
 	// Webhooks manages endpoints that receive events.
@@ -184,6 +186,7 @@ func (config Config) client(base string) *Client {
 	c.Announcements = &AnnouncementService{c}
 	c.Key, c.Quotas, c.Public = &KeyService{c}, &QuotaService{c}, &PublicService{c}
 	c.Budgets = &BudgetService{c}
+	c.Invoices = &InvoiceService{c}
 	return c
 }
 

@@ -179,6 +179,25 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"deleteBudget": {
 		func(ctx context.Context, c *Client) (any, error) { return nil, c.Budgets.Delete(ctx, "bud_1") },
 	},
+	"listInvoices": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Invoices.List(ctx, filled[InvoiceQuery]()) },
+	},
+	"getInvoice": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Invoices.Get(ctx, "ivc_1") },
+		func(ctx context.Context, c *Client) (any, error) {
+			body, err := c.Invoices.Download(ctx, "ivc_1", InvoicePDF)
+			if err != nil {
+				return nil, err
+			}
+			return nil, body.Close()
+		},
+	},
+	"previewInvoice": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Invoices.Preview(ctx) },
+	},
+	"getBillingDetails": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Invoices.BillingDetails(ctx) },
+	},
 	"listWebhooks": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Webhooks.List(ctx, filled[Paging]()) },
 	},
@@ -407,7 +426,12 @@ var types = map[string]reflect.Type{
 	"Budget": reflect.TypeFor[Budget](), "BudgetScope": reflect.TypeFor[BudgetScope](),
 	"WantedBudgetScope": reflect.TypeFor[BudgetScope](),
 	"CreateBudget":      reflect.TypeFor[CreateBudget](), "UpdateBudget": reflect.TypeFor[UpdateBudget](),
-	"BindingLimit": reflect.TypeFor[BindingLimit](), "Estimate": reflect.TypeFor[Estimate](),
+	"Invoice": reflect.TypeFor[Invoice](), "InvoiceSummary": reflect.TypeFor[InvoiceSummary](),
+	"InvoiceLine": reflect.TypeFor[InvoiceLine](), "InvoiceBalance": reflect.TypeFor[InvoiceBalance](),
+	"InvoiceMovement": reflect.TypeFor[InvoiceMovement](), "InvoiceTotals": reflect.TypeFor[InvoiceTotals](),
+	"TaxTreatment": reflect.TypeFor[TaxTreatment](), "Seller": reflect.TypeFor[Seller](),
+	"BillingDetails": reflect.TypeFor[BillingDetails](),
+	"BindingLimit":   reflect.TypeFor[BindingLimit](), "Estimate": reflect.TypeFor[Estimate](),
 	"EstimatedRefund": reflect.TypeFor[EstimatedRefund](),
 	"CanTerminate":    reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](),
 	"Capacity":    reflect.TypeFor[Capacity](),

@@ -28,6 +28,7 @@ import (
 	"github.com/billetcloud/billet/internal/httpapi"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/incident"
+	"github.com/billetcloud/billet/internal/invoice"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/mail"
@@ -243,6 +244,9 @@ func (a *App) buildRunner() {
 	a.runner.Handle(mail.KindSend, a.Mail.Send)
 	a.runner.Handle(announcement.KindMail, s.announced.Deliver)
 	a.runner.HandlePeriodic(announcement.KindPurge, s.announced.Purge)
+	a.runner.Handle(invoice.KindMonth, s.invoices.Month)
+	a.runner.Handle(invoice.KindIssue, s.invoices.Issue)
+	a.runner.Handle(invoice.KindRender, s.invoices.Render)
 	a.runner.Handle(incident.KindTell, s.incidents.Tell)
 	a.runner.HandlePeriodic(incident.KindWatch, s.incidents.Watch)
 	a.runner.HandlePeriodic(catalog.KindSync, s.catalog.Sync)
@@ -264,7 +268,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
 		Volumes: s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,
-		Budgets: s.budgets, Events: a.Events, Webhooks: a.Webhooks,
+		Budgets: s.budgets, Invoices: s.invoices, Events: a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Incidents: s.incidents, Announcements: s.announced,
 		Operator: a.Console, Idempotency: s.answers,
 		Settings: a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,

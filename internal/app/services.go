@@ -10,6 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/incident"
+	"github.com/billetcloud/billet/internal/invoice"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
@@ -31,6 +32,7 @@ type services struct {
 	deployments *deployment.Service
 	pastDue     *pastdue.Service
 	budgets     *budget.Service
+	invoices    *invoice.Service
 	answers     *idempotency.Service
 	incidents   *incident.Service
 	announced   *announcement.Service
@@ -71,6 +73,9 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	s.announced = announcement.New(announcement.Config{
 		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.Accounts,
 		ProviderAccounts: o.ProviderAccounts, Mail: o.Mail, Jobs: o.Jobs,
+	})
+	s.invoices = invoice.New(invoice.Config{
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Accounts: o.Accounts, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs,
 	})
 	s.incidents = incident.New(incident.Config{
 		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.ProviderAccounts, Events: o.Events, Jobs: o.Jobs,

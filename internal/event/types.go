@@ -158,6 +158,15 @@ type BudgetReachedData struct {
 	Committed money.Micros `json:"committed" doc:"US dollars on hold."`
 }
 
+// InvoiceIssuedData is the data of invoice.issued.
+type InvoiceIssuedData struct {
+	Type   string       `json:"type" doc:"invoice or credit_note."`
+	Number string       `json:"number" doc:"Number of the document."`
+	Month  string       `json:"month" doc:"Month that is billed, such as 2026-11."`
+	Total  money.Micros `json:"total" doc:"Total in US dollars, with tax."`
+	Due    money.Micros `json:"due" doc:"Part of the total that the wallet had no money for."`
+}
+
 // RecoveredData is the data of account.recovered.
 type RecoveredData struct {
 	Available money.Micros `json:"available" doc:"Available balance in US dollars."`
@@ -259,6 +268,7 @@ var Kinds = []Kind{
 		"What is spent and committed has reached a threshold of a budget. Each is reported once for each period.",
 		BudgetReachedData{},
 	},
+	{"invoice.issued", "An invoice of a month, or a credit note, was issued.", InvoiceIssuedData{}},
 	{"account.past_due", "The available balance fell below zero.", PastDueData{}},
 	{"account.recovered", "The available balance is zero or more again.", RecoveredData{}},
 	{"account.deployments_ended", "Deployments were terminated because the account stayed past due.",

@@ -60,6 +60,15 @@ var schemaNames = map[string]string{
 	"provideraccount.Result":  "ProviderCheckResult",
 	"provideraccount.Kind":    "ProviderKind",
 	"httpapi.walletView":      "Wallet",
+	"invoice.Document":        "Invoice",
+	"invoice.Summary":         "InvoiceSummary",
+	"invoice.Line":            "InvoiceLine",
+	"invoice.Balance":         "InvoiceBalance",
+	"invoice.Movement":        "InvoiceMovement",
+	"invoice.Totals":          "InvoiceTotals",
+	"invoice.Treatment":       "TaxTreatment",
+	"invoice.Settings":        "InvoiceSettings",
+	"invoice.Buyer":           "BillingDetails",
 }
 
 // newDocument is the OpenAPI document without its operations.

@@ -100,7 +100,11 @@ var whoMay = map[string]string{
 	"clearSimulatorFaults": operators, "clearSimulatorFault": operators,
 	"listBudgets": everyRole, "getBudget": everyRole, "createBudget": workers, "updateBudget": workers,
 	"deleteBudget": workers,
-	"getWallet":    everyRole, "listTransactions": everyRole, "getUsage": everyRole,
+	"listInvoices": everyRole, "previewInvoice": everyRole, "getInvoice": everyRole, "getBillingDetails": everyRole,
+	"setBillingDetails": "owner admin billing", "listAllInvoices": operators, "getAnyInvoice": operators,
+	"getInvoiceSettings": operators, "setInvoiceSettings": operators, "getTaxRates": operators,
+	"setTaxRates": operators,
+	"getWallet":   everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
 
 // Every call of the route table, by every role.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -21,6 +22,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/incident"
+	"github.com/billetcloud/billet/internal/invoice"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/meter"
@@ -73,6 +75,7 @@ type Config struct {
 	Events      *event.Service
 	Webhooks    *webhook.Service
 	Budgets     *budget.Service
+	Invoices    *invoice.Service
 	Issues      *issue.Service
 	Incidents   *incident.Service
 	// Announcements are the operator's.
@@ -153,6 +156,7 @@ func register(cfg Config) *server {
 		TrustedProxies: cfg.TrustedProxies, PublicURL: cfg.PublicURL, Elsewhere: cfg.Elsewhere,
 		Document: newDocument(cfg.Version), SchemaNames: schemaNames, ForeignNames: foreignNames, RolesWith: rolesWith,
 	})}
+	s.OpenAPI().Components.Schemas.RegisterTypeAlias(reflect.TypeFor[invoice.BasisPoints](), reflect.TypeFor[rate]())
 	where := site{router: s.Router, publicURL: cfg.PublicURL}
 	start := sessionStarter{db: cfg.DB, clock: cfg.Clock, accounts: cfg.Accounts, audit: entries, mail: cfg.Mail}
 	for _, resource := range []interface{ routes(r *rest.Router) }{
@@ -186,6 +190,8 @@ func register(cfg Config) *server {
 		events{db: cfg.DB, svc: cfg.Events, streams: s.streams},
 		webhooks{db: cfg.DB, svc: cfg.Webhooks},
 		budgets{db: cfg.DB, svc: cfg.Budgets},
+		invoices{db: cfg.DB, svc: cfg.Invoices},
+		operatorInvoices{db: cfg.DB, svc: cfg.Invoices},
 		issues{db: cfg.DB, svc: cfg.Issues},
 		operatorAccounts{
 			db: cfg.DB, svc: cfg.Operator, accounts: cfg.Accounts, audit: cfg.Audit, ledger: cfg.Wallet, site: where,

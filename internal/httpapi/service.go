@@ -62,7 +62,7 @@ func (h service) index(context.Context, *rest.Call, *rest.NoInput) (index, error
 	out := index{Name: title, Version: h.version, Documentation: "/docs", OpenAPI: "/openapi.json"}
 	for _, name := range []string{
 		"offers", "providers", "regions", "gpu-types", "deployments", "ssh-keys", "volumes", "wallet", "events",
-		"webhooks", "budgets",
+		"webhooks", "budgets", "invoices",
 	} {
 		out.Collections = append(out.Collections, Base+"/"+name)
 	}

@@ -35,6 +35,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/incident"
+	"github.com/billetcloud/billet/internal/invoice"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/mail"
@@ -212,6 +213,9 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Operator: operators, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 		Settings: set, Mail: mails,
 	}
+	w.c.Invoices = invoice.New(invoice.Config{
+		DB: d, IDs: ids, Clock: c, Accounts: accounts, Wallet: ledger, Events: events, Jobs: jobs,
+	})
 	w.c.Announcements = announcement.New(announcement.Config{
 		DB: d, IDs: ids, Catalog: offers, Accounts: accounts, Mail: w.c.Mail, Jobs: jobs,
 		ProviderAccounts: provideraccount.New(secrets, nil),

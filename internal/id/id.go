@@ -43,6 +43,7 @@ const (
 	Mail                Kind = "eml"
 	PriceRule           Kind = "prl"
 	Budget              Kind = "bud"
+	Invoice             Kind = "ivc"
 	TopUp               Kind = "top"
 	Refund              Kind = "ref"
 )

@@ -15,6 +15,7 @@ var byEvent = map[string]Kind{
 	"account.suspended":          AccountSuspended,
 	"account.low_balance":        LowBalance,
 	"account.budget_reached":     BudgetReached,
+	"invoice.issued":             InvoiceIssued,
 	"deployment.failed":          DeploymentFailed,
 	"deployment.interrupted":     DeploymentInterrupted,
 	"account.provider_outage":    ProviderOutage,

@@ -26,6 +26,7 @@ const (
 	AccountSuspended      Kind = "account_suspended"
 	LowBalance            Kind = "low_balance"
 	BudgetReached         Kind = "budget_reached"
+	InvoiceIssued         Kind = "invoice"
 	DeploymentFailed      Kind = "deployment_failed"
 	DeploymentInterrupted Kind = "deployment_interrupted"
 	ProviderOutage        Kind = "provider_outage"
@@ -191,6 +192,16 @@ var specs = []spec{
 			"{{else if eq .mode \"terminate\"}}New deployments and volumes that would pass the amount are refused, " +
 			"and machines are terminated before an hour begins that would pass it.{{else}}The budget only reports: " +
 			"nothing is refused or terminated.{{end}}",
+		button: "Open the wallet", path: "/wallet",
+	},
+	{
+		kind: InvoiceIssued, roles: payers,
+		text:    "Invoice of a month, or a credit note.",
+		subject: "Your invoice is ready",
+		body: "{{if eq .type \"credit_note\"}}The credit note{{else}}The invoice{{end}} {{.number}} of the account " +
+			"{{.account}} for {{.month}} is ready. Total: {{.total}}." +
+			"{{if and (ne .due \"$0.00\") (ne .type \"credit_note\")}}\n\nNot covered by the balance: {{.due}}. " +
+			"Add money to the wallet to pay it.{{end}}",
 		button: "Open the wallet", path: "/wallet",
 	},
 	{

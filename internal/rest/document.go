@@ -235,6 +235,9 @@ func (rr *Router) responses(rt *Route) map[string]*huma.Response {
 	if rt.CSV {
 		all["200"].Content["text/csv"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
+	for _, media := range rt.Media {
+		all["200"].Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
 	if rt.Stream {
 		all["200"].Content["text/event-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}

@@ -68,6 +68,8 @@ type Operation struct {
 	// CSV and Stream add text/csv and text/event-stream to the responses. Upgrade makes success a
 	// WebSocket.
 	CSV, Stream, Upgrade bool
+	// Media are the types of files that the operation also answers with.
+	Media []string
 	// Status is that of success, 200 if it is 0. AlsoStatus are further ones.
 	Status     int
 	AlsoStatus []int
@@ -219,6 +221,14 @@ func CustomList[In paged, Item any](rr *Router, o Operation, h CustomFunc[In]) *
 	rt := &Route{Operation: o, list: true, serve: custom(h)}
 	return rr.add(rt, reflect.TypeFor[In](), reflect.TypeFor[Item]())
 }
+
+// CustomRead registers a GET of one thing that has other forms, too, such as files.
+func CustomRead[In, Out any](rr *Router, o Operation, h CustomFunc[In]) *Route {
+	return rr.add(&Route{Operation: o, serve: custom(h)}, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+}
+
+// Data is the response of a success with that data.
+func (c *Call) Data(v any) Answer { return c.success(envelope{true, v}) }
 
 // Upgrade registers an operation whose success is a WebSocket.
 func Upgrade[In any](rr *Router, o Operation, h CustomFunc[In]) *Route {

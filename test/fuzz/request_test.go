@@ -261,6 +261,7 @@ var kindAt = map[string]string{
 	"volumes":     "vol",
 	"webhooks":    "whk",
 	"budgets":     "bud",
+	"invoices":    "ivc",
 	"deliveries":  "whd",
 	"api-keys":    "key",
 	"sessions":    "ses",

@@ -157,6 +157,72 @@ CREATE TABLE wallet_charge (
 CREATE INDEX wallet_charge_usage ON wallet_charge (account_id, from_at);
 CREATE INDEX wallet_charge_from ON wallet_charge (from_at);
 
+-- What the operator decides about invoices, as JSON: one row.
+CREATE TABLE invoice_settings (
+    id         BIGINT PRIMARY KEY CHECK (id = 1),
+    settings   TEXT   NOT NULL,
+    changed_at BIGINT NOT NULL
+);
+
+CREATE TABLE invoice_tax_rate (
+    country      TEXT   NOT NULL,
+    from_day     TEXT   NOT NULL,              -- 2026-01-31, in UTC
+    basis_points BIGINT NOT NULL CHECK (basis_points BETWEEN 0 AND 5000),
+    PRIMARY KEY (country, from_day)
+);
+
+-- An account as the buyer on its next document, as JSON.
+CREATE TABLE billing_details (
+    account_id TEXT   PRIMARY KEY,
+    details    TEXT   NOT NULL,
+    changed_at BIGINT NOT NULL
+);
+
+-- The months whose accounts have been found.
+CREATE TABLE invoice_month (
+    month   TEXT   PRIMARY KEY,                -- 2026-11
+    done_at BIGINT NOT NULL
+);
+
+-- The last number of a series in a year. Its row is locked until the document with the next one is committed.
+CREATE TABLE invoice_sequence (
+    series TEXT   NOT NULL,
+    year   BIGINT NOT NULL,
+    last   BIGINT NOT NULL,
+    PRIMARY KEY (series, year)
+);
+
+-- Documents are inserted and never changed.
+CREATE TABLE invoice (
+    id         TEXT   PRIMARY KEY,
+    account_id TEXT   NOT NULL,
+    series     TEXT   NOT NULL CHECK (series IN ('invoice', 'credit_note')),
+    number     TEXT   NOT NULL UNIQUE,
+    year       BIGINT NOT NULL,                -- of issue
+    sequence   BIGINT NOT NULL,                -- 1, 2, 3, … in a series and year, without gaps
+    month      TEXT   NOT NULL,                -- that is billed
+    issued_at  BIGINT NOT NULL,
+    currency   TEXT   NOT NULL,
+    total      BIGINT NOT NULL,
+    tax        BIGINT NOT NULL,
+    due        BIGINT NOT NULL,
+    corrects   TEXT,                           -- the invoice that a credit note corrects
+    content    TEXT   NOT NULL,                -- the whole document: JSON, with gzip, in base64
+    UNIQUE (series, year, sequence)
+);
+CREATE UNIQUE INDEX invoice_account_month ON invoice (account_id, month) WHERE series = 'invoice';
+CREATE INDEX invoice_account ON invoice (account_id, id);
+CREATE INDEX invoice_by_month ON invoice (account_id, month, id);
+CREATE INDEX invoice_all_month ON invoice (month, id);
+CREATE INDEX invoice_corrects ON invoice (corrects) WHERE corrects IS NOT NULL;
+
+CREATE TABLE invoice_rendering (
+    invoice_id TEXT   NOT NULL,
+    format     TEXT   NOT NULL,                -- html, pdf, xml
+    content    TEXT   NOT NULL,                -- with gzip, in base64
+    PRIMARY KEY (invoice_id, format)
+);
+
 CREATE TABLE meter (
     subject      TEXT   PRIMARY KEY,
     account_id   TEXT   NOT NULL,

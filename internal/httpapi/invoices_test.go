@@ -1,0 +1,131 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/wallet"
+)
+
+// invoiceOperations set texts that TestNoTextOnAnInvoiceHasHiddenCharacters is about.
+var invoiceOperations = []string{"setBillingDetails", "setInvoiceSettings", "setTaxRates"}
+
+func sellerBody() map[string]any {
+	return map[string]any{
+		"name": "Example GmbH", "addressLine1": "1 Example Street", "postalCode": "10115", "city": "Berlin",
+		"country": "DE", "vatId": "DE123456789",
+	}
+}
+
+func TestNoTextOnAnInvoiceHasHiddenCharacters(t *testing.T) {
+	w := newWorld(t)
+	w.configure(func(c *Config) { c.Limiter = allowAll{} })
+	operator := w.operator()
+	cookie, site := header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "same-origin")
+	party := []string{"name", "addressLine1", "addressLine2", "postalCode", "city", "state", "country", "vatId"}
+	for text := range hiddenIn {
+		wants := func(r reply, field string) {
+			t.Helper()
+			if r.status != http.StatusBadRequest || !slices.Contains(r.fields(), field) {
+				t.Errorf("%s with %q: %d %s", field, text, r.status, r.body)
+			}
+		}
+		if len([]rune(text)) > 2 {
+			for _, f := range append(slices.Clone(party), "email", "purchaseOrder") {
+				wants(w.do(tenant{}, "PUT", Base+"/wallet/billing-details", map[string]any{f: text}, cookie, site), f)
+			}
+		}
+		for _, f := range append(slices.Clone(party), "email", "registration", "bankDetails", "note") {
+			seller := sellerBody()
+			seller[f] = text
+			wants(w.do(operator, "PUT", OperatorBase+"/invoice-settings",
+				map[string]any{"chargesTax": true, "seller": seller}), "seller."+f)
+		}
+		for _, f := range []string{"taxName", "reverseChargeText", "outsideText", "exemptText", "numberFormat",
+			"creditNoteFormat", "firstMonth"} {
+			wants(w.do(operator, "PUT", OperatorBase+"/invoice-settings",
+				map[string]any{"chargesTax": true, "seller": sellerBody(), f: text}), f)
+		}
+	}
+}
+
+func TestInvoicesOverTheAPI(t *testing.T) {
+	w := newWorld(t)
+	operator := w.operator()
+	w.want(200, operator, "PUT", OperatorBase+"/tax-rates", map[string]any{"rates": []map[string]any{
+		{"country": "DE", "from": "2007-01-01", "percent": 19}, {"country": "CH", "from": "2024-01-01", "percent": 8.1},
+	}})
+	w.want(200, operator, "PUT", OperatorBase+"/invoice-settings", map[string]any{
+		"chargesTax": true, "seller": sellerBody(), "firstMonth": "2028-02",
+	})
+	cookie, site := header("Cookie", w.signIn(w.ada)), header("Sec-Fetch-Site", "same-origin")
+	set := w.do(tenant{}, "PUT", Base+"/wallet/billing-details", map[string]any{
+		"name": "Ada & Söhne", "country": "CH", "purchaseOrder": "PO 7",
+	}, cookie, site)
+	if set.status != 200 {
+		t.Fatalf("%d %s", set.status, set.body)
+	}
+	charge(t, w, w.ada.account)
+	preview := w.want(200, w.ada, "GET", Base+"/invoices/preview", nil)
+	if !bytes.Contains(preview.body, []byte(`"percent":8.1`)) || !bytes.Contains(preview.body, []byte(`"total":10,`)) {
+		t.Errorf("%s", preview.body)
+	}
+	w.clock.Advance(2 * time.Hour)
+	if _, err := w.c.Invoices.Issue(t.Context(), w.ada.account+"/2028-02"); err != nil {
+		t.Fatal(err)
+	}
+	listed := w.want(200, w.ada, "GET", Base+"/invoices?month=2028-02&type=invoice", nil)
+	if len(listed.list) != 1 || !bytes.Contains(listed.body, []byte(`"number":"2028-000001"`)) {
+		t.Fatalf("%s", listed.body)
+	}
+	one := listed.list[0].(map[string]any)["id"].(string)
+	at := Base + "/invoices/" + one
+	if r := w.want(200, w.ada, "GET", at, nil); !bytes.Contains(r.body, []byte(`"country":"CH","percent":8.1`)) {
+		t.Errorf("%s", r.body)
+	}
+	for format, begins := range map[string]string{"html": "<!doctype html>", "pdf": "%PDF-", "xml": "<?xml"} {
+		mine := w.want(200, w.ada, "GET", at+"?format="+format, nil)
+		again := w.want(200, operator, "GET", OperatorBase+"/invoices/"+one+"?format="+format, nil)
+		if !bytes.HasPrefix(mine.body, []byte(begins)) || !bytes.Equal(mine.body, again.body) {
+			t.Errorf("the %s begins with %.20q", format, mine.body)
+		}
+		if h := mine.header; !strings.Contains(h.Get("Content-Security-Policy"), "sandbox") ||
+			!strings.Contains(h.Get("Content-Disposition"), `"2028-000001.`+format) {
+			t.Errorf("%v", h)
+		}
+		w.want(404, w.bob, "GET", at+"?format="+format, nil)
+	}
+	w.want(404, w.bob, "GET", at, nil)
+	w.want(400, w.ada, "GET", at+"?format=doc", nil)
+	if r := w.want(200, w.bob, "GET", Base+"/invoices", nil); len(r.list) != 0 {
+		t.Errorf("%s", r.body)
+	}
+	if r := w.want(200, operator, "GET", OperatorBase+"/invoices?account="+string(w.ada.account),
+		nil); len(r.list) != 1 {
+		t.Errorf("%s", r.body)
+	}
+}
+
+// charge charges an account for an hour.
+func charge(t *testing.T, w *world, of id.ID) {
+	t.Helper()
+	from := w.clock.Now().Truncate(time.Second)
+	err := w.d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		_, _, err := w.c.Wallet.Charge(ctx, tx, wallet.Charge{
+			Account: of, Subject: "dep_1", Amount: 10 * money.USD, HourlyPrice: 10 * money.USD, From: from,
+			To: from.Add(time.Hour), Description: "an hour", Labels: wallet.Labels{Name: "train"},
+		})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,177 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/invoice"
+	"github.com/billetcloud/billet/internal/rest"
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// operatorInvoices are all accounts' documents, and what the operator decides about them.
+type operatorInvoices struct {
+	db  *db.DB
+	svc *invoice.Service
+}
+
+func (h operatorInvoices) routes(r *rest.Router) {
+	const all, one = OperatorBase + "/invoices", OperatorBase + "/invoices/{id}"
+	const set, rates = OperatorBase + "/invoice-settings", OperatorBase + "/tax-rates"
+	op := func(method, path, id, summary, description string) rest.Operation {
+		scope := account.ReadOperator
+		if method != http.MethodGet {
+			scope = account.WriteOperator
+		}
+		return rest.Operation{
+			Method: method, Path: path, ID: id, Tag: tagOperator, Auth: rest.OperatorOnly, Scope: string(scope),
+			Summary: summary, Description: description,
+		}
+	}
+	rest.List(r, op(http.MethodGet, all, "listAllInvoices", "List invoices of all accounts",
+		"Newest first, with credit notes."), h.list)
+	get := op(http.MethodGet, one, "getAnyInvoice", "Get an invoice of any account",
+		"With `format`, the document as a file: the same bytes whenever it is downloaded.")
+	get.Media, get.Errors = invoiceMedia, []apierr.Code{apierr.NotFound}
+	rest.CustomRead[invoiceQuery, invoice.Document](r, get, h.get)
+	rest.ReadVersioned(r, op(http.MethodGet, set, "getInvoiceSettings", "Get the invoice settings",
+		"The seller, the numbers and the tax of invoices."), h.settings)
+	rest.Write(r, op(http.MethodPut, set, "setInvoiceSettings", "Set the invoice settings",
+		"Replaces all of them. Issued documents keep theirs. Invoices are issued for each month from `firstMonth` on, "+
+			"once it is over; earlier months that are named here are issued at once."), h.setSettings)
+	rest.ReadVersioned(r, op(http.MethodGet, rates, "getTaxRates", "Get the tax rates",
+		"By country and day."), h.rates)
+	rest.Write(r, op(http.MethodPut, rates, "setTaxRates", "Set the tax rates",
+		"Replaces all of them. A buyer in a country with a rate pays that rate, unless reverse charge applies. Issued "+
+			"documents keep theirs."), h.setRates)
+}
+
+type allInvoices struct {
+	invoiceList
+	AccountID id.ID `query:"account" maxLength:"40" doc:"Documents of this account."`
+}
+
+// wantedSeller is the seller in a request.
+type wantedSeller struct {
+	Name         string `json:"name" maxLength:"128" example:"Example GmbH" doc:"Name of the company."`
+	AddressLine1 string `json:"addressLine1,omitempty" maxLength:"128" doc:"Street and number."`
+	AddressLine2 string `json:"addressLine2,omitempty" maxLength:"128" doc:"Further part of the address."`
+	PostalCode   string `json:"postalCode,omitempty" maxLength:"40" doc:"Postal code."`
+	City         string `json:"city,omitempty" maxLength:"128" doc:"City."`
+	State        string `json:"state,omitempty" maxLength:"128" doc:"State or province, where addresses have one."`
+	Country      string `json:"country,omitempty" maxLength:"2" example:"DE" doc:"Country, as a code of ISO 3166-1 with two letters."`
+	VATID        string `json:"vatId,omitempty" maxLength:"40" example:"DE123456789" doc:"VAT identification number, or another tax number outside of the EU."`
+	Email        string `json:"email,omitempty" maxLength:"254" doc:"Email address for questions about invoices."`
+	Registration string `json:"registration,omitempty" maxLength:"128" example:"HRB 12345, Amtsgericht Berlin" doc:"Registration of the company."`
+	BankDetails  string `json:"bankDetails,omitempty" maxLength:"500" doc:"Bank account, in one line."`
+	Note         string `json:"note,omitempty" maxLength:"500" doc:"Text at the end of each document, in one line."`
+}
+
+type setInvoiceSettings struct {
+	Body struct {
+		Seller            wantedSeller        `json:"seller" doc:"Seller on every document."`
+		FirstMonth        string              `json:"firstMonth,omitempty" maxLength:"7" example:"2026-12" doc:"First month that invoices are issued for, in UTC; empty to issue none."`
+		NumberFormat      string              `json:"numberFormat,omitempty" maxLength:"40" example:"{year}-{number}" doc:"Format of the numbers of invoices: {year} is the year of issue, {number} counts from 000001 in each year."`
+		CreditNoteFormat  string              `json:"creditNoteFormat,omitempty" maxLength:"40" example:"CN-{year}-{number}" doc:"Format of the numbers of credit notes, which have their own count."`
+		ChargesTax        bool                `json:"chargesTax" doc:"Whether prices contain a tax that documents show."`
+		TaxName           string              `json:"taxName,omitempty" maxLength:"40" example:"VAT" doc:"Name of the tax on documents."`
+		OutsideRule       invoice.OutsideRule `json:"outsideRule,omitempty" doc:"What applies to a buyer in another country, if one of the two countries is outside the EU and no rate is set for the buyer's: none (the default), or the seller's rate."`
+		ReverseChargeText string              `json:"reverseChargeText,omitempty" maxLength:"500" doc:"Text on documents with reverse charge; a built-in one if empty."`
+		OutsideText       string              `json:"outsideText,omitempty" maxLength:"500" doc:"Text on documents outside the scope of the tax; a built-in one if empty."`
+		ExemptText        string              `json:"exemptText,omitempty" maxLength:"500" doc:"Text on documents of a seller who charges no tax; a built-in one if empty."`
+	}
+}
+
+func (in *setInvoiceSettings) settings() invoice.Settings {
+	b, s := &in.Body, &in.Body.Seller
+	return invoice.Settings{
+		Seller: invoice.Seller{
+			Party: invoice.Party{
+				Name: s.Name, AddressLine1: s.AddressLine1, AddressLine2: s.AddressLine2, PostalCode: s.PostalCode,
+				City: s.City, State: s.State, Country: s.Country, VATID: s.VATID, Email: s.Email,
+			},
+			Registration: s.Registration, BankDetails: s.BankDetails, Note: s.Note,
+		},
+		FirstMonth: b.FirstMonth, NumberFormat: b.NumberFormat, CreditNoteFormat: b.CreditNoteFormat,
+		ChargesTax: b.ChargesTax, TaxName: b.TaxName, OutsideRule: b.OutsideRule,
+		ReverseChargeText: b.ReverseChargeText, OutsideText: b.OutsideText, ExemptText: b.ExemptText,
+	}
+}
+
+// rate is the schema of a tax rate, in percent.
+type rate struct{}
+
+// Schema is a number.
+func (rate) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeNumber} }
+
+// taxRates are all tax rates.
+type taxRates struct {
+	Rates []taxRate `json:"rates" maxItems:"1000" doc:"Rates by country and day."`
+}
+
+// taxRate is a rate as the API has it.
+type taxRate struct {
+	Country string  `json:"country" minLength:"2" maxLength:"2" example:"DE" doc:"Country, as a code of ISO 3166-1 with two letters."`
+	From    string  `json:"from" minLength:"10" maxLength:"10" example:"2021-01-01" doc:"First day in UTC on which the rate applies. It applies until the next one of the country."`
+	Percent percent `json:"percent" minimum:"0" maximum:"50" example:"19" doc:"Rate in percent, with at most two decimals."`
+}
+
+type setTaxRates struct{ Body taxRates }
+
+func taxRatesOf(rates []invoice.TaxRate) taxRates {
+	out := taxRates{Rates: []taxRate{}}
+	for _, r := range rates {
+		out.Rates = append(out.Rates, taxRate{r.Country, r.From, percent(r.Percent)})
+	}
+	return out
+}
+
+func (h operatorInvoices) list(
+	ctx context.Context, _ *rest.Call, in *allInvoices, p db.Page,
+) ([]invoice.Summary, db.Listed, error) {
+	return h.svc.List(ctx, h.db, in.filter(in.AccountID), p)
+}
+
+func (h operatorInvoices) get(
+	ctx context.Context, w http.ResponseWriter, c *rest.Call, in *invoiceQuery, invalid []apierr.FieldError,
+) (rest.Answer, error) {
+	if err := apierr.Invalid(invalid).OrNil(); err != nil {
+		return rest.Answer{}, err
+	}
+	return sendInvoice(ctx, w, c, h.db, h.svc, "", in)
+}
+
+func (h operatorInvoices) settings(
+	ctx context.Context, r db.Reader, _ *rest.Call, _ *rest.NoInput,
+) (invoice.Settings, error) {
+	return h.svc.Settings(ctx, r)
+}
+
+func (h operatorInvoices) setSettings(
+	ctx context.Context, tx *db.Tx, _ *rest.Call, in *setInvoiceSettings,
+) (invoice.Settings, error) {
+	return h.svc.SetSettings(ctx, tx, in.settings())
+}
+
+func (h operatorInvoices) rates(
+	ctx context.Context, r db.Reader, _ *rest.Call, _ *rest.NoInput,
+) (taxRates, error) {
+	rates, err := h.svc.TaxRates(ctx, r)
+	return taxRatesOf(rates), err
+}
+
+func (h operatorInvoices) setRates(
+	ctx context.Context, tx *db.Tx, _ *rest.Call, in *setTaxRates,
+) (taxRates, error) {
+	var rates []invoice.TaxRate
+	for _, r := range in.Body.Rates {
+		percent := invoice.BasisPoints(r.Percent)
+		rates = append(rates, invoice.TaxRate{Country: r.Country, From: r.From, Percent: percent})
+	}
+	set, err := h.svc.SetTaxRates(ctx, tx, rates)
+	return taxRatesOf(set), err
+}

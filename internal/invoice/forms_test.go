@@ -1,0 +1,139 @@
+package invoice_test
+
+import (
+	"bytes"
+	"encoding/xml"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/invoice"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/wallet"
+)
+
+// issued returns an issued invoice with so many lines.
+func (k *kit) issued(of id.ID, lines int) invoice.Document {
+	k.Helper()
+	k.pay(of, wallet.TypeTopUp, 1500*money.USD)
+	for i := range lines {
+		c := k.charge(of, k.IDs.New(id.Deployment), 19_920_000+money.Micros(i))
+		if i%3 == 0 {
+			k.refund(c, 17)
+		}
+	}
+	k.Pass(2 * time.Hour)
+	return k.one(invoice.Filter{Account: of})
+}
+
+func (k *kit) file(of id.ID, f invoice.Format) []byte {
+	k.Helper()
+	_, content, err := k.svc.File(k.Context(), k.DB, "", of, f)
+	k.Must(err)
+	if len(content) == 0 {
+		k.Fatalf("the %s is empty", f)
+	}
+	return content
+}
+
+func TestFormsAreMadeOnceAndKept(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of := k.tenant("Ada Ltd")
+		got := k.issued(of, 50)
+		again := newKit(t, d, c) // as a server that starts again does
+		for _, f := range invoice.Formats {
+			first := k.file(got.ID, f)
+			if dir := os.Getenv("BILLET_TEST_INVOICES"); dir != "" { // to print them
+				k.Must(os.WriteFile(filepath.Join(dir, "sample."+string(f)), first, 0o600))
+			}
+			k.buyer(of, invoice.Buyer{Party: invoice.Party{Name: "Renamed Ltd"}})
+			if !bytes.Equal(first, again.file(got.ID, f)) {
+				t.Errorf("the %s changed", f)
+			}
+		}
+		pdf := k.file(got.ID, invoice.PDF)
+		if !bytes.HasPrefix(pdf, []byte("%PDF-")) || len(pdf) > 200_000 {
+			t.Errorf("a PDF of %d bytes that begins with %q", len(pdf), pdf[:8])
+		}
+	})
+}
+
+// The same document gives the same bytes, so that what is kept can be checked against the content.
+func TestPDFIsDeterministic(t *testing.T) {
+	k := newKitOn(t)
+	got := k.issued(k.tenant("Ada Ltd"), 3)
+	first := invoice.RenderPDF(t, got)
+	for range 3 {
+		if !bytes.Equal(first, invoice.RenderPDF(t, got)) {
+			t.Fatal("the PDF differs")
+		}
+	}
+	if !bytes.Equal(first, k.file(got.ID, invoice.PDF)) {
+		t.Error("the PDF of the stored content differs from the stored one")
+	}
+}
+
+func TestHTMLEscapesTexts(t *testing.T) {
+	k := newKitOn(t)
+	of := k.tenant("x")
+	const evil = `<script>alert("1")</script>&'`
+	k.buyer(of, invoice.Buyer{Party: invoice.Party{Name: evil, City: evil}, PurchaseOrder: evil})
+	got := k.issued(of, 1)
+	html := string(k.file(got.ID, invoice.HTML))
+	if strings.Contains(html, "<script") || strings.Count(html, "&lt;script&gt;") != 3 {
+		t.Error(html)
+	}
+	if err := xml.Unmarshal(k.file(got.ID, invoice.XML), new(any)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A character that the font does not have is replaced by its number, and the document says so.
+func TestPDFShowsMissingCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		"Łódź Ünïcode Ελλάδα Болгария 8 × € – ✓": "Łódź Ünïcode Ελλάδα Болгария 8 × € – [U+2713]",
+		"東京":    "[U+6771][U+4EAC]",
+		"plain": "plain",
+	} {
+		if got := invoice.Shown(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestXMLAddsUp(t *testing.T) {
+	k := newKitOn(t)
+	got := k.issued(k.tenant("Ada Ltd"), 50)
+	var x struct {
+		Lines []struct {
+			Total string `xml:"SpecifiedLineTradeSettlement>SpecifiedTradeSettlementLineMonetarySummation>LineTotalAmount"`
+		} `xml:"SupplyChainTradeTransaction>IncludedSupplyChainTradeLineItem"`
+		Sum string `xml:"SupplyChainTradeTransaction>ApplicableHeaderTradeSettlement>SpecifiedTradeSettlementHeaderMonetarySummation>LineTotalAmount"`
+	}
+	if err := xml.Unmarshal(k.file(got.ID, invoice.XML), &x); err != nil {
+		t.Fatal(err)
+	}
+	var sum money.Micros
+	for _, l := range x.Lines {
+		m, err := money.Parse(l.Total)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += m
+	}
+	if want, _ := money.Parse(x.Sum); sum != want || want != got.Totals.Net || len(x.Lines) != 50 {
+		t.Errorf("%d lines add up to %s, the sum is %s, the net amount %s", len(x.Lines), sum, x.Sum, got.Totals.Net)
+	}
+}
+
+func newKitOn(t *testing.T) *kit {
+	c := clock.NewFrozen(dbtest.Start)
+	return newKit(t, dbtest.SQLite(t, c), c)
+}

@@ -1,0 +1,252 @@
+package invoice_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/enginetest"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/invoice"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/wallet"
+	"pgregory.net/rapid"
+)
+
+// engine opens a database for each case of a property, on both engines.
+func engines(t *testing.T, check func(t *rapid.T, k *kit)) {
+	for name, open := range map[string]func(testing.TB, clock.Clock) *db.DB{
+		"sqlite": dbtest.SQLite, "postgres": dbtest.Postgres,
+	} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) {
+				c := clock.NewFrozen(dbtest.Start)
+				d := open(t, c)
+				defer func() { _ = d.Close() }()
+				check(rt, newKit(rt, d, c))
+			})
+		})
+	}
+}
+
+// Whatever happens in a wallet, each month has one invoice, which says what the ledger says, and
+// each begins with the balance that the one before ended with.
+func TestEveryInvoiceEqualsItsPartOfTheLedger(t *testing.T) {
+	engines(t, func(t *rapid.T, k *kit) {
+		accounts := []id.ID{k.tenant("Ada Ltd"), k.tenant("Bob Inc")}
+		subjects := []id.ID{k.IDs.New(id.Deployment), k.IDs.New(id.Deployment), k.IDs.New(id.Volume)}
+		var open []wallet.Charge
+		for range rapid.IntRange(1, 25).Draw(t, "steps") {
+			of := rapid.SampledFrom(accounts).Draw(t, "account")
+			steps := []string{"pay", "charge", "charge", "refund", "hold", "pass", "jump"}
+			switch rapid.SampledFrom(steps).Draw(t, "do") {
+			case "pay":
+				kind := rapid.SampledFrom([]wallet.Type{wallet.TypeTopUp, wallet.TypeCredit,
+					wallet.TypeAdjustment}).Draw(t, "type")
+				k.pay(of, kind, money.Micros(rapid.Int64Range(1, 90_000_000).Draw(t, "amount")))
+			case "charge":
+				price := money.Micros(rapid.Int64Range(0, 20_000_000).Draw(t, "price"))
+				c := k.charge(of, rapid.SampledFrom(subjects).Draw(t, "subject"), price)
+				open = append(open, c)
+			case "refund":
+				if len(open) > 0 {
+					k.refund(open[len(open)-1], rapid.Int64Range(1, 59).Draw(t, "minutes"))
+					open = open[:len(open)-1]
+				}
+			case "hold":
+				k.MustTx(func(ctx context.Context, tx *db.Tx) error {
+					k.hour++
+					err := k.Wallet.Hold(ctx, tx, wallet.Hold{
+						Account: of, Subject: id.ID(fmt.Sprint("dep_hold", k.hour)), Amount: 1, Description: "hold",
+					})
+					if _, insufficient := errors.AsType[*wallet.InsufficientError](err); insufficient {
+						return nil
+					}
+					return err
+				})
+			case "pass":
+				k.Pass(time.Duration(rapid.Int64Range(1, 20*24).Draw(t, "hours")) * time.Hour)
+			case "jump": // the server was down
+				k.Clock.Advance(time.Duration(rapid.Int64Range(1, 70).Draw(t, "days")) * 24 * time.Hour)
+			}
+		}
+		k.Pass(40 * 24 * time.Hour)
+		for _, of := range accounts {
+			k.checkInvoices(of)
+		}
+	})
+}
+
+// checkInvoices compares all invoices of an account with its ledger.
+func (k *kit) checkInvoices(of id.ID) {
+	k.Helper()
+	want := map[string]map[string]money.Micros{} // month, kind, amount
+	err := k.Wallet.Export(k.Context(), k.DB, of, wallet.Filter{}, func(t wallet.Transaction) error {
+		month, kind := t.CreatedAt.Format("2006-01"), string(t.Type)
+		switch t.Type {
+		case wallet.TypeHold, wallet.TypeRelease:
+			return nil
+		case wallet.TypeCharge, wallet.TypeRefund:
+			kind = "usage"
+		}
+		if want[month] == nil {
+			want[month] = map[string]money.Micros{}
+		}
+		want[month][kind] += t.Amount
+		want[month]["all"] += t.Amount
+		return nil
+	})
+	k.Must(err)
+	balance := money.Micros(0)
+	for _, d := range k.all(invoice.Filter{Account: of}) {
+		w := want[d.Month]
+		delete(want, d.Month)
+		b, tot, lines := d.Balance, d.Totals, k.sumOfLines(d)
+		if b.Opening != balance || lines != -w["usage"] || b.Usage != lines || tot.Exact != lines ||
+			b.Payments != w["top_up"] || b.Credits != w["credit"] || b.Adjustments != w["adjustment"] ||
+			b.Closing != b.Opening+w["all"] {
+			k.Fatalf("%s: %+v %+v, want %v after %s", d.Month, *b, tot, w, balance)
+		}
+		balance = b.Closing
+		k.checkTotals(tot, b.Closing)
+	}
+	if len(want) > 0 {
+		k.Fatalf("no invoice for %v", want)
+	}
+}
+
+func (k *kit) sumOfLines(d invoice.Document) (sum money.Micros) {
+	k.Helper()
+	for _, l := range d.Lines {
+		sum += l.Amount
+		if l.Amount != l.Charged-l.Refunded || l.To.Before(*l.From) {
+			k.Fatalf("the line %+v", l)
+		}
+	}
+	return sum
+}
+
+func (k *kit) checkTotals(t invoice.Totals, closing money.Micros) {
+	k.Helper()
+	if t.Total != t.Exact+t.Rounding || t.Total%10_000 != 0 || t.Total != t.Net+t.Tax+t.TaxRounding ||
+		t.Total != t.Paid+t.Due || t.Due < 0 || t.Due > 0 && closing >= 0 {
+		k.Fatalf("the totals %+v", t)
+	}
+}
+
+// Documents that are issued at once, some of which are rolled back, have numbers without gaps.
+func TestNumbersHaveNoGaps(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		const n = 20
+		rollBack := errors.New("rolled back")
+		var wg sync.WaitGroup
+		for i := range 2 * n {
+			of := k.tenant(fmt.Sprint("Tenant ", i))
+			wg.Go(func() {
+				err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+					made, err := invoice.Insert(k.svc, ctx, tx, invoice.Document{Summary: invoice.Summary{
+						Account: of, Type: invoice.Invoice, Month: "2028-02", Currency: "USD",
+					}})
+					if err == nil && i%2 == 1 {
+						return fmt.Errorf("%s: %w", made.Number, rollBack)
+					}
+					return err
+				})
+				if err != nil && !errors.Is(err, rollBack) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		seen := map[string]bool{}
+		page, _, err := k.svc.List(t.Context(), d, invoice.Filter{}, enginetest.FirstPage)
+		k.Must(err)
+		for _, s := range page {
+			seen[s.Number] = true
+		}
+		for i := range n {
+			if number := fmt.Sprintf("2028-%06d", i+1); !seen[number] || len(seen) != n {
+				t.Fatalf("%s is missing among %v", number, seen)
+			}
+		}
+	})
+}
+
+func TestMonthIsIssuedOnceAfterItsEnd(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c) // 90 seconds before the end of February
+		of, idle := k.tenant("Ada Ltd"), k.tenant("Idle Ltd")
+		k.pay(of, wallet.TypeTopUp, 50*money.USD)
+		k.charge(of, k.IDs.New(id.Deployment), 10*money.USD)
+		k.Pass(30 * time.Minute)
+		if got := k.all(invoice.Filter{}); len(got) != 0 {
+			t.Fatalf("%d documents half an hour after the month", len(got))
+		}
+		k.Pass(time.Hour)
+		got := k.one(invoice.Filter{})
+		if got.Number != "2028-000001" || got.Month != "2028-02" || got.Account != of || got.Total != 10*money.USD ||
+			got.Tax != 1_600_000 || got.Balance.Closing != 40*money.USD || got.Buyer.Name != "Ada Ltd" {
+			t.Errorf("%+v", got)
+		}
+		k.set(germany("2028-01")) // goes through the months again
+		k.Drain()
+		k.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			return k.Jobs.Enqueue(ctx, tx, of, invoice.KindIssue, id.ID(string(of)+"/2028-02"), tx.Now)
+		})
+		k.Drain()
+		if again := k.one(invoice.Filter{}); again.ID != got.ID {
+			t.Errorf("issued again as %s", again.ID)
+		}
+		if types := k.EventTypes(of, got.ID); len(types) != 1 || types[0] != "issued" {
+			t.Errorf("the events are %v", types)
+		}
+		k.pay(idle, wallet.TypeCredit, money.USD)
+		k.Pass(40 * 24 * time.Hour)
+		if all := k.all(invoice.Filter{}); len(all) != 2 || all[1].Account != idle || all[1].Month != "2028-03" ||
+			all[1].Balance.Credits != money.USD || all[1].Total != 0 {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
+func TestPreviewIssuesNothing(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of := k.tenant("Ada Ltd")
+		k.charge(of, k.IDs.New(id.Deployment), 10*money.USD)
+		p, err := k.svc.Preview(t.Context(), of)
+		k.Must(err)
+		if !p.Preview || p.Number != "" || p.Total != 10*money.USD || p.Due != 10*money.USD || len(p.Lines) != 1 {
+			t.Errorf("%+v", p)
+		}
+		if got := k.all(invoice.Filter{}); len(got) != 0 {
+			t.Errorf("%d documents", len(got))
+		}
+	})
+}
+
+func TestDocumentsAreScopedByAccount(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of, other := k.tenant("Ada Ltd"), k.tenant("Bob Inc")
+		k.pay(of, wallet.TypeTopUp, money.USD)
+		k.Pass(2 * time.Hour)
+		got := k.one(invoice.Filter{Account: of})
+		if _, err := k.svc.Get(t.Context(), d, other, got.ID); err == nil {
+			t.Error("another account read the document")
+		}
+		if _, _, err := k.svc.File(t.Context(), d, other, got.ID, invoice.PDF); err == nil {
+			t.Error("another account read the PDF")
+		}
+		if all := k.all(invoice.Filter{Account: other}); len(all) != 0 {
+			t.Error("another account lists the document")
+		}
+	})
+}

@@ -1,0 +1,217 @@
+package invoice
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
+)
+
+// The jobs. KindMonth, with the subject Fleet, finds the accounts that get an invoice after the end
+// of a month, and enqueues KindIssue for each, whose subject is the account and the month.
+// KindRender makes the forms of a credit note.
+const (
+	KindMonth  job.Kind = "invoice-month"
+	KindIssue  job.Kind = "invoice-issue"
+	KindRender job.Kind = "invoice-render"
+	Fleet      id.ID    = "invoices"
+)
+
+// Delay is how long after the end of a month its invoices are issued. A transaction that began
+// before the end is over by then: its deadline is far shorter.
+const Delay = time.Hour
+
+// accountChunk is how many accounts one transaction enqueues.
+const accountChunk = 100
+
+// Month is the handler of KindMonth. It goes through all months that are over and were not gone
+// through before, also those that ended while no server ran.
+func (s *Service) Month(ctx context.Context, _ id.ID) (job.Outcome, error) {
+	for {
+		month, due, found, err := s.nextMonth(ctx)
+		if err != nil || !found {
+			return job.Done(), err
+		}
+		if due.After(s.cfg.Clock.Now()) {
+			return job.At(due), nil
+		}
+		if err := s.enqueueMonth(ctx, month); err != nil {
+			return job.Outcome{}, err
+		}
+	}
+}
+
+// nextMonth returns the first month that was not gone through, and when it is due. It returns false
+// if no invoices are issued.
+func (s *Service) nextMonth(ctx context.Context) (month string, due time.Time, found bool, err error) {
+	err = s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
+		set, err := s.Settings(ctx, tx)
+		if found = err == nil && set.FirstMonth != ""; !found {
+			return err
+		}
+		done, err := selectMonths(ctx, tx, set.FirstMonth)
+		if err != nil {
+			return err
+		}
+		from, to, _ := monthOf(set.FirstMonth)
+		for _, m := range done { // in order
+			if m != from.Format(monthLayout) {
+				break
+			}
+			from, to = to, to.AddDate(0, 1, 0)
+		}
+		month, due = from.Format(monthLayout), to.Add(Delay)
+		return nil
+	})
+	return month, due, found, err
+}
+
+func (s *Service) enqueueMonth(ctx context.Context, month string) error {
+	from, to, _ := monthOf(month)
+	for after := id.ID(""); ; {
+		accounts, err := s.cfg.Wallet.Active(ctx, s.cfg.DB, from, to, after, accountChunk)
+		if err != nil {
+			return err
+		}
+		err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			for _, a := range accounts {
+				subject := job.Subject(string(a), month)
+				if err := s.cfg.Jobs.Enqueue(ctx, tx, a, KindIssue, subject, tx.Now); err != nil {
+					return err
+				}
+			}
+			if len(accounts) < accountChunk {
+				return insertMonth(ctx, tx, month)
+			}
+			return nil
+		})
+		if err != nil || len(accounts) < accountChunk {
+			return err
+		}
+		after = accounts[len(accounts)-1]
+	}
+}
+
+// Issue is the handler of KindIssue.
+func (s *Service) Issue(ctx context.Context, subject id.ID) (job.Outcome, error) {
+	of, month, _ := strings.Cut(string(subject), "/")
+	if _, _, ok := monthOf(month); !ok {
+		return job.Outcome{}, fmt.Errorf("invoice: %q is not an account and a month", subject)
+	}
+	issued, err := s.issue(ctx, id.ID(of), month)
+	if err != nil || issued == "" {
+		return job.Done(), err
+	}
+	return job.Done(), s.render(ctx, issued)
+}
+
+// Render is the handler of KindRender.
+func (s *Service) Render(ctx context.Context, of id.ID) (job.Outcome, error) {
+	return job.Done(), s.render(ctx, of)
+}
+
+// issue issues an account's invoice of a month, unless there is one. It returns its ID, or "" if
+// there is nothing to put on it. The month is over, so what is read in one transaction is still so
+// in the next.
+func (s *Service) issue(ctx context.Context, of id.ID, month string) (issued id.ID, err error) {
+	var d Document
+	var something bool
+	err = s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if issued, err = findInvoice(ctx, tx, of, month); err != nil || issued != "" {
+			return err
+		}
+		_, to, _ := monthOf(month)
+		if d, something, err = s.draft(ctx, tx, of, month, to); err != nil {
+			return err
+		}
+		before, found, err := findBefore(ctx, tx, of, month)
+		if err != nil || !found {
+			return err
+		}
+		last, err := before.document()
+		if err == nil && last.Balance.Closing != d.Balance.Opening {
+			err = fmt.Errorf("invoice: %s had a balance of %s at the end of %s, and has one of %s at the start of %s",
+				of, last.Balance.Closing, last.Month, d.Balance.Opening, month)
+		}
+		return err
+	})
+	if err != nil || issued != "" || !something {
+		return issued, err
+	}
+	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if issued, err = findInvoice(ctx, tx, of, month); err != nil || issued != "" {
+			return err
+		}
+		d, err = s.insert(ctx, tx, d)
+		issued = d.ID
+		return err
+	})
+	return issued, err
+}
+
+// insert gives the document its ID, number and time, and inserts it.
+func (s *Service) insert(ctx context.Context, tx *db.Tx, d Document) (Document, error) {
+	set, err := s.Settings(ctx, tx)
+	if err != nil {
+		return d, err
+	}
+	format := set.NumberFormat
+	if d.Type == CreditNote {
+		format = set.CreditNoteFormat
+	}
+	year := tx.Now.UTC().Year()
+	n, err := nextNumber(ctx, tx, d.Type, year)
+	if err != nil {
+		return d, err
+	}
+	d.ID, d.Number, d.IssuedAt = s.cfg.IDs.New(id.Invoice), numbered(format, year, n), tx.Now
+	content, err := json.Marshal(d)
+	if err != nil {
+		return d, err
+	}
+	return d, insertDocument(ctx, tx, row{Summary: d.Summary, year: int64(year), sequence: n, content: content})
+}
+
+// render makes the forms of a document that are missing, and tells the account once.
+func (s *Service) render(ctx context.Context, of id.ID) error {
+	d, err := s.Get(ctx, s.cfg.DB, "", of)
+	if err != nil {
+		return err
+	}
+	rendered := make([]rendering, 0, len(Formats))
+	for _, f := range Formats {
+		content, err := d.render(f)
+		if err != nil {
+			return fmt.Errorf("make the %s of %s: %w", f, of, err)
+		}
+		rendered = append(rendered, rendering{of, f, content})
+	}
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		n, err := insertRenderings(ctx, tx, rendered)
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.cfg.Events.Append(ctx, tx, event.Event{
+			Account: d.Account, Subject: d.ID, Type: "invoice.issued", Data: map[string]any{
+				"type": string(d.Type), "number": d.Number, "month": d.Month, "total": d.Total, "due": d.Due,
+			},
+		})
+	})
+}
+
+func (d Document) render(f Format) ([]byte, error) {
+	switch f {
+	case PDF:
+		return d.pdf()
+	case XML:
+		return d.xml()
+	default:
+		return d.html()
+	}
+}
