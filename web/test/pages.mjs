@@ -80,6 +80,7 @@ try {
       volumes: '/volumes',
       'ssh-keys': '/ssh-keys',
       wallet: '/wallet',
+      budgets: '/budgets',
       'api-keys': '/settings/api-keys',
       webhooks: '/settings/webhooks',
       team: '/settings/members',

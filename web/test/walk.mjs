@@ -98,6 +98,7 @@ try {
       '/volumes',
       '/ssh-keys',
       '/wallet',
+      '/budgets',
       '/settings/api-keys',
       '/settings/webhooks',
       '/device',

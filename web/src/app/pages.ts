@@ -26,6 +26,7 @@ export const pages = {
   volumes: page(() => import('../pages/volumes/Volumes')),
   sshKeys: page(() => import('../pages/ssh-keys/SshKeys')),
   wallet: page(() => import('../pages/wallet/Wallet')),
+  budgets: page(() => import('../pages/budgets/Budgets')),
   apiKeys: page(() => import('../pages/settings/ApiKeys')),
   webhooks: page(() => import('../pages/settings/Webhooks')),
   device: page(() => import('../pages/device/AuthorizeDevice')),

@@ -11,9 +11,10 @@ import { CodeBlock } from '../../parts/Copy';
 import { curl } from '../../parts/curl';
 import { Facts } from '../../parts/Facts';
 import { Money } from '../../parts/Money';
-import { formatTotal, type Micro, micro, minus, sum } from '../../parts/money';
+import { formatTotal, type Micro, micro, minus, sum, times } from '../../parts/money';
 import { sentence } from '../../parts/text';
 import { localTime, runway } from '../../parts/time';
+import { BudgetLeft, BudgetWarning, useBindingBudget } from './Budget';
 import { Capacity } from './Capacity';
 
 interface Props {
@@ -55,6 +56,9 @@ export function Summary({
   const required = wallet ? (Math.max(micro(wallet.minimumToDeploy), hold) as Micro) : hold;
   const insufficient = available !== null && available < required;
   const soldOut = ![o, ...fallbacks].some((c) => c.available);
+  const hours = Math.max(1, Math.ceil(o.minimumRuntimeMinutes / 60));
+  const needed = times(hold, hours);
+  const budget = useBindingBudget(can('wallet:read'), body.project ?? '', body.tags ?? [], needed);
   const chosen = useVolumes(can('volumes:read')).data?.filter((v) => body.volumeIds?.includes(v.id)) ?? [];
   // Volumes are billed already, attached or not. Only the machine is new.
   const hourly = wallet ? sum(micro(wallet.hourlyCost), price) : price;
@@ -80,6 +84,7 @@ export function Summary({
                 available === null ? undefined : <Money key="after" amount={minus(available, hold)} />,
               ],
               ['Runway', available === null || available <= 0 ? undefined : `≈ ${runway(available / hourly)}`],
+              ['Budget', budget && <BudgetLeft key="budget" of={budget} />],
               ['Minimum runtime', `${o.minimumRuntimeMinutes} min`],
               ['Volumes', chosen.length ? chosen.map((v) => v.name).join(', ') : undefined],
             ]}
@@ -92,6 +97,7 @@ export function Summary({
             <li>After that, each hour is billed in advance.</li>
             <li>Terminate within the first hour and unused time is refunded to the second.</li>
           </ul>
+          {budget && <BudgetWarning of={budget} needed={needed} />}
           {available !== null && insufficient && (
             <Alert color="red" variant="outline" title="Insufficient balance">
               Add at least {formatTotal(minus(required, available))} to deploy. <Link to="/wallet">Add funds</Link>

@@ -8,6 +8,7 @@ import { Money } from '../../parts/Money';
 import { micro, minus } from '../../parts/money';
 import { PageHead } from '../../parts/PageHead';
 import { runway } from '../../parts/time';
+import { BudgetPanel } from '../budgets/BudgetPanel';
 import { ActiveResources } from './ActiveResources';
 import { Spending } from './Spending';
 import { Transactions } from './Transactions';
@@ -58,7 +59,10 @@ export default function Wallet() {
             )}
             <div className="wallet-two">
               <Spending />
-              <ActiveResources wallet={w} />
+              <div className="stack">
+                <ActiveResources wallet={w} />
+                <BudgetPanel />
+              </div>
             </div>
             <Transactions />
           </>
