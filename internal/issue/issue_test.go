@@ -349,6 +349,23 @@ func TestPolicy_HoldsTooManyOrphans(t *testing.T) {
 		if len(r.cloud.machines) != issue.BreakerLimit || r.cloud.asked != 1 || r.cloud.machines["dep_1"] {
 			t.Fatalf("asked %d times, want 1 for dep_1 only; machines left: %v", r.cloud.asked, r.cloud.machines)
 		}
+		// One that is still held holds a new one, too.
+		r.clock.Advance(10 * time.Minute)
+		r.report(seen[2])
+		r.clock.Advance(10 * time.Minute)
+		r.report(seen[2])
+		r.report(seen[2], orphan(101))
+		held := 0
+		for _, f := range r.all() {
+			if f.ClosedAt == nil && f.State == issue.StateOpen && f.EndingSince == nil {
+				if held++; !f.Held || f.EndAfter != nil {
+					t.Errorf("got %+v, want it held", f)
+				}
+			}
+		}
+		if held != 2 {
+			t.Errorf("%d orphans are held, want 2", held)
+		}
 		if !strings.Contains(r.log.String(), "restored backup") {
 			t.Errorf("the log does not mention a restored backup: %s", r.log)
 		}
@@ -469,6 +486,35 @@ func TestEndAndDismiss(t *testing.T) {
 		r.report(foreign("f"))
 		if n := len(r.all()); n != 3 {
 			t.Errorf("%d issues after a dismissed one reappeared, want 3", n)
+		}
+	})
+}
+
+// Everything that a provider confirmed as gone and still lists is ended again.
+func TestReport_EndsAgainWhatIsStillListed(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		seen := []issue.Sighting{orphan(1), orphan(2), orphan(3)}
+		machines := func() {
+			for _, o := range seen {
+				r.cloud.machines[o.Reference] = true
+			}
+		}
+		machines()
+		r.report(seen...)
+		for _, f := range r.all() {
+			_, err := r.end(f.ID)
+			r.must(err)
+		}
+		r.pass(time.Minute)
+		if len(r.cloud.machines) != 0 || r.cloud.asked != 3 {
+			t.Fatalf("asked %d times, %d machines are left", r.cloud.asked, len(r.cloud.machines))
+		}
+		machines()
+		r.pass(10 * time.Minute)
+		r.report(seen...)
+		r.pass(time.Minute)
+		if len(r.cloud.machines) != 0 || r.cloud.asked != 6 {
+			t.Errorf("asked %d times, want 6; %d machines are left", r.cloud.asked, len(r.cloud.machines))
 		}
 	})
 }

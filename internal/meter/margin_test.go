@@ -1,8 +1,10 @@
 package meter_test
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -118,6 +120,14 @@ func (r *rig) margins(from, to time.Time, by wallet.GroupBy) (rows map[string]me
 	all, err := r.meter.Margins(r.Context(), r.db, from, to, r.clock.Now(), by)
 	if err != nil {
 		r.Fatal(err)
+	}
+	if !slices.IsSortedFunc(all, func(a, b meter.Margin) int {
+		if by == wallet.ByDay {
+			return cmp.Compare(a.Key, b.Key)
+		}
+		return cmp.Or(cmp.Compare(b.Revenue, a.Revenue), cmp.Compare(a.Key, b.Key))
+	}) {
+		r.Fatalf("the margins by %s are not sorted: %+v", by, all)
 	}
 	rows = map[string]meter.Margin{}
 	for _, m := range all {
