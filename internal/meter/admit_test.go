@@ -73,18 +73,23 @@ func TestRefusedHourStopsNoOther(t *testing.T) {
 			t.Errorf("available = %s, %v", w.Available, err)
 		}
 		for i, subject := range subjects {
-			var refusal *meter.Refusal
-			r.tx(func(ctx context.Context, tx *db.Tx) (err error) {
-				refusal, err = r.meter.BookUntil(ctx, tx, subject, c.Now())
-				return err
-			})
-			switch {
-			case !refuse[subject] && refusal != nil:
-				t.Errorf("subject %d was refused: %+v", i, refusal)
-			case refuse[subject] && (refusal == nil || refusal.Hour != 1 || !refusal.At.Equal(began.Add(meter.Hour)) ||
-				refusal.Reason != "limit"):
-				t.Errorf("the refusal of subject %d is %+v", i, refusal)
-			}
+			r.checkRefusal(t, i, subject, refuse[subject], began.Add(meter.Hour))
 		}
 	})
+}
+
+// checkRefusal checks that hour 1 of the subject was refused at that instant, or that none was.
+func (r *rig) checkRefusal(t *testing.T, i int, subject id.ID, refused bool, at time.Time) {
+	t.Helper()
+	var got *meter.Refusal
+	r.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+		got, err = r.meter.BookUntil(ctx, tx, subject, r.clock.Now())
+		return err
+	})
+	switch {
+	case !refused && got != nil:
+		t.Errorf("subject %d was refused: %+v", i, got)
+	case refused && (got == nil || got.Hour != 1 || !got.At.Equal(at) || got.Reason != "limit"):
+		t.Errorf("the refusal of subject %d is %+v", i, got)
+	}
 }
