@@ -82,7 +82,8 @@ func TestSortMachines(t *testing.T) {
 		},
 		"machines that are ending": {
 			list: []provider.Machine{
-				state(machine("up-1", dep1), provider.MachineTerminating), state(machine("up-2", unknown), provider.MachineGone),
+				state(machine("up-1", dep1), provider.MachineTerminating),
+				state(machine("up-2", unknown), provider.MachineGone),
 			},
 			owners: []Owner{{Deployment: dep1, MachineID: "up-1"}},
 			own:    map[id.ID]string{},
@@ -204,8 +205,8 @@ func TestMachines_RefusePrivate(t *testing.T) {
 		"": false, "8.8.8.8": false, "2001:4860:4860::8888": false,
 		"127.0.0.1": true, "10.0.0.1": true, "169.254.169.254": true, "::1": true, "fd00::1": true,
 	} {
-		s := SortMachines([]provider.Machine{{ID: "up-1", Reference: dep1, State: provider.MachineReady, Address: address}},
-			[]Owner{{Deployment: dep1, MachineID: "up-1"}}, time.Now())
+		m := provider.Machine{ID: "up-1", Reference: dep1, State: provider.MachineReady, Address: address}
+		s := SortMachines([]provider.Machine{m}, []Owner{{Deployment: dep1, MachineID: "up-1"}}, time.Now())
 		s.RefusePrivate()
 		var want []Sighting
 		if refused {
