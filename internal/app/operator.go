@@ -24,6 +24,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/sqlite"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/invoice"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/mail"
@@ -63,6 +64,7 @@ type Operator struct {
 	Mail             *mail.Service
 	SignUp           *signup.Service
 	Announcements    *announcement.Service
+	Invoices         *invoice.Service
 	Setup            *setup.Service
 
 	services  services
@@ -151,7 +153,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
 	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy})
 	o.services = o.buildServices(c, log)
-	o.Announcements = o.services.announced
+	o.Announcements, o.Invoices = o.services.announced, o.services.invoices
 	o.Console = operator.New(operator.Config{
 		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs, Deployments: o.services.deployments,
 		Volumes: o.services.volumes, Events: o.Events, Mail: o.Mail, Audit: o.Audit,

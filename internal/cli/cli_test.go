@@ -67,6 +67,17 @@ func TestScripts(t *testing.T) {
 				}
 				server(ts).Advance(args[0])
 			},
+			"billetd": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg {
+					ts.Fatalf("billetd must succeed")
+				}
+				for i, a := range args {
+					if strings.HasSuffix(a, ".json") {
+						args[i] = ts.MkAbs(a)
+					}
+				}
+				server(ts).Run(args...)
+			},
 			"approve": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 1 {
 					ts.Fatalf("usage: approve file")

@@ -11,6 +11,7 @@ var (
 	Contained = contained
 	TaxOf     = taxOf
 	ToCents   = toCents
+	TotalsOf  = totalsOf
 	Insert    = (*Service).insert
 )
 

@@ -54,9 +54,15 @@ type ciiDelivery struct {
 type ciiLine struct {
 	ID       string      `xml:"ram:AssociatedDocumentLineDocument>ram:LineID"`
 	Product  ciiProduct  `xml:"ram:SpecifiedTradeProduct"`
-	Price    string      `xml:"ram:SpecifiedLineTradeAgreement>ram:NetPriceProductTradePrice>ram:ChargeAmount"`
+	Price    ciiPrice    `xml:"ram:SpecifiedLineTradeAgreement>ram:NetPriceProductTradePrice"`
 	Quantity ciiQuantity `xml:"ram:SpecifiedLineTradeDelivery>ram:BilledQuantity"`
 	Settle   ciiSettle   `xml:"ram:SpecifiedLineTradeSettlement"`
+}
+
+// ciiPrice is a price for a quantity; for one if it is nil.
+type ciiPrice struct {
+	Amount string       `xml:"ram:ChargeAmount"`
+	For    *ciiQuantity `xml:"ram:BasisQuantity"`
 }
 
 type ciiProduct struct {
@@ -280,24 +286,45 @@ func (d Document) ciiLines() (out []ciiLine) {
 		before = upTo
 		n := ciiLine{
 			ID: fmt.Sprint(i + 1), Product: ciiProduct{ID: string(l.Subject), Name: l.Name},
-			Price: net(l.HourlyPrice).Decimal(), Quantity: ciiQuantity{"HUR", hoursOf(l.Seconds)},
 			Settle: ciiSettle{
 				Tax:   ciiLineTax{"VAT", t.Treatment.Category, t.Treatment.ciiPercent()},
 				Total: cents(amount),
 			},
 		}
-		n.Product.Description = l.page().Detail
-		switch {
-		case l.From != nil && l.To != nil:
+		n.Product.Description = l.ciiDescription()
+		if l.From != nil && l.To != nil {
 			n.Settle.Period = &ciiPeriod{ciiDay(*l.From), lastDay(*l.From, *l.To)}
-		case amount < 0:
-			n.Price, n.Quantity = cents(-amount), ciiQuantity{"C62", "-1"}
-		default:
-			n.Price, n.Quantity = cents(amount), ciiQuantity{"C62", "1"}
 		}
+		n.Price, n.Quantity = ciiPriced(amount, l.Seconds)
 		out = append(out, n)
 	}
 	return out
+}
+
+// ciiPriced returns a price and a quantity whose product is exactly the amount: the amount for so
+// many hours, times these hours. The hourly price times the hours would not be, because each hour
+// is rounded by itself. A price is never negative. An amount whose sign is not that of the hours
+// comes from the rounding of the lines, and is for one piece.
+func ciiPriced(amount money.Micros, seconds int64) (ciiPrice, ciiQuantity) {
+	hours, negative := hoursOf(seconds), seconds < 0
+	abs := max(amount, -amount)
+	if zero := hoursOf(0); hours == zero || "-"+zero == hours || amount != 0 && negative != (amount < 0) {
+		quantity := ciiQuantity{"C62", "1"}
+		if amount < 0 {
+			quantity.Value = "-1"
+		}
+		return ciiPrice{cents(abs), nil}, quantity
+	}
+	return ciiPrice{cents(abs), &ciiQuantity{"HUR", strings.TrimPrefix(hours, "-")}}, ciiQuantity{"HUR", hours}
+}
+
+// ciiDescription has the hourly price with tax, which is what the deployment or volume is sold at.
+func (l Line) ciiDescription() string {
+	detail := l.page().Detail
+	if l.From == nil || l.HourlyPrice == 0 {
+		return detail
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%s; %s per hour with tax", detail, usd(l.HourlyPrice)), "; ")
 }
 
 func (d Document) ciiAgreement() ciiAgreement {
