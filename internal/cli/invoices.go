@@ -42,7 +42,8 @@ it, and has the changes of the prepaid balance. Refer to an invoice by number or
   billet invoices show preview
   billet invoices download 2026-000123 --format pdf -O november.pdf`,
 	}
-	listAll(t, cmd, invoiceListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.InvoiceSummary, error] {
+	type documents = iter.Seq2[client.InvoiceSummary, error]
+	listAll(t, cmd, invoiceListing, func(ctx context.Context, c *client.Client) documents {
 		return c.Invoices.All(ctx, client.InvoiceQuery{})
 	})
 	cmd.AddCommand(t.invoiceShow(), t.invoiceDownload())
