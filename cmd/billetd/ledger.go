@@ -14,7 +14,7 @@ import (
 
 func ledgers() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "Verify the ledger of all accounts"}
-	common, out := &commonFlags{}, &output{}
+	common, out, keys := &commonFlags{}, &output{}, []string{}
 	verify := &cobra.Command{
 		Use: "verify", Args: cobra.NoArgs, Short: "Verify every transaction and balance",
 		Long: `Reads the whole ledger and recomputes everything in it: the hash of each transaction, which covers
@@ -22,7 +22,11 @@ the transaction before it; sequences, balances and holds; the amount of each hou
 interval; and the tables that repeat what transactions say. Each row that was changed, removed or
 added is named, and the exit code is 1.
 
-It only reads, and needs no secret key. It may run beside the server, or on a copy of its database.`,
+The server signs each day how far each account has come, so a history that was rewritten with all of
+its hashes is found, too. The secret key proves that a signature is the server's; without it, give
+the public keys that you have noted. /api/v1/public/ledger has them.
+
+It only reads. It may run beside the server, or on a copy of its database.`,
 		Example: `  billetd ledger verify
   billetd ledger verify --data-dir /backup/billet -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,7 +35,7 @@ It only reads, and needs no secret key. It may run beside the server, or on a co
 			if term.IsTerminal(int(os.Stderr.Fd())) {
 				o.Progress = progress(cmd.ErrOrStderr(), began)
 			}
-			v, err := app.VerifyLedger(cmd.Context(), common.cfg, o)
+			v, err := app.VerifyLedger(cmd.Context(), common.cfg, keys, o)
 			if err != nil {
 				return err
 			}
@@ -39,6 +43,7 @@ It only reads, and needs no secret key. It may run beside the server, or on a co
 		},
 	}
 	out.flag(verify)
+	verify.Flags().StringSliceVar(&keys, "public-key", nil, "public `key` that is trusted, in base64; repeatable")
 	cmd.AddCommand(common.flags(verify))
 	return cmd
 }
@@ -60,7 +65,7 @@ func progress(w io.Writer, began time.Time) func(done, of int64) {
 	}
 }
 
-func printVerified(w io.Writer, out *output, v wallet.Verified, took time.Duration) error {
+func printVerified(w io.Writer, out *output, v app.VerifiedLedger, took time.Duration) error {
 	var rows [][]any
 	for _, p := range v.Problems {
 		seq := "-"
@@ -81,8 +86,15 @@ func printVerified(w io.Writer, out *output, v wallet.Verified, took time.Durati
 			counted(v.Accounts, "account"))
 	}
 	if out.format == "table" {
-		_, err := fmt.Fprintf(w, "No problem in %s of %s. It took %s.\n", counted(v.Transactions, "transaction"),
-			counted(v.Accounts, "account"), took.Round(time.Millisecond))
+		_, err := fmt.Fprintf(w, "No problem in %s of %s, and %s. It took %s.\n",
+			counted(v.Transactions, "transaction"), counted(v.Accounts, "account"), counted(v.Days, "signed day"),
+			took.Round(time.Millisecond))
+		for _, k := range v.Keys {
+			if err == nil && !k.Trusted {
+				_, err = fmt.Fprintf(w, "It is not proven that the key %s is the server's; "+
+					"give the keys that you trust with --public-key.\n", k.Public)
+			}
+		}
 		return err
 	}
 	return nil

@@ -35,7 +35,7 @@ func TestLedgerVerify_namesChangedRow(t *testing.T) {
 		return out.String(), err
 	}
 	if out, err := verify(cfg.DataDir); err != nil ||
-		!strings.HasPrefix(out, "No problem in 1 transaction of 1 account.") {
+		!strings.HasPrefix(out, "No problem in 1 transaction of 1 account, and 0 signed days.") {
 		t.Errorf("ledger verify beside another process: %q, %v", out, err)
 	}
 	copied := t.TempDir()

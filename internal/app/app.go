@@ -39,6 +39,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
+	"github.com/billetcloud/billet/internal/signedhead"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/webhook"
 	"github.com/prometheus/client_golang/prometheus"
@@ -255,6 +256,7 @@ func (a *App) buildRunner() {
 	a.runner.HandlePeriodic(idempotency.KindPurge, s.answers.Purge)
 	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
 	a.runner.HandlePeriodic(mail.KindPurge, a.Mail.Purge)
+	a.runner.HandlePeriodic(signedhead.KindSign, a.SignedHeads.Sign)
 }
 
 func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
@@ -316,6 +318,7 @@ func (a *App) startPeriodic(ctx context.Context) error {
 	for _, start := range []func(context.Context) error{
 		func(ctx context.Context) error { return a.startProviderJobs(ctx) },
 		a.services.pastDue.StartWatching, a.services.incidents.StartWatching, a.startPurges,
+		a.SignedHeads.Start,
 	} {
 		if err := start(ctx); err != nil {
 			return err

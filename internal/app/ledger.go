@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/billetcloud/billet/internal/clock"
@@ -10,12 +11,31 @@ import (
 	"github.com/billetcloud/billet/internal/db/migrate"
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/db/sqlite"
+	"github.com/billetcloud/billet/internal/secret"
+	"github.com/billetcloud/billet/internal/signedhead"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// VerifyLedger verifies the ledger of the database, which it opens for reading only. It may belong
-// to a running server, or be a copy.
-func VerifyLedger(ctx context.Context, c Config, o wallet.VerifyOptions) (v wallet.Verified, err error) {
+// VerifiedLedger is what VerifyLedger has read and found.
+type VerifiedLedger struct {
+	wallet.Verified
+	// Days is the number of signed days, Keys are those that signed them.
+	Days int64                    `json:"days"`
+	Keys []signedhead.VerifiedKey `json:"keys"`
+}
+
+// VerifyLedger verifies the ledger of the database, which it opens for reading only, and its
+// signatures. It may belong to a running server, or be a copy. The keys that signed are those of
+// the public keys, in base64, or proven by the server's secret key, where that is at hand.
+func VerifyLedger(
+	ctx context.Context, c Config, publicKeys []string, o wallet.VerifyOptions,
+) (v VerifiedLedger, err error) {
+	box, err := findSecrets(ctx, c, false)
+	if errors.Is(err, secret.ErrNoKey) || errors.Is(err, fs.ErrPermission) {
+		box = nil
+	} else if err != nil {
+		return v, err
+	}
 	var d *db.DB
 	if c.DatabaseURL == "" {
 		d, err = sqlite.OpenReadOnly(ctx, filepath.Join(c.DataDir, "billet.db"), clock.System{})
@@ -29,5 +49,15 @@ func VerifyLedger(ctx context.Context, c Config, o wallet.VerifyOptions) (v wall
 	if err := migrate.Check(ctx, d); err != nil {
 		return v, err
 	}
-	return wallet.Verify(ctx, d, o)
+	// The heads first: what is signed meanwhile is in the ledger.
+	heads, err := signedhead.Verify(ctx, d, signedhead.VerifyOptions{Secrets: box, PublicKeys: publicKeys})
+	if err != nil {
+		return v, err
+	}
+	v.Days, v.Keys = heads.Days, heads.Keys
+	if v.Verified, err = wallet.Verify(ctx, d, o); err != nil {
+		return v, err
+	}
+	v.Verified.Add(heads.Problems...)
+	return v, nil
 }

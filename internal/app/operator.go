@@ -37,6 +37,7 @@ import (
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/setup"
+	"github.com/billetcloud/billet/internal/signedhead"
 	"github.com/billetcloud/billet/internal/signup"
 	"github.com/billetcloud/billet/internal/spendlimit"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -66,6 +67,7 @@ type Operator struct {
 	Announcements    *announcement.Service
 	Invoices         *invoice.Service
 	Setup            *setup.Service
+	SignedHeads      *signedhead.Service
 
 	services  services
 	skew      *skew
@@ -141,6 +143,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	if err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
+	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Secrets: secrets})
 	o.Mail = o.mail(public, log)
 	if o.Webhooks, err = o.webhooks(c, log, secrets, real); err != nil {
 		return nil, errors.Join(err, o.DB.Close())

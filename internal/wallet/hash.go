@@ -3,13 +3,16 @@ package wallet
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strconv"
-	"time"
+
+	"github.com/billetcloud/billet/internal/netstring"
 )
 
 // hashVersion begins each hash. It names the fields that are hashed, their encoding, and the
 // rounding of hours: half-up to the micro-dollar. A later version may differ in each.
 const hashVersion = "v1:"
+
+// Rounding is the rule by which the amounts of hours are rounded to the micro-dollar.
+const Rounding = "half-up"
 
 // reference returns what a line keeps of the dedupe key of a credit. The key itself may name what
 // the tenant must not read, such as a note of the operator.
@@ -18,79 +21,50 @@ func reference(dedupe string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// digest returns the hash of the line, its entries and the hash of the account's line before it,
-// which is "" for the first. docs/ledger.md describes it; a tenant's verifier computes the same.
-func (n *line) digest(previous string) string {
-	sum := sha256.Sum256(n.encode(make([]byte, 0, 640), previous))
-	text := make([]byte, len(hashVersion)+2*len(sum))
-	hex.Encode(text[copy(text, hashVersion):], sum[:])
-	return string(text)
+// chain returns the hash of a line from that of the account's line before it, which is "" for the
+// first, and the digest of its own fields. So a list of digests proves that one line comes before
+// another, without what is between them.
+func chain(previous, digest string) string {
+	var b [256]byte
+	text := netstring.Text(netstring.Text(netstring.Text(b[:0], "billet-chain-1"), previous), digest)
+	sum := sha256.Sum256(text)
+	hash := make([]byte, len(hashVersion)+2*len(sum))
+	hex.Encode(hash[copy(hash, hashVersion):], sum[:])
+	return string(hash)
 }
 
-// encode appends every field with its length in front, so that no two lines have one encoding.
-func (n *line) encode(b []byte, previous string) []byte {
-	b = appendField(b, "billet-transaction-1")
-	b = appendField(b, previous)
-	b = appendField(b, string(n.account))
-	b = appendNumber(b, n.seq)
-	b = appendField(b, string(n.id))
-	b = appendField(b, string(n.kind))
-	b = appendNumber(b, int64(n.amount))
-	b = appendNumber(b, int64(n.balanceAfter))
-	b = appendNumber(b, int64(n.availableAfter))
-	b = appendField(b, n.description)
-	b = appendOrNull(b, string(n.subject))
-	b = appendNumberOrNull(b, n.hour)
-	b = appendTimeOrNull(b, n.from)
-	b = appendTimeOrNull(b, n.to)
-	b = appendNumberOrNull(b, (*int64)(n.hourlyPrice))
-	b = appendField(b, n.labels.Provider)
-	b = appendField(b, n.labels.Region)
-	b = appendField(b, n.labels.GPUType)
-	b = appendField(b, n.labels.Name)
-	b = appendOrNull(b, n.reference)
-	b = appendNumber(b, n.createdAt.UnixMicro())
+// digest returns the SHA-256 of the line's fields and entries in hex. docs/ledger.md describes it; a
+// tenant's verifier computes the same.
+func (n *line) digest() string {
+	var b [768]byte
+	sum := sha256.Sum256(n.encode(b[:0]))
+	return hex.EncodeToString(sum[:])
+}
+
+func (n *line) encode(b []byte) []byte {
+	b = netstring.Text(b, "billet-transaction-1")
+	b = netstring.Text(b, string(n.account))
+	b = netstring.Number(b, n.seq)
+	b = netstring.Text(b, string(n.id))
+	b = netstring.Text(b, string(n.kind))
+	b = netstring.Number(b, int64(n.amount))
+	b = netstring.Number(b, int64(n.balanceAfter))
+	b = netstring.Number(b, int64(n.availableAfter))
+	b = netstring.Text(b, n.description)
+	b = netstring.TextOrNull(b, string(n.subject))
+	b = netstring.NumberOrNull(b, n.hour)
+	b = netstring.TimeOrNull(b, n.from)
+	b = netstring.TimeOrNull(b, n.to)
+	b = netstring.NumberOrNull(b, (*int64)(n.hourlyPrice))
+	b = netstring.Text(b, n.labels.Provider)
+	b = netstring.Text(b, n.labels.Region)
+	b = netstring.Text(b, n.labels.GPUType)
+	b = netstring.Text(b, n.labels.Name)
+	b = netstring.TextOrNull(b, n.reference)
+	b = netstring.Number(b, n.createdAt.UnixMicro())
 	for _, e := range n.entries() {
-		b = appendField(b, e.book)
-		b = appendNumber(b, int64(e.amount))
+		b = netstring.Text(b, e.book)
+		b = netstring.Number(b, int64(e.amount))
 	}
 	return b
-}
-
-// appendField appends the length in bytes, a colon, the text and a comma: a netstring.
-func appendField(b []byte, text string) []byte {
-	b = strconv.AppendInt(b, int64(len(text)), 10)
-	b = append(b, ':')
-	b = append(b, text...)
-	return append(b, ',')
-}
-
-// appendNumber appends a decimal number as a field.
-func appendNumber(b []byte, n int64) []byte {
-	var digits [20]byte
-	return appendField(b, string(strconv.AppendInt(digits[:0], n, 10)))
-}
-
-// null is the encoding of a field that a line does not have. No other field begins with a hyphen.
-const null = "-,"
-
-func appendOrNull(b []byte, text string) []byte {
-	if text == "" {
-		return append(b, null...)
-	}
-	return appendField(b, text)
-}
-
-func appendNumberOrNull(b []byte, n *int64) []byte {
-	if n == nil {
-		return append(b, null...)
-	}
-	return appendNumber(b, *n)
-}
-
-func appendTimeOrNull(b []byte, t *time.Time) []byte {
-	if t == nil {
-		return append(b, null...)
-	}
-	return appendNumber(b, t.UnixMicro())
 }

@@ -122,7 +122,7 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 		s.seq++
 		n.id, n.seq, n.createdAt = l.ids.New(id.Transaction), s.seq, tx.Now
 		n.availableAfter, n.balanceAfter = s.available, s.available+s.held
-		s.hash = n.digest(s.hash)
+		s.hash = chain(s.hash, n.digest())
 		n.hash = s.hash
 	}
 	for _, c := range changes {

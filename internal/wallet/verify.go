@@ -53,7 +53,8 @@ type Verified struct {
 	More int64 `json:"more"`
 }
 
-func (v *Verified) add(all ...Problem) {
+// Add adds problems.
+func (v *Verified) Add(all ...Problem) {
 	for _, p := range all {
 		if len(v.Problems) < MaxProblems {
 			v.Problems = append(v.Problems, p)
@@ -96,7 +97,7 @@ func verify(ctx context.Context, a, b *db.Tx, o VerifyOptions, v *Verified) erro
 		return err
 	}
 	v.Accounts, v.Transactions = w.accounts, w.transactions
-	v.add(w.problems...)
+	v.Add(w.problems...)
 	v.More += w.more
 	if differing := w.facts.differing(rows); differing != nil {
 		// The second pass keeps the facts of those sums, to name the rows.
@@ -104,7 +105,7 @@ func verify(ctx context.Context, a, b *db.Tx, o VerifyOptions, v *Verified) erro
 		if err != nil {
 			return err
 		}
-		v.add(compare(w.facts, rows)...)
+		v.Add(compare(w.facts, rows)...)
 	}
 	return nil
 }
@@ -238,7 +239,7 @@ func (n *line) follows(before state) string {
 		return fmt.Sprintf("seq %d before it is missing", before.seq+1)
 	case n.seq != before.seq+1:
 		return fmt.Sprintf("seq %d to %d before it are missing", before.seq+1, n.seq-1)
-	case n.hash != n.digest(before.hash):
+	case n.hash != chain(before.hash, n.digest()):
 		return fmt.Sprintf("was changed: its hash does not match its fields, its entries and the hash of seq %d",
 			before.seq)
 	case n.availableAfter != before.available+n.amount:

@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/netstring"
 )
 
 // ledgerState changes with every change of the ledger: each adds transactions.
@@ -163,82 +164,82 @@ const (
 
 func entryFact(b []byte, transaction, book string, amount int64) []byte {
 	b = append(b[:0], 'e')
-	b = appendField(b, transaction)
-	b = appendField(b, book)
-	return appendNumber(b, amount)
+	b = netstring.Text(b, transaction)
+	b = netstring.Text(b, book)
+	return netstring.Number(b, amount)
 }
 
 func creditFact(b []byte, reference, account string, amount, createdAt int64) []byte {
 	b = append(b[:0], 'm')
-	b = appendField(b, reference)
-	b = appendField(b, account)
-	b = appendNumber(b, amount)
-	return appendNumber(b, createdAt)
+	b = netstring.Text(b, reference)
+	b = netstring.Text(b, account)
+	b = netstring.Number(b, amount)
+	return netstring.Number(b, createdAt)
 }
 
 func holdFact(b []byte, subject, account string, amount int64, description string, l Labels, createdAt int64) []byte {
 	b = append(b[:0], 'h')
-	b = appendField(b, subject)
-	b = appendField(b, account)
-	b = appendNumber(b, amount)
-	b = appendField(b, description)
-	b = appendField(b, l.Provider)
-	b = appendField(b, l.Region)
-	b = appendField(b, l.GPUType)
-	return appendNumber(b, createdAt)
+	b = netstring.Text(b, subject)
+	b = netstring.Text(b, account)
+	b = netstring.Number(b, amount)
+	b = netstring.Text(b, description)
+	b = netstring.Text(b, l.Provider)
+	b = netstring.Text(b, l.Region)
+	b = netstring.Text(b, l.GPUType)
+	return netstring.Number(b, createdAt)
 }
 
 func releaseFact(b []byte, subject, account string, amount, settledAt int64) []byte {
 	b = append(b[:0], 'u')
-	b = appendField(b, subject)
-	b = appendField(b, account)
-	b = appendNumber(b, amount)
-	return appendNumber(b, settledAt)
+	b = netstring.Text(b, subject)
+	b = netstring.Text(b, account)
+	b = netstring.Number(b, amount)
+	return netstring.Number(b, settledAt)
 }
 
 func chargeFact(b []byte, subject string, hour int64, account string, amount, price, from int64, l Labels) []byte {
 	b = append(b[:0], 'c')
-	b = appendField(b, subject)
-	b = appendNumber(b, hour)
-	b = appendField(b, account)
-	b = appendNumber(b, amount)
-	b = appendNumber(b, price)
-	b = appendNumber(b, from)
-	b = appendField(b, l.Provider)
-	b = appendField(b, l.Region)
-	b = appendField(b, l.GPUType)
-	return appendField(b, l.Name)
+	b = netstring.Text(b, subject)
+	b = netstring.Number(b, hour)
+	b = netstring.Text(b, account)
+	b = netstring.Number(b, amount)
+	b = netstring.Number(b, price)
+	b = netstring.Number(b, from)
+	b = netstring.Text(b, l.Provider)
+	b = netstring.Text(b, l.Region)
+	b = netstring.Text(b, l.GPUType)
+	return netstring.Text(b, l.Name)
 }
 
 // refundFact is that a hour, which begins at from, was refunded. Its amount is at most the charge,
 // because the refunded seconds are at most the charged ones at the same rate.
 func refundFact(b []byte, subject string, hour int64, account string, refunded, price, from, refundedAt int64) []byte {
 	b = append(b[:0], 'r')
-	b = appendField(b, subject)
-	b = appendNumber(b, hour)
-	b = appendField(b, account)
-	b = appendNumber(b, refunded)
-	b = appendNumber(b, price)
-	b = appendNumber(b, from)
-	return appendNumber(b, refundedAt)
+	b = netstring.Text(b, subject)
+	b = netstring.Number(b, hour)
+	b = netstring.Text(b, account)
+	b = netstring.Number(b, refunded)
+	b = netstring.Number(b, price)
+	b = netstring.Number(b, from)
+	return netstring.Number(b, refundedAt)
 }
 
 func dayFact(b []byte, account string, day int64, provider, gpuType string, cost int64) []byte {
 	b = append(b[:0], 'd')
-	b = appendField(b, account)
-	b = appendNumber(b, day)
-	b = appendField(b, provider)
-	b = appendField(b, gpuType)
-	return appendNumber(b, cost)
+	b = netstring.Text(b, account)
+	b = netstring.Number(b, day)
+	b = netstring.Text(b, provider)
+	b = netstring.Text(b, gpuType)
+	return netstring.Number(b, cost)
 }
 
 func subjectDayFact(b []byte, account string, day int64, subject, name string, cost int64) []byte {
 	b = append(b[:0], 's')
-	b = appendField(b, account)
-	b = appendNumber(b, day)
-	b = appendField(b, subject)
-	b = appendField(b, name)
-	return appendNumber(b, cost)
+	b = netstring.Text(b, account)
+	b = netstring.Number(b, day)
+	b = netstring.Text(b, subject)
+	b = netstring.Text(b, name)
+	return netstring.Number(b, cost)
 }
 
 const hourMicros = int64(money.HourSeconds) * 1e6

@@ -7,7 +7,7 @@ import (
 )
 
 // foundation are the packages that every other may import.
-var foundation = []string{"money", "id", "apierr", "clock", "crashpoint"}
+var foundation = []string{"money", "id", "apierr", "clock", "crashpoint", "netstring"}
 
 // dependencies lists, for each package below internal/, which others it imports beside the
 // foundation packages. What is not listed is forbidden. A package may import only packages that
@@ -22,7 +22,7 @@ var dependencies = []struct {
 		"setup",
 		"signup", "altcha", "incident", "announcement", "operator", "invoice",
 		"pastdue", "spendlimit", "quota", "budget", "deployment", "volume", "issue", "quote", "catalog", "pricerule",
-		"meter",
+		"meter", "signedhead",
 		"wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event", "idempotency",
 		"ratelimit", "provideraccount", "provider", "creator", "db",
 	}},
@@ -63,6 +63,7 @@ var dependencies = []struct {
 	{"quota", []string{"db"}},
 	{"issue", []string{"provider", "job", "db"}},
 	{"provideraccount", []string{"secret", "provider/upstream", "provider", "db"}},
+	{"signedhead", []string{"wallet", "secret", "job", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},
 	{"quote", []string{"catalog", "db"}},
 	{"catalog", []string{"pricerule", "provider", "job", "db"}},

@@ -222,6 +222,34 @@ CREATE TABLE invoice_rendering (
     content    TEXT   NOT NULL,                -- with gzip, in base64
     PRIMARY KEY (invoice_id, format)
 );
+-- The keys that sign heads: one, unless the secret key was replaced.
+CREATE TABLE signed_head_key (
+    id          TEXT   PRIMARY KEY,            -- of the public key: the first 16 digits of its SHA-256
+    public_key  TEXT   NOT NULL,               -- Ed25519, base64
+    private_key TEXT   NOT NULL,               -- sealed
+    created_at  BIGINT NOT NULL
+);
+
+-- What was signed of a day: a row for each day on which a server ran.
+CREATE TABLE signed_head_day (
+    day          TEXT   PRIMARY KEY,           -- in UTC, 2028-02-29
+    previous     TEXT   NOT NULL,              -- SHA-256 of the statement before it
+    root         TEXT   NOT NULL,              -- of the Merkle tree of the day's heads
+    accounts     BIGINT NOT NULL,
+    transactions BIGINT NOT NULL,              -- of all accounts so far
+    key_id       TEXT   NOT NULL,
+    signature    TEXT   NOT NULL
+);
+
+-- The newest transaction of each account whose money moved since the day before.
+CREATE TABLE signed_head (
+    account_id TEXT   NOT NULL,
+    seq        BIGINT NOT NULL,
+    day        TEXT   NOT NULL,
+    hash       TEXT   NOT NULL,
+    PRIMARY KEY (account_id, seq)
+);
+CREATE INDEX signed_head_of_day ON signed_head (day);
 
 CREATE TABLE meter (
     subject      TEXT   PRIMARY KEY,
