@@ -31,7 +31,7 @@ var exceptions = map[string]string{
 
 // withoutKey are operations that need no key and have a method.
 var withoutKey = []string{
-	"getIndex", "createDeviceAuthorization", "createDeviceToken", "getSite", "getPublicPrices", "getPublicStatus",
+	"getIndex", "createDeviceAuthorization", "createDeviceToken", "getSite", "getPublicPrices", "getPublicStatus", "getPublicLedger",
 }
 
 // narrower are types of which a field can allow a subset of the values.
@@ -246,6 +246,7 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	},
 	"getSite":          {func(ctx context.Context, c *Client) (any, error) { return c.Public.Site(ctx) }},
 	"getPublicPrices":  {func(ctx context.Context, c *Client) (any, error) { return c.Public.Prices(ctx) }},
+	"getPublicLedger":  {func(ctx context.Context, c *Client) (any, error) { return c.Public.Ledger(ctx) }},
 	"getPublicStatus":  {func(ctx context.Context, c *Client) (any, error) { return c.Public.Status(ctx) }},
 	"getCurrentApiKey": {func(ctx context.Context, c *Client) (any, error) { return c.Key.Get(ctx) }},
 
@@ -472,8 +473,10 @@ var types = map[string]reflect.Type{
 	"Webhook":       reflect.TypeFor[Webhook](), "WebhookAttempt": reflect.TypeFor[WebhookAttempt](),
 	"WebhookDelivery": reflect.TypeFor[WebhookDelivery](),
 	"SiteInfo":        reflect.TypeFor[Site](), "SiteLogo": reflect.TypeFor[Logo](),
-	"Notice":       reflect.TypeFor[Announcement](),
-	"PublicPages":  reflect.TypeFor[PublicPages](),
+	"Notice":      reflect.TypeFor[Announcement](),
+	"PublicPages": reflect.TypeFor[PublicPages](),
+	"LedgerKeys":  reflect.TypeFor[LedgerKeys](), "LedgerKey": reflect.TypeFor[LedgerKey](),
+	"LedgerDay":    reflect.TypeFor[LedgerDay](),
 	"PublicPrices": reflect.TypeFor[PublicPrices](), "PriceGroup": reflect.TypeFor[PriceGroup](),
 	"PriceRegion": reflect.TypeFor[PriceRegion](), "PublicStatus": reflect.TypeFor[PublicStatus](),
 	"ServerStatus": reflect.TypeFor[ServerStatus](), "ProviderStatus": reflect.TypeFor[ProviderHealth](),

@@ -166,6 +166,11 @@ func (s *PublicService) Status(ctx context.Context, options ...CallOption) (*Pub
 	return one[PublicStatus](ctx, s.c, s.request("/status"), options)
 }
 
+// Ledger returns the public keys of the ledger's signatures, and its newest signed statement.
+func (s *PublicService) Ledger(ctx context.Context, options ...CallOption) (*LedgerKeys, error) {
+	return one[LedgerKeys](ctx, s.c, s.request("/ledger"), options)
+}
+
 func (s *PublicService) request(path string) request {
 	return request{
 		method: http.MethodGet, path: path, url: strings.TrimSuffix(s.c.base, "/inventory") + "/public" + path,

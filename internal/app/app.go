@@ -269,7 +269,8 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
-		Volumes: s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,
+		SignedHeads: a.SignedHeads,
+		Volumes:     s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,
 		Budgets: s.budgets, Invoices: s.invoices, Events: a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Incidents: s.incidents, Announcements: s.announced,
 		Operator: a.Console, Idempotency: s.answers,

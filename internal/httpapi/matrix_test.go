@@ -81,7 +81,7 @@ var whoMay = map[string]string{
 	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "listProviderAccounts": operators,
 	"listJobs": operators, "getMargins": operators, "getSettings": operators, "updateSettings": operators,
 	"testMail": operators, "listMails": operators, "setLogo": operators, "removeLogo": operators,
-	"getSite": anybody, "getPublicPrices": anybody, "getPublicStatus": anybody,
+	"getSite": anybody, "getPublicPrices": anybody, "getPublicStatus": anybody, "getPublicLedger": anybody,
 	"listAnnouncements": everyRole, "listAllAnnouncements": operators, "createAnnouncement": operators,
 	"getAnnouncement": operators, "updateAnnouncement": operators, "deleteAnnouncement": operators,
 	"getSimulator": operators, "advanceSimulator": operators, "listSimulatorFaults": operators,

@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/incident"
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/settings"
+	"github.com/billetcloud/billet/internal/signedhead"
 )
 
 // PublicBase is what anyone can read without signing in.
@@ -35,6 +36,7 @@ type public struct {
 	incidents     *incident.Service
 	announcements *announcement.Service
 	serves        func(context.Context) error
+	signed        *signedhead.Service
 	cache         *publicCache
 }
 
@@ -59,6 +61,12 @@ func (h public) routes(r *rest.Router) {
 			"NOT_FOUND unless the setting `publicPages.status` is on. The answer can be cached for 15 seconds.",
 		Errors: []apierr.Code{apierr.NotFound},
 	}, h.status)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: PublicBase + "/ledger", ID: "getPublicLedger", Tag: tagPublic, Auth: rest.Public,
+		Summary: "Get the ledger's keys",
+		Description: "Public keys of the signatures of exported statements, and the newest signed statement. The " +
+			"answer can be cached for five minutes.",
+	}, h.ledger)
 	r.Dynamic(settings.LogoPath, h.logo)
 }
 

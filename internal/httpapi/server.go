@@ -35,6 +35,7 @@ import (
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/setup"
+	"github.com/billetcloud/billet/internal/signedhead"
 	"github.com/billetcloud/billet/internal/signup"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -67,6 +68,7 @@ type Config struct {
 	Catalog     *catalog.Catalog
 	SSHKeys     *sshkey.Service
 	Wallet      *wallet.Ledger
+	SignedHeads *signedhead.Service
 	Meter       *meter.Service
 	Volumes     *volume.Service
 	Deployments *deployment.Service
@@ -200,6 +202,7 @@ func register(cfg Config) *server {
 		public{
 			db: cfg.DB, clock: cfg.Clock, real: cfg.Real, settings: cfg.Settings, catalog: cfg.Catalog,
 			incidents: cfg.Incidents, announcements: cfg.Announcements, serves: cfg.Serves, cache: &publicCache{},
+			signed: cfg.SignedHeads,
 		},
 		priceRules{db: cfg.DB, svc: cfg.PriceRules, catalog: cfg.Catalog, accounts: cfg.Accounts},
 		views{db: cfg.DB, svc: cfg.Operator, accounts: cfg.Accounts},

@@ -39,12 +39,15 @@ func (h walletResource) routes(r *rest.Router) {
 	}, h.get)
 	rest.CustomList[transactionsQuery, wallet.Transaction](r, rest.Operation{
 		Method: http.MethodGet, Path: at + "/transactions", ID: "listTransactions", Tag: tagWallet,
-		Scope: string(account.ReadWallet), CSV: true, ExtraTime: exportTime, Summary: "List transactions",
+		Scope: string(account.ReadWallet), CSV: true, Media: []string{"application/jsonl"},
+		ExtraTime: exportTime, Summary: "List transactions",
 		Description: "Newest first. `amount` is the change of the available balance, `balanceAfter` the balance " +
 			"after the transaction. A " +
 			"hold is released before its charge. Charges and refunds have subject, interval and hourly price, so " +
 			"that the bill can be " +
-			"recomputed.",
+			"recomputed. With `format=jsonl`, all transactions of the interval come oldest first, with their hashes and " +
+			"the signature that covers them; docs/ledger.md describes these lines. They are the same each time for an " +
+			"interval that is over and signed.",
 	}, h.transactions)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: at + "/usage", ID: "getUsage", Tag: tagWallet, Scope: string(account.ReadWallet),
@@ -120,7 +123,7 @@ type transactionsQuery struct {
 	Type         []wallet.Type `query:"type" doc:"One or more types of transactions."`
 	DeploymentID id.ID         `query:"deploymentId" maxLength:"40" doc:"Transactions of this deployment."`
 	VolumeID     id.ID         `query:"volumeId" maxLength:"40" doc:"Transactions of this volume."`
-	Format       string        `query:"format" enum:"json,csv" doc:"csv: all transactions as one table, without pages."`
+	Format       string        `query:"format" enum:"json,csv,jsonl" doc:"csv: all transactions as one table, without pages. jsonl: all transactions of the interval with their proof, without pages and other filters."`
 }
 
 // Check finds parameters that contradict each other.
@@ -132,11 +135,17 @@ func (q transactionsQuery) Check() []apierr.FieldError {
 			apierr.FieldError{Field: "query.volumeId", Message: "contradicts deploymentId; give one of them."},
 		)
 	}
-	if q.Format == "csv" && (q.Page > 1 || q.Limit != nil || q.PerPage != nil) {
+	if (q.Format == "csv" || q.Format == "jsonl") && (q.Page > 1 || q.Limit != nil || q.PerPage != nil) {
 		invalid = append(
 			invalid,
-			apierr.FieldError{Field: "query.format", Message: "csv has no pages; omit page and limit."},
+			apierr.FieldError{Field: "query.format", Message: q.Format + " has no pages; omit page and limit."},
 		)
+	}
+	if q.Format == "jsonl" && (len(q.Type) > 0 || q.DeploymentID != "" || q.VolumeID != "") {
+		invalid = append(invalid, apierr.FieldError{
+			Field:   "query.format",
+			Message: "jsonl has every transaction of the interval; omit type, deploymentId and volumeId.",
+		})
 	}
 	return invalid
 }
@@ -217,8 +226,11 @@ func (h walletResource) transactions(
 	if err := apierr.Invalid(invalid).OrNil(); err != nil {
 		return rest.Answer{}, err
 	}
-	if in.Format == "csv" {
-		return rest.Answer{}, h.export(ctx, w, c, in.filter())
+	switch f := in.filter(); in.Format {
+	case "csv":
+		return rest.Answer{}, h.export(ctx, w, c, f)
+	case "jsonl":
+		return rest.Answer{}, h.exportLines(ctx, w, c, f.From, f.To)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout())
 	defer cancel()

@@ -18,7 +18,7 @@ type Head struct {
 	Hash      string `json:"hash" doc:"Hash of that transaction."`
 	Path      []Step `json:"path" doc:"Steps from the leaf of this head to the root."`
 	PublicKey string `json:"publicKey" doc:"Ed25519 public key, 32 bytes in base64."`
-	Statement
+	LedgerDay
 }
 
 // Covering returns the account's first signed head at or after a transaction; found is false if the
@@ -47,7 +47,7 @@ func Covering(ctx context.Context, r db.Reader, account id.ID, seq int64) (h Hea
 		return h, false, fmt.Errorf("signedhead: the heads of %s do not have the signed root", s.Day)
 	}
 	return Head{Account: account, Seq: row.Seq, Hash: row.Hash, Path: path(tree, at), PublicKey: k.public,
-		Statement: s}, true, nil
+		LedgerDay: s}, true, nil
 }
 
 // sortedHeads returns the heads in the order of the tree: that of the bytes of their accounts.

@@ -42,8 +42,8 @@ type Service struct{ cfg Config }
 // New returns a Service.
 func New(c Config) *Service { return &Service{c} }
 
-// Key is a public key.
-type Key struct {
+// LedgerKey is a public key.
+type LedgerKey struct {
 	ID     string `json:"id" doc:"First 16 hexadecimal digits of the SHA-256 of the public key."`
 	Public string `json:"publicKey" doc:"Ed25519 public key, 32 bytes in base64."`
 	// CreatedAt is when the server made the key.
@@ -104,22 +104,22 @@ func (k keyRow) open(b *secret.Box) (ed25519.PrivateKey, error) {
 
 // PublicKeys returns the keys of all statements, newest first. There is one, unless the server's
 // secret key was replaced.
-func (s *Service) PublicKeys(ctx context.Context, r db.Reader) ([]Key, error) {
+func (s *Service) PublicKeys(ctx context.Context, r db.Reader) ([]LedgerKey, error) {
 	rows, err := allKeys(ctx, r)
-	out := make([]Key, len(rows))
+	out := make([]LedgerKey, len(rows))
 	for i, k := range rows {
-		out[i] = Key{ID: k.id, Public: k.public, CreatedAt: k.createdAt}
+		out[i] = LedgerKey{ID: k.id, Public: k.public, CreatedAt: k.createdAt}
 	}
 	return out, err
 }
 
 // Newest returns the newest statement; found is false before the first.
-func (s *Service) Newest(ctx context.Context, r db.Reader) (st Statement, found bool, err error) {
+func (s *Service) Newest(ctx context.Context, r db.Reader) (st LedgerDay, found bool, err error) {
 	return lastStatement(ctx, r)
 }
 
-// Statement is what is signed of a day.
-type Statement struct {
+// LedgerDay is what is signed of a day.
+type LedgerDay struct {
 	Day string `json:"day" doc:"Day in UTC."`
 	// Previous is "" for the first.
 	Previous     string `json:"previous" doc:"SHA-256 of the statement before it in hexadecimal; empty for the first."`
@@ -131,7 +131,7 @@ type Statement struct {
 }
 
 // bytes are what is signed.
-func (s Statement) bytes() []byte {
+func (s LedgerDay) bytes() []byte {
 	b := netstring.Text(nil, "billet-ledger-day-1")
 	b = netstring.Text(b, s.Day)
 	b = netstring.Text(b, s.Previous)
@@ -141,7 +141,7 @@ func (s Statement) bytes() []byte {
 	return netstring.Text(b, s.KeyID)
 }
 
-func (s Statement) digest() string {
+func (s LedgerDay) digest() string {
 	sum := sha256.Sum256(s.bytes())
 	return hex.EncodeToString(sum[:])
 }
@@ -175,7 +175,7 @@ func (s *Service) sign(ctx context.Context, tx *db.Tx) error {
 	if err != nil {
 		return err
 	}
-	next := Statement{Day: day, KeyID: keyID(private.Public().(ed25519.PublicKey))}
+	next := LedgerDay{Day: day, KeyID: keyID(private.Public().(ed25519.PublicKey))}
 	if found {
 		next.Previous = last.digest()
 	}

@@ -31,7 +31,7 @@ func findKey(ctx context.Context, r db.Reader, key string) (keyRow, bool, error)
 	return keys.Find(ctx, r, `WHERE id = $1`, key)
 }
 
-var statements = db.NewTable("signed_head_day", func(s *Statement) []db.Column {
+var statements = db.NewTable("signed_head_day", func(s *LedgerDay) []db.Column {
 	return []db.Column{
 		db.Col("day", &s.Day), db.Col("previous", &s.Previous), db.Col("root", &s.Root),
 		db.Col("accounts", &s.Accounts), db.Col("transactions", &s.Transactions), db.Col("key_id", &s.KeyID),
@@ -39,19 +39,21 @@ var statements = db.NewTable("signed_head_day", func(s *Statement) []db.Column {
 	}
 })
 
-func lastStatement(ctx context.Context, r db.Reader) (Statement, bool, error) {
+func lastStatement(ctx context.Context, r db.Reader) (LedgerDay, bool, error) {
 	return statements.Find(ctx, r, `ORDER BY day DESC LIMIT 1`)
 }
 
-func findStatement(ctx context.Context, r db.Reader, day string) (Statement, bool, error) {
+func findStatement(ctx context.Context, r db.Reader, day string) (LedgerDay, bool, error) {
 	return statements.Find(ctx, r, `WHERE day = $1`, day)
 }
 
-func allStatements(ctx context.Context, r db.Reader) ([]Statement, error) {
+func allStatements(ctx context.Context, r db.Reader) ([]LedgerDay, error) {
 	return statements.Select(ctx, r, `ORDER BY day`)
 }
 
-func insertStatement(ctx context.Context, tx *db.Tx, s Statement) error { return statements.Insert(ctx, tx, s) }
+func insertStatement(ctx context.Context, tx *db.Tx, s LedgerDay) error {
+	return statements.Insert(ctx, tx, s)
+}
 
 // headRow is a signed head.
 type headRow struct {

@@ -100,7 +100,7 @@ func (v *Verified) trust(k keyRow, o VerifyOptions) ed25519.PublicKey {
 
 // day verifies one statement. newest has the number of each account's newest head so far.
 func (v *Verified) day(
-	ctx context.Context, r db.Reader, s Statement, public ed25519.PublicKey, previous string, newest map[id.ID]int64,
+	ctx context.Context, r db.Reader, s LedgerDay, public ed25519.PublicKey, previous string, newest map[id.ID]int64,
 ) error {
 	all, err := compared(ctx, r, s.Day)
 	if err != nil {
@@ -142,7 +142,7 @@ func (v *Verified) day(
 }
 
 // tail finds statements that were removed from the end.
-func (v *Verified) tail(ctx context.Context, r db.Reader, keys []keyRow, all []Statement) error {
+func (v *Verified) tail(ctx context.Context, r db.Reader, keys []keyRow, all []LedgerDay) error {
 	newest, found, err := wallet.NewestTransaction(ctx, r)
 	if err != nil || !found || len(keys) == 0 {
 		return err

@@ -195,7 +195,7 @@ func (f *fuzzer) unavailable(a reply, served *operation) bool {
 }
 
 // public are the calls whose answer is the same for everyone, and may be cached.
-var public = map[string]bool{"getSite": true, "getPublicPrices": true, "getPublicStatus": true}
+var public = map[string]bool{"getSite": true, "getPublicPrices": true, "getPublicStatus": true, "getPublicLedger": true}
 
 func (f *fuzzer) checkStatus(r *request, a reply, served *operation, methods []string) {
 	switch {
@@ -254,9 +254,9 @@ func (f *fuzzer) checkBody(r *request, a reply, served *operation) {
 			f.wrong(r, a, "an answer to HEAD, or 304, has a body")
 		}
 	case served != nil && a.StatusCode/100 == 3: // elsewhere the flow continues
-	case a.StatusCode < 300 && (served == nil || strings.HasPrefix(media, "text/csv")):
-		if served != nil && (served.ID != "listTransactions" || !strings.Contains(r.target(), "csv")) {
-			f.wrong(r, a, "CSV was not requested")
+	case a.StatusCode < 300 && (served == nil || strings.HasPrefix(media, "text/csv") || strings.HasPrefix(media, "application/jsonl")):
+		if served != nil && (served.ID != "listTransactions" || !strings.Contains(r.target(), "csv") && !strings.Contains(r.target(), "jsonl")) {
+			f.wrong(r, a, "CSV or JSON lines were not requested")
 		}
 	case served != nil && isOAuth(served):
 		f.validate(r, a, served)

@@ -222,6 +222,7 @@ CREATE TABLE invoice_rendering (
     content    TEXT   NOT NULL,                -- with gzip, in base64
     PRIMARY KEY (invoice_id, format)
 );
+
 -- The keys that sign heads: one, unless the secret key was replaced.
 CREATE TABLE signed_head_key (
     id          TEXT   PRIMARY KEY,            -- of the public key: the first 16 digits of its SHA-256
