@@ -31,7 +31,8 @@ var exceptions = map[string]string{
 
 // withoutKey are operations that need no key and have a method.
 var withoutKey = []string{
-	"getIndex", "createDeviceAuthorization", "createDeviceToken", "getSite", "getPublicPrices", "getPublicStatus", "getPublicLedger",
+	"getIndex", "createDeviceAuthorization", "createDeviceToken", "getSite", "getPublicPrices", "getPublicStatus",
+	"getPublicLedger",
 }
 
 // narrower are types of which a field can allow a subset of the values.

@@ -100,8 +100,8 @@ type LedgerRecord struct {
 }
 
 // LedgerLines streams the transactions of an interval as JSON lines of LedgerRecord, oldest first,
-// with everything that proves them: hashes, rates, and the signed head that covers them. A zero time
-// does not limit. The caller must close it. An error while reading means that the data is
+// with everything that proves them: hashes, rates, and the signed head that covers them. A zero
+// time does not limit. The caller must close it. An error while reading means that the data is
 // incomplete.
 func (s *WalletService) LedgerLines(
 	ctx context.Context, from, to time.Time, options ...CallOption,
@@ -109,6 +109,7 @@ func (s *WalletService) LedgerLines(
 	query := queryOf(TransactionQuery{From: from, To: to})
 	query.Set("format", "jsonl")
 	return s.c.send(ctx, request{
-		method: http.MethodGet, path: "/wallet/transactions", query: query, accept: "application/jsonl", streaming: true,
+		method: http.MethodGet, path: "/wallet/transactions", query: query, accept: "application/jsonl",
+		streaming: true,
 	}, options)
 }

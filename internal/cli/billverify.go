@@ -122,7 +122,8 @@ func (v *billVerifier) entries(where string, r *client.LedgerRecord) {
 	case client.TransactionTopUp, client.TransactionCredit, client.TransactionAdjustment:
 	}
 	own := client.LedgerEntry{Book: "wallet/" + v.bill.Account, Amount: r.Amount}
-	if len(r.Entries) != 2 || r.Entries[0] != own || r.Entries[1] != (client.LedgerEntry{Book: other, Amount: -r.Amount}) {
+	opposite := client.LedgerEntry{Book: other, Amount: -r.Amount}
+	if len(r.Entries) != 2 || r.Entries[0] != own || r.Entries[1] != opposite {
 		v.say("%s: its entries are not its amount and the opposite.", where)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -56,6 +57,11 @@ func TestScripts(t *testing.T) {
 			e.Values["server"], e.Values["account"] = s, account
 			e.Setenv("BILLET_URL", s.URL)
 			e.Setenv("BILLET_API_KEY", key)
+			docs, err := filepath.Abs("../../docs")
+			if err != nil {
+				return err
+			}
+			e.Setenv("DOCS", docs)
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("TZ", "UTC")
 			return nil

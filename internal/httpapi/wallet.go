@@ -45,9 +45,9 @@ func (h walletResource) routes(r *rest.Router) {
 			"after the transaction. A " +
 			"hold is released before its charge. Charges and refunds have subject, interval and hourly price, so " +
 			"that the bill can be " +
-			"recomputed. With `format=jsonl`, all transactions of the interval come oldest first, with their hashes and " +
-			"the signature that covers them; docs/ledger.md describes these lines. They are the same each time for an " +
-			"interval that is over and signed.",
+			"recomputed. With `format=jsonl`, all transactions of the interval come oldest first, with their " +
+			"hashes and the signature that covers them; docs/ledger.md describes these lines. They are the same " +
+			"each time for an interval that is over and signed.",
 	}, h.transactions)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: at + "/usage", ID: "getUsage", Tag: tagWallet, Scope: string(account.ReadWallet),

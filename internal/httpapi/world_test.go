@@ -51,6 +51,7 @@ import (
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/setup"
+	"github.com/billetcloud/billet/internal/signedhead"
 	"github.com/billetcloud/billet/internal/signup"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
@@ -207,7 +208,8 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(),
 		Limiter:  ratelimit.NewMemory(w.time.Now),
 		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
-		Meter: meters, Volumes: volumes, Deployments: deployments, PriceRules: pricerule.New(ids),
+		SignedHeads: signedhead.New(signedhead.Config{DB: d, Jobs: jobs, Secrets: secrets}),
+		Meter:       meters, Volumes: volumes, Deployments: deployments, PriceRules: pricerule.New(ids),
 		Quotes: quote.New(ids), Events: events,
 		Webhooks: webhooks, Budgets: budgets, Issues: issues, Incidents: incidents,
 		Operator: operators, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",

@@ -113,7 +113,8 @@ func TestSign_oncePerDay(t *testing.T) {
 		}
 		outcome, err := r.signed.Sign(t.Context(), signedhead.Fleet)
 		now := c.Now()
-		if want := job.At(now.Truncate(24 * time.Hour).Add(24*time.Hour + 5*time.Minute)); err != nil || outcome != want {
+		if want := job.At(now.Truncate(24 * time.Hour).Add(24*time.Hour + 5*time.Minute)); err != nil ||
+			outcome != want {
 			t.Errorf("the job runs again at %v (%v), want %v", outcome, err, want)
 		}
 	})
@@ -126,8 +127,8 @@ func TestVerifyFindsChangedSignatures(t *testing.T) {
 		r := newRig(t, d, c)
 		for table, columns := range map[string]map[string]string{
 			"signed_head_key": {"id": "x", "public_key": "x", "private_key": "x"},
-			"signed_head_day": {"day": "x", "previous": "x", "root": "x", "key_id": "x", "signature": "x", "accounts": "1",
-				"transactions": "1"},
+			"signed_head_day": {"day": "x", "previous": "x", "root": "x", "key_id": "x", "signature": "x",
+				"accounts": "1", "transactions": "1"},
 			"signed_head": {"day": "x", "account_id": "x", "hash": "x", "seq": "1"},
 		} {
 			if err := r.exec(`CREATE TABLE kept AS SELECT * FROM ` + table); err != nil {
@@ -160,13 +161,15 @@ func TestVerifyFindsChangedSignatures(t *testing.T) {
 				for _, edge := range []string{"MIN", "MAX"} {
 					if edge == "MAX" && table == "signed_head_day" {
 						// The newest statement has heads without it.
-						if err := r.exec(`DELETE FROM signed_head_day WHERE day = (SELECT MAX(day) FROM signed_head_day)`); err != nil {
+						newest := `(SELECT MAX(day) FROM signed_head_day)`
+						if err := r.exec(`DELETE FROM signed_head_day WHERE day = ` + newest); err != nil {
 							t.Fatal(err)
 						}
 						check("the removal of the newest day")
 						continue
 					}
-					if err := r.exec(`DELETE FROM ` + table + ` WHERE day = (SELECT ` + edge + `(day) FROM ` + table + `)`); err != nil {
+					day := `(SELECT ` + edge + `(day) FROM ` + table + `)`
+					if err := r.exec(`DELETE FROM ` + table + ` WHERE day = ` + day); err != nil {
 						t.Fatal(err)
 					}
 					check("the removal of " + edge)
@@ -193,7 +196,8 @@ func TestVerifyFindsRewrittenHistory(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := r.exec(`DELETE FROM wallet_entry WHERE transaction_id NOT IN (SELECT id FROM wallet_transaction)`); err != nil {
+		err := r.exec(`DELETE FROM wallet_entry WHERE transaction_id NOT IN (SELECT id FROM wallet_transaction)`)
+		if err != nil {
 			t.Fatal(err)
 		}
 		r.tx(func(ctx context.Context, tx *db.Tx) error { return r.ledger.Open(ctx, tx, account) })

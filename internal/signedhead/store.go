@@ -69,7 +69,8 @@ var heads = db.NewTable("signed_head", func(h *headRow) []db.Column {
 
 // latestHeads returns the number of each account's newest signed transaction.
 func latestHeads(ctx context.Context, r db.Reader) (map[id.ID]int64, error) {
-	return db.CollectMap(ctx, r, db.Pair[id.ID, int64], `SELECT account_id, MAX(seq) FROM signed_head GROUP BY account_id`)
+	return db.CollectMap(ctx, r, db.Pair[id.ID, int64],
+		`SELECT account_id, MAX(seq) FROM signed_head GROUP BY account_id`)
 }
 
 func insertHeads(ctx context.Context, tx *db.Tx, day string, all []wallet.Head) error {

@@ -114,7 +114,8 @@ func (v *Verified) day(
 		case f.now == nil:
 			p.Problem = "its transaction is missing; the history was cut off, or the head was changed"
 		case *f.now != f.Hash:
-			p.Problem = "its hash is not that of the ledger; the history up to here was rewritten, or the head was changed"
+			p.Problem = "its hash is not that of the ledger; the history up to here was rewritten, " +
+				"or the head was changed"
 		case f.Seq <= newest[f.Account]:
 			p.Problem = "is not newer than the account's head before it"
 		}

@@ -33,8 +33,8 @@ func chain(previous, digest string) string {
 	return string(hash)
 }
 
-// digest returns the SHA-256 of the line's fields and entries in hex. docs/ledger.md describes it; a
-// tenant's verifier computes the same.
+// digest returns the SHA-256 of the line's fields and entries in hex. docs/ledger.md describes it;
+// a tenant's verifier computes the same.
 func (n *line) digest() string {
 	var b [768]byte
 	sum := sha256.Sum256(n.encode(b[:0]))

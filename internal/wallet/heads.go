@@ -70,8 +70,9 @@ type Link struct {
 func (n *line) record(previous string) Record {
 	r := Record{
 		Record: "transaction", Seq: n.seq, ID: n.id, Type: n.kind, Amount: n.amount, BalanceAfter: n.balanceAfter,
-		AvailableAfter: n.availableAfter, Description: n.description, Subject: nonEmpty(string(n.subject)), Hour: n.hour,
-		From: n.from, To: n.to, HourlyPrice: n.hourlyPrice, Provider: n.labels.Provider, Region: n.labels.Region,
+		AvailableAfter: n.availableAfter, Description: n.description, Subject: nonEmpty(string(n.subject)),
+		Hour: n.hour, From: n.from, To: n.to, HourlyPrice: n.hourlyPrice,
+		Provider: n.labels.Provider, Region: n.labels.Region,
 		GPUType: n.labels.GPUType, Name: n.labels.Name, Reference: nonEmpty(n.reference), CreatedAt: n.createdAt,
 		PreviousHash: previous, Hash: n.hash,
 	}

@@ -23,8 +23,10 @@ func selectNewest(ctx context.Context, r db.Reader) (time.Time, bool, error) {
 // selectBounds returns the numbers of the first line at or after from and of the last before to.
 func selectBounds(ctx context.Context, r db.Reader, account id.ID, from, to time.Time) (first, last int64, err error) {
 	err = r.QueryRow(ctx, `SELECT
-		CAST(COALESCE((SELECT MIN(seq) FROM wallet_transaction WHERE account_id = $1 AND created_at >= $2), 0) AS BIGINT),
-		CAST(COALESCE((SELECT MAX(seq) FROM wallet_transaction WHERE account_id = $1 AND created_at < $3), 0) AS BIGINT)`,
+		CAST(COALESCE((SELECT MIN(seq) FROM wallet_transaction
+			WHERE account_id = $1 AND created_at >= $2), 0) AS BIGINT),
+		CAST(COALESCE((SELECT MAX(seq) FROM wallet_transaction
+			WHERE account_id = $1 AND created_at < $3), 0) AS BIGINT)`,
 		account, micros(from, 0), micros(to, never)).Scan(&first, &last)
 	if first == 0 {
 		return 1, 0, err
@@ -33,7 +35,8 @@ func selectBounds(ctx context.Context, r db.Reader, account id.ID, from, to time
 }
 
 func selectHash(ctx context.Context, r db.Reader, account id.ID, seq int64) (hash string, err error) {
-	err = r.QueryRow(ctx, `SELECT hash FROM wallet_transaction WHERE account_id = $1 AND seq = $2`, account, seq).Scan(&hash)
+	err = r.QueryRow(ctx, `SELECT hash FROM wallet_transaction WHERE account_id = $1 AND seq = $2`, account,
+		seq).Scan(&hash)
 	return hash, err
 }
 

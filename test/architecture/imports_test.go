@@ -117,7 +117,7 @@ var dependencies = []struct {
 	{"db/sqlite", []string{"db"}},
 	{"db", nil},
 	{"secreturl", nil},
-	{"money", nil}, {"id", nil}, {"apierr", nil}, {"clock", nil}, {"crashpoint", nil},
+	{"money", nil}, {"id", nil}, {"apierr", nil}, {"clock", nil}, {"crashpoint", nil}, {"netstring", nil},
 	{"client", nil}, // public, beside internal/
 }
 
