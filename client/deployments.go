@@ -211,7 +211,7 @@ type Estimate struct {
 	EarliestEnd time.Time `json:"earliestEnd"`
 	// Refunds are what ending it at some times of the first hour refunds.
 	Refunds []EstimatedRefund `json:"refunds"`
-	// BindingLimit is the limit that would terminate it first; nil if there is none.
+	// BindingLimit is what would terminate it first; nil if nothing would.
 	BindingLimit *BindingLimit `json:"bindingLimit"`
 }
 
@@ -224,12 +224,13 @@ type EstimatedRefund struct {
 
 // BindingLimit is the limit that terminates a deployment first.
 type BindingLimit struct {
-	// Limit is autoTerminateAt, maxRuntimeMinutes or maxSpend; At is when it would terminate it.
+	// Limit is autoTerminateAt, maxRuntimeMinutes, maxSpend, budget or balance; At is when it would
+	// terminate it, or for balance, when the account becomes past due.
 	Limit Limit     `json:"limit"`
 	At    time.Time `json:"at"`
 }
 
-// Limit is a field of a request that terminates a deployment.
+// Limit is what terminates a deployment: a field of its request, a budget or the balance.
 type Limit string
 
 // The limits.
@@ -237,6 +238,8 @@ const (
 	LimitAutoTerminate Limit = "autoTerminateAt"
 	LimitMaxRuntime    Limit = "maxRuntimeMinutes"
 	LimitMaxSpend      Limit = "maxSpend"
+	LimitBudget        Limit = "budget"
+	LimitBalance       Limit = "balance"
 )
 
 // Candidate is an acceptable offer.

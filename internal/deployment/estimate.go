@@ -1,8 +1,11 @@
 package deployment
 
 import (
+	"context"
 	"time"
 
+	"github.com/billetcloud/billet/internal/budget"
+	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -14,7 +17,7 @@ type Estimate struct {
 	Hold         money.Micros      `json:"hold" doc:"US dollars that are put on hold: the first hour of the most expensive candidate."`
 	EarliestEnd  time.Time         `json:"earliestEnd" doc:"When the minimum runtime would have passed if SSH answered now."`
 	Refunds      []EstimatedRefund `json:"refunds" doc:"What ending it at some instants of the first hour would refund; empty if the minimum runtime is an hour or more."`
-	BindingLimit *BindingLimit     `json:"bindingLimit" doc:"Limit of the request that would terminate it first; null if it has none."`
+	BindingLimit *BindingLimit     `json:"bindingLimit" doc:"What would terminate it first; null if nothing would."`
 }
 
 // EstimatedRefund is what an end at an instant of the first hour refunds.
@@ -23,7 +26,7 @@ type EstimatedRefund struct {
 	Amount money.Micros `json:"amount" doc:"US dollars that are refunded."`
 }
 
-// Limit is a field of a request that ends a deployment.
+// Limit is what ends a deployment: a field of its request, a budget, or the account's balance.
 type Limit string
 
 // The limits.
@@ -31,10 +34,14 @@ const (
 	LimitAutoTerminate Limit = "autoTerminateAt"
 	LimitMaxRuntime    Limit = "maxRuntimeMinutes"
 	LimitMaxSpend      Limit = "maxSpend"
+	LimitBudget        Limit = "budget"
+	LimitBalance       Limit = "balance"
 )
 
 // Enum lists every limit.
-func (Limit) Enum() []Limit { return []Limit{LimitAutoTerminate, LimitMaxRuntime, LimitMaxSpend} }
+func (Limit) Enum() []Limit {
+	return []Limit{LimitAutoTerminate, LimitMaxRuntime, LimitMaxSpend, LimitBudget, LimitBalance}
+}
 
 // limitOf is the limit behind each cause of an auto-termination.
 var limitOf = map[Cause]Limit{
@@ -43,8 +50,45 @@ var limitOf = map[Cause]Limit{
 
 // BindingLimit is the limit that ends a deployment first.
 type BindingLimit struct {
-	Limit Limit     `json:"limit" doc:"autoTerminateAt, maxRuntimeMinutes or maxSpend."`
-	At    time.Time `json:"at" doc:"When it would terminate the deployment if SSH answered now."`
+	Limit Limit     `json:"limit" doc:"autoTerminateAt, maxRuntimeMinutes, maxSpend, budget (one of mode terminate) or balance."`
+	At    time.Time `json:"at" doc:"When it would terminate the deployment if SSH answered now and nothing else were spent from then on but what runs; for balance, when the balance does not cover an hour any more and the account becomes past due."`
+}
+
+// binding returns what ends the deployment first, as if SSH answered at once: a limit of the
+// request, a budget, or the balance of which the hold is taken. A caller within a project does not
+// learn the balance.
+func (s *Service) binding(
+	ctx context.Context, tx *db.Tx, r *row, available money.Micros, within string,
+) (*BindingLimit, error) {
+	began := *r
+	began.startedAt = &r.createdAt
+	var first *BindingLimit
+	add := func(limit Limit, at *time.Time) {
+		if at != nil && (first == nil || at.Before(first.At)) {
+			first = &BindingLimit{limit, *at}
+		}
+	}
+	if end, planned := began.autoEnd(); planned {
+		add(limitOf[end.cause], &end.at)
+	}
+	at, err := budget.Ends(ctx, tx, budget.Cost{Of: r.billed(), Within: within}, r.hourlyPrice,
+		hoursIn(r.minimumRuntime), r.createdAt)
+	if err != nil {
+		return nil, err
+	}
+	add(LimitBudget, at)
+	if within != "" {
+		return first, nil
+	}
+	running, err := s.cfg.Meter.Rates(ctx, tx, r.account)
+	if err != nil {
+		return nil, err
+	}
+	running = append(running, meter.Running{
+		Subject: r.id, HourlyPrice: r.hourlyPrice, NextAt: r.createdAt.Add(meter.Hour), EndsAt: began.endsAt(),
+	})
+	add(LimitBalance, meter.RunsDryAt(available-r.hourlyPrice, running))
+	return first, nil
 }
 
 // refundStep is the time between two lines of the table of refunds.
@@ -62,9 +106,6 @@ func (r *row) estimate(hold money.Micros) *Estimate {
 		e.Refunds = append(e.Refunds, EstimatedRefund{
 			r.createdAt.Add(at), money.ForSeconds(r.hourlyPrice, unused),
 		})
-	}
-	if end, planned := began.autoEnd(); planned {
-		e.BindingLimit = &BindingLimit{limitOf[end.cause], end.at}
 	}
 	return e
 }

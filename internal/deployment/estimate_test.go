@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -97,6 +98,72 @@ func TestDryRunEstimates(t *testing.T) {
 		req.DryRun = false
 		if d, err = r.create(a, req); err != nil || d.Estimate != nil {
 			t.Errorf("%v, a deployment has the estimate %+v", err, d.Estimate)
+		}
+	})
+}
+
+// The limit that a dry run names is the first of all that would end the deployment.
+func TestDryRunNamesTheFirstLimit(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		o, _ := r.catalog.Default().Get(pageOffer)
+		price := o.HourlyPrice
+		for name, c := range map[string]struct {
+			credit  money.Micros
+			budget  *budget.Settings
+			request func(req *deployment.CreateRequest)
+			limit   deployment.Limit // "" for none
+			hours   int64
+		}{
+			"the balance": {credit: 3*price + 1, limit: deployment.LimitBalance, hours: 3},
+			"the balance, of which the budget allows more": {
+				credit: 3 * price, limit: deployment.LimitBalance, hours: 3,
+				budget: &budget.Settings{Period: budget.Total, Mode: budget.Terminate, Amount: 4 * price},
+			},
+			"a budget": {
+				credit: 9 * price, limit: deployment.LimitBudget, hours: 2,
+				budget: &budget.Settings{Period: budget.Total, Mode: budget.Terminate, Amount: 3*price - 1},
+			},
+			"a budget that only blocks": {
+				credit: 9 * price, limit: deployment.LimitBalance, hours: 9,
+				budget: &budget.Settings{Period: budget.Total, Mode: budget.Block, Amount: 3 * price},
+			},
+			"a budget of something else": {
+				credit: 9 * price, limit: deployment.LimitBalance, hours: 9,
+				budget: &budget.Settings{
+					Period: budget.Total, Mode: budget.Terminate, Amount: price, Scope: budget.BudgetScope{Tag: new("x")},
+				},
+			},
+			"its own limit": {
+				credit: 9 * price, limit: deployment.LimitMaxSpend, hours: 5,
+				request: func(req *deployment.CreateRequest) { req.MaxSpend = new(5 * price) },
+			},
+			"its own limit before the balance": {
+				credit: 5 * price, limit: deployment.LimitMaxRuntime, hours: 5,
+				request: func(req *deployment.CreateRequest) { req.MaxRuntimeMinutes = new(int64(300)) },
+			},
+			"the account's, of which the key must not learn": {
+				credit:  9 * price,
+				request: func(req *deployment.CreateRequest) { req.Project, req.Within = "llm", "llm" },
+			},
+		} {
+			a, req := r.account(c.credit), request(t)
+			if c.budget != nil {
+				r.budget(a, *c.budget)
+			}
+			if c.request != nil {
+				c.request(&req)
+			}
+			req.DryRun = true
+			now := r.clock.Now().Truncate(time.Second)
+			d, err := r.create(a, req)
+			r.must(err)
+			switch got := d.Estimate.BindingLimit; {
+			case c.limit == "" && got != nil:
+				t.Errorf("%s: got %+v, want none", name, got)
+			case c.limit == "":
+			case got == nil || got.Limit != c.limit || !got.At.Equal(now.Add(time.Duration(c.hours)*time.Hour)):
+				t.Errorf("%s: got %+v, want %s after %d hours", name, got, c.limit, c.hours)
+			}
 		}
 	})
 }

@@ -128,8 +128,13 @@ func (m *model) end(l *life, earliest bool) {
 	case early && !earliest:
 		want = "MINIMUM_RUNTIME_NOT_MET"
 	}
+	can, err := m.r.deployments.CanTerminate(m.Context(), m.r.db, m.account, l.id)
+	m.r.must(err)
 	x, queued, err := m.r.terminate(m.account, l.id, earliest)
 	m.answers("delete", err, want)
+	if err == nil && !early {
+		m.billed(x, can)
+	}
 	switch {
 	case err != nil || l.over():
 	case early:
@@ -141,6 +146,21 @@ func (m *model) end(l *life, earliest bool) {
 		}
 	default:
 		l.deletedAt, m.settled = &now, false
+	}
+}
+
+// billed checks that an end costs what can-terminate said right before, and what the ledger says.
+func (m *model) billed(x deployment.Deployment, can deployment.CanTerminate) {
+	var cost money.Micros
+	m.r.must(m.r.wallet.Export(m.Context(), m.r.db, m.account, wallet.Filter{Subject: x.ID},
+		func(l wallet.Transaction) error {
+			if l.Type == wallet.TypeCharge || l.Type == wallet.TypeRefund {
+				cost -= l.Amount
+			}
+			return nil
+		}))
+	if x.CostToDate != cost || can.FinalBill != cost {
+		m.Fatalf("the ledger says %s, terminate %s, can-terminate said %+v", cost, x.CostToDate, can)
 	}
 }
 

@@ -163,7 +163,8 @@ func (s *Service) dryRun(ctx context.Context, tx *db.Tx, r *row, hold money.Micr
 	}
 	d := r.view()
 	d.ID, d.DryRun, d.Estimate = "", true, r.estimate(hold)
-	return d, nil
+	d.Estimate.BindingLimit, err = s.binding(ctx, tx, r, w.Available, within)
+	return d, err
 }
 
 // insert writes a deployment whose money is on hold, with all that belongs to it.

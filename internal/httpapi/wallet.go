@@ -189,7 +189,7 @@ func (h walletResource) get(ctx context.Context, c *rest.Call, _ *rest.NoInput) 
 			return err
 		}
 		if w.Available >= 0 {
-			v.RunsDryAt = pastdue.RunsDryAt(w.Available, rates)
+			v.RunsDryAt = meter.RunsDryAt(w.Available, rates)
 		}
 		v.LowBalance = h.terms.LowBalance(v.RunsDryAt, h.clock.Now())
 		v.HourlyCost, v.ActiveDeployments, v.Volumes = 0, []runningView{}, []volumeOnBill{} // a view may run twice

@@ -8,6 +8,7 @@ import (
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
 )
@@ -151,7 +152,7 @@ func (s *Service) runways(ctx context.Context, tx *db.Tx) ([]lowAccount, error) 
 		for _, m := range meters {
 			a.hourly += m.HourlyPrice
 		}
-		a.dry = RunsDryAt(a.wallet.Available, meters)
+		a.dry = meter.RunsDryAt(a.wallet.Available, meters)
 		a.warning = decideWarning(a.dry, a.wallet.Available < 0, before[account], tx.Now)
 		out = append(out, a)
 	}

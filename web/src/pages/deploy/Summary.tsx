@@ -132,6 +132,15 @@ export function Summary({
   );
 }
 
+/** What can end a deployment first. */
+const limitNames = {
+  autoTerminateAt: 'Auto-terminate',
+  maxRuntimeMinutes: 'Maximum runtime',
+  maxSpend: 'Maximum spend',
+  budget: 'Budget',
+  balance: 'Balance',
+};
+
 /** What a dry run says: everything was checked, and nothing deployed. */
 function DryRun({ of: d, hold }: { of: Deployment; hold: Micro }) {
   const { estimate } = d;
@@ -147,7 +156,12 @@ function DryRun({ of: d, hold }: { of: Deployment; hold: Micro }) {
             ['Earliest end', estimate && `${localTime(estimate.earliestEnd)}, if SSH answers at once`],
             ['Refund then', estimate?.refunds[0] && <Money key="refund" usd={estimate.refunds[0].amount} />],
             ['SSH keys', d.sshKeys.map((k) => k.name ?? k.fingerprint).join(', ')],
-            ['Auto-terminate', estimate?.bindingLimit ? localTime(estimate.bindingLimit.at) : 'Never'],
+            [
+              'First limit',
+              estimate?.bindingLimit
+                ? `${limitNames[estimate.bindingLimit.limit]}, ${localTime(estimate.bindingLimit.at)}`
+                : 'None',
+            ],
             [
               'Passed over',
               d.attempts.length > 0
