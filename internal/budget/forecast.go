@@ -10,7 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// forecastPeriods is how many periods Ends looks ahead: a budget of a month is passed within a year
+// forecastPeriods is for how many periods Ends reckons: a budget of a month is passed within a year
 // or, at the same price, never.
 const forecastPeriods = 13
 

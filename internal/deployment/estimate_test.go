@@ -130,7 +130,8 @@ func TestDryRunNamesTheFirstLimit(t *testing.T) {
 			"a budget of something else": {
 				credit: 9 * price, limit: deployment.LimitBalance, hours: 9,
 				budget: &budget.Settings{
-					Period: budget.Total, Mode: budget.Terminate, Amount: price, Scope: budget.BudgetScope{Tag: new("x")},
+					Period: budget.Total, Mode: budget.Terminate, Amount: price,
+					Scope: budget.BudgetScope{Tag: new("x")},
 				},
 			},
 			"its own limit": {
