@@ -63,7 +63,8 @@ func (h operations) routes(r *rest.Router) {
 
 type jobsQuery struct {
 	rest.Paging
-	State string `query:"state" enum:"failing" doc:"Jobs whose last run failed. This is the only list."`
+	State   string `query:"state" enum:"failing" doc:"Jobs whose last run failed. This is the only list."`
+	Subject id.ID  `query:"subject" maxLength:"100" example:"eml_01" doc:"Only jobs about this: the id of a mail, deployment or volume, or provider/<slug>."`
 }
 
 type marginsQuery struct {
@@ -137,9 +138,9 @@ func rowOf(m meter.Margin) marginRow {
 }
 
 func (h operations) jobs(
-	ctx context.Context, _ *rest.Call, _ *jobsQuery, p db.Page,
+	ctx context.Context, _ *rest.Call, in *jobsQuery, p db.Page,
 ) ([]operator.Job, db.Listed, error) {
-	return h.svc.FailingJobs(ctx, h.db, p)
+	return h.svc.FailingJobs(ctx, h.db, in.Subject, p)
 }
 
 type jobPath struct {

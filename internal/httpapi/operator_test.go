@@ -273,6 +273,10 @@ func TestFailingJobsOverTheAPI(t *testing.T) {
 		j["nextAt"] != "1970-01-01T00:00:05Z" {
 		t.Errorf("%v", j)
 	}
+	for subject, want := range map[string]int{"provider%2Fbasalt": 1, "mail_x": 0, "": 1} {
+		r := w.want(200, op, "GET", OperatorBase+"/jobs?subject="+subject, nil)
+		same(t, "jobs about "+subject, len(r.list), want)
+	}
 }
 
 func TestMarginsOverTheAPI(t *testing.T) {

@@ -39,7 +39,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	}
 	var failing []job.Failing
 	read("ListFailing", func(ctx context.Context) (err error) {
-		failing, _, err = job.ListFailing(ctx, d, db.Page{Number: 1, Limit: 10})
+		failing, _, err = job.ListFailing(ctx, d, "", db.Page{Number: 1, Limit: 10})
 		return err
 	})
 	if len(failing) != 1 {

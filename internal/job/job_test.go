@@ -144,7 +144,7 @@ func TestFailuresAreRetriedAndListed(t *testing.T) {
 		})
 		r.enqueue("dep_1", 0)
 		r.drain(n)
-		failing, _, err := job.ListFailing(t.Context(), d, db.Page{Number: 1, Limit: 100})
+		failing, _, err := job.ListFailing(t.Context(), d, "", db.Page{Number: 1, Limit: 100})
 		if err != nil || len(failing) != 1 || failing[0].LastError != "noanswer" || failing[0].Failures != 1 {
 			t.Fatalf("%+v %v", failing, err)
 		}
@@ -152,7 +152,7 @@ func TestFailuresAreRetriedAndListed(t *testing.T) {
 		r.drain(n)
 		c.Advance(4 * time.Second)
 		r.drain(n)
-		if failing, _, err = job.ListFailing(t.Context(), d, db.Page{Number: 1, Limit: 100}); err != nil ||
+		if failing, _, err = job.ListFailing(t.Context(), d, "", db.Page{Number: 1, Limit: 100}); err != nil ||
 			len(failing) != 0 || runs != 3 {
 			t.Fatalf("%d runs; %+v %v", runs, failing, err)
 		}

@@ -285,9 +285,14 @@ func (f *Failing) columns() []db.Column {
 	}
 }
 
-// ListFailing returns a page of the jobs whose last run failed, most failures first.
-func ListFailing(ctx context.Context, r db.Reader, p db.Page) ([]Failing, db.Listed, error) {
-	l := failings.List(db.Cond{Text: `failures > 0`})
+// ListFailing returns a page of the jobs whose last run failed, most failures first: all, or those
+// of a subject.
+func ListFailing(ctx context.Context, r db.Reader, subject id.ID, p db.Page) ([]Failing, db.Listed, error) {
+	where := []db.Cond{{Text: `failures > 0`}}
+	if subject != "" {
+		where = append(where, db.Is("subject", subject))
+	}
+	l := failings.List(where...)
 	l.Order, l.Down = []db.Key{{Column: `failures`, Number: true}, {Column: `id`}}, true
 	return l.Page(ctx, r, p)
 }

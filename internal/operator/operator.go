@@ -211,9 +211,10 @@ func jobOf(f job.Failing) Job {
 	return Job{f.ID, string(f.Kind), string(f.Subject), f.Failures, f.LastError, f.NextAt}
 }
 
-// FailingJobs returns a page of the jobs whose last run failed, most failures first.
-func (s *Service) FailingJobs(ctx context.Context, r db.Reader, p db.Page) ([]Job, db.Listed, error) {
-	failing, total, err := job.ListFailing(ctx, r, p)
+// FailingJobs returns a page of the jobs whose last run failed, most failures first: all, or those
+// of a subject.
+func (s *Service) FailingJobs(ctx context.Context, r db.Reader, subject id.ID, p db.Page) ([]Job, db.Listed, error) {
+	failing, total, err := job.ListFailing(ctx, r, subject, p)
 	out := make([]Job, len(failing))
 	for i, f := range failing {
 		out[i] = jobOf(f)

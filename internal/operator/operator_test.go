@@ -85,7 +85,7 @@ func TestService(t *testing.T) {
 			t.Errorf("Accounts: got %+v of %d", all, total.Total)
 		}
 		testRefusals(t, s, tx, ada.ID)
-		failing, n, err := s.FailingJobs(t.Context(), d, db.Page{Number: 1, Limit: 10})
+		failing, n, err := s.FailingJobs(t.Context(), d, "", db.Page{Number: 1, Limit: 10})
 		if err != nil || n.Total != 0 || len(failing) != 0 {
 			t.Errorf("FailingJobs: got %v of %d, %v, want none", failing, n.Total, err)
 		}

@@ -39,8 +39,7 @@ export function mailsPage(query: Query<typeof mailsPath>) {
 export function useRetryMail() {
   return useMutation({
     mutationFn: async (id: string) => {
-      const jobs = await allPages(jobsPath, { state: 'failing' });
-      const job = jobs.find((j) => j.subject === id);
+      const [job] = await allPages(jobsPath, { state: 'failing', subject: id });
       if (job) await call('post', `${jobsPath}/{id}/retry`, { params: { path: { id: job.id } } });
       return job !== undefined;
     },

@@ -289,6 +289,7 @@ CREATE TABLE job (
 );
 CREATE INDEX job_due ON job (run_at);
 CREATE INDEX job_failing ON job (failures, id) WHERE failures > 0;
+CREATE INDEX job_failing_subject ON job (subject, failures, id) WHERE failures > 0;
 
 CREATE TABLE event (
     id         TEXT   PRIMARY KEY,
