@@ -109,6 +109,8 @@ func TestService_List_Names(t *testing.T) {
 				entry("createAccount", "acc_1", ""), entry("createDeployment", "dep_gone", ""),
 				entry("pauseProviderAccount", "voltage-park", ""), entry("endOtherSessions", "", ""),
 				entry("createWebhook", "whk_1", ""),
+				entry("updateMember", "usr_d", ""), entry("removeMember", "usr_d", "Dora"),
+				entry("removeMember", "usr_b", "Former name"), // and came back
 				// An operator's entries are about other accounts.
 				entry("removeUser", "usr_c", ""), entry("startAccountView", "acc_2", ""))
 		})
@@ -127,7 +129,8 @@ func TestService_List_Names(t *testing.T) {
 			"signIn usr_a": "Ada", "signIn usr_b": "b@example.com", "createSshKey ssh_1": "laptop",
 			"deleteSshKey ssh_1": "laptop", "createAccount acc_1": "Acme", "createDeployment dep_gone": "",
 			"pauseProviderAccount voltage-park": "", "endOtherSessions ": "",
-			"createWebhook whk_1": "hooks.example.com", "removeUser usr_c": "", "startAccountView acc_2": "",
+			"createWebhook whk_1": "hooks.example.com", "updateMember usr_d": "Dora", "removeMember usr_d": "Dora",
+			"removeMember usr_b": "Former name", "removeUser usr_c": "", "startAccountView acc_2": "",
 		}
 		if diff := cmp.Diff(want, names); diff != "" {
 			t.Errorf("names of the subjects (-want +got):\n%s", diff)

@@ -95,8 +95,9 @@ func member(user string) string {
 	return `EXISTS (SELECT 1 FROM membership WHERE user_id = ` + user + ` AND membership.account_id = $1)`
 }
 
-// deletable are the kinds whose rows end. The entry of their deletion has the last name.
-var deletable = []id.Kind{id.SSHKey, id.Passkey, id.Webhook}
+// deletable are the kinds whose rows end, or whose place in the account does. The entry of that has
+// the last name.
+var deletable = []id.Kind{id.SSHKey, id.Passkey, id.Webhook, id.User}
 
 // names returns the names of subjects of the account's entries, with one query.
 func names(ctx context.Context, r db.Reader, account id.ID, subjects map[id.Kind][]id.ID) (map[id.ID]string, error) {
@@ -109,11 +110,11 @@ func names(ctx context.Context, r db.Reader, account id.ID, subjects map[id.Kind
 		if !has {
 			continue
 		}
-		parts = append(parts, query+in)
-		if slices.Contains(deletable, kind) {
+		if slices.Contains(deletable, kind) { // first: a present name replaces it, such as of a member who came back
 			parts = append(parts, `SELECT subject, subject_name FROM audit
 				WHERE account_id = $1 AND subject_name <> '' AND subject IN `+in)
 		}
+		parts = append(parts, query+in)
 		args = append(args, db.Args(ids)...)
 	}
 	if len(parts) == 0 {

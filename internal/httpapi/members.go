@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -68,5 +69,7 @@ func (h members) update(
 func (h members) remove(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *memberPath,
 ) (account.MemberInfo, error) {
-	return h.accounts.RemoveMember(ctx, tx, c.Caller.Account, callerOf(c).user.ID, in.ID)
+	m, err := h.accounts.RemoveMember(ctx, tx, c.Caller.Account, callerOf(c).user.ID, in.ID)
+	c.Change.Name = cmp.Or(m.Name, m.Email)
+	return m, err
 }

@@ -303,6 +303,9 @@ func TestKeysSayWhoMadeThem(t *testing.T) {
 	ci := tenant{secret: made.text("key")}
 	w.want(200, ci, "GET", Base+"/offers", nil)
 	w.by(200, owner, "DELETE", AccountBase+"/members/"+string(p.ID), nil)
+	for _, e := range w.by(200, owner, "GET", AccountBase+"/audit?subject="+string(p.ID), nil).list {
+		same(t, "name of who was removed", dig(e, "subjectName"), p.Called())
+	}
 	w.refused("REVOKED_API_KEY", ci, "GET", Base+"/offers", nil)
 	w.want(200, w.ada, "GET", Base+"/offers", nil)
 	if r := w.by(404, owner, "DELETE", AccountBase+"/members/"+string(p.ID), nil); r.code != "NOT_FOUND" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -206,5 +207,29 @@ func TestDemoPasswordStaysOnTheMachine(t *testing.T) {
 		r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil, c.options...)
 		demo := r.data.(map[string]any)["demo"].(map[string]any)
 		same(t, c.name, demo["password"], c.want)
+	}
+}
+
+// A proxy on the server's own machine that speaks HTTP/1.1 and adds no header is not told apart
+// from a browser there, but then the server has a public URL.
+func TestDemoPasswordIsNotOnAPublicServer(t *testing.T) {
+	for public, want := range map[string]string{
+		"https://gpu.example.com": "", "http://192.0.2.7:8080": "", "http://localhost:8080": "demo password",
+		"http://127.0.0.1:8080": "demo password",
+	} {
+		w := newWorld(t)
+		w.configure(func(c *Config) {
+			c.DemoEmail = func() string { return "demo@billet.test" }
+			c.DemoPassword = func() string { return "demo password" }
+			at, err := url.Parse(public)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.PublicURL = at
+		})
+		here := func(r *http.Request) { r.Host = "127.0.0.1:8080" }
+		r := w.want(200, tenant{}, "GET", AccountBase+"/sign-in", nil, from("127.0.0.1"), here)
+		demo := r.data.(map[string]any)["demo"].(map[string]any)
+		same(t, public, demo["password"], want)
 	}
 }

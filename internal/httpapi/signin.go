@@ -199,7 +199,9 @@ func (h signIn) demo(c *rest.Call) *demoOption {
 		return nil
 	}
 	out := &demoOption{Email: h.demoEmail()}
-	if h.demoPassword != nil && onThisMachine(c.Request) {
+	// With another public URL, others reach the server through a proxy, which need not say so.
+	local := h.site.publicURL == nil || isThisMachine(h.site.publicURL.Hostname())
+	if h.demoPassword != nil && local && onThisMachine(c.Request) {
 		out.Password = h.demoPassword()
 	}
 	return out
@@ -218,7 +220,11 @@ func onThisMachine(r *http.Request) bool {
 	if !r.ProtoAtLeast(1, 1) || err != nil || !peer.Addr().Unmap().IsLoopback() {
 		return false
 	}
-	host := (&url.URL{Host: r.Host}).Hostname()
+	return isThisMachine((&url.URL{Host: r.Host}).Hostname())
+}
+
+// isThisMachine reports whether the host is one by which a machine reaches only itself.
+func isThisMachine(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }
