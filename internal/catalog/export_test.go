@@ -19,3 +19,14 @@ func GPUNames() map[string][]int {
 	}
 	return out
 }
+
+// MaxPriceBytes is how much memory the prices of accounts with their own may take.
+const MaxPriceBytes = maxPriceBytes
+
+// OwnPrices returns how many lists of own prices are kept, and about how much memory they take.
+func (c *Catalog) OwnPrices() (lists int, bytes int64) {
+	own := c.now.Load().own
+	own.mu.Lock()
+	defer own.mu.Unlock()
+	return len(own.by), own.bytes
+}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -13,9 +14,9 @@ import (
 	"github.com/billetcloud/billet/internal/pricerule"
 )
 
-// maxPriceLists limits the memory for prices of accounts that have their own: each list is a copy
-// of every offer.
-const maxPriceLists = 16
+// maxPriceBytes limits the memory for prices of accounts that have their own: each list is a copy of
+// every offer. It is enough for hundreds of accounts with a thousand offers.
+const maxPriceBytes = 128 << 20
 
 // pricing is everything that turns costs into prices. It never changes.
 type pricing struct {
@@ -120,8 +121,9 @@ func (l *priceList) price(rule *pricerule.Rule, slug string, cost money.Micros, 
 
 // priceLists are a snapshot's offers at other prices, by key: those that were requested.
 type priceLists struct {
-	mu sync.Mutex
-	by map[string]*snapshot
+	mu    sync.Mutex
+	by    map[string]*snapshot
+	bytes int64 // of all of them
 }
 
 // listed returns the offers of the snapshot at the prices of a list.
@@ -134,17 +136,40 @@ func (c *Catalog) listed(s *snapshot, l *priceList) *snapshot {
 	if s.own.by == nil {
 		s.own.by = map[string]*snapshot{}
 	}
-	for key := range s.own.by {
-		if len(s.own.by) < maxPriceLists {
-			break
-		}
-		delete(s.own.by, key) // any of them: it is computed again when it is requested
-	}
 	p := c.priced(s.all, l)
 	p.pricing = s.pricing
+	size := p.bytes()
+	// Any of them goes: it is computed again when it is requested. Of accounts that ask in turns,
+	// the one that asked the longest ago would be the next to ask.
+	for key, other := range s.own.by {
+		if s.own.bytes+size <= maxPriceBytes {
+			break
+		}
+		s.own.bytes -= other.bytes()
+		delete(s.own.by, key)
+	}
 	s.own.by[l.key] = p
+	s.own.bytes += size
 	return p
 }
+
+// bytes returns about how much memory the prices of a list take beside the offers that all share.
+func (s *snapshot) bytes() int64 {
+	n := int64(cap(s.offers))*int64(unsafe.Sizeof(Offer{})) + int64(cap(s.facts))*int64(unsafe.Sizeof(facts{}))
+	n += int64(cap(s.volumes)) * int64(unsafe.Sizeof(VolumePrice{}))
+	n += int64(len(s.providers)+len(s.regionFacets)+len(s.gpuTypes)) * int64(unsafe.Sizeof(RegionFacet{})+pricesOfFacet)
+	orders := int64(2 * len(priceFields))
+	if len(s.offers) < len(s.all.offers) { // what it hides is in none of the orders
+		orders = int64(len(s.order))
+		n += int64(len(s.byID)) * mapEntry
+	}
+	return n + orders*int64(len(s.offers))*int64(unsafe.Sizeof(0))
+}
+
+const (
+	// mapEntry is about what an entry of byID takes, pricesOfFacet what a facet refers to.
+	mapEntry, pricesOfFacet = 48, 64
+)
 
 // priced returns the offers at the prices of that list, without those that it hides.
 func (c *Catalog) priced(all *snapshot, l *priceList) *snapshot {
