@@ -14,8 +14,8 @@ import (
 	"github.com/billetcloud/billet/internal/pricerule"
 )
 
-// maxPriceBytes limits the memory for prices of accounts that have their own: each list is a copy of
-// every offer. It is enough for hundreds of accounts with a thousand offers.
+// maxPriceBytes limits the memory for prices of accounts that have their own: each list is a copy
+// of every offer. It is enough for hundreds of accounts with a thousand offers.
 const maxPriceBytes = 128 << 20
 
 // pricing is everything that turns costs into prices. It never changes.

@@ -37,6 +37,7 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'volume.failed': 'Failed',
   'account.low_balance': 'Low balance',
   'account.budget_reached': 'Budget threshold reached',
+  'invoice.issued': 'Invoice issued',
   'account.provider_outage': 'Provider outage',
   'account.provider_recovered': 'Provider recovered',
   'account.past_due': 'Past due',
