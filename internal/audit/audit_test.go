@@ -110,7 +110,7 @@ func TestService_List_Names(t *testing.T) {
 				entry("pauseProviderAccount", "voltage-park", ""), entry("endOtherSessions", "", ""),
 				entry("createWebhook", "whk_1", ""),
 				entry("updateMember", "usr_d", ""), entry("removeMember", "usr_d", "Dora"),
-				entry("removeMember", "usr_b", "Former name"), // and came back
+				entry("removeMember", "usr_b", "Former name"), // and joined again
 				// An operator's entries are about other accounts.
 				entry("removeUser", "usr_c", ""), entry("startAccountView", "acc_2", ""))
 		})

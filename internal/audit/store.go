@@ -110,7 +110,7 @@ func names(ctx context.Context, r db.Reader, account id.ID, subjects map[id.Kind
 		if !has {
 			continue
 		}
-		if slices.Contains(deletable, kind) { // first: a present name replaces it, such as of a member who came back
+		if slices.Contains(deletable, kind) { // first: a present name replaces it, such as of a member who joined again
 			parts = append(parts, `SELECT subject, subject_name FROM audit
 				WHERE account_id = $1 AND subject_name <> '' AND subject IN `+in)
 		}
