@@ -257,6 +257,7 @@ func (a *App) buildRunner() {
 	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
 	a.runner.HandlePeriodic(mail.KindPurge, a.Mail.Purge)
 	a.runner.HandlePeriodic(signedhead.KindSign, a.SignedHeads.Sign)
+	a.runner.HandlePeriodic(signedhead.KindVerify, a.SignedHeads.VerifyDaily)
 }
 
 func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {

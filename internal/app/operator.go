@@ -143,7 +143,6 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	if err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
-	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Secrets: secrets})
 	o.Mail = o.mail(public, log)
 	if o.Webhooks, err = o.webhooks(c, log, secrets, real); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
@@ -155,6 +154,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		}})
 	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
 	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy})
+	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Issues: o.Issues, Secrets: secrets})
 	o.services = o.buildServices(c, log)
 	o.Announcements, o.Invoices = o.services.announced, o.services.invoices
 	o.Console = operator.New(operator.Config{

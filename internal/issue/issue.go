@@ -33,10 +33,16 @@ const (
 	// PrivateAddress is a machine whose address is not on the Internet, at a provider where it must
 	// be.
 	PrivateAddress Kind = "private_address"
+	// ChangedLedger is a row of the ledger that was changed, removed or added after it was written.
+	// Its provider is LedgerSource.
+	ChangedLedger Kind = "changed_ledger"
 )
 
+// LedgerSource is in the place of a provider in issues about the ledger.
+const LedgerSource = "ledger"
+
 // Kinds lists every kind.
-var Kinds = append(append([]Kind{}, MachineKinds...), OrphanedVolume)
+var Kinds = append(append([]Kind{}, MachineKinds...), OrphanedVolume, ChangedLedger)
 
 // Enum lists every kind.
 func (Kind) Enum() []Kind { return Kinds }
@@ -97,8 +103,8 @@ type Policy struct {
 type Issue struct {
 	ID           id.ID      `json:"id" doc:"Id of the issue, iss_…."`
 	Kind         Kind       `json:"kind" doc:"Kind of the issue."`
-	Provider     string     `json:"provider" doc:"Slug of the provider."`
-	UpstreamID   *string    `json:"upstreamId" doc:"Provider's own id of the machine or volume; null if unknown."`
+	Provider     string     `json:"provider" doc:"Slug of the provider; ledger for an issue about the ledger."`
+	UpstreamID   *string    `json:"upstreamId" doc:"Provider's own id of the machine or volume, or the row of the ledger; null if unknown."`
 	Reference    *string    `json:"reference" doc:"Billet reference of the machine or volume, as the provider reports it; null if it has none."`
 	DeploymentID *id.ID     `json:"deploymentId" doc:"Id of its deployment; null if there is none."`
 	VolumeID     *id.ID     `json:"volumeId" doc:"Id of its volume; null if there is none."`
@@ -129,10 +135,11 @@ type Sighting struct {
 	Known bool
 }
 
-// subject is what the issue is unique by: the reference, unless several things may have it.
+// subject is what the issue is unique by: the reference, unless several things may have it, or
+// none.
 func (o Sighting) subject() string {
 	foreign := o.Kind == UnmanagedMachine || o.Kind == OrphanedVolume && !o.Reference.Valid(id.Volume)
-	if foreign || o.Kind == DuplicateMachine {
+	if foreign || o.Kind == DuplicateMachine || o.Kind == ChangedLedger {
 		return Plain(o.UpstreamID)
 	}
 	return Plain(string(o.Reference))

@@ -5,8 +5,8 @@
 // day's statement has the Merkle root of the heads that changed since the day before, and the hash
 // of the statement before it. So the newest signature covers everything.
 //
-// It does not know what a transaction is (see package wallet), and does not verify hashes of
-// transactions.
+// A daily job verifies the signatures, has package wallet verify the ledger, and opens an issue for
+// each row that was changed. It does not know what a transaction is.
 //
 // # Invariants
 //

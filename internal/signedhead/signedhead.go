@@ -14,25 +14,31 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/netstring"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
-// KindSign is the job that signs each day. Its only subject is Fleet and its handler is Sign.
+// The jobs. Their only subject is Fleet.
 const (
+	// KindSign is the job that signs each day. Its handler is Sign.
 	KindSign job.Kind = "ledger-sign"
-	Fleet    id.ID    = "ledger"
+	// KindVerify is the job that verifies the whole ledger each day. Its handler is VerifyDaily.
+	KindVerify job.Kind = "ledger-verify"
+	Fleet      id.ID    = "ledger"
 )
 
-// after is how long after midnight a day is signed.
-const after = 5 * time.Minute
+// after is how long after midnight a day is signed, and verifyAfter how long the ledger is verified
+// after that.
+const after, verifyAfter = 5 * time.Minute, time.Hour
 
 // Config configures a Service. Every field is required.
 type Config struct {
 	DB      *db.DB
 	Jobs    *job.Queue
+	Issues  *issue.Service
 	Secrets *secret.Box
 }
 
@@ -55,13 +61,17 @@ func keyID(public ed25519.PublicKey) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Start creates the key if there is none, and enqueues the job.
+// Start creates the key if there is none, and enqueues the jobs. A start verifies nothing: servers
+// may start often.
 func (s *Service) Start(ctx context.Context) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if _, err := s.private(ctx, tx); err != nil {
 			return err
 		}
-		return s.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindSign, Fleet, tx.Now)
+		if err := s.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindSign, Fleet, tx.Now); err != nil {
+			return err
+		}
+		return s.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindVerify, Fleet, nextDay(tx.Now).Add(verifyAfter))
 	})
 }
 
@@ -154,7 +164,12 @@ func (s *Service) Sign(ctx context.Context, _ id.ID) (job.Outcome, error) {
 		now = tx.Now
 		return s.sign(ctx, tx)
 	})
-	return job.At(now.UTC().Truncate(24 * time.Hour).Add(24*time.Hour + after)), err
+	return job.At(nextDay(now)), err
+}
+
+// nextDay returns when the day after that instant is signed.
+func nextDay(now time.Time) time.Time {
+	return now.UTC().Truncate(24 * time.Hour).Add(24*time.Hour + after)
 }
 
 func (s *Service) sign(ctx context.Context, tx *db.Tx) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/secret"
@@ -28,6 +30,7 @@ type rig struct {
 	ledger   *wallet.Ledger
 	box      *secret.Box
 	signed   *signedhead.Service
+	issues   *issue.Service
 	accounts []id.ID
 }
 
@@ -45,7 +48,9 @@ func box(t *testing.T) *secret.Box {
 func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 	r := &rig{T: t, db: d, clock: c, ids: id.NewMaker(c, rand.Reader), box: box(t)}
 	r.ledger = wallet.New(wallet.Config{DB: d, IDs: r.ids})
-	r.signed = signedhead.New(signedhead.Config{DB: d, Jobs: job.NewQueue(r.ids), Secrets: r.box})
+	jobs := job.NewQueue(r.ids)
+	r.issues = issue.New(issue.Config{IDs: r.ids, Jobs: jobs, Log: slog.New(slog.DiscardHandler)})
+	r.signed = signedhead.New(signedhead.Config{DB: d, Jobs: jobs, Issues: r.issues, Secrets: r.box})
 	if err := r.signed.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -297,5 +302,44 @@ func TestCoveringNeverChanges(t *testing.T) {
 		if _, found, err := signedhead.Covering(t.Context(), d, r.accounts[1], 999); err != nil || found {
 			t.Errorf("a transaction that does not exist is covered: %v", err)
 		}
+	})
+}
+
+// TestVerifyDailyOpensAnIssue changes a row, sees one issue for it however often the ledger is
+// verified, and restores it.
+func TestVerifyDailyOpensAnIssue(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		verify := func(want int) {
+			t.Helper()
+			r.clock.Advance(time.Hour)
+			for range 2 {
+				if _, err := r.signed.VerifyDaily(t.Context(), signedhead.Fleet); err != nil {
+					t.Fatal(err)
+				}
+			}
+			page := db.Page{Number: 1, Limit: 20}
+			open, _, err := r.issues.List(t.Context(), d, issue.Filter{State: issue.StateOpen}, page)
+			if err != nil || len(open) != want {
+				t.Fatalf("%d issues are open, want %d: %+v, %v", len(open), want, open, err)
+			}
+			if want > 0 && (open[0].Kind != issue.ChangedLedger ||
+				!strings.Contains(open[0].Detail, "its hash does not match")) {
+				t.Errorf("the issue is %+v", open[0])
+			}
+		}
+		change := func(from, to string) {
+			err := r.exec(`UPDATE wallet_transaction SET description = $1
+				WHERE description = $2 AND account_id = $3 AND seq = 1`,
+				to, from, string(r.accounts[0]))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		verify(0)
+		change("", "a gift")
+		verify(1)
+		change("a gift", "")
+		verify(0)
 	})
 }

@@ -22,6 +22,7 @@ const kinds: Record<Issue['kind'], string> = {
   orphaned_volume: 'Orphaned volume',
   price_mismatch: 'Price mismatch',
   private_address: 'Private address',
+  changed_ledger: 'Changed ledger',
 };
 
 type State = Issue['state'];
