@@ -161,7 +161,9 @@ func sendFile(w http.ResponseWriter, media, name string, content []byte) {
 	header.Set("Content-Type", media)
 	header.Set("Content-Length", strconv.Itoa(len(content)))
 	header.Set("Content-Disposition", `inline; filename="`+name+`"`)
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+	if media != invoice.PDF.MediaType() { // for which browsers refuse to start their viewer in a sandbox
+		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+	}
 	header.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(content)

@@ -16,7 +16,7 @@ import (
 )
 
 // invoiceOperations set texts that TestNoTextOnAnInvoiceHasHiddenCharacters is about.
-var invoiceOperations = []string{"setBillingDetails", "setInvoiceSettings", "setTaxRates"}
+var invoiceOperations = []string{"createCreditNote", "setBillingDetails", "setInvoiceSettings", "setTaxRates"}
 
 func sellerBody() map[string]any {
 	return map[string]any{
@@ -54,6 +54,11 @@ func TestNoTextOnAnInvoiceHasHiddenCharacters(t *testing.T) {
 			wants(w.do(operator, "PUT", OperatorBase+"/invoice-settings",
 				map[string]any{"chargesTax": true, "seller": sellerBody(), f: text}), f)
 		}
+		const note = OperatorBase + "/invoices/ivc_none/credit-note"
+		wants(w.do(operator, "POST", note, map[string]any{"reason": text}), "reason")
+		wants(w.do(operator, "POST", note, map[string]any{
+			"reason": "x", "lines": []map[string]any{{"text": text, "amount": 1}},
+		}), "lines[0].text")
 	}
 }
 
@@ -97,19 +102,32 @@ func TestInvoicesOverTheAPI(t *testing.T) {
 		if !bytes.HasPrefix(mine.body, []byte(begins)) || !bytes.Equal(mine.body, again.body) {
 			t.Errorf("the %s begins with %.20q", format, mine.body)
 		}
-		if h := mine.header; !strings.Contains(h.Get("Content-Security-Policy"), "sandbox") ||
+		if h := mine.header; strings.Contains(h.Get("Content-Security-Policy"), "sandbox") != (format != "pdf") ||
 			!strings.Contains(h.Get("Content-Disposition"), `"2028-000001.`+format) {
 			t.Errorf("%v", h)
 		}
 		w.want(404, w.bob, "GET", at+"?format="+format, nil)
 	}
 	w.want(404, w.bob, "GET", at, nil)
+	note := w.want(201, operator, "POST", OperatorBase+"/invoices/"+one+"/credit-note",
+		map[string]any{"reason": "Outage", "lines": []map[string]any{{"text": "Half an hour", "amount": 5}}})
+	if note.text("number") != "CN-2028-000001" || note.text("corrects") != one ||
+		!strings.HasSuffix(note.header.Get("Location"), note.text("id")) {
+		t.Errorf("%v %s", note.header, note.body)
+	}
+	if r := w.do(operator, "POST", OperatorBase+"/invoices/"+one+"/credit-note",
+		map[string]any{"reason": "More", "lines": []map[string]any{{"text": "x", "amount": 5.01}}},
+	); r.code != "CONFLICT" {
+		t.Errorf("%s", r.body)
+	}
+	w.want(200, w.ada, "GET", Base+"/invoices/"+note.text("id"), nil)
+	w.want(404, w.bob, "GET", Base+"/invoices/"+note.text("id"), nil)
 	w.want(400, w.ada, "GET", at+"?format=doc", nil)
 	if r := w.want(200, w.bob, "GET", Base+"/invoices", nil); len(r.list) != 0 {
 		t.Errorf("%s", r.body)
 	}
 	if r := w.want(200, operator, "GET", OperatorBase+"/invoices?account="+string(w.ada.account),
-		nil); len(r.list) != 1 {
+		nil); len(r.list) != 2 {
 		t.Errorf("%s", r.body)
 	}
 }

@@ -103,8 +103,9 @@ var whoMay = map[string]string{
 	"listInvoices": everyRole, "previewInvoice": everyRole, "getInvoice": everyRole, "getBillingDetails": everyRole,
 	"setBillingDetails": "owner admin billing", "listAllInvoices": operators, "getAnyInvoice": operators,
 	"getInvoiceSettings": operators, "setInvoiceSettings": operators, "getTaxRates": operators,
-	"setTaxRates": operators,
-	"getWallet":   everyRole, "listTransactions": everyRole, "getUsage": everyRole,
+	"createCreditNote": operators,
+	"setTaxRates":      operators,
+	"getWallet":        everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
 
 // Every call of the route table, by every role.

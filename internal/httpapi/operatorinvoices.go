@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/invoice"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -38,6 +39,11 @@ func (h operatorInvoices) routes(r *rest.Router) {
 		"With `format`, the document as a file: the same bytes whenever it is downloaded.")
 	get.Media, get.Errors = invoiceMedia, []apierr.Code{apierr.NotFound}
 	rest.CustomRead[invoiceQuery, invoice.Document](r, get, h.get)
+	note := op(http.MethodPost, one+"/credit-note", "createCreditNote", "Issue a credit note",
+		"Corrects an invoice: by the given lines, or by all that is left of it. Together the credit notes of an "+
+			"invoice are at most its total. No balance changes: credit the account to give money back.")
+	note.Status, note.Errors = http.StatusCreated, []apierr.Code{apierr.NotFound, apierr.Conflict}
+	rest.Write(r, note, h.correct)
 	rest.ReadVersioned(r, op(http.MethodGet, set, "getInvoiceSettings", "Get the invoice settings",
 		"The seller, the numbers and the tax of invoices."), h.settings)
 	rest.Write(r, op(http.MethodPut, set, "setInvoiceSettings", "Set the invoice settings",
@@ -48,6 +54,19 @@ func (h operatorInvoices) routes(r *rest.Router) {
 	rest.Write(r, op(http.MethodPut, rates, "setTaxRates", "Set the tax rates",
 		"Replaces all of them. A buyer in a country with a rate pays that rate, unless reverse charge applies. Issued "+
 			"documents keep theirs."), h.setRates)
+}
+
+type createCreditNote struct {
+	invoicePath
+	Body struct {
+		Reason string           `json:"reason" minLength:"1" maxLength:"500" example:"Wrong address" doc:"Reason, as the credit note says it."`
+		Lines  []creditNoteLine `json:"lines,omitempty" maxItems:"100" doc:"What is credited; all that is left of the invoice if omitted."`
+	}
+}
+
+type creditNoteLine struct {
+	Text   string       `json:"text" minLength:"1" maxLength:"128" example:"One hour of an outage" doc:"Text of the line."`
+	Amount money.Micros `json:"amount" example:"19.92" doc:"US dollars with tax, more than 0, with at most two decimals."`
 }
 
 type allInvoices struct {
@@ -143,6 +162,21 @@ func (h operatorInvoices) get(
 		return rest.Answer{}, err
 	}
 	return sendInvoice(ctx, w, c, h.db, h.svc, "", in)
+}
+
+func (h operatorInvoices) correct(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *createCreditNote,
+) (invoice.Document, error) {
+	wanted := invoice.Correction{Reason: in.Body.Reason}
+	for _, l := range in.Body.Lines {
+		wanted.Lines = append(wanted.Lines, invoice.CreditLine{Text: l.Text, Amount: l.Amount})
+	}
+	d, err := h.svc.Correct(ctx, tx, in.ID, wanted)
+	if err == nil {
+		c.SetHeader("Location", OperatorBase+"/invoices/"+string(d.ID))
+		c.Change.Subject, c.Change.Account = d.ID, d.Account
+	}
+	return d, err
 }
 
 func (h operatorInvoices) settings(

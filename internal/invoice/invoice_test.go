@@ -216,6 +216,27 @@ func TestMonthIsIssuedOnceAfterItsEnd(t *testing.T) {
 	})
 }
 
+// Where the operator issues none for some months, the next invoice begins with the balance of then.
+func TestMonthsCanBeLeftOut(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of := k.tenant("Ada Ltd")
+		k.pay(of, wallet.TypeTopUp, 50*money.USD)
+		k.Pass(2 * time.Hour) // into March
+		k.set(germany(""))
+		k.charge(of, k.IDs.New(id.Deployment), 10*money.USD)
+		k.Pass(40 * 24 * time.Hour) // into April
+		k.charge(of, k.IDs.New(id.Deployment), 5*money.USD)
+		k.set(germany("2028-04"))
+		k.Pass(31 * 24 * time.Hour)
+		all := k.all(invoice.Filter{})
+		if len(all) != 2 || all[1].Month != "2028-04" || all[1].Balance.Opening != 40*money.USD ||
+			all[1].Balance.Closing != 35*money.USD {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
 func TestPreviewIssuesNothing(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		k := newKit(t, d, c)

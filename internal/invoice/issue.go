@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,16 +131,7 @@ func (s *Service) issue(ctx context.Context, of id.ID, month string) (issued id.
 		if d, something, err = s.draft(ctx, tx, of, month, to); err != nil {
 			return err
 		}
-		before, found, err := findBefore(ctx, tx, of, month)
-		if err != nil || !found {
-			return err
-		}
-		last, err := before.document()
-		if err == nil && last.Balance.Closing != d.Balance.Opening {
-			err = fmt.Errorf("invoice: %s had a balance of %s at the end of %s, and has one of %s at the start of %s",
-				of, last.Balance.Closing, last.Month, d.Balance.Opening, month)
-		}
-		return err
+		return s.follows(ctx, tx, d)
 	})
 	if err != nil || issued != "" || !something {
 		return issued, err
@@ -153,6 +145,31 @@ func (s *Service) issue(ctx context.Context, of id.ID, month string) (issued id.
 		return err
 	})
 	return issued, err
+}
+
+// follows returns an error if the balance at the start of the document is not the one at the end of
+// the invoice before. The job is then retried: the invoice of a month between may be missing. Where
+// no invoices were issued for a month between, there is nothing to compare with.
+func (s *Service) follows(ctx context.Context, r db.Reader, d Document) error {
+	before, found, err := findBefore(ctx, r, d.Account, d.Month)
+	if err != nil || !found {
+		return err
+	}
+	done, err := selectMonths(ctx, r, before.Month)
+	if err != nil {
+		return err
+	}
+	for _, at, _ := monthOf(before.Month); at.Before(d.From); at = at.AddDate(0, 1, 0) {
+		if !slices.Contains(done, at.Format(monthLayout)) {
+			return nil
+		}
+	}
+	last, err := before.document()
+	if err == nil && last.Balance.Closing != d.Balance.Opening {
+		err = fmt.Errorf("invoice: %s had a balance of %s at the end of %s, and has one of %s at the start of %s",
+			d.Account, last.Balance.Closing, last.Month, d.Balance.Opening, d.Month)
+	}
+	return err
 }
 
 // insert gives the document its ID, number and time, and inserts it.

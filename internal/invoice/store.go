@@ -12,6 +12,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 // settingsRow is the one row of the settings.
@@ -238,4 +239,11 @@ func unpack(text string) ([]byte, error) {
 		return nil, fmt.Errorf("read a stored document: %w", err)
 	}
 	return io.ReadAll(r)
+}
+
+// sumCredited returns the total of an invoice's credit notes.
+func sumCredited(ctx context.Context, r db.Reader, of id.ID) (money.Micros, error) {
+	sum, _, err := db.Find(ctx, r, db.Value[money.Micros],
+		`SELECT CAST(COALESCE(SUM(total), 0) AS BIGINT) FROM invoice WHERE corrects = $1`, of)
+	return sum, err
 }

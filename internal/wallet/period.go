@@ -20,8 +20,6 @@ type Period struct {
 	// Movements are all other transactions, oldest first: money that was paid in, given or
 	// corrected.
 	Movements []Transaction
-	// Transactions is the number of transactions, with holds and releases.
-	Transactions int64
 }
 
 // PeriodLine is what an account was charged for a subject at one hourly price, less refunds.
@@ -60,9 +58,6 @@ func (l *Ledger) Period(ctx context.Context, tx *db.Tx, account id.ID, from, to 
 		return p, err
 	}
 	if p.Movements, err = selectMovements(ctx, tx, account, from, to); err != nil {
-		return p, err
-	}
-	if p.Transactions, err = countPeriod(ctx, tx, account, from, to); err != nil {
 		return p, err
 	}
 	p.Opening = w.Balance - since

@@ -20,12 +20,6 @@ func selectChange(ctx context.Context, r db.Reader, account id.ID, since time.Ti
 	return sum, err
 }
 
-func countPeriod(ctx context.Context, r db.Reader, account id.ID, from, to time.Time) (int64, error) {
-	n, _, err := db.Find(ctx, r, db.Value[int64], `SELECT COUNT(*) FROM wallet_transaction WHERE`+inPeriod,
-		account, from, to)
-	return n, err
-}
-
 func selectPeriodLines(ctx context.Context, r db.Reader, account id.ID, from, to time.Time) ([]PeriodLine, error) {
 	scan := func(row db.Row) (l PeriodLine, err error) {
 		var begin, end, micros int64
