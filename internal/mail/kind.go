@@ -199,7 +199,8 @@ var specs = []spec{
 		text:    "Invoice of a month, or a credit note.",
 		subject: "Your invoice is ready",
 		body: "{{if eq .type \"credit_note\"}}The credit note{{else}}The invoice{{end}} {{.number}} of the account " +
-			"{{.account}} for {{.month}} is ready. Total: {{.total}}." +
+			"{{.account}} for {{.month}} is ready. Total: {{.total}}.\n\n" +
+			"Download it with the command: billet invoices download {{.number}}" +
 			"{{if and (ne .due \"$0.00\") (ne .type \"credit_note\")}}\n\nNot covered by the balance: {{.due}}. " +
 			"Add money to the wallet to pay it.{{end}}",
 		button: "Open the wallet", path: "/wallet",
