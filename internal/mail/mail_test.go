@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	netmail "net/mail"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -510,6 +512,61 @@ func TestSilentServer(t *testing.T) {
 			})
 		}
 	}
+}
+
+// While all senders are busy, a mail waits without an attempt, and is sent after the pause.
+func TestMailWaitsForASender(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorld(t, d, c)
+		w.set()
+		w.server.answer("MAIL", "hang")
+		for i := range 5 {
+			m := reset(fmt.Sprintf("user%d@example.com", i))
+			m.Cause = fmt.Sprint("req_", i)
+			w.enqueue(m)
+		}
+		all := w.list()
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var busy sync.WaitGroup
+		for _, m := range all[:4] {
+			busy.Go(func() {
+				if _, err := w.Send(ctx, m.ID); !errors.Is(err, context.Canceled) {
+					t.Errorf("a sender that is stopped: %v", err)
+				}
+			})
+		}
+		for range 4 {
+			<-w.server.hangs
+		}
+		last := all[4].ID
+		out, err := w.Send(t.Context(), last)
+		// Half of the way from 5 to 30 seconds, since that is the chance here.
+		if want := job.At(c.Now().Add(17500 * time.Millisecond)); err != nil || out != want {
+			t.Errorf("got %+v, %v, want %+v", out, err, want)
+		}
+		attempts := func(of id.ID) (mail.State, int64) {
+			t.Helper()
+			for _, m := range w.list() {
+				if m.ID == of {
+					return m.State, int64(m.Attempts)
+				}
+			}
+			return "", -1
+		}
+		if state, n := attempts(last); state != mail.Pending || n != 0 {
+			t.Errorf("the mail that waits: %s after %d attempts", state, n)
+		}
+		stop()
+		busy.Wait()
+		w.server.answer("MAIL", "")
+		if _, err := w.Send(t.Context(), last); err != nil {
+			t.Fatal(err)
+		}
+		if state, n := attempts(last); state != mail.Sent || n != 1 {
+			t.Errorf("with a free sender: %s after %d attempts", state, n)
+		}
+	})
 }
 
 // failedDeployment is an event that causes mails.

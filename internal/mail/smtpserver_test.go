@@ -31,6 +31,7 @@ type smtpServer struct {
 	taken   []string          // mails
 	to      []string          // their recipients
 	conns   []net.Conn
+	hangs   chan struct{} // a client waits for an answer that is "hang"
 }
 
 func newSMTPServer(t *testing.T, offers ...string) *smtpServer {
@@ -39,7 +40,7 @@ func newSMTPServer(t *testing.T, offers ...string) *smtpServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &smtpServer{t: t, l: l, answers: map[string]string{}, offers: offers}
+	s := &smtpServer{t: t, l: l, answers: map[string]string{}, offers: offers, hangs: make(chan struct{}, 100)}
 	s.certificate()
 	var served sync.WaitGroup
 	served.Go(func() {
@@ -136,6 +137,7 @@ func (s *smtpServer) serve(c net.Conn) {
 		s.mu.Unlock()
 		switch text {
 		case "hang":
+			s.hangs <- struct{}{}
 			_, _ = r.ReadByte() // until the client gives up
 			return false
 		case "drip": // no end of a line that goes on
