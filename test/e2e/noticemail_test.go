@@ -34,8 +34,8 @@ func TestMailsOfBudgetsOutagesAndAnnouncements(t *testing.T) {
 			}
 		}
 
-		m.Run("announcements", "create", "Maintenance", "--text", "Machines keep running.", "--provider", "voltage-park",
-			"--mail")
+		m.Run("announcements", "create", "Maintenance", "--text", "Machines keep running.",
+			"--provider", "voltage-park", "--mail")
 		m.Advance("1m")
 		if said := m.mails.Await(m.owner.Email, "Announcement"); !strings.Contains(said.Text, "Maintenance") ||
 			!strings.Contains(said.Text, "Machines keep running.") {
