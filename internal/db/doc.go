@@ -61,5 +61,6 @@
 //   - The context that InTx passes on is marked. A DB used with a marked context returns
 //     ErrInsideTx instead of waiting for itself. Code that must not run inside a transaction, such
 //     as a provider call, checks InsideTx.
-//   - Text is UTF-8 without NUL.
+//   - Text is UTF-8 without NUL. PostgreSQL sorts it by the collation of the database, which may be
+//     that of a language. Where a result must be what Go computes, the text is followed by ByBytes.
 package db

@@ -21,6 +21,15 @@ func ForUpdate(r Reader) string {
 	return ""
 }
 
+// ByBytes follows a text in a query that is compared with others, so that both engines compare it
+// as Go does: PostgreSQL would by the collation of the database. Equality needs no ByBytes.
+func ByBytes(r Reader) string {
+	if r.Engine() == Postgres {
+		return ` COLLATE "C"`
+	}
+	return ""
+}
+
 // Row is the single row of a query.
 type Row interface{ Scan(dest ...any) error }
 

@@ -152,6 +152,7 @@ type Refund struct {
 	// From and To are the unused interval.
 	From, To    time.Time
 	Description string
+	// Labels has the present name. The rest is left out: that of the hour's charge counts.
 	Labels
 }
 
@@ -166,13 +167,14 @@ func (l *Ledger) Refund(ctx context.Context, tx *db.Tx, f Refund) (made bool, er
 		return false, fmt.Errorf("wallet: a refund of %s for hour %d of %q is out of bounds", f.Amount, f.Hour,
 			f.Subject)
 	}
-	of, claimed, err := claimRefund(ctx, tx, f)
+	of, region, claimed, err := claimRefund(ctx, tx, f)
 	if err != nil || !claimed {
 		return false, err
 	}
+	labels := Labels{Provider: of.provider, Region: region, GPUType: of.gpuType, Name: f.Name}
 	_, err = l.post(ctx, tx, []*line{{
 		account: f.Account, kind: TypeRefund, amount: f.Amount, description: f.Description, subject: f.Subject,
-		hour: &f.Hour, from: &f.From, to: &f.To, hourlyPrice: &f.HourlyPrice, labels: f.Labels,
+		hour: &f.Hour, from: &f.From, to: &f.To, hourlyPrice: &f.HourlyPrice, labels: labels,
 	}}, anyAmount)
 	if err == nil {
 		err = changeDays(ctx, tx, []dayChange{of})

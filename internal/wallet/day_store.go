@@ -63,7 +63,7 @@ func changeDays(ctx context.Context, tx *db.Tx, all []dayChange) error {
 	}
 	err := addDays(ctx, tx, `wallet_day_subject (account_id, day, subject, name, cost)`,
 		`(account_id, day, subject) DO UPDATE SET cost = wallet_day_subject.cost + excluded.cost,
-			name = CASE WHEN excluded.name > wallet_day_subject.name THEN excluded.name
+			name = CASE WHEN excluded.name`+db.ByBytes(tx)+` > wallet_day_subject.name THEN excluded.name
 				ELSE wallet_day_subject.name END`, subjects)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.
 		}
 		return g, err
 	}
-	return db.Collect(ctx, r, scan, `SELECT `+key+`, MAX(name), CAST(SUM(cost) AS BIGINT) AS cost
+	return db.Collect(ctx, r, scan, `SELECT `+key+`, MAX(name`+db.ByBytes(r)+`), CAST(SUM(cost) AS BIGINT) AS cost
 		FROM (`+hours+`) AS hours GROUP BY `+key+` ORDER BY `+order, args...)
 }
 

@@ -29,10 +29,11 @@ func selectPeriodLines(ctx context.Context, r db.Reader, account id.ID, from, to
 		l.Seconds = micros / int64(time.Second/time.Microsecond)
 		return l, err
 	}
+	last := db.ByBytes(r)
 	// A refund is of the end of the billed time, so the time ends where it begins.
 	return db.Collect(ctx, r, scan, `
-		SELECT t.subject, t.hourly_price, MAX(t.provider), MAX(t.region), MAX(t.gpu_type),
-			COALESCE(MAX(c.name), ''), MIN(t.from_at),
+		SELECT t.subject, t.hourly_price, MAX(t.provider`+last+`), MAX(t.region`+last+`),
+			MAX(t.gpu_type`+last+`), COALESCE(MAX(c.name`+last+`), ''), MIN(t.from_at),
 			CASE WHEN MAX(CASE WHEN t.type = 'charge' THEN 1 ELSE 0 END) = 0 THEN MAX(t.to_at)
 				ELSE COALESCE(MIN(CASE WHEN t.type = 'refund' THEN t.from_at END), MAX(t.to_at)) END,
 			CAST(SUM(CASE WHEN t.type = 'charge' THEN t.to_at - t.from_at ELSE t.from_at - t.to_at END) AS BIGINT),

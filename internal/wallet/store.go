@@ -292,30 +292,31 @@ func claimCharges(ctx context.Context, tx *db.Tx, all []Charge) (map[hourKey]boo
 }
 
 // claimRefund marks the hour as refunded. It returns an error where the hour's charge does not
-// cover the refund, and else what the refund changes of the totals of the hour's day.
-func claimRefund(ctx context.Context, tx *db.Tx, f Refund) (dayChange, bool, error) {
-	of := dayChange{account: f.Account, subject: f.Subject, cost: -f.Amount}
-	err := tx.QueryRow(ctx, `UPDATE wallet_charge SET refunded = $1, refunded_at = $2
+// cover the refund, and else what the refund changes of the totals of the hour's day, and the
+// region of the hour.
+func claimRefund(ctx context.Context, tx *db.Tx, f Refund) (of dayChange, region string, claimed bool, err error) {
+	of = dayChange{account: f.Account, subject: f.Subject, cost: -f.Amount}
+	err = tx.QueryRow(ctx, `UPDATE wallet_charge SET refunded = $1, refunded_at = $2
 		WHERE subject = $3 AND hour = $4 AND account_id = $5 AND refunded_at IS NULL AND amount >= $1
-		RETURNING from_at, provider, gpu_type, name`,
-		f.Amount, tx.Now, f.Subject, f.Hour, f.Account).Scan(&of.from, &of.provider, &of.gpuType, &of.name)
+		RETURNING from_at, provider, region, gpu_type, name`,
+		f.Amount, tx.Now, f.Subject, f.Hour, f.Account).Scan(&of.from, &of.provider, &region, &of.gpuType, &of.name)
 	if !errors.Is(err, sql.ErrNoRows) {
-		return of, err == nil, err
+		return of, region, err == nil, err
 	}
 	refunded, charged, err := db.Find(ctx, tx, db.Value[bool],
 		`SELECT refunded_at IS NOT NULL FROM wallet_charge WHERE subject = $1 AND hour = $2 AND account_id = $3`,
 		f.Subject, f.Hour, f.Account)
 	switch {
 	case err != nil:
-		return of, false, err
+		return of, "", false, err
 	case !charged:
-		return of, false, fmt.Errorf("wallet: hour %d of %s was not charged to %s, so it cannot be refunded",
+		return of, "", false, fmt.Errorf("wallet: hour %d of %s was not charged to %s, so it cannot be refunded",
 			f.Hour, f.Subject, f.Account)
 	case !refunded:
-		return of, false, fmt.Errorf("wallet: a refund of %s exceeds the charge for hour %d of %s",
+		return of, "", false, fmt.Errorf("wallet: a refund of %s exceeds the charge for hour %d of %s",
 			f.Amount, f.Hour, f.Subject)
 	}
-	return of, false, nil
+	return of, "", false, nil
 }
 
 // selectPaidAll asks for so many subjects at once that both engines read each by the primary

@@ -147,14 +147,52 @@ type walk struct {
 
 	wallets map[id.ID]state // of accounts that were not reached yet
 	now     state           // of the account that is read, after the last line
-	lineNow time.Time       // created_at of the last line
-	change  money.Micros    // available before the lines that were written at that time
-	// since is when available fell below zero line by line; now.negativeSince counts only what was
-	// available after all lines of one time.
-	since *time.Time
-	days  map[dayKey]money.Micros
-	names map[subjectDayKey]subjectDayOf
-	buf   []byte
+	debt    debt
+	days    map[dayKey]money.Micros
+	names   map[subjectDayKey]subjectDayOf
+	buf     []byte
+}
+
+// debt follows when available fell below zero. The ledger notes that after all lines of one change,
+// so that a hold which is captured in debt ends no debt between its two lines. Lines do not say
+// which of one time were one change: where that matters, each time that it may be is right.
+type debt struct {
+	at     time.Time    // created_at of the last line
+	before money.Micros // available before the lines of that time
+	paid   bool         // a line of that time left no debt
+	now    money.Micros // available after the last line
+	since  []time.Time  // that may be negative_since if there was a debt before that time
+}
+
+// line goes on to the next line.
+func (d *debt) line(at time.Time, available money.Micros) {
+	if !at.Equal(d.at) {
+		d.since = d.possible()
+		d.at, d.before, d.paid = at, d.now, false
+	}
+	d.now = available
+	d.paid = d.paid || available >= 0
+}
+
+// possible returns what negative_since may be after the last line; nothing without a debt.
+func (d *debt) possible() []time.Time {
+	switch {
+	case d.now >= 0:
+		return nil
+	case d.before >= 0:
+		return []time.Time{d.at}
+	case d.paid:
+		return append(slices.Clip(d.since), d.at)
+	}
+	return d.since
+}
+
+// isSince reports whether that may be negative_since after the last line.
+func (d *debt) isSince(at *time.Time) bool {
+	if at == nil {
+		return d.now >= 0
+	}
+	return slices.ContainsFunc(d.possible(), at.Equal)
 }
 
 type dayKey struct {
@@ -202,8 +240,7 @@ func (w *walk) run(ctx context.Context, tx *db.Tx) error {
 	}
 	w.endAccount()
 	for account, s := range w.wallets { // those without transactions
-		w.now = state{account: account}
-		w.since = nil
+		w.now, w.debt = state{account: account}, debt{}
 		w.wallet(s)
 	}
 	return nil
@@ -214,8 +251,7 @@ func (w *walk) line(raw *rawLine) {
 	n, readable := raw.line()
 	if w.days == nil || n.account != w.now.account {
 		w.endAccount()
-		w.now = state{account: n.account}
-		w.lineNow, w.change, w.since = time.Time{}, 0, nil
+		w.now, w.debt = state{account: n.account}, debt{}
 		w.days, w.names = map[dayKey]money.Micros{}, map[subjectDayKey]subjectDayOf{}
 	}
 	wrong := n.follows(w.now)
@@ -257,21 +293,7 @@ func (n *line) follows(before state) string {
 // advance goes on to the state after the line. After a gap it believes the line, so that a problem
 // is reported once.
 func (w *walk) advance(n *line) {
-	if !n.createdAt.Equal(w.lineNow) {
-		w.lineNow, w.change = n.createdAt, w.now.available
-	}
-	switch at := n.createdAt; {
-	case n.availableAfter >= 0:
-		w.since = nil
-	case w.since == nil:
-		w.since = &at
-	}
-	switch at := n.createdAt; {
-	case n.availableAfter >= 0:
-		w.now.negativeSince = nil
-	case w.change >= 0:
-		w.now.negativeSince = &at
-	}
+	w.debt.line(n.createdAt, n.availableAfter)
 	w.now.seq, w.now.hash = n.seq, n.hash
 	w.now.available, w.now.held = n.availableAfter, n.balanceAfter-n.availableAfter
 }
@@ -348,11 +370,7 @@ func (w *walk) wallet(s state) {
 	case s.available != w.now.available || s.held != w.now.held:
 		say("has %s available and %s held; its transactions add up to %s and %s", s.available, s.held,
 			w.now.available, w.now.held)
-	case !sameTime(s.negativeSince, w.now.negativeSince) && !sameTime(s.negativeSince, w.since):
+	case !w.debt.isSince(s.negativeSince):
 		say("negative_since is not when available fell below zero")
 	}
-}
-
-func sameTime(a, b *time.Time) bool {
-	return a == nil && b == nil || a != nil && b != nil && a.Equal(*b)
 }

@@ -283,7 +283,11 @@ func (w *walk) expect(n *line) {
 		w.days[dayKey{day, n.labels.Provider, n.labels.GPUType}] -= n.amount
 		key := subjectDayKey{day, n.subject}
 		s := w.names[key]
-		w.names[key] = subjectDayOf{max(s.name, n.labels.Name), s.cost - n.amount}
+		s.cost -= n.amount
+		if n.kind == TypeCharge { // a refund takes from the hour, under whatever name
+			s.name = max(s.name, n.labels.Name)
+		}
+		w.names[key] = s
 	}
 }
 

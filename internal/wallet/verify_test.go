@@ -334,16 +334,21 @@ func TestVerifyBelievesWhatLedgerWrites(t *testing.T) {
 			r.fataler = t
 			account, deps := r.account(0), []id.ID{r.ids.New(id.Deployment), r.ids.New(id.Volume)}
 			next := map[id.ID]int64{}
+			texts := rapid.SampledFrom([]string{"", "apple", "Banana", "banana", "_c", "Ärger", "a-b", "ab"})
+			labels := func() wallet.Labels { // all of them may change while something runs
+				return wallet.Labels{Provider: texts.Draw(t, "provider"), Region: texts.Draw(t, "region"),
+					GPUType: texts.Draw(t, "gpuType"), Name: texts.Draw(t, "name")}
+			}
 			for range rapid.IntRange(1, 12).Draw(t, "steps") {
 				dep := rapid.SampledFrom(deps).Draw(t, "subject")
 				amount := money.Micros(rapid.Int64Range(1, 50_000_000).Draw(t, "amount"))
-				switch rapid.IntRange(0, 5).Draw(t, "step") {
+				switch rapid.IntRange(0, 6).Draw(t, "step") {
 				case 0:
 					r.credit(wallet.Credit{Account: account, Type: wallet.TypeAdjustment,
 						Amount: amount * money.Micros(rapid.SampledFrom([]int{-1, 1, 2}).Draw(t, "sign")),
 						Dedupe: string(r.ids.New(id.Request))})
 				case 1:
-					_ = r.hold(wallet.Hold{Account: account, Subject: dep, Amount: amount})
+					_ = r.hold(wallet.Hold{Account: account, Subject: dep, Amount: amount, Labels: labels()})
 				case 2:
 					r.release(dep)
 				case 3:
@@ -351,6 +356,9 @@ func TestVerifyBelievesWhatLedgerWrites(t *testing.T) {
 					for _, s := range deps {
 						all = append(all, hour(account, s, next[s], amount), hour(account, s, next[s]+1, amount))
 						next[s] += 2
+					}
+					for i := range all {
+						all[i].Labels = labels()
 					}
 					r.tx(func(ctx context.Context, tx *db.Tx) error {
 						_, err := r.ledger.ChargeAll(ctx, tx, all)
@@ -367,10 +375,15 @@ func TestVerifyBelievesWhatLedgerWrites(t *testing.T) {
 					k := hour(account, dep, next[dep]-1, paid[0].HourlyPrice)
 					seconds := rapid.Int64Range(1, 3600).Draw(t, "seconds")
 					f := back(k, money.ForSeconds(k.HourlyPrice, seconds))
-					f.From = k.To.Add(-time.Duration(seconds) * time.Second)
+					f.From, f.Labels = k.To.Add(-time.Duration(seconds)*time.Second), labels()
 					if _, err := r.refund(f); err != nil {
 						t.Fatal(err)
 					}
+				case 5:
+					r.tx(func(ctx context.Context, tx *db.Tx) error {
+						return r.ledger.Describe(ctx, tx, wallet.Subject{ID: dep, Account: account,
+							Project: texts.Draw(t, "project"), Tags: []string{texts.Draw(t, "tag")}})
+					})
 				default:
 					span := time.Duration(rapid.Int64Range(1, int64(30*time.Hour)).Draw(t, "span"))
 					c.Advance(span.Truncate(time.Microsecond))
@@ -381,4 +394,95 @@ func TestVerifyBelievesWhatLedgerWrites(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestVerifyBelievesRenames refunds an hour under another name than it was charged under.
+func TestVerifyBelievesRenames(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		account, dep := r.account(money.Dollars(100)), r.ids.New(id.Deployment)
+		k := hour(account, dep, 0, money.Dollars(2))
+		r.charge(k)
+		f := back(k, money.Dollars(1))
+		f.From = k.To.Add(-30 * time.Minute)
+		f.Labels = wallet.Labels{Provider: "another", Region: "elsewhere", GPUType: "NVIDIA H100", Name: "zebra"}
+		if made, err := r.refund(f); !made || err != nil {
+			t.Fatal(made, err)
+		}
+		if problems := r.verified(); len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		r.audited()
+	})
+}
+
+// TestVerifyBelievesCapturesInDebt captures a hold while the account owes money: the hold's release
+// does not end the debt for a moment.
+func TestVerifyBelievesCapturesInDebt(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		account, a, b := r.account(money.Dollars(20)), r.ids.New(id.Deployment), r.ids.New(id.Deployment)
+		if err := r.hold(wallet.Hold{Account: account, Subject: a, Amount: money.Dollars(10)}); err != nil {
+			t.Fatal(err)
+		}
+		c.Advance(time.Minute)
+		r.charge(hour(account, b, 0, money.Dollars(13)))
+		since := r.get(account).NegativeSince
+		c.Advance(time.Minute)
+		r.charge(hour(account, a, 0, money.Dollars(10)))
+		if now := r.get(account).NegativeSince; now == nil || !now.Equal(*since) {
+			t.Fatalf("negative since %v, then %v", since, now)
+		}
+		if problems := r.verified(); len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		x := tampering{r, d.Handle()}
+		x.must(`UPDATE wallet SET negative_since = negative_since - 1`)
+		if problems := r.verified(); len(problems) != 1 || problems[0].Table != "wallet" {
+			t.Fatal(problems)
+		}
+	})
+}
+
+// TestNamesAreComparedByBytes charges under names that sort differently in the order of a language,
+// which is the order of many PostgreSQL databases.
+func TestNamesAreComparedByBytes(t *testing.T) {
+	d := dbtest.Postgres(t, clock.NewFrozen(dbtest.Start))
+	r := newRig(t, d, clock.NewFrozen(dbtest.Start))
+	x := tampering{r, d.Handle()}
+	x.collate("en-x-icu")
+	account, dep := r.account(money.Dollars(100)), r.ids.New(id.Deployment)
+	for n, name := range []string{"apple", "Banana", "_c"} {
+		k := hour(account, dep, int64(n), money.Dollars(1))
+		k.From, k.To, k.Name = k.From.Add(time.Hour), k.To.Add(time.Hour), name // on one day
+		r.charge(k)
+	}
+	if problems := r.verified(); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	r.audited()
+}
+
+// collate gives all text columns of the ledger another collation.
+func (x tampering) collate(name string) {
+	x.Helper()
+	rows, err := x.pool.QueryContext(x.Context(), `SELECT table_name, column_name FROM information_schema.columns
+		WHERE table_schema = 'public' AND table_name LIKE 'wallet%' AND data_type = 'text'`)
+	if err != nil {
+		x.Fatal(err)
+	}
+	var all []string
+	for rows.Next() {
+		var table, column string
+		if err := rows.Scan(&table, &column); err != nil {
+			x.Fatal(err)
+		}
+		all = append(all, fmt.Sprintf(`ALTER TABLE %s ALTER COLUMN %s TYPE TEXT COLLATE "%s"`, table, column, name))
+	}
+	if err := rows.Err(); err != nil || len(all) == 0 {
+		x.Fatal(err, len(all))
+	}
+	for _, text := range all {
+		x.must(text)
+	}
 }
