@@ -107,6 +107,8 @@ type Client struct {
 	Public *PublicService
 	// Quotas reads how much the account may have at once.
 	Quotas *QuotaService
+	// TopUps tops up the wallet, and manages automatic top-ups and payment methods.
+	TopUps *TopUpService
 	// Budgets manages what the account does not want to exceed.
 	Budgets *BudgetService
 	// Invoices reads invoices and credit notes.
@@ -187,6 +189,7 @@ func (config Config) client(base string) *Client {
 	c.Key, c.Quotas, c.Public = &KeyService{c}, &QuotaService{c}, &PublicService{c}
 	c.Budgets = &BudgetService{c}
 	c.Invoices = &InvoiceService{c}
+	c.TopUps = &TopUpService{c}
 	return c
 }
 

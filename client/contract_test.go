@@ -167,6 +167,27 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 		func(ctx context.Context, c *Client) (any, error) { return c.Volumes.Pricing(ctx, filled[Paging]()) },
 	},
 
+	"createTopUp": {func(ctx context.Context, c *Client) (any, error) {
+		return c.TopUps.Create(ctx, filled[CreateTopUp]())
+	}},
+	"listTopUps": {
+		func(ctx context.Context, c *Client) (any, error) { return c.TopUps.List(ctx, filled[TopUpQuery]()) },
+	},
+	"getTopUp":     {func(ctx context.Context, c *Client) (any, error) { return c.TopUps.Get(ctx, "top_1") }},
+	"getAutoTopUp": {func(ctx context.Context, c *Client) (any, error) { return c.TopUps.Automatic(ctx) }},
+	"setAutoTopUp": {func(ctx context.Context, c *Client) (any, error) {
+		return c.TopUps.SetAutomatic(ctx, filled[SetAutoTopUp]())
+	}},
+	"listPaymentMethods": {
+		func(ctx context.Context, c *Client) (any, error) {
+			return c.TopUps.PaymentMethods(ctx, filled[Paging]())
+		},
+	},
+	"deletePaymentMethod": {
+		func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.TopUps.DeletePaymentMethod(ctx, "pmt_1")
+		},
+	},
 	"listBudgets": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Budgets.List(ctx, filled[Paging]()) },
 	},
@@ -425,6 +446,9 @@ var types = map[string]reflect.Type{
 	"FieldError":    reflect.TypeFor[FieldError](),
 	"CurrentAPIKey": reflect.TypeFor[Key](), "KeyAccount": reflect.TypeFor[KeyAccount](),
 	"SpendingLimits": reflect.TypeFor[SpendingLimits](), "Spent": reflect.TypeFor[Spent](),
+	"AutoTopUp": reflect.TypeFor[AutoTopUp](), "CreateTopUp": reflect.TypeFor[CreateTopUp](),
+	"PaymentMethod": reflect.TypeFor[PaymentMethod](), "SetAutoTopUp": reflect.TypeFor[SetAutoTopUp](),
+	"TopUp":  reflect.TypeFor[TopUp](),
 	"Budget": reflect.TypeFor[Budget](), "BudgetScope": reflect.TypeFor[BudgetScope](),
 	"WantedBudgetScope": reflect.TypeFor[BudgetScope](),
 	"CreateBudget":      reflect.TypeFor[CreateBudget](), "UpdateBudget": reflect.TypeFor[UpdateBudget](),

@@ -19,6 +19,11 @@ func TransactionTypes() []TransactionType {
 	}
 }
 
+// TopUpStatuses returns every status of a top-up.
+func TopUpStatuses() []TopUpStatus {
+	return []TopUpStatus{TopUpPending, TopUpSucceeded, TopUpFailed, TopUpExpired, TopUpRefunded, TopUpDisputed}
+}
+
 // UsageGroups returns everything that costs can be grouped by.
 func UsageGroups() []UsageGroup {
 	return []UsageGroup{ByDay, ByDeployment, ByGPUType, ByProvider, ByTag, ByMember, ByAPIKey, ByProject}

@@ -45,9 +45,16 @@ func settingsShow() *cobra.Command {
 
 func settingsSet() *cobra.Command {
 	password := secretIn{stdinFlag: "mail-password-stdin", fileFlag: "mail-password-file", what: "mail password"}
+	stripeKey := secretIn{stdinFlag: "stripe-key-stdin", fileFlag: "stripe-key-file", what: "key of Stripe"}
+	stripeSecret := secretIn{
+		stdinFlag: "stripe-webhook-secret-stdin", fileFlag: "stripe-webhook-secret-file",
+		what: "signing secret of Stripe's webhook",
+	}
 	cmd := operatorCommand("set [NAME=VALUE …]", "Change settings; others keep their values",
 		func(cmd *cobra.Command) {
 			password.flags(cmd)
+			stripeKey.flags(cmd)
+			stripeSecret.flags(cmd)
 			cmd.Long = "Change settings; others keep their values. An empty value clears a setting. " +
 				"The settings are:\n\n  " + strings.Join(settings.Names(), "\n  ")
 		},
@@ -56,13 +63,22 @@ func settingsSet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if password.given() {
-				text, err := password.read(cmd.InOrStdin())
+			for _, secret := range []struct {
+				in *secretIn
+				to **string
+			}{
+				{&password, &c.Mail.Password}, {&stripeKey, &c.Payments.StripeKey},
+				{&stripeSecret, &c.Payments.StripeWebhookSecret},
+			} {
+				if !secret.in.given() {
+					continue
+				}
+				text, err := secret.in.read(cmd.InOrStdin())
 				if err != nil {
 					return err
 				}
 				text = strings.TrimRight(text, "\r\n")
-				c.Mail.Password = &text
+				*secret.to = &text
 			}
 			if c.Empty() {
 				return errors.New("nothing to set: give NAME=VALUE, such as installation.name=\"Example Cloud\"")
@@ -130,7 +146,8 @@ func printSettings(cmd *cobra.Command, out *output, s settings.Settings) error {
 		return err
 	}
 	var rows [][]any
-	for _, name := range append(settings.Names(), "mail.passwordSet", "mail.configured", "branding.logo") {
+	for _, name := range append(settings.Names(), "mail.passwordSet", "mail.configured", "branding.logo",
+		"payments.stripeKeySet", "payments.stripeWebhookSecretSet", "payments.stripeLive") {
 		group, setting, _ := strings.Cut(name, ".")
 		var values map[string]any
 		if err := json.Unmarshal(groups[group], &values); err != nil {

@@ -38,6 +38,7 @@ const (
 	ReadVolumes      Scope = "volumes:read"
 	WriteVolumes     Scope = "volumes:write"
 	ReadWallet       Scope = "wallet:read"
+	WriteWallet      Scope = "wallet:write"
 	ReadWebhooks     Scope = "webhooks:read"
 	WriteWebhooks    Scope = "webhooks:write"
 )
@@ -51,7 +52,11 @@ const (
 // OperatorScopes returns the scopes that AllScopes leaves out.
 func OperatorScopes() []Scope { return []Scope{ReadOperator, WriteOperator} }
 
-// AllScopes returns every scope that a tenant's key can have, in the order in which keys list them.
+// KeyScopes returns every scope that a tenant's key can have, in the order in which keys list them.
+// WriteWallet is the only one that no key gets unasked, and that only who has it can give.
+func KeyScopes() []Scope { return append(AllScopes(), WriteWallet) }
+
+// AllScopes returns the scopes that a tenant's key has if none are named.
 func AllScopes() []Scope {
 	return []Scope{
 		ReadOffers, ReadDeployments, WriteDeployments, ReadSSHKeys, WriteSSHKeys, ReadVolumes, WriteVolumes,
@@ -192,7 +197,7 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 	if err := apierr.Invalid(c.faults).OrNil(); err != nil {
 		return Key{}, "", err
 	}
-	if err := checkMayCreateKey(ctx, tx, account, req.CreatedBy); err != nil {
+	if err := checkMayCreateKey(ctx, tx, account, req.CreatedBy, k.Scopes); err != nil {
 		return Key{}, "", err
 	}
 	secret, err := newSecret(s.cfg.Rand)
@@ -209,15 +214,20 @@ func (s *Service) CreateKey(ctx context.Context, tx *db.Tx, account id.ID, req K
 // checkMayCreateKey locks the account, as every change of its members does. So concurrent keys do
 // not exceed the maximum, and a key is created either before its creator is removed, and revoked
 // then, or not at all.
-func checkMayCreateKey(ctx context.Context, tx *db.Tx, account id.ID, by *Creator) error {
+func checkMayCreateKey(ctx context.Context, tx *db.Tx, account id.ID, by *Creator, scopes []Scope) error {
 	if err := lockAccount(ctx, tx, account); err != nil {
 		return err
 	}
 	if by != nil {
 		role, _, err := roleIn(ctx, tx, account, by.ID)
-		if err == nil && !role.Allows(WriteAPIKeys) {
+		switch {
+		case err != nil:
+		case !role.Allows(WriteAPIKeys):
 			err = apierr.New(apierr.InsufficientScope,
 				"You may not create API keys in this account. Ask an owner or admin of the account.")
+		case slices.Contains(scopes, WriteWallet) && !role.Allows(WriteWallet):
+			err = apierr.New(apierr.InsufficientScope, "You may not create API keys with the scope wallet:write, "+
+				"because your role lacks it. Ask an owner or admin of the account.")
 		}
 		if err != nil {
 			return err
@@ -313,9 +323,9 @@ func (c *checker) fault(field, format string, args ...any) {
 	c.faults = append(c.faults, apierr.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 }
 
-// scopes returns each scope once, in the order of AllScopes and then OperatorScopes.
+// scopes returns each scope once, in the order of KeyScopes and then OperatorScopes.
 func (c *checker) scopes(given []Scope, byOperator bool) []Scope {
-	all := AllScopes()
+	all := KeyScopes()
 	if byOperator {
 		all = append(all, OperatorScopes()...)
 	}

@@ -82,7 +82,7 @@ func TestService_CreateKey_InvalidFields(t *testing.T) {
 	engines(t, func(w world) {
 		past, zero, much := w.c.Now(), 0, 1_000_001
 		_, _, err := w.makeKey(w.mine, account.KeyRequest{
-			Name: " x", Scopes: []account.Scope{"offers:read", "all", "wallet:write"}, ExpiresAt: &past,
+			Name: " x", Scopes: []account.Scope{"offers:read", "all", "members:write"}, ExpiresAt: &past,
 			AllowedNetworks: []string{"10.0.0.0/8", "10.0.0.0/33", "home", "", "fe80::1%eth0", "::ffff:0:0/90"},
 			Limits:          account.LimitOverrides{Read: &zero, Deploy: &much},
 		})

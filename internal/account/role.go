@@ -27,7 +27,6 @@ func (Role) Enum() []Role { return Roles }
 
 // The scopes that roles have and API keys cannot have.
 const (
-	WriteWallet  Scope = "wallet:write"
 	ReadAPIKeys  Scope = "api-keys:read"
 	WriteAPIKeys Scope = "api-keys:write"
 	ReadMembers  Scope = "members:read"
@@ -40,7 +39,7 @@ const (
 func (r Role) Scopes() []Scope {
 	switch r {
 	case Owner, Admin:
-		return append(AllScopes(), WriteWallet, ReadAPIKeys, WriteAPIKeys, ReadMembers, WriteMembers, ReadAudit)
+		return append(KeyScopes(), ReadAPIKeys, WriteAPIKeys, ReadMembers, WriteMembers, ReadAudit)
 	case Member:
 		return append(AllScopes(), ReadAPIKeys, WriteAPIKeys)
 	case Viewer:

@@ -243,6 +243,7 @@ func (a *App) buildRunner() {
 	a.runner.Handle(issue.KindEnd, remover.End)
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
 	a.runner.Handle(mail.KindSend, a.Mail.Send)
+	s.payments.handle(a.runner)
 	a.runner.Handle(announcement.KindMail, s.announced.Deliver)
 	a.runner.HandlePeriodic(announcement.KindPurge, s.announced.Purge)
 	a.runner.Handle(invoice.KindMonth, s.invoices.Month)
@@ -272,7 +273,9 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
 		SignedHeads: a.SignedHeads,
 		Volumes:     s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,
-		Budgets: s.budgets, Invoices: s.invoices, Events: a.Events, Webhooks: a.Webhooks,
+		Budgets: s.budgets, Invoices: s.invoices, Payments: s.payments.svc, DemoPayments: s.payments.demo,
+		Transfers: s.payments.transfers,
+		Events:    a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Incidents: s.incidents, Announcements: s.announced,
 		Operator: a.Console, Idempotency: s.answers,
 		Settings: a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
@@ -342,6 +345,9 @@ func (a *App) startPurges(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := a.services.payments.svc.StartJobs(ctx, tx); err != nil {
+			return err
+		}
 		return a.Jobs.Enqueue(ctx, tx, job.NoOwner, webhook.KindPurge, webhook.Fleet, tx.Now)
 	})
 }
@@ -386,6 +392,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		return err
 	}
 	s.URL = a.at(l.Addr())
+	a.services.payments.at(s.URL)
 	if a.cfg.MetricsListen != "" {
 		ml, err := a.listenMetrics(ctx)
 		if err != nil {

@@ -76,7 +76,7 @@ func ensureDemo(ctx context.Context, o *Operator, dir, url string) (Demo, error)
 			return err
 		}
 		if _, d.APIKey, err = o.Accounts.CreateKey(ctx, tx, a.ID,
-			account.KeyRequest{Name: "demo", Scopes: account.AllScopes()}); err != nil {
+			account.KeyRequest{Name: "demo", Scopes: account.KeyScopes()}); err != nil {
 			return err
 		}
 		return d.write(path)

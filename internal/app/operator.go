@@ -31,6 +31,7 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quota"
@@ -151,11 +152,12 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		CrossedZero: func(ctx context.Context, tx *db.Tx, of id.ID) error {
 			// At once, whether a credit, a refund or a release ended the debt.
 			return o.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now)
-		}})
+		}, BelowMark: payment.CrossedLow(o.Jobs)})
 	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
 	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy})
 	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Issues: o.Issues, Secrets: secrets})
 	o.services = o.buildServices(c, log)
+	o.services.payments = o.buildPayments(c, public, log)
 	o.Announcements, o.Invoices = o.services.announced, o.services.invoices
 	o.Console = operator.New(operator.Config{
 		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs, Deployments: o.services.deployments,

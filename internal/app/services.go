@@ -36,6 +36,7 @@ type services struct {
 	answers     *idempotency.Service
 	incidents   *incident.Service
 	announced   *announcement.Service
+	payments    payments
 }
 
 func (o *Operator) buildServices(c Config, log *slog.Logger) services {

@@ -47,6 +47,15 @@ const (
 
 	MailAfterCall = "mail.after-call" // the mail server has taken the mail; it is not written down
 
+	TopUpBeforeCall     = "top-up.before-call"      // the top-up is committed; it has no page
+	TopUpAfterCall      = "top-up.after-call"       // the processor has the page; it is not written down
+	TopUpBeforeCommit   = "top-up.before-commit"    // the payment's money is in the wallet
+	TopUpAfterCommit    = "top-up.after-commit"     // and committed; the caller is not answered
+	AutoTopUpBeforeCall = "auto-top-up.before-call" // the charge is committed as begun
+	AutoTopUpAfterCall  = "auto-top-up.after-call"  // the processor has charged; it is not written down
+	RefundBeforeCall    = "refund.before-call"      // the wallet's money is taken
+	RefundAfterCall     = "refund.after-call"       // the processor has refunded; it is not written down
+
 	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
 )
 
@@ -56,7 +65,9 @@ var All = []string{
 	ChargeBeforeCommit, ChargeAfterCommit,
 	TerminateAfterCommit, TerminateBeforeCall, TerminateAfterCall, TerminateBeforeConfirming,
 	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall,
-	ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, MailAfterCall, JobBeforeFinish,
+	ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, MailAfterCall,
+	TopUpBeforeCall, TopUpAfterCall, TopUpBeforeCommit, TopUpAfterCommit, AutoTopUpBeforeCall, AutoTopUpAfterCall,
+	RefundBeforeCall, RefundAfterCall, JobBeforeFinish,
 }
 
 // armed is the point at which this process ends, and how often it must be reached.

@@ -167,6 +167,43 @@ type InvoiceIssuedData struct {
 	Due    money.Micros `json:"due" doc:"Part of the total that the wallet had no money for."`
 }
 
+// ToppedUpData is the data of account.topped_up.
+type ToppedUpData struct {
+	TopUpID   id.ID        `json:"topUpId" doc:"Top-up."`
+	Amount    money.Micros `json:"amount" doc:"US dollars that were credited."`
+	Automatic bool         `json:"automatic" doc:"Whether it was an automatic top-up."`
+}
+
+// TopUpFailedData is the data of account.top_up_failed.
+type TopUpFailedData struct {
+	TopUpID   id.ID        `json:"topUpId" doc:"Top-up."`
+	Amount    money.Micros `json:"amount" doc:"US dollars that were asked for."`
+	Automatic bool         `json:"automatic" doc:"Whether it was an automatic top-up."`
+	Reason    string       `json:"reason" doc:"Reason as text."`
+}
+
+// AuthenticationRequiredData is the data of account.payment_authentication_required.
+type AuthenticationRequiredData struct {
+	TopUpID id.ID        `json:"topUpId" doc:"Automatic top-up that failed."`
+	Amount  money.Micros `json:"amount" doc:"US dollars that were asked for."`
+}
+
+// PaymentRefundedData is the data of account.payment_refunded.
+type PaymentRefundedData struct {
+	TopUpID  id.ID        `json:"topUpId" doc:"Top-up."`
+	RefundID id.ID        `json:"refundId" doc:"Refund."`
+	Amount   money.Micros `json:"amount" doc:"US dollars that were refunded."`
+	Reason   string       `json:"reason" doc:"Reason of the operator."`
+}
+
+// PaymentDisputedData is the data of account.payment_disputed.
+type PaymentDisputedData struct {
+	TopUpID id.ID        `json:"topUpId" doc:"Top-up."`
+	Amount  money.Micros `json:"amount" doc:"US dollars that are disputed."`
+	Status  string       `json:"status" doc:"open, won (the money is in the wallet again) or lost."`
+	Reason  string       `json:"reason" doc:"Code of the payer's bank; may be empty."`
+}
+
 // RecoveredData is the data of account.recovered.
 type RecoveredData struct {
 	Available money.Micros `json:"available" doc:"Available balance in US dollars."`
@@ -269,6 +306,21 @@ var Kinds = []Kind{
 		BudgetReachedData{},
 	},
 	{"invoice.issued", "An invoice of a month, or a credit note, was issued.", InvoiceIssuedData{}},
+	{"account.topped_up", "A top-up was paid and credited.", ToppedUpData{}},
+	{"account.top_up_failed", "A payment failed. An automatic top-up is tried again later, up to three times.",
+		TopUpFailedData{}},
+	{
+		"account.payment_authentication_required",
+		"An automatic top-up failed because the bank wants the payer to confirm it. A top-up on a page can be " +
+			"confirmed.",
+		AuthenticationRequiredData{},
+	},
+	{"account.payment_refunded", "The operator refunded a payment, or part of it.", PaymentRefundedData{}},
+	{
+		"account.payment_disputed",
+		"The payer's bank asks a payment back, which takes it out of the wallet, or a dispute was decided.",
+		PaymentDisputedData{},
+	},
 	{"account.past_due", "The available balance fell below zero.", PastDueData{}},
 	{"account.recovered", "The available balance is zero or more again.", RecoveredData{}},
 	{"account.deployments_ended", "Deployments were terminated because the account stayed past due.",

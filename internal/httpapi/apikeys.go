@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -64,7 +65,7 @@ func (h apiKeys) routes(r *rest.Router) {
 type keyScope account.Scope
 
 // Enum lists the scopes.
-func (keyScope) Enum() []account.Scope { return account.AllScopes() }
+func (keyScope) Enum() []account.Scope { return account.KeyScopes() }
 
 func scopes(list []keyScope) []account.Scope {
 	var out []account.Scope
@@ -81,7 +82,7 @@ type apiKeyPath struct {
 type createAPIKey struct {
 	Body struct {
 		Name            string          `json:"name" minLength:"1" maxLength:"64" example:"ci"`
-		Scopes          []keyScope      `json:"scopes,omitempty" minItems:"1" maxItems:"10" doc:"Scopes of the key; all that it can have if omitted."`
+		Scopes          []keyScope      `json:"scopes,omitempty" minItems:"1" maxItems:"11" doc:"Scopes of the key; all but wallet:write if omitted."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"When the key expires, in the future; never if omitted."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"IP addresses and CIDR networks from which the key works; any address if omitted."`
 		SpendingLimits  *wantedSpending `json:"spendingLimits,omitempty" doc:"Spending limits of the key; none if omitted."`
@@ -93,7 +94,7 @@ type updateAPIKey struct {
 	apiKeyPath
 	Body struct {
 		Name            *string                   `json:"name,omitempty" minLength:"1" maxLength:"64"`
-		Scopes          *[]keyScope               `json:"scopes,omitempty" minItems:"1" maxItems:"10"`
+		Scopes          *[]keyScope               `json:"scopes,omitempty" minItems:"1" maxItems:"11"`
 		ExpiresAt       rest.SetOrNull[time.Time] `json:"expiresAt,omitempty" doc:"null means never."`
 		AllowedNetworks *[]string                 `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"An empty list allows any address."`
 		SpendingLimits  *wantedSpending           `json:"spendingLimits,omitempty" doc:"Replaces all spending limits; an empty object removes them."`
@@ -216,6 +217,11 @@ func (h apiKeys) update(ctx context.Context, tx *db.Tx, c *rest.Call, in *update
 	}
 	if b.Scopes != nil {
 		list := scopes(*b.Scopes)
+		if slices.Contains(list, account.WriteWallet) && !callerOf(c).session.Role.Allows(account.WriteWallet) {
+			return APIKey{}, lacksScope(account.WriteWallet,
+				"Your role lacks the scope wallet:write, so no key gets it from you. Ask an owner or admin of the "+
+					"account.")
+		}
 		u.Scopes = &list
 	}
 	k, err := h.accounts.UpdateKey(ctx, tx, c.Caller.Account, in.ID, u)

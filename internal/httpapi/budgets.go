@@ -108,13 +108,18 @@ func mayChangeBudgets(ctx context.Context, tx *db.Tx, c *rest.Call) error {
 		return apierr.New(apierr.InsufficientScope,
 			"This API key is bound to a project. Change budgets with a key of the whole account.")
 	}
+	return unlimitedKey(ctx, tx, c, "change budgets")
+}
+
+// unlimitedKey refuses API keys that have spending limits.
+func unlimitedKey(ctx context.Context, tx *db.Tx, c *rest.Call, do string) error {
 	if c.Caller.Key == "" {
 		return nil
 	}
 	limits, err := spendlimit.Of(ctx, tx, []id.ID{c.Caller.Key})
 	if _, limited := limits[c.Caller.Key]; err == nil && limited {
 		err = apierr.New(apierr.KeyLimitReached,
-			"This API key has spending limits, so it cannot change budgets. Use a key without limits, or sign in.")
+			"This API key has spending limits, so it cannot %s. Use a key without limits, or sign in.", do)
 	}
 	return err
 }

@@ -81,7 +81,7 @@ type approveDeviceAuthorization struct {
 	Body struct {
 		UserCode        string          `json:"userCode" minLength:"1" maxLength:"32" example:"BCDF-GHJK" doc:"Code that the program shows. Case, spaces and hyphens are ignored."`
 		Name            string          `json:"name" minLength:"1" maxLength:"64" doc:"Name of the key."`
-		Scopes          []keyScope      `json:"scopes,omitempty" minItems:"1" maxItems:"10" doc:"Scopes of the key; every scope if omitted, whatever the program requested."`
+		Scopes          []keyScope      `json:"scopes,omitempty" minItems:"1" maxItems:"11" doc:"Scopes of the key; every scope but wallet:write if omitted, whatever the program requested."`
 		ExpiresAt       *time.Time      `json:"expiresAt,omitempty" doc:"When the key expires, in the future; never if omitted."`
 		AllowedNetworks []string        `json:"allowedNetworks,omitempty" maxItems:"32" maxLength:"64" doc:"IP addresses and CIDR networks from which the key works; any address if omitted."`
 		SpendingLimits  *wantedSpending `json:"spendingLimits,omitempty" doc:"Spending limits of the key; none if omitted."`

@@ -105,7 +105,12 @@ var whoMay = map[string]string{
 	"getInvoiceSettings": operators, "setInvoiceSettings": operators, "getTaxRates": operators,
 	"createCreditNote": operators,
 	"setTaxRates":      operators,
-	"getWallet":        everyRole, "listTransactions": everyRole, "getUsage": everyRole,
+	"createTopUp":      "owner admin billing", "listTopUps": everyRole, "getTopUp": everyRole,
+	"getAutoTopUp": everyRole,
+	"setAutoTopUp": "owner admin billing", "listPaymentMethods": everyRole,
+	"deletePaymentMethod": "owner admin billing",
+	"listAllTopUps":       operators, "confirmTopUp": operators, "refundTopUp": operators,
+	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
 
 // Every call of the route table, by every role.

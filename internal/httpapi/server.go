@@ -29,6 +29,9 @@ import (
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/pastdue"
+	"github.com/billetcloud/billet/internal/payment"
+	"github.com/billetcloud/billet/internal/payment/demo"
+	"github.com/billetcloud/billet/internal/payment/transfer"
 	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
@@ -78,8 +81,13 @@ type Config struct {
 	Webhooks    *webhook.Service
 	Budgets     *budget.Service
 	Invoices    *invoice.Service
-	Issues      *issue.Service
-	Incidents   *incident.Service
+	Payments    *payment.Service
+	// DemoPayments and Transfers serve the pages of their processors; DemoPayments is nil without
+	// simulated payments.
+	DemoPayments *demo.Processor
+	Transfers    *transfer.Processor
+	Issues       *issue.Service
+	Incidents    *incident.Service
 	// Announcements are the operator's.
 	Announcements *announcement.Service
 	Operator      *operator.Service
@@ -194,6 +202,11 @@ func register(cfg Config) *server {
 		budgets{db: cfg.DB, svc: cfg.Budgets},
 		invoices{db: cfg.DB, svc: cfg.Invoices},
 		operatorInvoices{db: cfg.DB, svc: cfg.Invoices},
+		topUps{db: cfg.DB, svc: cfg.Payments, log: cfg.Log},
+		operatorTopUps{db: cfg.DB, svc: cfg.Payments},
+		paymentPages{
+			svc: cfg.Payments, settings: cfg.Settings, demo: cfg.DemoPayments, transfers: cfg.Transfers, log: cfg.Log,
+		},
 		issues{db: cfg.DB, svc: cfg.Issues},
 		operatorAccounts{
 			db: cfg.DB, svc: cfg.Operator, accounts: cfg.Accounts, audit: cfg.Audit, ledger: cfg.Wallet, site: where,

@@ -218,6 +218,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.c.Invoices = invoice.New(invoice.Config{
 		DB: d, IDs: ids, Clock: c, Accounts: accounts, Wallet: ledger, Events: events, Jobs: jobs,
 	})
+	w.pay(jobs, ids)
 	w.c.Announcements = announcement.New(announcement.Config{
 		DB: d, IDs: ids, Catalog: offers, Accounts: accounts, Mail: w.c.Mail, Jobs: jobs,
 		ProviderAccounts: provideraccount.New(secrets, nil),

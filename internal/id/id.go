@@ -46,6 +46,7 @@ const (
 	Invoice             Kind = "ivc"
 	TopUp               Kind = "top"
 	Refund              Kind = "ref"
+	PaymentMethod       Kind = "pmt"
 )
 
 // MaxLength is the maximum length that Valid accepts.

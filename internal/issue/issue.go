@@ -36,13 +36,19 @@ const (
 	// ChangedLedger is a row of the ledger that was changed, removed or added after it was written.
 	// Its provider is LedgerSource.
 	ChangedLedger Kind = "changed_ledger"
+	// PaymentMismatch is a payment whose money is not the one that was credited, or a refund that
+	// failed.
+	PaymentMismatch Kind = "payment_mismatch"
+	// PaymentDispute is a payment that the payer's bank asks back.
+	PaymentDispute Kind = "payment_dispute"
 )
 
 // LedgerSource is in the place of a provider in issues about the ledger.
 const LedgerSource = "ledger"
 
 // Kinds lists every kind.
-var Kinds = append(append([]Kind{}, MachineKinds...), OrphanedVolume, ChangedLedger)
+var Kinds = append(append([]Kind{}, MachineKinds...), OrphanedVolume, ChangedLedger, PaymentMismatch,
+	PaymentDispute)
 
 // Enum lists every kind.
 func (Kind) Enum() []Kind { return Kinds }
@@ -138,6 +144,9 @@ type Sighting struct {
 // subject is what the issue is unique by: the reference, unless several things may have it, or
 // none.
 func (o Sighting) subject() string {
+	if o.Kind == PaymentMismatch || o.Kind == PaymentDispute {
+		return Plain(string(o.Reference) + " " + o.UpstreamID)
+	}
 	foreign := o.Kind == UnmanagedMachine || o.Kind == OrphanedVolume && !o.Reference.Valid(id.Volume)
 	if foreign || o.Kind == DuplicateMachine || o.Kind == ChangedLedger {
 		return Plain(o.UpstreamID)

@@ -221,6 +221,11 @@ func advice(i Issue) string {
 	case PrivateAddress:
 		return "This machine belongs to a deployment. Allow private addresses for this provider account " +
 			"if its machines have them, or contact the provider."
+	case PaymentMismatch:
+		return "Compare the payment at the processor with the top-up, correct the wallet or the payment, and dismiss " +
+			"the issue."
+	case PaymentDispute:
+		return "Answer the dispute at the processor. The money is in the wallet again if it is won. Dismiss the issue."
 	case LostMachine:
 		return "There is no machine left to end."
 	case DuplicateMachine:

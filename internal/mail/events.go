@@ -16,12 +16,18 @@ var byEvent = map[string]Kind{
 	"account.low_balance":        LowBalance,
 	"account.budget_reached":     BudgetReached,
 	"invoice.issued":             InvoiceIssued,
+	"account.topped_up":          PaymentReceived,
+	"account.top_up_failed":      TopUpFailed,
+	"account.payment_refunded":   PaymentRefunded,
+	"account.payment_disputed":   PaymentDisputed,
 	"deployment.failed":          DeploymentFailed,
 	"deployment.interrupted":     DeploymentInterrupted,
 	"account.provider_outage":    ProviderOutage,
 	"account.provider_recovered": ProviderRecovered,
 	"webhook.paused":             WebhookStopped,
 	"webhook.disabled":           WebhookStopped,
+
+	"account.payment_authentication_required": PaymentAuthentication,
 }
 
 // EnqueueForEvents adds the mails that events cause, in the transaction that appends them. Their

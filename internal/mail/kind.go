@@ -32,6 +32,11 @@ const (
 	ProviderOutage        Kind = "provider_outage"
 	ProviderRecovered     Kind = "provider_recovered"
 	WebhookStopped        Kind = "webhook_stopped"
+	PaymentReceived       Kind = "payment_received"
+	TopUpFailed           Kind = "top_up_failed"
+	PaymentAuthentication Kind = "payment_authentication"
+	PaymentRefunded       Kind = "payment_refunded"
+	PaymentDisputed       Kind = "payment_disputed"
 	Announcement          Kind = "announcement"
 )
 
@@ -180,6 +185,51 @@ var specs = []spec{
 			"{{.hourlyCost}} it lasts until {{.runsDryAt}}.\n\n" +
 			"Unless money is added, all machines will be terminated on {{.deploymentsEndAt}}, and all volumes will " +
 			"be deleted with their data on {{.volumesDeletedAt}}.",
+		button: "Open the wallet", path: "/wallet",
+	},
+	{
+		kind: PaymentReceived, roles: payers,
+		text:    "Receipt of a top-up.",
+		subject: "Payment received",
+		body: "{{if eq .automatic \"true\"}}An automatic top-up{{else}}A top-up{{end}} of {{.amount}} was added to " +
+			"the balance of the account {{.account}}.\n\nTop-up: {{.topUpId}}",
+		button: "Open the wallet", path: "/wallet",
+	},
+	{
+		kind: TopUpFailed, roles: payers, perHour: manyPerHour,
+		text:    "Payment that failed.",
+		subject: "A payment failed",
+		body: "{{if eq .automatic \"true\"}}An automatic top-up{{else}}A top-up{{end}} of {{.amount}} for the " +
+			"account {{.account}} failed. Nothing was added to the balance.\n\nReason: {{.reason}}" +
+			"{{if eq .automatic \"true\"}}\n\nCheck the payment method. Automatic top-ups stop after three " +
+			"failures.{{end}}",
+		button: "Open the wallet", path: "/wallet",
+	},
+	{
+		kind: PaymentAuthentication, roles: payers,
+		text:    "Automatic top-up that you must confirm.",
+		subject: "Confirm a payment",
+		body: "The bank wants you to confirm an automatic top-up of {{.amount}} for the account {{.account}}. It was " +
+			"not paid.\n\nAdd credit in the wallet: the payment page asks for the confirmation.",
+		button: "Add credit", path: "/wallet",
+	},
+	{
+		kind: PaymentRefunded, roles: payers,
+		text:    "Refund of a payment.",
+		subject: "A payment was refunded",
+		body: "The operator refunded {{.amount}} of the top-up {{.topUpId}} of the account {{.account}} to the " +
+			"payment method that paid it.\n\nReason: {{.reason}}",
+		button: "Open the wallet", path: "/wallet",
+	},
+	{
+		kind: PaymentDisputed, always: true, roles: payers,
+		text:    "Payment that the payer's bank asks back.",
+		subject: "A payment is disputed",
+		body: "{{if eq .status \"open\"}}The payer's bank asks back {{.amount}} of the top-up {{.topUpId}} of the " +
+			"account {{.account}}. The amount was taken out of the balance, and automatic top-ups are off. If it " +
+			"is a mistake, withdraw the dispute at the bank.{{else if eq .status \"won\"}}The dispute about the " +
+			"top-up {{.topUpId}} of the account {{.account}} has ended. {{.amount}} is in the balance again." +
+			"{{else}}The bank took back {{.amount}} of the top-up {{.topUpId}} of the account {{.account}}.{{end}}",
 		button: "Open the wallet", path: "/wallet",
 	},
 	{

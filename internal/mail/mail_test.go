@@ -717,7 +717,7 @@ func TestEveryKindHasSwitchOrReason(t *testing.T) {
 	t.Parallel()
 	must := []mail.Kind{
 		mail.NewSignIn, mail.PasswordChanged, mail.SecondFactorChanged, mail.PastDue, mail.ResourcesEnded,
-		mail.AccountSuspended,
+		mail.AccountSuspended, mail.PaymentDisputed,
 	}
 	for _, s := range mail.Switches([]string{"past_due", "low_balance"}) {
 		if s.CanSwitchOff == slices.Contains(must, s.Kind) {

@@ -233,13 +233,16 @@ type Refund struct {
 	Message string
 }
 
-// Event says that something happened to a payment. What, is asked with Payment.
+// Event says that something happened to a payment, or to the saved methods of a customer. What, is
+// asked with Payment or Methods.
 type Event struct {
 	ID string
 	// Type is the processor's own.
 	Type string
-	// Reference is what Payment is called with.
+	// Reference is what Payment is called with; "" for an event about saved methods.
 	Reference string
+	// Customer is what Methods is called with; "" for an event about a payment.
+	Customer  string
 	Live      bool
 	CreatedAt time.Time
 }

@@ -95,7 +95,8 @@ func (rr *Router) handle(plain http.ResponseWriter, r *http.Request, find func(*
 // dispatch finds the route. Paths that are not clean stop here: the mux would answer them with a
 // redirect and HTML.
 func (rr *Router) dispatch(w *recorder, r *http.Request, c *Call) {
-	inAPI := strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/api" || rr.own[r.URL.Path]
+	inAPI := strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/api" || rr.own[r.URL.Path] ||
+		rr.isBelow(r.URL.Path)
 	switch {
 	case rr.cfg.Elsewhere != nil && !inAPI:
 		rr.elsewhere(w, r, c)

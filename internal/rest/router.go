@@ -79,6 +79,7 @@ type Router struct {
 	mux         *http.ServeMux
 	paths       map[string]*methods
 	own         map[string]bool // registered paths
+	below       []string        // paths of Forms
 	doc         *huma.OpenAPI
 	metrics     metrics
 	crossOrigin *http.CrossOriginProtection

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,9 +11,8 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// password is the one setting that Assign refuses: an argument is visible to all users of the
-// machine.
-const password = "mail.password"
+// secrets are the settings that Assign refuses: an argument is visible to all users of the machine.
+var secrets = []string{"mail.password", "payments.stripeKey", "payments.stripeWebhookSecret"}
 
 // Names returns the names of all settings that Assign takes, such as "mail.host".
 func Names() []string {
@@ -21,7 +21,7 @@ func Names() []string {
 	for i := range t.NumField() {
 		group := t.Field(i)
 		for j := range group.Type.NumField() {
-			if name := jsonName(group) + "." + jsonName(group.Type.Field(j)); name != password {
+			if name := jsonName(group) + "." + jsonName(group.Type.Field(j)); !slices.Contains(secrets, name) {
 				names = append(names, name)
 			}
 		}
@@ -43,7 +43,7 @@ func Assign(assignments []string) (Change, error) {
 		name, value, assigned := strings.Cut(a, "=")
 		field := fieldOf(&c, name)
 		switch {
-		case name == password:
+		case slices.Contains(secrets, name):
 			f.add(name, "must not be an argument; read it from standard input or a file.")
 		case !field.IsValid():
 			f.add(name, "is not a setting; the settings are "+strings.Join(Names(), ", ")+".")

@@ -32,6 +32,7 @@ type Change struct {
 	SignUp       SignUpChange       `json:"signUp,omitempty" doc:"Who may create an account."`
 	PublicPages  PublicPagesChange  `json:"publicPages,omitempty" doc:"Pages that anyone can read without signing in."`
 	Branding     BrandingChange     `json:"branding,omitempty" doc:"Color of the dashboard, the public pages and mails."`
+	Payments     PaymentsChange     `json:"payments,omitempty" doc:"How tenants pay for top-ups."`
 }
 
 // InstallationChange changes an Installation.
@@ -102,6 +103,7 @@ func (s Settings) with(c Change) Settings {
 	set(&s.SignUp.StartingCredit, c.SignUp.StartingCredit)
 	set(&s.PublicPages.Prices, c.PublicPages.Prices)
 	set(&s.PublicPages.Status, c.PublicPages.Status)
+	s.Payments.change(c.Payments)
 	if c.Branding.PrimaryColor != nil {
 		s.Branding.PrimaryColor = strings.ToLower(*c.Branding.PrimaryColor)
 	}
@@ -151,6 +153,7 @@ func (s Settings) check(before Settings, c Change) error {
 	s.checkInstallation(&f, c.Installation)
 	s.checkMail(&f, before.Mail, c.Mail)
 	s.checkSignUp(&f)
+	s.checkPayments(&f, c.Payments)
 	if s.Branding.PrimaryColor != "" {
 		f.add("branding.primaryColor", checkColor(s.Branding.PrimaryColor))
 	}

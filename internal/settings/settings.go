@@ -29,9 +29,10 @@ type Settings struct {
 	SignUp       SignUp       `json:"signUp" doc:"Who may create an account."`
 	PublicPages  PublicPages  `json:"publicPages" doc:"Pages that anyone can read without signing in."`
 	Branding     Branding     `json:"branding" doc:"Logo and color of the dashboard, the public pages and mails."`
+	Payments     Payments     `json:"payments" doc:"How tenants pay for top-ups."`
 
-	// password is sealed.
-	password string
+	// password, stripeKey and stripeSecret are sealed.
+	password, stripeKey, stripeSecret string
 }
 
 // Installation is how this cloud presents itself.
@@ -146,6 +147,8 @@ func (s Settings) completed() Settings {
 	}
 	s.Mail.Configured = s.Mail.Host != "" && s.Mail.FromAddress != ""
 	s.Mail.PasswordSet = s.password != ""
+	s.Payments.complete()
+	s.Payments.StripeKeySet, s.Payments.StripeWebhookSecretSet = s.stripeKey != "", s.stripeSecret != ""
 	return s
 }
 
@@ -257,6 +260,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, c Change) (Settings, er
 			next.password = s.cfg.Secrets.Seal(passwordPurpose, []byte(*c.Mail.Password))
 		}
 	}
+	s.sealPayments(&next, c.Payments)
 	next = next.completed()
 	if err := next.check(now, c); err != nil {
 		return Settings{}, err

@@ -93,6 +93,9 @@ func TestService_Update(t *testing.T) {
 			Installation: settings.Installation{Name: "Billet"},
 			Mail:         settings.Mail{Port: 587, TLS: settings.StartTLS},
 			SignUp:       settings.SignUp{Policy: settings.Closed, Domains: []string{}},
+			Payments: settings.Payments{
+				Processor: settings.NoPayments, Minimum: 10_000_000, Maximum: 10_000_000_000,
+			},
 		}
 		ignore := cmpopts.IgnoreUnexported(settings.Settings{})
 		if diff := cmp.Diff(want, current(t, s), ignore); diff != "" {
@@ -126,6 +129,9 @@ func TestService_Update(t *testing.T) {
 				Policy: settings.Domains, Domains: []string{"example.com", "b.example"}, StartingCredit: 5_000_000,
 			},
 			PublicPages: settings.PublicPages{Prices: true},
+			Payments: settings.Payments{
+				Processor: settings.NoPayments, Minimum: 10_000_000, Maximum: 10_000_000_000,
+			},
 		}
 		for name, got := range map[string]settings.Settings{"returned": got, "current": current(t, s)} {
 			if diff := cmp.Diff(want, got, ignore); diff != "" {

@@ -17,8 +17,9 @@ type storedMail struct {
 // row is the one row of the table.
 type row struct {
 	Settings
-	id   int64
-	mail storedMail
+	id       int64
+	mail     storedMail
+	payments storedPayments
 }
 
 var rows = db.NewTable("settings", func(r *row) []db.Column {
@@ -32,6 +33,9 @@ var rows = db.NewTable("settings", func(r *row) []db.Column {
 		db.Col("sign_up", db.JSON(&r.SignUp)),
 		db.Col("public_pages", db.JSON(&r.PublicPages)),
 		db.Col("branding", db.JSON(&r.Branding)),
+		db.Col("payments", db.JSON(&r.payments)),
+		db.Col("stripe_key", &r.stripeKey),
+		db.Col("stripe_webhook_secret", &r.stripeSecret),
 	}
 })
 
@@ -45,6 +49,7 @@ func read(ctx context.Context, r db.Reader, lock string) (Settings, error) {
 		Host: m.Host, Port: m.Port, TLS: m.TLS, User: m.User, FromAddress: m.FromAddress, FromName: m.FromName,
 		ReplyTo: m.ReplyTo,
 	}
+	found.Payments = found.payments.payments()
 	return found.Settings, nil
 }
 
@@ -54,7 +59,7 @@ func write(ctx context.Context, tx *db.Tx, s Settings) error {
 		Settings: s, id: 1, mail: storedMail{
 			Host: m.Host, Port: m.Port, TLS: m.TLS, User: m.User, FromAddress: m.FromAddress, FromName: m.FromName,
 			ReplyTo: m.ReplyTo,
-		},
+		}, payments: s.Payments.stored(),
 	})
 }
 

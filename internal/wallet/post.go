@@ -3,6 +3,7 @@ package wallet
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -79,6 +80,7 @@ type state struct {
 	seq             int64
 	negativeSince   *time.Time
 	hash            string // of the newest line; "" before the first
+	lowMark         *money.Micros
 }
 
 func (s state) wallet() Wallet {
@@ -86,6 +88,11 @@ func (s state) wallet() Wallet {
 		Account: s.account, Balance: s.available + s.held, Held: s.held, Available: s.available,
 		NegativeSince: s.negativeSince,
 	}
+}
+
+// below reports whether a change takes money and leaves less than the low mark.
+func (s state) below(change money.Micros) bool {
+	return s.lowMark != nil && change < 0 && s.available+change < *s.lowMark
 }
 
 // post writes the lines into the books in their order and returns the wallets after them. Each
@@ -103,7 +110,7 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 	if err != nil {
 		return nil, err
 	}
-	var crossed []id.ID
+	var crossed, low []id.ID
 	for _, c := range changes {
 		s, opened := running[c.account]
 		switch {
@@ -113,6 +120,9 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 			return nil, &InsufficientError{Available: s.available, Required: least}
 		case (s.available < 0) != (s.available+c.available < 0):
 			crossed = append(crossed, c.account)
+		}
+		if s.below(c.available) {
+			low = append(low, c.account)
 		}
 	}
 	for _, n := range lines {
@@ -143,12 +153,19 @@ func (l *Ledger) post(ctx context.Context, tx *db.Tx, lines []*line, least money
 	if err := insertLines(ctx, tx, lines); err != nil {
 		return nil, err
 	}
-	for _, account := range crossed {
-		if err := l.crossed(ctx, tx, account); err != nil {
-			return nil, err
+	return wallets, errors.Join(tell(ctx, tx, crossed, l.crossed), tell(ctx, tx, low, l.low))
+}
+
+// tell calls f for each of the accounts, until one fails.
+func tell(
+	ctx context.Context, tx *db.Tx, accounts []id.ID, f func(context.Context, *db.Tx, id.ID) error,
+) error {
+	for _, account := range accounts {
+		if err := f(ctx, tx, account); err != nil {
+			return err
 		}
 	}
-	return wallets, nil
+	return nil
 }
 
 // changesBy returns what the lines change of each wallet, sorted by account.

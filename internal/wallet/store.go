@@ -33,6 +33,7 @@ func (s *state) columns() []db.Column {
 		db.Col("seq", &s.seq),
 		db.Col("negative_since", &s.negativeSince),
 		db.Col("hash", &s.hash),
+		db.Col("low_mark", &s.lowMark),
 	}
 }
 
@@ -137,6 +138,26 @@ func selectWallet(ctx context.Context, r db.Reader, account id.ID) (Wallet, erro
 		err = fmt.Errorf("%w: %s", ErrNoWallet, account)
 	}
 	return s.wallet(), err
+}
+
+func lockWallet(ctx context.Context, tx *db.Tx, account id.ID) (Wallet, error) {
+	s, found, err := wallets.Find(ctx, tx, `WHERE account_id = $1`+db.ForUpdate(tx), account)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: %s", ErrNoWallet, account)
+	}
+	return s.wallet(), err
+}
+
+func setLowMark(ctx context.Context, tx *db.Tx, account id.ID, mark *money.Micros) error {
+	_, err := tx.Exec(ctx, `UPDATE wallet SET low_mark = $1 WHERE account_id = $2`, mark, account)
+	return err
+}
+
+func creditedAfter(ctx context.Context, r db.Reader, account id.ID, t time.Time) (sum money.Micros, err error) {
+	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_transaction
+		WHERE account_id = $1 AND type IN ('top_up', 'credit', 'adjustment') AND amount > 0 AND created_at > $2`,
+		account, t).Scan(&sum)
+	return sum, err
 }
 
 func selectWallets(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Wallet, error) {

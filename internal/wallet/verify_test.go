@@ -20,7 +20,7 @@ import (
 
 // ledgerTables are the tables that Verify verifies, and what it does not verify of each.
 var ledgerTables = map[string][]string{
-	"wallet": nil, "wallet_transaction": nil, "wallet_entry": nil, "wallet_credit": nil, "wallet_hold": nil,
+	"wallet": {"low_mark"}, "wallet_transaction": nil, "wallet_entry": nil, "wallet_credit": nil, "wallet_hold": nil,
 	"wallet_charge": {"ended_at"}, "wallet_day": nil, "wallet_day_subject": nil,
 }
 
@@ -300,7 +300,7 @@ func TestVerifyFindsRewrites(t *testing.T) {
 				x.must(`UPDATE wallet_charge SET refunded = 2 * refunded, amount = 2 * amount WHERE refunded > 0`)
 			},
 			"a credit forgotten": func() { x.must(`DELETE FROM wallet_credit WHERE account_id = $1`, account) },
-			"a wallet added":     func() { x.must(`INSERT INTO wallet VALUES ('acc_new', 5, 0, 0, NULL, '')`) },
+			"a wallet added":     func() { x.must(`INSERT INTO wallet VALUES ('acc_new', 5, 0, 0, NULL, '', NULL)`) },
 			"a wallet removed":   func() { x.must(`DELETE FROM wallet WHERE account_id = $1`, account) },
 			"a charge added": func() {
 				x.must(`INSERT INTO wallet_charge SELECT subject, 99, account_id, amount, hourly_price, from_at,

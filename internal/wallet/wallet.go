@@ -75,13 +75,16 @@ type Config struct {
 	// CrossedZero is called in the transaction of every change that takes an account's available
 	// money below zero, or back to zero or more. It is optional.
 	CrossedZero func(ctx context.Context, tx *db.Tx, account id.ID) error
+	// BelowMark is called in the transaction of every change that takes available money and leaves
+	// less than the account's low mark. It is optional.
+	BelowMark func(ctx context.Context, tx *db.Tx, account id.ID) error
 }
 
 // Ledger keeps the wallets of all accounts. It is safe for concurrent use.
 type Ledger struct {
-	db      *db.DB
-	ids     *id.Maker
-	crossed func(ctx context.Context, tx *db.Tx, account id.ID) error
+	db           *db.DB
+	ids          *id.Maker
+	crossed, low func(ctx context.Context, tx *db.Tx, account id.ID) error
 }
 
 // New returns a Ledger.
@@ -89,7 +92,10 @@ func New(c Config) *Ledger {
 	if c.CrossedZero == nil {
 		c.CrossedZero = func(context.Context, *db.Tx, id.ID) error { return nil }
 	}
-	return &Ledger{db: c.DB, ids: c.IDs, crossed: c.CrossedZero}
+	if c.BelowMark == nil {
+		c.BelowMark = func(context.Context, *db.Tx, id.ID) error { return nil }
+	}
+	return &Ledger{db: c.DB, ids: c.IDs, crossed: c.CrossedZero, low: c.BelowMark}
 }
 
 // Open creates the account's wallet, empty. It does nothing if the account has one.
@@ -103,6 +109,22 @@ func (l *Ledger) Open(ctx context.Context, tx *db.Tx, account id.ID) error {
 // Get returns the account's wallet, or ErrNoWallet.
 func (l *Ledger) Get(ctx context.Context, r db.Reader, account id.ID) (Wallet, error) {
 	return selectWallet(ctx, r, account)
+}
+
+// SetLowMark sets the amount below which BelowMark is called; nil for never.
+func (l *Ledger) SetLowMark(ctx context.Context, tx *db.Tx, account id.ID, mark *money.Micros) error {
+	return setLowMark(ctx, tx, account, mark)
+}
+
+// Lock returns the account's wallet, or ErrNoWallet, and keeps it as it is until the transaction
+// ends.
+func (l *Ledger) Lock(ctx context.Context, tx *db.Tx, account id.ID) (Wallet, error) {
+	return lockWallet(ctx, tx, account)
+}
+
+// CreditedAfter returns what was paid in, given, or corrected in the account's favor after a time.
+func (l *Ledger) CreditedAfter(ctx context.Context, r db.Reader, account id.ID, t time.Time) (money.Micros, error) {
+	return creditedAfter(ctx, r, account, t)
 }
 
 // Credit is money added to a wallet, or an adjustment, which may also take money out.

@@ -19,7 +19,7 @@ var dependencies = []struct {
 	{"app", []string{"*"}}, // knows every implementation
 	{"httpapi", []string{
 		"rest",
-		"setup",
+		"payment/demo", "payment/transfer", "payment", "setup",
 		"signup", "altcha", "incident", "announcement", "operator", "invoice",
 		"pastdue", "spendlimit", "quota", "budget", "deployment", "volume", "issue", "quote", "catalog", "pricerule",
 		"meter", "signedhead",
@@ -51,7 +51,9 @@ var dependencies = []struct {
 	}},
 	{"payment/stripe/stripetest", nil},
 	{"payment/stripe", []string{"payment", "db"}}, // db to refuse a call inside a transaction
-	{"payment", nil},
+	{"payment/demo", []string{"payment", "db"}},
+	{"payment/transfer", []string{"payment", "wallet", "db"}},
+	{"payment", []string{"account", "issue", "wallet", "event", "job", "creator", "db"}},
 	{"step", nil},
 	{"volume", []string{
 		"account", "quota", "spendlimit", "budget", "issue", "catalog", "meter", "wallet", "provider", "event", "job",

@@ -80,7 +80,8 @@ CREATE TABLE wallet (
     held           BIGINT NOT NULL CHECK (held >= 0 AND held = CAST(held AS BIGINT)),
     seq            BIGINT NOT NULL,            -- of the newest line, which is the number of lines
     negative_since BIGINT,                     -- NULL while available >= 0
-    hash           TEXT   NOT NULL             -- of the newest line; '' while there is none
+    hash           TEXT   NOT NULL,            -- of the newest line; '' while there is none
+    low_mark       BIGINT                      -- a change that leaves less available is told; NULL = none
 );
 
 CREATE TABLE wallet_transaction (
@@ -123,6 +124,174 @@ CREATE TABLE wallet_credit (
     amount     BIGINT NOT NULL,
     created_at BIGINT NOT NULL
 );
+
+-- Top-ups: money that an account pays in. Kept as long as the account's statement.
+CREATE TABLE top_up (
+    id              TEXT   PRIMARY KEY,
+    account_id      TEXT   NOT NULL,
+    processor       TEXT   NOT NULL,           -- stripe, transfer, demo
+    status          TEXT   NOT NULL,           -- pending, succeeded, failed, expired, refunded, disputed
+    automatic       BIGINT NOT NULL,
+    amount          BIGINT NOT NULL,           -- what was asked for
+    save_method     BIGINT NOT NULL,
+    return_url      TEXT   NOT NULL,
+    method_id       TEXT   NOT NULL,           -- of an automatic one
+    attempt         BIGINT NOT NULL,           -- number of the page
+    tries           BIGINT NOT NULL,           -- calls for a page or a charge that failed
+    reference       TEXT,                      -- the processor's page, or its intent
+    intent          TEXT,                      -- the processor's money, once it was credited
+    checkout_url    TEXT,
+    expires_at      BIGINT NOT NULL,
+    received        BIGINT NOT NULL,           -- what was credited
+    fee             BIGINT NOT NULL,
+    failure_code    TEXT   NOT NULL,
+    failure_message TEXT   NOT NULL,
+    problem         TEXT   NOT NULL,           -- why money that was paid is not credited
+    creator_type    TEXT   NOT NULL,
+    creator_id      TEXT   NOT NULL,
+    creator_name    TEXT   NOT NULL,
+    created_at      BIGINT NOT NULL,
+    completed_at    BIGINT
+);
+CREATE INDEX top_up_account ON top_up (account_id, id);
+CREATE INDEX top_up_account_status ON top_up (account_id, status, id);
+CREATE INDEX top_up_status ON top_up (status, id);
+CREATE INDEX top_up_processor ON top_up (processor, completed_at);
+CREATE UNIQUE INDEX top_up_reference ON top_up (processor, reference) WHERE reference IS NOT NULL;
+CREATE UNIQUE INDEX top_up_intent ON top_up (processor, intent) WHERE intent IS NOT NULL;
+-- One automatic top-up at a time.
+CREATE UNIQUE INDEX top_up_automatic ON top_up (account_id) WHERE automatic = 1 AND status = 'pending';
+
+CREATE TABLE top_up_refund (
+    id           TEXT   PRIMARY KEY,
+    top_up_id    TEXT   NOT NULL,
+    account_id   TEXT   NOT NULL,
+    reference    TEXT,                         -- the processor's; NULL until it answered
+    amount       BIGINT NOT NULL,
+    reason       TEXT   NOT NULL,
+    status       TEXT   NOT NULL,              -- pending, succeeded, failed
+    message      TEXT   NOT NULL,              -- why it failed
+    created_at   BIGINT NOT NULL,
+    completed_at BIGINT
+);
+CREATE INDEX top_up_refund_top_up ON top_up_refund (top_up_id, id);
+CREATE UNIQUE INDEX top_up_refund_reference ON top_up_refund (top_up_id, reference) WHERE reference IS NOT NULL;
+
+CREATE TABLE top_up_dispute (
+    top_up_id  TEXT   NOT NULL,
+    reference  TEXT   NOT NULL,
+    amount     BIGINT NOT NULL,
+    status     TEXT   NOT NULL,                -- open, won, lost
+    reason     TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (top_up_id, reference)
+);
+
+-- Events of processors that were processed. Deleted after 90 days; processors repeat for less.
+CREATE TABLE payment_event (
+    processor TEXT   NOT NULL,
+    id        TEXT   NOT NULL,
+    at        BIGINT NOT NULL,
+    PRIMARY KEY (processor, id)
+);
+CREATE INDEX payment_event_at ON payment_event (at);
+
+-- Until when events and movements of a processor were asked for: two rows for each processor.
+CREATE TABLE payment_cursor (
+    processor TEXT   NOT NULL,
+    kind      TEXT   NOT NULL,                 -- events, movements
+    until     BIGINT NOT NULL,
+    PRIMARY KEY (processor, kind)
+);
+
+-- Accounts as processors know them, and their saved methods of payment.
+CREATE TABLE payment_customer (
+    account_id TEXT   NOT NULL,
+    processor  TEXT   NOT NULL,
+    reference  TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (account_id, processor)
+);
+CREATE UNIQUE INDEX payment_customer_reference ON payment_customer (processor, reference);
+
+CREATE TABLE payment_method (
+    id           TEXT   PRIMARY KEY,
+    account_id   TEXT   NOT NULL,
+    processor    TEXT   NOT NULL,
+    customer     TEXT   NOT NULL,
+    reference    TEXT   NOT NULL,
+    type         TEXT   NOT NULL,
+    brand        TEXT   NOT NULL,
+    last4        TEXT   NOT NULL,
+    expiry_month BIGINT NOT NULL,
+    expiry_year  BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    removed_at   BIGINT,
+    UNIQUE (processor, reference)
+);
+CREATE INDEX payment_method_account ON payment_method (account_id, id);
+
+-- Automatic top-ups: at most a row for each account.
+CREATE TABLE auto_top_up (
+    account_id    TEXT   PRIMARY KEY,
+    enabled       BIGINT NOT NULL,
+    threshold     BIGINT NOT NULL,
+    amount        BIGINT NOT NULL,
+    monthly_limit BIGINT NOT NULL,
+    failures      BIGINT NOT NULL,             -- in a row
+    not_before    BIGINT NOT NULL,             -- the next attempt after a failure
+    stopped       TEXT   NOT NULL,             -- why it was stopped; '' while it is not
+    creator_type  TEXT   NOT NULL,             -- who set it last
+    creator_id    TEXT   NOT NULL,
+    creator_name  TEXT   NOT NULL,
+    updated_at    BIGINT NOT NULL
+);
+CREATE INDEX auto_top_up_enabled ON auto_top_up (enabled, account_id);
+
+-- The pages of simulated payments, and of bank transfers.
+CREATE TABLE demo_payment (
+    token        TEXT   PRIMARY KEY,
+    reference    TEXT   NOT NULL UNIQUE,
+    top_up_id    TEXT   NOT NULL,
+    attempt      BIGINT NOT NULL,
+    customer     TEXT   NOT NULL,
+    amount       BIGINT NOT NULL,
+    status       TEXT   NOT NULL,
+    save_method  BIGINT NOT NULL,
+    method       TEXT   NOT NULL,              -- the saved one; ''
+    failure      TEXT   NOT NULL,
+    cancel_url   TEXT   NOT NULL,
+    return_url   TEXT   NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    paid_at      BIGINT,
+    UNIQUE (top_up_id, attempt)
+);
+CREATE INDEX demo_payment_paid ON demo_payment (paid_at);
+CREATE INDEX demo_payment_customer ON demo_payment (customer, reference);
+CREATE TABLE demo_refund (
+    id         TEXT   PRIMARY KEY,
+    reference  TEXT   NOT NULL,                -- of the payment
+    amount     BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX demo_refund_reference ON demo_refund (reference);
+CREATE TABLE demo_detached (
+    method TEXT PRIMARY KEY
+);
+CREATE TABLE transfer_payment (
+    token        TEXT   PRIMARY KEY,
+    reference    TEXT   NOT NULL UNIQUE,       -- what the customer writes into the transfer
+    top_up_id    TEXT   NOT NULL UNIQUE,
+    amount       BIGINT NOT NULL,
+    received     BIGINT NOT NULL,
+    bank_id      TEXT,                         -- the bank's own reference
+    expires_at   BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    confirmed_at BIGINT
+);
+CREATE INDEX transfer_payment_confirmed ON transfer_payment (confirmed_at);
+CREATE UNIQUE INDEX transfer_payment_bank_id ON transfer_payment (bank_id) WHERE bank_id IS NOT NULL;
 
 CREATE TABLE wallet_hold (
     subject     TEXT   PRIMARY KEY,
@@ -869,10 +1038,14 @@ CREATE TABLE settings (
     mail_password TEXT   NOT NULL,             -- sealed; '' = none
     sign_up       TEXT   NOT NULL,
     public_pages  TEXT   NOT NULL,
-    branding      TEXT   NOT NULL
+    branding      TEXT   NOT NULL,
+    payments      TEXT   NOT NULL,
+    stripe_key    TEXT   NOT NULL,             -- sealed; '' = none
+    stripe_webhook_secret TEXT NOT NULL        -- sealed; '' = none
 );
-INSERT INTO settings (id, version, installation, mail, mail_password, sign_up, public_pages, branding)
-VALUES (1, 0, '{}', '{}', '', '{}', '{}', '{}');
+INSERT INTO settings (id, version, installation, mail, mail_password, sign_up, public_pages, branding, payments,
+    stripe_key, stripe_webhook_secret)
+VALUES (1, 0, '{}', '{}', '', '{}', '{}', '{}', '{}', '', '');
 
 -- The logo: no row or one. settings.branding has what is known of it.
 CREATE TABLE settings_logo (
@@ -1149,6 +1322,18 @@ DROP TABLE job;
 DROP TABLE meter;
 DROP TABLE wallet_charge;
 DROP TABLE wallet_hold;
+DROP TABLE transfer_payment;
+DROP TABLE demo_detached;
+DROP TABLE demo_refund;
+DROP TABLE demo_payment;
+DROP TABLE auto_top_up;
+DROP TABLE payment_method;
+DROP TABLE payment_customer;
+DROP TABLE payment_cursor;
+DROP TABLE payment_event;
+DROP TABLE top_up_dispute;
+DROP TABLE top_up_refund;
+DROP TABLE top_up;
 DROP TABLE wallet_credit;
 DROP TABLE wallet_entry;
 DROP TABLE wallet_transaction;

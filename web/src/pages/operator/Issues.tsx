@@ -23,6 +23,8 @@ const kinds: Record<Issue['kind'], string> = {
   price_mismatch: 'Price mismatch',
   private_address: 'Private address',
   changed_ledger: 'Changed ledger',
+  payment_mismatch: 'Payment mismatch',
+  payment_dispute: 'Disputed payment',
 };
 
 type State = Issue['state'];

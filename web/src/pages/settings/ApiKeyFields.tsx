@@ -4,7 +4,7 @@ import type { Schema } from '../../api/client';
 import { serverNow } from '../../api/clock';
 import { fieldErrors } from '../../api/hooks';
 import { localTime } from '../../parts/time';
-import { allScopes, presets, projectScopes, type Scope, scopes as scopeList } from './scopes';
+import { allScopes, keyScopes, presets, projectScopes, type Scope, scopes as scopeList } from './scopes';
 
 type APIKey = Schema['APIKey'];
 
@@ -30,7 +30,7 @@ export type ApiKeyForm = ReturnType<typeof useApiKeyForm>;
 export function useApiKeyForm(k: APIKey | null, proposed: { name?: string; scopes?: readonly Scope[] } = {}) {
   const [name, setName] = useState(k?.name ?? proposed.name ?? '');
   const first: readonly string[] = k?.scopes ?? proposed.scopes ?? allScopes;
-  const [scopes, setScopes] = useState<Scope[]>(allScopes.filter((s) => first.includes(s)));
+  const [scopes, setScopes] = useState<Scope[]>(keyScopes.filter((s) => first.includes(s)));
   const [expiry, setExpiry] = useState(k ? 'keep' : 'never');
   const [project, setProject] = useState('');
   const [networks, setNetworks] = useState<string[]>(k?.allowedNetworks ?? []);

@@ -12,11 +12,14 @@ const descriptions: Record<Scope, string> = {
   'volumes:read': 'List volumes',
   'volumes:write': 'Create, attach and delete volumes',
   'wallet:read': 'See balance and transactions',
+  'wallet:write': 'Create top-ups, set the automatic top-up',
   'webhooks:read': 'List webhooks',
   'webhooks:write': 'Create and change webhooks',
 };
 export const scopes = Object.entries(descriptions).map(([value, text]) => ({ value: value as Scope, text }));
-export const allScopes = scopes.map((s) => s.value);
+export const keyScopes = scopes.map((s) => s.value);
+/** The scopes of full access. A key gets wallet:write only if it is chosen. */
+export const allScopes: Scope[] = keyScopes.filter((s) => s !== 'wallet:write');
 /** The scopes that a key of a project can have. */
 export const projectScopes = allScopes.filter((s) => !/^(wallet|webhooks):/.test(s));
 

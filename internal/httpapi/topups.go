@@ -1,0 +1,221 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/payment"
+	"github.com/billetcloud/billet/internal/rest"
+)
+
+// topUps are how an account pays in money.
+type topUps struct {
+	db  *db.DB
+	svc *payment.Service
+	log *slog.Logger
+}
+
+func (h topUps) routes(r *rest.Router) {
+	const all, auto, methods = Base + "/wallet/top-ups", Base + "/wallet/auto-top-up", Base + "/wallet/payment-methods"
+	op := func(method, path, id string, scope account.Scope, summary, description string) rest.Operation {
+		return rest.Operation{
+			Method: method, Path: path, ID: id, Tag: tagWallet, Scope: string(scope), Summary: summary,
+			Description: description,
+		}
+	}
+	create := op(http.MethodPost, all, "createTopUp", account.WriteWallet, "Create a top-up",
+		"Returns `checkoutUrl`, the page to pay on. It is null if the payment processor did not answer "+
+			"in time; get the top-up again then. The money is credited once the processor has confirmed the payment, "+
+			"which can take days for some methods. An account can have 20 pending top-ups.")
+	create.Status, create.ExtraTime = http.StatusCreated, payment.CallTime
+	create.Errors = []apierr.Code{apierr.LimitReached, apierr.AccountSuspended}
+	rest.WriteThen(r, create, h.create, h.open)
+	rest.List(r, op(http.MethodGet, all, "listTopUps", account.ReadWallet, "List top-ups", "Newest first."), h.list)
+	rest.Read(r, op(http.MethodGet, all+"/{id}", "getTopUp", account.ReadWallet, "Get a top-up", ""), h.get)
+	rest.Read(r, op(http.MethodGet, auto, "getAutoTopUp", account.ReadWallet, "Get the automatic top-up",
+		"When the account is topped up automatically. It is off until it is set."), h.automatic)
+	set := op(http.MethodPut, auto, "setAutoTopUp", account.WriteWallet, "Set the automatic top-up",
+		"Charges the newest saved payment method when the available balance falls below `threshold`. It stops after "+
+			"three failures in a row, at once for a card that will never work, and when a payment is disputed; "+
+			"setting it again starts it. A key that has spending limits cannot set it.")
+	set.Errors = []apierr.Code{apierr.Conflict, apierr.KeyLimitReached}
+	rest.Write(r, set, h.setAutomatic)
+	rest.List(r, op(http.MethodGet, methods, "listPaymentMethods", account.ReadWallet, "List saved payment methods",
+		"Newest first. A top-up with `savePaymentMethod` saves one."), h.methods)
+	rest.Write(r, op(http.MethodDelete, methods+"/{id}", "deletePaymentMethod", account.WriteWallet,
+		"Delete a saved payment method", "Returns it. Automatic top-ups stop if it was the last one."), h.removeMethod)
+}
+
+type createTopUp struct {
+	Body struct {
+		Amount            money.Micros `json:"amount" example:"50" doc:"US dollars, without fractions of a cent. The operator sets the least and the most."`
+		ReturnURL         string       `json:"returnUrl,omitempty" maxLength:"2000" doc:"Where the payment page leads afterwards; the wallet if omitted. It gets the query parameter topUp."`
+		SavePaymentMethod bool         `json:"savePaymentMethod,omitempty" doc:"Whether to save the payment method for automatic top-ups."`
+	}
+}
+
+type topUpPath struct {
+	ID id.ID `path:"id" doc:"Id of the top-up, top_…"`
+}
+
+type topUpsQuery struct {
+	rest.Paging
+	Status payment.Status `query:"status" doc:"Top-ups with this status."`
+}
+
+func (h topUps) create(ctx context.Context, tx *db.Tx, c *rest.Call, in *createTopUp) (payment.TopUp, error) {
+	b := &in.Body
+	made, err := h.svc.Create(ctx, tx, c.Caller.Account, creatorOf(c), payment.Request{
+		Amount: b.Amount, ReturnURL: b.ReturnURL, SaveMethod: b.SavePaymentMethod,
+	})
+	c.Created(made.ID)
+	return made, err
+}
+
+// open makes the page after the commit. A request that asks for a page waits for it, unlike one
+// that asks for a machine.
+func (h topUps) open(ctx context.Context, c *rest.Call, kept payment.TopUp) (payment.TopUp, error) {
+	return h.svc.Open(ctx, c.Caller.Account, kept.ID)
+}
+
+func (h topUps) list(
+	ctx context.Context, c *rest.Call, in *topUpsQuery, p db.Page,
+) ([]payment.TopUp, db.Listed, error) {
+	return h.svc.List(ctx, h.db, c.Caller.Account, in.Status, p)
+}
+
+func (h topUps) get(ctx context.Context, c *rest.Call, in *topUpPath) (payment.TopUp, error) {
+	return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+}
+
+func (h topUps) automatic(ctx context.Context, c *rest.Call, _ *rest.NoInput) (payment.AutoTopUp, error) {
+	return h.svc.Automatic(ctx, h.db, c.Caller.Account)
+}
+
+type setAutoTopUp struct {
+	Body struct {
+		Enabled      bool         `json:"enabled" doc:"Whether it is on."`
+		Threshold    money.Micros `json:"threshold" example:"25" doc:"US dollars: below this available balance the account is topped up."`
+		Amount       money.Micros `json:"amount" example:"100" doc:"US dollars of each automatic top-up."`
+		MonthlyLimit money.Micros `json:"monthlyLimit" example:"1000" doc:"US dollars that automatic top-ups may bring in a month (UTC), at least amount."`
+	}
+}
+
+func (h topUps) setAutomatic(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *setAutoTopUp,
+) (payment.AutoTopUp, error) {
+	if err := unlimitedKey(ctx, tx, c, "set the automatic top-up"); err != nil {
+		return payment.AutoTopUp{}, err
+	}
+	b := &in.Body
+	return h.svc.SetAutomatic(ctx, tx, c.Caller.Account, creatorOf(c), payment.AutoTopUpRequest{
+		Enabled: b.Enabled, Threshold: b.Threshold, Amount: b.Amount, MonthlyLimit: b.MonthlyLimit,
+	})
+}
+
+// methods lists all of them on pages: they are few.
+func (h topUps) methods(
+	ctx context.Context, c *rest.Call, _ *rest.Paging, p db.Page,
+) ([]payment.PaymentMethod, db.Listed, error) {
+	all, err := h.svc.Methods(ctx, h.db, c.Caller.Account)
+	from := min(p.Offset(), len(all))
+	return all[from:min(from+p.Limit, len(all))], db.All(len(all)), err
+}
+
+type paymentMethodPath struct {
+	ID id.ID `path:"id" doc:"Id of the payment method, pmt_…"`
+}
+
+func (h topUps) removeMethod(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *paymentMethodPath,
+) (payment.PaymentMethod, error) {
+	return h.svc.RemoveMethod(ctx, tx, c.Caller.Account, in.ID)
+}
+
+// operatorTopUps are the top-ups of all accounts, for the operator.
+type operatorTopUps struct {
+	db  *db.DB
+	svc *payment.Service
+}
+
+func (h operatorTopUps) routes(r *rest.Router) {
+	const all = OperatorBase + "/top-ups"
+	rest.List(r, rest.Operation{
+		Method: http.MethodGet, Path: all, ID: "listAllTopUps", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.ReadOperator), Summary: "List all top-ups",
+		Description: "Top-ups of all accounts, newest first.",
+	}, h.list)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: all + "/{id}/confirm", ID: "confirmTopUp", Tag: tagOperator,
+		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Confirm a bank transfer",
+		Description: "Credits the amount that has arrived, once. The same confirmation again changes nothing; " +
+			"another one is a CONFLICT, as is a bank reference that has confirmed another top-up. A transfer that " +
+			"arrives after its top-up has expired can be confirmed, too.",
+		Errors: []apierr.Code{apierr.Conflict},
+	}, h.confirm)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: all + "/{id}/refund", ID: "refundTopUp", Tag: tagOperator,
+		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Status: http.StatusCreated,
+		Summary: "Refund a top-up",
+		Description: "Takes the amount out of the wallet, and returns it to the payment method that paid. At most " +
+			"the unspent part of the top-up can be refunded: money is spent in the order in which it came in. If the " +
+			"processor refuses, the amount is in the wallet again. For a bank transfer it is recorded only: transfer " +
+			"the money at your bank. The customer reads the reason.",
+		Errors: []apierr.Code{apierr.Conflict},
+	}, h.refund)
+}
+
+type allTopUpsQuery struct {
+	rest.Paging
+	Account id.ID          `query:"account" maxLength:"40" doc:"Id of the account, acc_…"`
+	Status  payment.Status `query:"status" doc:"Top-ups with this status."`
+}
+
+// Check refuses what is not the id of an account.
+func (q allTopUpsQuery) Check() []apierr.FieldError {
+	return append(q.Paging.Check(), checkAccountFilter(q.Account)...)
+}
+
+func (h operatorTopUps) list(
+	ctx context.Context, _ *rest.Call, in *allTopUpsQuery, p db.Page,
+) ([]payment.OperatorTopUp, db.Listed, error) {
+	return h.svc.ListAll(ctx, h.db, in.Account, in.Status, p)
+}
+
+type confirmTopUp struct {
+	topUpPath
+	Body struct {
+		Amount    money.Micros `json:"amount" example:"50" doc:"US dollars that have arrived."`
+		Reference string       `json:"reference" minLength:"1" maxLength:"100" doc:"Bank's own reference of the transfer. Each confirms one top-up."`
+	}
+}
+
+func (h operatorTopUps) confirm(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *confirmTopUp,
+) (payment.OperatorTopUp, error) {
+	t, err := h.svc.ConfirmTransfer(ctx, tx, in.ID, in.Body.Amount, in.Body.Reference)
+	c.Change.Subject, c.Change.Account = t.ID, t.AccountID
+	return t, err
+}
+
+type refundTopUp struct {
+	topUpPath
+	Body struct {
+		Amount money.Micros `json:"amount" example:"25" doc:"US dollars, without fractions of a cent."`
+		Reason string       `json:"reason" minLength:"1" maxLength:"200" doc:"Reason, which the customer reads."`
+	}
+}
+
+func (h operatorTopUps) refund(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *refundTopUp,
+) (payment.RefundView, error) {
+	f, err := h.svc.Refund(ctx, tx, in.ID, in.Body.Amount, in.Body.Reason)
+	c.Change.Subject, c.Change.Account = f.TopUpID, f.AccountID
+	return f, err
+}

@@ -1,0 +1,150 @@
+package payment
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
+	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+// KindCompare is the job that compares the processor's movements with the top-ups, once a day. Its
+// subject is Fleet.
+const KindCompare job.Kind = "payment-compare"
+
+const (
+	compareEvery = 24 * time.Hour
+	// settled is how old movements are that are compared: until then events may be under way.
+	settled = 2 * time.Hour
+	// longestCompare is how far back the first comparison, or one after a long pause, begins.
+	longestCompare = 7 * 24 * time.Hour
+)
+
+// Compare is the handler of KindCompare. It compares what the processor says about an interval with
+// what is stored, and opens an issue for each difference.
+func (s *Service) Compare(ctx context.Context, _ id.ID) (job.Outcome, error) {
+	now := s.cfg.Clock.Now()
+	again := job.At(now.Add(compareEvery))
+	offer, err := s.cfg.Offer(ctx, s.cfg.DB)
+	if err != nil || offer.Name == "" {
+		return again, err
+	}
+	to := now.Add(-settled)
+	from, found, err := cursor(ctx, s.cfg.DB, offer.Name, "movements")
+	if err != nil {
+		return again, err
+	}
+	if earliest := to.Add(-longestCompare); !found || from.Before(earliest) {
+		from = earliest
+	}
+	p, _, err := s.cfg.Processors(ctx, offer.Name)
+	if err != nil {
+		return again, err
+	}
+	if err := job.Holds(ctx); err != nil {
+		return again, err
+	}
+	moved := map[string]*sums{}
+	for m, err := range p.Movements(ctx, from, to) {
+		if err != nil {
+			return again, err
+		}
+		if m.Kind == MovementOther || m.IntentReference == "" {
+			continue
+		}
+		if moved[m.IntentReference] == nil {
+			moved[m.IntentReference] = &sums{}
+		}
+		moved[m.IntentReference].add(m)
+	}
+	return again, s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := s.compare(ctx, tx, offer.Name, from, to, moved); err != nil {
+			return err
+		}
+		return setCursor(ctx, tx, offer.Name, "movements", to)
+	})
+}
+
+// sums are the movements of one payment.
+type sums struct{ paid, refunded, disputed money.Micros }
+
+func (s *sums) add(m Movement) {
+	switch m.Kind {
+	case MovementPayment:
+		s.paid += m.Amount
+	case MovementRefund:
+		s.refunded -= m.Amount
+	case MovementDispute:
+		s.disputed -= m.Amount
+	}
+}
+
+// difference returns what the processor moved that is not stored; "" if there is nothing. Money
+// that left may have been decided about before the interval or be stored later, so only what left
+// without being known at all is a difference.
+func (k known) difference(m sums) string {
+	switch {
+	case m.paid != 0 && m.paid != k.topUp.Received:
+		return fmt.Sprintf("The processor was paid %s, and %s is credited.", m.paid, k.topUp.Received)
+	case m.refunded > k.refunded():
+		return fmt.Sprintf("The processor refunded %s, and refunds of %s are known.", m.refunded, k.refunded())
+	case m.disputed > 0 && len(k.disputes) == 0:
+		return fmt.Sprintf("The processor lost %s to a dispute that is not known.", m.disputed)
+	}
+	return ""
+}
+
+func (s *Service) compare(
+	ctx context.Context, tx *db.Tx, processor string, from, to time.Time, moved map[string]*sums,
+) error {
+	intents := make([]string, 0, len(moved))
+	for intent := range moved {
+		intents = append(intents, intent)
+	}
+	byIntent, err := byIntents(ctx, tx, processor, intents)
+	if err != nil {
+		return err
+	}
+	for intent, m := range moved {
+		k, found := byIntent[intent]
+		why := "No top-up is credited for it."
+		if found {
+			why = k.difference(*m)
+		}
+		if why == "" {
+			continue
+		}
+		if !found {
+			k.topUp.Processor = processor
+		}
+		if err := s.differs(ctx, tx, k.topUp, intent, why); err != nil {
+			return err
+		}
+	}
+	// What was credited in the middle of the interval must have moved in it.
+	credited, err := creditedBetween(ctx, tx, processor, from.Add(settled), to.Add(-settled))
+	if err != nil {
+		return err
+	}
+	for _, t := range credited {
+		if moved[t.intent] != nil {
+			continue
+		}
+		why := fmt.Sprintf("%s is credited, and the processor has no movement of it.", t.Received)
+		if err := s.differs(ctx, tx, t, t.intent, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) differs(ctx context.Context, tx *db.Tx, t row, intent, why string) error {
+	return s.cfg.Issues.Raise(ctx, tx, t.Processor, issue.Sighting{
+		Kind: issue.PaymentMismatch, UpstreamID: intent, Reference: id.ID(intent),
+		Detail: "Payment " + intent + ": " + why,
+	})
+}
