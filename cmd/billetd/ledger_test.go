@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,5 +66,37 @@ func TestLedgerVerify_namesChangedRow(t *testing.T) {
 	}
 	if _, err := verify(t.TempDir()); err == nil {
 		t.Error("ledger verify of an empty directory succeeds")
+	}
+}
+
+// A verification of a directory whose server has stopped leaves no files in it.
+func TestLedgerVerify_leavesNoFiles(t *testing.T) {
+	cfg := app.Config{DataDir: t.TempDir()}
+	o, err := app.OpenOperator(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names := func() (all []string) {
+		entries, err := os.ReadDir(cfg.DataDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			all = append(all, e.Name())
+		}
+		return all
+	}
+	before := names()
+	cmd := root()
+	cmd.SetOut(new(bytes.Buffer))
+	cmd.SetArgs([]string{"ledger", "verify", "--data-dir", cfg.DataDir})
+	if err := cmd.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := names(); !slices.Equal(before, after) {
+		t.Errorf("%v before, %v after", before, after)
 	}
 }

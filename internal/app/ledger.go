@@ -37,8 +37,9 @@ func VerifyLedger(
 		return v, err
 	}
 	var d *db.DB
+	unchanged := func() error { return nil }
 	if c.DatabaseURL == "" {
-		d, err = sqlite.OpenReadOnly(ctx, filepath.Join(c.DataDir, "billet.db"), clock.System{})
+		d, unchanged, err = sqlite.OpenReadOnly(ctx, filepath.Join(c.DataDir, "billet.db"), clock.System{})
 	} else {
 		d, err = postgres.Open(ctx, c.DatabaseURL, clock.System{})
 	}
@@ -59,5 +60,5 @@ func VerifyLedger(
 		return v, err
 	}
 	v.Verified.Add(heads.Problems...)
-	return v, nil
+	return v, unchanged()
 }

@@ -14,8 +14,11 @@
 // minimum runtime binds cannot be promised twice. Both count for what the charged things are now: a
 // tag that is added to a deployment takes its past cost along. Days and months are those of UTC.
 //
-// What was spent in a day or a month is added up from the days of the month, and in total from a
-// sum that package wallet keeps, so a long history makes neither slower.
+// What was spent in a day or a month is added up from the days of the month. What was spent in
+// total is added up from sums that package wallet keeps, one for each combination of project, tags
+// and creator that the account ever used: not one for each hour, but more as long as new tags are
+// used. They are read only for accounts that have a budget in total. The database adds them up;
+// only a budget in total of a tag needs each list of tags by itself.
 //
 // # Modes
 //

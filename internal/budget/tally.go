@@ -31,15 +31,23 @@ func read(ctx context.Context, r db.Reader, rows []row, at time.Time) (tally, er
 	}
 	from := at
 	var of []id.ID
+	var ever wallet.Ever
 	for i := range rows {
-		// The total is kept, not added up.
-		if begins, _ := rows[i].Period.interval(at); begins.Before(from) && rows[i].Period != Total {
+		b := &rows[i]
+		of = append(of, b.Account)
+		if b.Period == Total { // which is kept, not added up
+			ever.Accounts = append(ever.Accounts, b.Account)
+			ever.Project = ever.Project || b.Scope.Project != nil
+			ever.Tags = ever.Tags || b.Scope.Tag != nil
+			ever.Creator = ever.Creator || b.Scope.APIKeyID != nil
+		} else if begins, _ := b.Period.interval(at); begins.Before(from) {
 			from = begins
 		}
-		of = append(of, rows[i].Account)
 	}
 	slices.Sort(of)
-	all, err := wallet.Spending(ctx, r, slices.Compact(of), from, at)
+	slices.Sort(ever.Accounts)
+	ever.Accounts = slices.Compact(ever.Accounts)
+	all, err := wallet.Spending(ctx, r, slices.Compact(of), from, at, ever)
 	if err != nil {
 		return t, err
 	}

@@ -162,8 +162,13 @@ func (s *Service) fail(ctx context.Context, r *row, cause Cause, reason string) 
 	})
 }
 
-// reportLaunch tells the catalog how the launch of the present offer ended.
+// reportLaunch tells the catalog how the launch of the present offer ended. One that was not sent
+// until its deadline says nothing of the offer: the server was down, or could not open the
+// provider's account.
 func (s *Service) reportLaunch(ctx context.Context, tx *db.Tx, r *row, cause Cause) error {
+	if cause == CauseTimedOut && r.neverAsked() {
+		return nil
+	}
 	outcome, begun := catalog.NotReached, r.createdAt
 	switch cause {
 	case CauseReady:

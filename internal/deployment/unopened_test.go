@@ -51,6 +51,11 @@ func TestNothingIsHeldForAnAccountThatCannotBeOpened(t *testing.T) {
 		if left, err := deployment.CountByProvider(t.Context(), r.db); err != nil || left[slug] != 0 {
 			t.Errorf("%d deployments may have a machine, %v", left[slug], err)
 		}
+		var reported int
+		r.must(r.db.QueryRow(t.Context(), `SELECT COUNT(*) FROM catalog_attempt`).Scan(&reported))
+		if reported != 0 {
+			t.Errorf("%d launches count for the offer, although none was sent", reported)
+		}
 		r.checkLedger()
 	})
 }

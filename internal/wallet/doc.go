@@ -46,8 +46,9 @@
 //     charges less refunds: they are changed with the wallet locked, also when a description
 //     changes.
 //
-// The tables grow with what accounts own: a transaction for each change of their money, and for
-// each hour and hold that they pay. None is ever deleted.
+// The tables grow with what accounts own: a transaction for each change of their money, for each
+// hour and hold that they pay, and a sum for each combination of project, tags and creator that
+// their subjects had. Only sums of 0 are deleted.
 //
 // Locks are taken in this order: the claimed key, the hold, then wallets by account, then subjects.
 package wallet

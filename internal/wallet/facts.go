@@ -19,6 +19,7 @@ const factSums = 1 << 14
 type facts struct {
 	seed maphash.Seed
 	sums [factSums]uint64
+	n    [factSums]int64 // how many facts are in each
 	// only has the sums of which facts are kept one by one; nil in the first pass.
 	only map[uint64]bool
 	kept map[string]*keptFact
@@ -29,6 +30,10 @@ type keptFact struct {
 	n     int64
 	where factOf
 }
+
+// maxKept is about how many facts the second pass keeps. Other sums that differ are counted, and
+// their rows not named: at least one row of each was changed.
+const maxKept = 200_000
 
 // factOf names the row that a fact is of. Account, seq and id are those of the transaction, where
 // the fact is from one.
@@ -56,6 +61,7 @@ func (f *facts) add(fact []byte, of factOf) {
 	h := maphash.Bytes(f.seed, fact)
 	at := h % factSums
 	f.sums[at] += h
+	f.n[at]++
 	if f.only == nil || !f.only[at] {
 		return
 	}
@@ -67,22 +73,30 @@ func (f *facts) add(fact []byte, of factOf) {
 	k.n++
 }
 
-// differing returns the sums that differ.
-func (f *facts) differing(other *facts) map[uint64]bool {
-	var out map[uint64]bool
+// differing returns sums that differ and have no more facts than that, except for the first, and
+// the number of the others that differ.
+func (f *facts) differing(other *facts, most int64) (some map[uint64]bool, others int64) {
+	var kept int64
 	for i := range f.sums {
-		if f.sums[i] != other.sums[i] {
-			if out == nil {
-				out = map[uint64]bool{}
-			}
-			out[uint64(i)] = true
+		if f.sums[i] == other.sums[i] && f.n[i] == other.n[i] {
+			continue
 		}
+		n := f.n[i] + other.n[i]
+		if some != nil && kept+n > most {
+			others++
+			continue
+		}
+		if some == nil {
+			some = map[uint64]bool{}
+		}
+		some[uint64(i)] = true
+		kept += n
 	}
-	return out
+	return some, others
 }
 
-// compare returns what differs between the facts of the transactions and those of the rows.
-func compare(transactions, rows *facts) []Problem {
+// compare adds what differs between the facts of the transactions and those of the rows.
+func (v *Verified) compare(transactions, rows *facts) {
 	type both struct{ said, found *factOf }
 	byRow := map[string]*both{}
 	at := func(f factOf) *both {
@@ -102,21 +116,27 @@ func compare(transactions, rows *facts) []Problem {
 			at(k.where).found = &k.where
 		}
 	}
-	var out []Problem
+	differ := make([]*both, 0, len(byRow))
 	for _, b := range byRow {
+		differ = append(differ, b)
+	}
+	slices.SortFunc(differ, func(a, b *both) int {
+		x, y := cmp.Or(a.said, a.found), cmp.Or(b.said, b.found)
+		return cmp.Or(cmp.Compare(x.account, y.account), cmp.Compare(x.seq, y.seq), cmp.Compare(x.table, y.table),
+			cmp.Compare(x.key, y.key), cmp.Compare(x.number, y.number))
+	})
+	for _, b := range differ {
 		switch {
+		case len(v.Problems) >= MaxProblems:
+			v.More++
 		case b.found == nil:
-			out = append(out, b.said.problem("is missing or was changed; a transaction has it"))
+			v.Add(b.said.problem("is missing or was changed; a transaction has it"))
 		case b.said == nil:
-			out = append(out, b.found.problem("was added or changed; no transaction has it"))
+			v.Add(b.found.problem("was added or changed; no transaction has it"))
 		default:
-			out = append(out, b.said.problem("was changed; it differs from its transaction"))
+			v.Add(b.said.problem("was changed; it differs from its transaction"))
 		}
 	}
-	slices.SortFunc(out, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Row, b.Row))
-	})
-	return out
 }
 
 func (f factOf) problem(text string) Problem {

@@ -169,7 +169,8 @@ func TestParallelChargesAndDescriptionsAddUp(t *testing.T) {
 			}
 		}
 		r.audited()
-		all, err := wallet.Spending(t.Context(), d, []id.ID{account}, c.Now(), c.Now())
+		all, err := wallet.Spending(t.Context(), d, []id.ID{account}, c.Now(), c.Now(),
+			wallet.Ever{Accounts: []id.ID{account}, Project: true, Tags: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,13 @@ type Spent struct {
 	Amount                          money.Micros
 }
 
+// Ever says of which accounts Spending returns the sum of all hours, and divided by what. There is
+// a sum for each description that subjects ever had, so what is not needed is left out.
+type Ever struct {
+	Accounts               []id.ID
+	Project, Tags, Creator bool
+}
+
 // What the rows of the query below are about.
 const (
 	spentBefore = iota
@@ -32,9 +39,11 @@ const (
 
 // Spending returns what was charged to the accounts, less refunds, and what is committed: by what
 // it is for, of hours that began on the day of from or later by the day of at, its month, and the
-// time before, and of all hours. The sum of all hours is kept, not added up. All of it is read in
-// one statement. Days and months are those of UTC.
-func Spending(ctx context.Context, r db.Reader, accounts []id.ID, from, at time.Time) ([]Spent, error) {
+// time before, and of all hours of the accounts that ever names. Those are sums that are kept for
+// each description. All of it is read in one statement. Days and months are those of UTC.
+func Spending(
+	ctx context.Context, r db.Reader, accounts []id.ID, from, at time.Time, ever Ever,
+) ([]Spent, error) {
 	y, m, d := at.UTC().Date()
 	month := time.Date(y, m, 1, 0, 0, 0, 0, time.UTC)
 	days := func(t time.Time) int64 { return max(t.UnixMicro(), 0) / dayMicros }
@@ -51,7 +60,7 @@ func Spending(ctx context.Context, r db.Reader, accounts []id.ID, from, at time.
 		s.InMonth = when == spentOnDay || when == spentInMonth
 		return s, err
 	}
-	out, err := db.Collect(ctx, r, scan, fmt.Sprintf(`SELECT x.account_id, x.kind, COALESCE(s.project, ''),
+	query := fmt.Sprintf(`SELECT x.account_id, x.kind, COALESCE(s.project, ''),
 			COALESCE(s.tags, '[]'), COALESCE(s.creator_type, ''), COALESCE(s.creator_id, ''),
 			CAST(SUM(x.cost) AS BIGINT)
 		FROM (
@@ -63,14 +72,36 @@ func Spending(ctx context.Context, r db.Reader, accounts []id.ID, from, at time.
 		UNION ALL
 		SELECT account_id, %d, project, tags, creator_type, creator_id, CAST(SUM(bound - spent) AS BIGINT)
 		FROM wallet_subject WHERE bound > 0 AND bound > spent AND account_id IN %s
-		GROUP BY account_id, project, tags, creator_type, creator_id
-		UNION ALL
-		SELECT account_id, %d, project, tags, creator_type, creator_id, cost FROM wallet_spent WHERE account_id IN %s`,
-		spentOnDay, spentInMonth, spentBefore, of, spentCommitted, of, spentEver, of), args...)
+		GROUP BY account_id, project, tags, creator_type, creator_id`,
+		spentOnDay, spentInMonth, spentBefore, of, spentCommitted, of)
+	if len(ever.Accounts) > 0 {
+		query += ever.sums(len(args) + 1)
+		args = append(args, db.Args(ever.Accounts)...)
+	}
+	out, err := db.Collect(ctx, r, scan, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("add up spending: %w", err)
 	}
 	return out, nil
+}
+
+// sums is the part of Spending's query for all hours, whose arguments begin with that number.
+func (e Ever) sums(first int) string {
+	columns, group := "", "account_id"
+	for _, c := range []struct {
+		names, none string
+		wanted      bool
+	}{
+		{`project`, `''`, e.Project}, {`tags`, `'[]'`, e.Tags}, {`creator_type, creator_id`, `'', ''`, e.Creator},
+	} {
+		if c.wanted {
+			columns, group = columns+`, `+c.names, group+`, `+c.names
+		} else {
+			columns += `, ` + c.none
+		}
+	}
+	return fmt.Sprintf(` UNION ALL SELECT account_id, %d%s, CAST(SUM(cost) AS BIGINT)
+		FROM wallet_spent WHERE account_id IN %s GROUP BY %s`, spentEver, columns, db.In(first, len(e.Accounts)), group)
 }
 
 // Described returns what Describe wrote of those subjects.

@@ -49,7 +49,7 @@ type Verified struct {
 	Accounts     int64     `json:"accounts"`
 	Transactions int64     `json:"transactions"`
 	Problems     []Problem `json:"problems"`
-	// More are problems beyond MaxProblems.
+	// More are problems beyond MaxProblems: at least so many, where very much was changed.
 	More int64 `json:"more"`
 }
 
@@ -77,7 +77,7 @@ type VerifyOptions struct {
 // holds no locks, and may run beside a server.
 //
 // It does not verify wallet_charge.ended_at, which says when what was paid is earned, and
-// wallet_subject, whose project and tags may change.
+// what wallet_subject says besides what was spent: the project and tags may change.
 func Verify(ctx context.Context, d *db.DB, o VerifyOptions) (v Verified, err error) {
 	if o.Progress == nil {
 		o.Progress = func(int64, int64) {}
@@ -99,15 +99,19 @@ func verify(ctx context.Context, a, b *db.Tx, o VerifyOptions, v *Verified) erro
 	v.Accounts, v.Transactions = w.accounts, w.transactions
 	v.Add(w.problems...)
 	v.More += w.more
-	if differing := w.facts.differing(rows); differing != nil {
+	differing, others := w.facts.differing(rows, maxKept)
+	v.More += others
+	if differing != nil && len(v.Problems) < MaxProblems {
 		// The second pass keeps the facts of those sums, to name the rows.
 		w, rows, err := readBoth(ctx, a, b, VerifyOptions{Progress: func(int64, int64) {}}, seed, differing)
 		if err != nil {
 			return err
 		}
-		v.Add(compare(w.facts, rows)...)
+		v.compare(w.facts, rows)
+	} else {
+		v.More += int64(len(differing))
 	}
-	return nil
+	return verifySpent(ctx, b, v)
 }
 
 // readBoth walks through the transactions and the other tables at the same time.
@@ -150,7 +154,10 @@ type walk struct {
 	debt    debt
 	days    map[dayKey]money.Micros
 	names   map[subjectDayKey]subjectDayOf
-	buf     []byte
+	spent   map[id.ID]money.Micros // by subject of the account
+	// begins are when the first hour of each of the account's subjects began.
+	begins map[id.ID]time.Time
+	buf    []byte
 }
 
 // debt follows when available fell below zero. The ledger notes that after all lines of one change,
@@ -253,13 +260,14 @@ func (w *walk) line(raw *rawLine) {
 		w.endAccount()
 		w.now, w.debt = state{account: n.account}, debt{}
 		w.days, w.names = map[dayKey]money.Micros{}, map[subjectDayKey]subjectDayOf{}
+		w.begins, w.spent = map[id.ID]time.Time{}, map[id.ID]money.Micros{}
 	}
 	wrong := n.follows(w.now)
 	if !readable {
 		wrong = "was changed: a field has another type"
 	}
 	w.advance(n)
-	for _, text := range []string{wrong, n.recompute()} {
+	for _, text := range []string{wrong, n.recompute(), w.misplaced(n)} {
 		if text != "" {
 			w.problem(Problem{Account: n.account, Seq: n.seq, Transaction: n.id, Table: "wallet_transaction",
 				Row: string(n.id), Problem: text})
@@ -272,12 +280,15 @@ func (w *walk) line(raw *rawLine) {
 func (n *line) follows(before state) string {
 	switch held := before.held + n.held(); {
 	case n.seq == before.seq+2:
-		return fmt.Sprintf("seq %d before it is missing", before.seq+1)
+		return fmt.Sprintf("seq %d before it is missing, so its hash could not be checked", before.seq+1)
 	case n.seq != before.seq+1:
-		return fmt.Sprintf("seq %d to %d before it are missing", before.seq+1, n.seq-1)
+		return fmt.Sprintf("seq %d to %d before it are missing, so its hash could not be checked", before.seq+1,
+			n.seq-1)
+	case n.hash != chain(before.hash, n.digest()) && before.seq == 0:
+		return "was changed: its hash does not match its fields and its entries"
 	case n.hash != chain(before.hash, n.digest()):
-		return fmt.Sprintf("was changed: its hash does not match its fields, its entries and the hash of seq %d",
-			before.seq)
+		return fmt.Sprintf("its hash does not match its fields, its entries and the hash of seq %d: "+
+			"it or the hash of seq %d was changed", before.seq, before.seq)
 	case n.availableAfter != before.available+n.amount:
 		return fmt.Sprintf("availableAfter is %s; the transactions so far add up to %s", n.availableAfter,
 			before.available+n.amount)
@@ -321,6 +332,9 @@ func (n *line) recomputeHour() string {
 		return fmt.Sprintf("a %s needs a subject, an interval and a rate", n.kind)
 	}
 	seconds := int64(n.to.Sub(*n.from) / time.Second)
+	if n.kind == TypeCharge && n.to.Sub(*n.from) != time.Hour {
+		return fmt.Sprintf("an hour is charged from its begin to its end; this is %s", n.to.Sub(*n.from))
+	}
 	if seconds <= 0 || seconds > money.HourSeconds || *n.hourlyPrice < 0 || *n.hourlyPrice > MaxAmount {
 		return fmt.Sprintf("%d seconds at %s/hr are out of bounds", seconds, *n.hourlyPrice)
 	}
@@ -334,6 +348,32 @@ func (n *line) recomputeHour() string {
 	}
 	return ""
 }
+
+// misplaced returns why the line is not of its hour of the subject, or "": hour n begins n hours
+// after the first.
+func (w *walk) misplaced(n *line) string {
+	if n.kind != TypeCharge && n.kind != TypeRefund || n.hour == nil || n.from == nil || n.to == nil {
+		return "" // others have no hour, or it is reported
+	}
+	hour := time.Duration(*n.hour) * time.Hour
+	if *n.hour < 0 || *n.hour > maxHour {
+		return fmt.Sprintf("hour %d is out of bounds", *n.hour)
+	}
+	begin := n.to.Add(-time.Hour - hour) // of the first hour: the unused part of an hour is its end
+	first, known := w.begins[n.subject]
+	if !known {
+		w.begins[n.subject] = begin
+		return ""
+	}
+	if !begin.Equal(first) {
+		return fmt.Sprintf("hour %d ends at %s; by the other hours of %s it ends at %s", *n.hour,
+			n.to.Format(time.RFC3339Nano), n.subject, first.Add(hour+time.Hour).Format(time.RFC3339Nano))
+	}
+	return ""
+}
+
+// maxHour is far beyond the age of any subject, and within what a time.Duration can be.
+const maxHour = 1_000_000
 
 // endAccount compares the account that was read with its wallet.
 func (w *walk) endAccount() {

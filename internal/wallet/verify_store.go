@@ -2,10 +2,12 @@ package wallet
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
@@ -158,6 +160,7 @@ func readLines(ctx context.Context, tx *db.Tx, each func([]rawLine)) error {
 const (
 	entryTable, creditTable, holdTable, chargeTable = "wallet_entry", "wallet_credit", "wallet_hold", "wallet_charge"
 	dayTable, subjectDayTable                       = "wallet_day", "wallet_day_subject"
+	subjectTable, spentTable                        = "wallet_subject", "wallet_spent"
 )
 
 // The facts that rows and transactions have in common. Each begins with a letter of its own.
@@ -242,6 +245,15 @@ func subjectDayFact(b []byte, account string, day int64, subject, name string, c
 	return netstring.Number(b, cost)
 }
 
+// spentFact is what a subject spent. One that spent nothing has none: it may have no charges, and
+// may be gone.
+func spentFact(b []byte, account, subject string, cost int64) []byte {
+	b = append(b[:0], 'p')
+	b = netstring.Text(b, account)
+	b = netstring.Text(b, subject)
+	return netstring.Number(b, cost)
+}
+
 const hourMicros = int64(money.HourSeconds) * 1e6
 
 // expect adds what the other tables must say because of a transaction.
@@ -288,6 +300,7 @@ func (w *walk) expect(n *line) {
 			s.name = max(s.name, n.labels.Name)
 		}
 		w.names[key] = s
+		w.spent[n.subject] -= n.amount
 	}
 }
 
@@ -299,6 +312,13 @@ func (w *walk) expectDays() {
 		w.buf = dayFact(w.buf, account, k.day, k.provider, k.gpuType, int64(cost))
 		of.key, of.number = account+"/"+k.provider+"/"+k.gpuType, k.day
 		w.facts.add(w.buf, of)
+	}
+	of.table, of.number = subjectTable, -1
+	for subject, cost := range w.spent {
+		if cost != 0 {
+			w.buf, of.key = spentFact(w.buf, account, string(subject), int64(cost)), string(subject)
+			w.facts.add(w.buf, of)
+		}
 	}
 	of.table = subjectDayTable
 	for k, s := range w.names {
@@ -366,10 +386,47 @@ func readRows(ctx context.Context, tx *db.Tx, f *facts) error {
 			add(subjectDayFact(b, account, day, subject, ok.text(v[3]), ok.number(v[4])),
 				factOf{table: subjectDayTable, key: account + "/" + subject, number: day, account: id.ID(account)})
 		}},
+		{`account_id, subject, spent`, subjectTable + ` WHERE spent <> 0`, func(v []any) {
+			account, subject := ok.text(v[0]), ok.text(v[1])
+			add(spentFact(b, account, subject, ok.number(v[2])),
+				factOf{table: subjectTable, key: subject, number: -1, account: id.ID(account)})
+		}},
 	} {
 		if err := eachRaw(ctx, tx, `SELECT `+t.columns+` FROM `+t.table, t.row); err != nil {
 			return fmt.Errorf("read %s: %w", t.table, err)
 		}
+	}
+	return nil
+}
+
+// verifySpent compares what is kept by description with the sums of the subjects that have it.
+func verifySpent(ctx context.Context, tx *db.Tx, v *Verified) error {
+	say := func(account, row, text string) {
+		v.Add(Problem{Account: id.ID(account), Table: spentTable, Row: row, Problem: text})
+	}
+	var ok raw = true
+	err := eachRaw(ctx, tx, `SELECT account_id, project, tags, creator_type, creator_id, MAX(kind),
+			CAST(SUM(cost) AS BIGINT) FROM (
+				SELECT account_id, project, tags, creator_type, creator_id, kind, cost FROM wallet_spent
+				UNION ALL SELECT account_id, project, tags, creator_type, creator_id, '', -spent FROM wallet_subject
+			) AS t GROUP BY account_id, project, tags, creator_type, creator_id`, func(row []any) {
+		s := Subject{Account: id.ID(ok.text(row[0])), Project: ok.text(row[1]), CreatedBy: creator.Creator{
+			Type: creator.Type(ok.text(row[3])), ID: id.ID(ok.text(row[4])),
+		}}
+		readable := json.Unmarshal([]byte(ok.text(row[2])), &s.Tags) == nil
+		want, kind := kindOf(s).kind, ok.text(row[5])
+		sum, is := row[6].(int64)
+		switch {
+		case !readable || !is:
+			say(string(s.Account), kind, "was changed: a field has another type")
+		case sum != 0:
+			say(string(s.Account), want, fmt.Sprintf("differs by %s from what its subjects spent", money.Micros(sum)))
+		case kind != "" && kind != want:
+			say(string(s.Account), kind, fmt.Sprintf("was changed: its description has the kind %s", want))
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", spentTable, err)
 	}
 	return nil
 }

@@ -24,8 +24,8 @@ var ledgerTables = map[string][]string{
 	"wallet_charge": {"ended_at"}, "wallet_day": nil, "wallet_day_subject": nil,
 }
 
-// unverified are the other tables of this package: what they say may change. Audit compares what
-// they have added up.
+// unverified are the other tables of this package: what they say may change. What they have added
+// up is verified.
 var unverified = []string{"wallet_subject", "wallet_spent"}
 
 // verified returns what Verify finds.
@@ -485,4 +485,133 @@ func (x tampering) collate(name string) {
 	for _, text := range all {
 		x.must(text)
 	}
+}
+
+// TestVerifyFindsHoursOutOfPlace writes charges with correct hashes that are of no whole hour, or
+// of an hour that is not the subject's.
+func TestVerifyFindsHoursOutOfPlace(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		for name, change := range map[string]func(k *wallet.Charge){
+			"half an hour": func(k *wallet.Charge) { k.To, k.Amount = k.From.Add(30*time.Minute), k.Amount/2 },
+			"an hour late": func(k *wallet.Charge) { k.From, k.To = k.From.Add(time.Hour), k.To.Add(time.Hour) },
+			"a bit early": func(k *wallet.Charge) {
+				k.From, k.To = k.From.Add(-time.Microsecond), k.To.Add(-time.Microsecond)
+			},
+			"far away": func(k *wallet.Charge) { k.Hour = 1 << 60 },
+		} {
+			r := newRig(t, d, c)
+			account, dep := r.account(money.Dollars(100)), r.ids.New(id.Deployment)
+			r.charge(hour(account, dep, 0, money.Dollars(2)))
+			k := hour(account, dep, 1, money.Dollars(2))
+			change(&k)
+			r.charge(k)
+			problems := slices.DeleteFunc(r.verified(), func(p wallet.Problem) bool { return p.Account != account })
+			if len(problems) == 0 || problems[0].Table != "wallet_transaction" || problems[0].Seq != 3 {
+				t.Errorf("%s: %v", name, problems)
+			}
+		}
+	})
+}
+
+// TestVerifyNamesBothLinesOfAHash changes a hash: by the hash alone either line may be the one that
+// was changed. After a gap it says that it could not check.
+func TestVerifyNamesBothLinesOfAHash(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		x := newTampering(t, d, c)
+		says := func(seq int64, text string) {
+			t.Helper()
+			problems := x.verified()
+			if !slices.ContainsFunc(problems, func(p wallet.Problem) bool {
+				return p.Seq == seq && strings.Contains(p.Problem, text)
+			}) {
+				t.Errorf("no problem of seq %d says %q: %v", seq, text, problems)
+			}
+		}
+		x.must(`UPDATE wallet_transaction SET hash = 'v1:' WHERE seq = 4`)
+		says(5, "it or the hash of seq 4 was changed")
+		x.restore("wallet_transaction")
+		x.must(`DELETE FROM wallet_transaction WHERE seq = 4`)
+		says(5, "seq 4 before it is missing, so its hash could not be checked")
+		x.must(`DELETE FROM wallet_transaction WHERE seq = 5`)
+		says(6, "seq 4 to 5 before it are missing, so its hash could not be checked")
+	})
+}
+
+// TestSpendingReadsOnlySumsThatAreNeeded tags each subject differently, as an account does that
+// numbers its runs.
+func TestSpendingReadsOnlySumsThatAreNeeded(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		account := r.account(money.Dollars(100))
+		for n := range 5 {
+			dep := r.ids.New(id.Deployment)
+			r.tx(func(ctx context.Context, tx *db.Tx) error {
+				return r.ledger.Describe(ctx, tx, wallet.Subject{ID: dep, Account: account,
+					Project: fmt.Sprint("p", n%2), Tags: []string{fmt.Sprint("job-", n)}})
+			})
+			r.charge(hour(account, dep, 0, money.Dollars(2)))
+		}
+		accounts := []id.ID{account}
+		for _, c := range []struct {
+			ever wallet.Ever
+			want int
+		}{
+			{wallet.Ever{}, 0}, {wallet.Ever{Accounts: accounts}, 1},
+			{wallet.Ever{Accounts: accounts, Project: true}, 2}, {wallet.Ever{Accounts: accounts, Creator: true}, 1},
+			{wallet.Ever{Accounts: accounts, Project: true, Tags: true, Creator: true}, 5},
+		} {
+			all, err := wallet.Spending(t.Context(), d, accounts, r.clock.Now(), r.clock.Now(), c.ever)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sums, sum := 0, money.Micros(0)
+			for _, s := range all {
+				if s.Ever {
+					sums, sum = sums+1, sum+s.Amount
+				}
+			}
+			if sums != c.want || c.want > 0 && sum != money.Dollars(10) {
+				t.Errorf("%+v: %d sums of %s", c.ever, sums, sum)
+			}
+		}
+	})
+}
+
+// TestVerifyFindsChangedSums changes what subjects, and all that are described alike, have spent.
+func TestVerifyFindsChangedSums(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		x := tampering{r, d.Handle()}
+		account, dep, other := r.account(money.Dollars(100)), r.ids.New(id.Deployment), r.ids.New(id.Deployment)
+		r.tx(func(ctx context.Context, tx *db.Tx) error {
+			return r.ledger.Describe(ctx, tx,
+				wallet.Subject{ID: dep, Account: account, Project: "a", Tags: []string{"t"}},
+				wallet.Subject{ID: other, Account: account, Project: "b"})
+		})
+		r.charge(hour(account, dep, 0, money.Dollars(2)))
+		r.charge(hour(account, other, 0, money.Dollars(2)))
+		for _, change := range []struct{ table, does, undo string }{
+			{"wallet_subject", `UPDATE wallet_subject SET spent = spent + 1 WHERE project = 'a'`,
+				`UPDATE wallet_subject SET spent = spent - 1 WHERE project = 'a'`},
+			{"wallet_subject", `UPDATE wallet_subject SET spent = 2000000 - spent`,
+				`UPDATE wallet_subject SET spent = 2000000 - spent`},
+			{"wallet_spent", `UPDATE wallet_spent SET cost = cost + 1 WHERE project = 'a'`,
+				`UPDATE wallet_spent SET cost = cost - 1 WHERE project = 'a'`},
+			{"wallet_spent", `UPDATE wallet_spent SET project = 'c' WHERE project = 'a'`,
+				`UPDATE wallet_spent SET project = 'a' WHERE project = 'c'`},
+			{"wallet_spent", `UPDATE wallet_spent SET kind = 'x' || kind WHERE project = 'a'`,
+				`UPDATE wallet_spent SET kind = substr(kind, 2) WHERE project = 'a'`},
+		} {
+			x.must(change.does)
+			if problems := r.verified(); !slices.ContainsFunc(problems, func(p wallet.Problem) bool {
+				return p.Table == change.table && p.Account == account
+			}) {
+				t.Errorf("%s: %v", change.does, problems)
+			}
+			x.must(change.undo)
+			if problems := r.verified(); len(problems) > 0 {
+				t.Fatalf("after %s: %v", change.undo, problems)
+			}
+		}
+	})
 }

@@ -50,11 +50,36 @@ func Open(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
 }
 
 // OpenReadOnly opens an existing database file and changes neither it nor its mode. It may belong
-// to a running server, or be a copy that nothing can write.
-func OpenReadOnly(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("open database file: %w", err)
+// to a running server, or be a copy that nothing can write. A server that runs has a log beside the
+// file. Where there is none, the file is read without making one; a server that starts meanwhile
+// may then change what was read: unchanged returns an error if one has.
+func OpenReadOnly(ctx context.Context, path string, c clock.Clock) (d *db.DB, unchanged func() error, err error) {
+	before, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open database file: %w", err)
 	}
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
+		if d, err := openReadOnly(ctx, path, "mode=ro&immutable=1", c); err == nil {
+			return d, func() error { return same(path, before) }, nil
+		}
+	}
+	d, err = openBeside(ctx, path, c)
+	return d, func() error { return nil }, err
+}
+
+// same returns an error if a server has opened the file that had no log.
+func same(path string, before fs.FileInfo) error {
+	_, err := os.Stat(path + "-wal")
+	now, e := os.Stat(path)
+	if !errors.Is(err, fs.ErrNotExist) || e != nil || now.Size() != before.Size() ||
+		!now.ModTime().Equal(before.ModTime()) {
+		return fmt.Errorf("a server began to use %s while it was read; run the command again", path)
+	}
+	return nil
+}
+
+// openBeside opens a file that a server may be writing.
+func openBeside(ctx context.Context, path string, c clock.Clock) (*db.DB, error) {
 	d, err := openReadOnly(ctx, path, "mode=ro", c)
 	if err == nil {
 		return d, nil
