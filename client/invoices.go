@@ -24,8 +24,10 @@ type TaxCategory string
 
 // The categories.
 const (
-	// TaxStandard means that a rate applies.
+	// TaxStandard means that a rate above zero applies.
 	TaxStandard TaxCategory = "S"
+	// TaxZeroRated means that a rate of zero applies.
+	TaxZeroRated TaxCategory = "Z"
 	// TaxReverseCharge means that the buyer owes the tax.
 	TaxReverseCharge TaxCategory = "AE"
 	// TaxOutside means that the sale is outside the scope of the tax.

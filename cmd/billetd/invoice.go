@@ -34,7 +34,7 @@ func invoiceList() *cobra.Command {
 			if err := checkPage(p); err != nil {
 				return err
 			}
-			all, _, err := o.Invoices.List(cmd.Context(), o.DB, invoice.Filter{Account: id.ID(of), Month: month}, p)
+			all, _, err := o.Invoices.ListAll(cmd.Context(), o.DB, invoice.Filter{Account: id.ID(of), Month: month}, p)
 			if err != nil {
 				return err
 			}

@@ -197,8 +197,8 @@ header with INVALID_REQUEST.
 
 ## Concurrent changes
 
-A GET of one resource that can be changed returns its version in ~ETag~. Send it as ~If-Match~ with the PATCH
-or DELETE: if anything in the response has changed since, the request is refused with 412 PRECONDITION_FAILED
+A GET of one resource that can be changed returns its version in ~ETag~. Send it as ~If-Match~ with the PATCH,
+PUT or DELETE: if anything in the response has changed since, the request is refused with 412 PRECONDITION_FAILED
 and has no effect; get the resource again and decide again. ~If-Match: *~ requires only that it exists. Other
 changes refuse ~If-Match~. With ~If-None-Match~, a GET of what you have already is answered 304 without a
 body.

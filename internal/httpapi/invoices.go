@@ -112,7 +112,7 @@ func (h invoices) list(
 	if err := seesWholeAccount(c); err != nil {
 		return nil, db.Listed{}, err
 	}
-	return h.svc.List(ctx, h.db, in.filter(c.Caller.Account), p)
+	return h.svc.List(ctx, h.db, c.Caller.Account, in.filter(""), p)
 }
 
 func (h invoices) preview(ctx context.Context, c *rest.Call, _ *rest.NoInput) (invoice.Document, error) {
@@ -131,23 +131,23 @@ func (h invoices) get(
 	if err := seesWholeAccount(c); err != nil {
 		return rest.Answer{}, err
 	}
-	return sendInvoice(ctx, w, c, h.db, h.svc, c.Caller.Account, in)
+	d, err := h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+	if err != nil {
+		return rest.Answer{}, err
+	}
+	return sendInvoice(ctx, w, c, h.db, h.svc, d, in)
 }
 
 // sendInvoice answers with a document, or sends one of its files.
 func sendInvoice(
-	ctx context.Context, w http.ResponseWriter, c *rest.Call, r db.Reader, svc *invoice.Service, of id.ID,
-	in *invoiceQuery,
+	ctx context.Context, w http.ResponseWriter, c *rest.Call, r db.Reader, svc *invoice.Service,
+	d invoice.Document, in *invoiceQuery,
 ) (rest.Answer, error) {
 	if in.Format == "" || in.Format == "json" {
-		d, err := svc.Get(ctx, r, of, in.ID)
-		if err != nil {
-			return rest.Answer{}, err
-		}
 		return c.Data(d), nil
 	}
 	f := invoice.Format(in.Format)
-	d, content, err := svc.File(ctx, r, of, in.ID, f)
+	content, err := svc.File(ctx, r, d, f)
 	if err != nil {
 		return rest.Answer{}, err
 	}

@@ -132,6 +132,27 @@ func TestInvoicesOverTheAPI(t *testing.T) {
 	}
 }
 
+// Of two lists that replace the same one, only the first has an effect.
+func TestTaxRatesAreReplacedWithIfMatch(t *testing.T) {
+	w := newWorld(t)
+	operator := w.operator()
+	body := func(percent int) map[string]any {
+		return map[string]any{"rates": []map[string]any{{"country": "DE", "from": "2007-01-01", "percent": percent}}}
+	}
+	read := w.want(200, operator, "GET", OperatorBase+"/tax-rates", nil).header.Get("ETag")
+	first := w.do(operator, "PUT", OperatorBase+"/tax-rates", body(19), header("If-Match", read))
+	if first.status != 200 || first.header.Get("ETag") == "" {
+		t.Errorf("%d %v %s", first.status, first.header, first.body)
+	}
+	if r := w.do(operator, "PUT", OperatorBase+"/tax-rates", body(7), header("If-Match", read)); r.status != 412 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	next := first.header.Get("ETag")
+	if r := w.do(operator, "PUT", OperatorBase+"/tax-rates", body(7), header("If-Match", next)); r.status != 200 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
 // charge charges an account for an hour.
 func charge(t *testing.T, w *world, of id.ID) {
 	t.Helper()

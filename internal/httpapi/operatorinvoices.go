@@ -152,7 +152,7 @@ func taxRatesOf(rates []invoice.TaxRate) taxRates {
 func (h operatorInvoices) list(
 	ctx context.Context, _ *rest.Call, in *allInvoices, p db.Page,
 ) ([]invoice.Summary, db.Listed, error) {
-	return h.svc.List(ctx, h.db, in.filter(in.AccountID), p)
+	return h.svc.ListAll(ctx, h.db, in.filter(in.AccountID), p)
 }
 
 func (h operatorInvoices) get(
@@ -161,7 +161,11 @@ func (h operatorInvoices) get(
 	if err := apierr.Invalid(invalid).OrNil(); err != nil {
 		return rest.Answer{}, err
 	}
-	return sendInvoice(ctx, w, c, h.db, h.svc, "", in)
+	d, err := h.svc.GetAny(ctx, h.db, in.ID)
+	if err != nil {
+		return rest.Answer{}, err
+	}
+	return sendInvoice(ctx, w, c, h.db, h.svc, d, in)
 }
 
 func (h operatorInvoices) correct(

@@ -63,7 +63,7 @@ func (s *Service) Correct(ctx context.Context, tx *db.Tx, of id.ID, c Correction
 	if err := c.check(); err != nil {
 		return Document{}, err
 	}
-	found, is, err := find(ctx, tx, "", of, db.ForUpdate(tx))
+	found, is, err := findAny(ctx, tx, of)
 	switch {
 	case err != nil:
 		return Document{}, err

@@ -38,6 +38,6 @@
 // kept: tax law asks for that. invoice_month and invoice_sequence grow with months and years.
 // Settings and tax rates are bounded.
 //
-// Locks are taken in this order: the corrected invoice, the sequence, then what package wallet
-// takes, then events and jobs.
+// Locks are taken in this order: the corrected invoice, the settings, the sequence, then what
+// package wallet takes, then events and jobs.
 package invoice

@@ -2,6 +2,7 @@ package invoice_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"os"
 	"path/filepath"
@@ -34,7 +35,9 @@ func (k *kit) issued(of id.ID, lines int) invoice.Document {
 
 func (k *kit) file(of id.ID, f invoice.Format) []byte {
 	k.Helper()
-	_, content, err := k.svc.File(k.Context(), k.DB, "", of, f)
+	d, err := k.svc.GetAny(k.Context(), k.DB, of)
+	k.Must(err)
+	content, err := k.svc.File(k.Context(), k.DB, d, f)
 	k.Must(err)
 	if len(content) == 0 {
 		k.Fatalf("the %s is empty", f)
@@ -57,6 +60,30 @@ func TestFormsAreMadeOnceAndKept(t *testing.T) {
 			if !bytes.Equal(first, again.file(got.ID, f)) {
 				t.Errorf("the %s changed", f)
 			}
+		}
+		// What is stored is sent, and making the forms again neither changes nor adds a row.
+		other := "H4sIAAAAAAACA8tIzcnJBwCGphA2BQAAAA==" // "hello"
+		k.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE invoice_rendering SET content = $1 WHERE invoice_id = $2 AND format = 'pdf'`,
+				other, got.ID)
+			return err
+		})
+		for range 2 {
+			if sent := again.file(got.ID, invoice.PDF); string(sent) != "hello" {
+				t.Errorf("the stored PDF is hello, and %d other bytes are sent", len(sent))
+			}
+			_, err := again.svc.Render(t.Context(), got.ID)
+			k.Must(err)
+		}
+		// A form that is added later is made, and the account is not told again.
+		k.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `DELETE FROM invoice_rendering WHERE invoice_id = $1 AND format <> 'html'`, got.ID)
+			return err
+		})
+		_, err := again.svc.Render(t.Context(), got.ID)
+		k.Must(err)
+		if types := k.EventTypes(of, got.ID); len(types) != 1 {
+			t.Errorf("the events are %v", types)
 		}
 		pdf := k.file(got.ID, invoice.PDF)
 		if !bytes.HasPrefix(pdf, []byte("%PDF-")) || len(pdf) > 200_000 {
@@ -99,12 +126,25 @@ func TestHTMLEscapesTexts(t *testing.T) {
 func TestPDFShowsMissingCharacters(t *testing.T) {
 	for text, want := range map[string]string{
 		"Łódź Ünïcode Ελλάδα Болгария 8 × € – ✓": "Łódź Ünïcode Ελλάδα Болгария 8 × € – [U+2713]",
-		"東京":    "[U+6771][U+4EAC]",
-		"plain": "plain",
+		"東京":            "[U+6771][U+4EAC]",
+		"Mu\u0308nchen": "München",
+		"plain":         "plain",
 	} {
 		if got := invoice.Shown(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
+	}
+}
+
+// The note about replaced characters is also there where only a note has them.
+func TestPDFSaysThatCharactersOfANoteAreReplaced(t *testing.T) {
+	d := documents(t)["domestic"]
+	plain := invoice.RenderPDF(t, d)
+	d.Seller.Note = "\u6771"
+	replaced := len(invoice.RenderPDF(t, d))
+	d.Seller.Note = "[U+6771]"
+	if written := len(invoice.RenderPDF(t, d)); replaced <= written || written <= len(plain) {
+		t.Errorf("%d bytes, and %d with the same text and without the note about it", replaced, written)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -105,10 +103,8 @@ func (k *kit) checkInvoices(of id.ID) {
 		return nil
 	})
 	k.Must(err)
-	balance, all := money.Micros(0), k.all(invoice.Filter{Account: of})
-	// Months that ended while no server ran are issued at once, in any order.
-	slices.SortFunc(all, func(a, b invoice.Document) int { return strings.Compare(a.Month, b.Month) })
-	for _, d := range all {
+	balance := money.Micros(0)
+	for _, d := range k.all(invoice.Filter{Account: of}) {
 		w := want[d.Month]
 		delete(want, d.Month)
 		b, tot, lines := d.Balance, d.Totals, k.sumOfLines(d)
@@ -170,7 +166,7 @@ func TestNumbersHaveNoGaps(t *testing.T) {
 		}
 		wg.Wait()
 		seen := map[string]bool{}
-		page, _, err := k.svc.List(t.Context(), d, invoice.Filter{}, enginetest.FirstPage)
+		page, _, err := k.svc.ListAll(t.Context(), d, invoice.Filter{}, enginetest.FirstPage)
 		k.Must(err)
 		for _, s := range page {
 			seen[s.Number] = true
@@ -220,6 +216,103 @@ func TestMonthIsIssuedOnceAfterItsEnd(t *testing.T) {
 	})
 }
 
+// Two processes that issue the same month at once issue one invoice, with one number and one event.
+func TestOneMonthIsIssuedAtOnceOnlyOnce(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of := k.tenant("Ada Ltd")
+		k.pay(of, wallet.TypeTopUp, 50*money.USD)
+		c.Advance(2 * time.Hour)
+		var wg sync.WaitGroup
+		for range 6 {
+			other := invoice.New(invoice.Config{
+				DB: d, IDs: k.IDs, Clock: c, Wallet: k.Wallet, Events: k.Events, Jobs: k.Jobs, Accounts: k.accounts,
+			})
+			wg.Go(func() { _, _ = other.Issue(t.Context(), of+"/2028-02") })
+		}
+		wg.Wait()
+		_, err := k.svc.Issue(t.Context(), of+"/2028-02") // as the job that is retried
+		k.Must(err)
+		got := k.one(invoice.Filter{})
+		if types := k.EventTypes(of, got.ID); got.Number != "2028-000001" || len(types) != 1 {
+			t.Errorf("%s, events %v", got.Number, types)
+		}
+		k.pay(of, wallet.TypeTopUp, money.USD)
+		k.Pass(40 * 24 * time.Hour)
+		if all := k.all(invoice.Filter{}); len(all) != 2 || all[1].Number != "2028-000002" {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
+// A job of a later month issues the months before it first, so that numbers follow the months and
+// each invoice begins with the balance of the one before.
+func TestEarlierMonthsAreIssuedFirst(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of := k.tenant("Ada Ltd")
+		for range 3 { // February, April, June
+			k.pay(of, wallet.TypeTopUp, 50*money.USD)
+			c.Advance(61 * 24 * time.Hour)
+		}
+		_, err := k.svc.Issue(t.Context(), of+"/2028-06")
+		k.Must(err)
+		k.Drain()
+		all := k.all(invoice.Filter{})
+		if len(all) != 3 || all[0].Month >= all[1].Month || all[1].Month >= all[2].Month ||
+			all[2].Balance.Opening != 100*money.USD {
+			t.Errorf("%+v", all)
+		}
+		for _, i := range all {
+			if types := k.EventTypes(of, i.ID); len(types) != 1 {
+				t.Errorf("%s has the events %v", i.Month, types)
+			}
+		}
+	})
+}
+
+// A transaction that gets a time for which an invoice was issued is a stated difference on the next
+// one, which is not retried forever.
+func TestLateTransactionIsAStatedDifference(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of := k.tenant("Ada Ltd")
+		february := c.Now()
+		k.pay(of, wallet.TypeTopUp, 50*money.USD)
+		k.Pass(2 * time.Hour)
+		k.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			tx.Now = february
+			_, err := k.Wallet.Credit(ctx, tx, wallet.Credit{
+				Account: of, Type: wallet.TypeCredit, Amount: 7 * money.USD, Description: "late", Dedupe: "late",
+			})
+			return err
+		})
+		k.pay(of, wallet.TypeTopUp, money.USD)
+		k.Pass(40 * 24 * time.Hour)
+		all := k.all(invoice.Filter{})
+		if len(all) != 2 || all[1].Balance.Opening != 50*money.USD || all[1].Balance.Adjustments != 7*money.USD ||
+			all[1].Balance.Closing != 58*money.USD || len(all[1].Movements) != 2 {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
+// A month with nothing to put on an invoice needs no tax rate: it has no document and no error.
+func TestMonthWithoutAnythingNeedsNoTax(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of := k.tenant("Ada Ltd")
+		k.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := k.svc.SetTaxRates(ctx, tx, nil)
+			return err
+		})
+		c.Advance(2 * time.Hour)
+		if _, err := k.svc.Issue(t.Context(), of+"/2028-02"); err != nil || len(k.all(invoice.Filter{})) != 0 {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // Where the operator issues none for some months, the next invoice begins with the balance of then.
 func TestMonthsCanBeLeftOut(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
@@ -264,14 +357,14 @@ func TestDocumentsAreScopedByAccount(t *testing.T) {
 		k.pay(of, wallet.TypeTopUp, money.USD)
 		k.Pass(2 * time.Hour)
 		got := k.one(invoice.Filter{Account: of})
-		if _, err := k.svc.Get(t.Context(), d, other, got.ID); err == nil {
-			t.Error("another account read the document")
-		}
-		if _, _, err := k.svc.File(t.Context(), d, other, got.ID, invoice.PDF); err == nil {
-			t.Error("another account read the PDF")
-		}
-		if all := k.all(invoice.Filter{Account: other}); len(all) != 0 {
-			t.Error("another account lists the document")
+		for _, account := range []id.ID{other, ""} {
+			if _, err := k.svc.Get(t.Context(), d, account, got.ID); err == nil {
+				t.Errorf("account %q read the document", account)
+			}
+			all, _, err := k.svc.List(t.Context(), d, account, invoice.Filter{Account: of}, enginetest.FirstPage)
+			if err != nil || len(all) != 0 {
+				t.Errorf("account %q lists the document: %v", account, err)
+			}
 		}
 	})
 }

@@ -3,15 +3,18 @@ package invoice
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/wallet"
 )
 
 // The jobs. KindMonth, with the subject Fleet, finds the accounts that get an invoice after the end
@@ -117,24 +120,66 @@ func (s *Service) Render(ctx context.Context, of id.ID) (job.Outcome, error) {
 	return job.Done(), s.render(ctx, of)
 }
 
-// issue issues an account's invoice of a month, unless there is one. It returns its ID, or "" if
-// there is nothing to put on it. The month is over, so what is read in one transaction is still so
-// in the next.
+// issue issues an account's invoice of a month, unless there is one, after those of earlier months.
+// It returns its ID, or "" if there is nothing to put on it.
 func (s *Service) issue(ctx context.Context, of id.ID, month string) (issued id.ID, err error) {
-	var d Document
-	var something bool
-	err = s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if issued, err = findInvoice(ctx, tx, of, month); err != nil || issued != "" {
-			return err
+	for {
+		earlier, err := s.missing(ctx, of, month)
+		if err != nil {
+			return "", err
 		}
-		_, to, _ := monthOf(month)
-		if d, something, err = s.draft(ctx, tx, of, month, to); err != nil {
-			return err
+		if earlier == "" {
+			return s.issueOne(ctx, of, month)
 		}
-		return s.follows(ctx, tx, d)
-	})
-	if err != nil || issued != "" || !something {
+		if issued, err := s.issueOne(ctx, of, earlier); err != nil || issued == "" { // its own job makes its forms
+			return "", errors.Join(err, fmt.Errorf("invoice: %s of %s must be issued before %s", earlier, of, month))
+		}
+	}
+}
+
+// missing returns the first month after the account's newest invoice before this month that has to
+// have one, or "". Months that the operator left out have none.
+func (s *Service) missing(ctx context.Context, of id.ID, month string) (string, error) {
+	set, err := s.Settings(ctx, s.cfg.DB)
+	if err != nil {
+		return "", err
+	}
+	from, _, ok := monthOf(set.FirstMonth)
+	if !ok {
+		return "", nil
+	}
+	before, found, err := findBefore(ctx, s.cfg.DB, of, month)
+	if err != nil {
+		return "", err
+	}
+	if _, end, _ := monthOf(before.Month); found && end.After(from) {
+		from = end
+	}
+	to, _, _ := monthOf(month)
+	at, found, err := s.cfg.Wallet.FirstChange(ctx, s.cfg.DB, of, from, to)
+	if err != nil || !found {
+		return "", err
+	}
+	return at.UTC().Format(monthLayout), nil
+}
+
+// issueOne issues an account's invoice of a month whose earlier ones are issued. The month is over,
+// so what is read in one transaction is still so in the next.
+func (s *Service) issueOne(ctx context.Context, of id.ID, month string) (issued id.ID, err error) {
+	if issued, err = findInvoice(ctx, s.cfg.DB, of, month); err != nil || issued != "" {
 		return issued, err
+	}
+	from, to, _ := monthOf(month)
+	p, err := s.cfg.Wallet.Period(ctx, of, from, to)
+	if err != nil || len(p.Lines)+len(p.Movements) == 0 {
+		return "", err
+	}
+	d, err := s.draft(ctx, of, month, p, to.Add(-time.Microsecond))
+	if err != nil {
+		return "", err
+	}
+	if err := s.follow(ctx, s.cfg.DB, &d); err != nil {
+		return "", err
 	}
 	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if issued, err = findInvoice(ctx, tx, of, month); err != nil || issued != "" {
@@ -147,10 +192,11 @@ func (s *Service) issue(ctx context.Context, of id.ID, month string) (issued id.
 	return issued, err
 }
 
-// follows returns an error if the balance at the start of the document is not the one at the end of
-// the invoice before. The job is then retried: the invoice of a month between may be missing. Where
-// no invoices were issued for a month between, there is nothing to compare with.
-func (s *Service) follows(ctx context.Context, r db.Reader, d Document) error {
+// follow makes the document begin with the balance at which the invoice before ended. The ledger
+// has the same one, unless a transaction was recorded with a time for which an invoice was issued,
+// which takes a clock that is wrong by more than Delay. Then the difference is stated. Where no
+// invoices were issued for a month between, there is nothing to compare with.
+func (s *Service) follow(ctx context.Context, r db.Reader, d *Document) error {
 	before, found, err := findBefore(ctx, r, d.Account, d.Month)
 	if err != nil || !found {
 		return err
@@ -165,11 +211,18 @@ func (s *Service) follows(ctx context.Context, r db.Reader, d Document) error {
 		}
 	}
 	last, err := before.document()
-	if err == nil && last.Balance.Closing != d.Balance.Opening {
-		err = fmt.Errorf("invoice: %s had a balance of %s at the end of %s, and has one of %s at the start of %s",
-			d.Account, last.Balance.Closing, last.Month, d.Balance.Opening, d.Month)
+	if err != nil {
+		return err
 	}
-	return err
+	if difference := d.Balance.Opening - last.Balance.Closing; difference != 0 {
+		d.Balance.Opening = last.Balance.Closing
+		d.Balance.Adjustments += difference
+		d.Movements = slices.Insert(d.Movements, 0, Movement{
+			Type: wallet.TypeAdjustment, At: d.From, Amount: difference,
+			Description: "Recorded after invoice " + last.Number + " was issued, with a time before " + dayOf(d.From),
+		})
+	}
+	return nil
 }
 
 // insert gives the document its ID, number and time, and inserts it.
@@ -188,6 +241,17 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, d Document) (Document, 
 		return d, err
 	}
 	d.ID, d.Number, d.IssuedAt = s.cfg.IDs.New(id.Invoice), numbered(format, year, n), tx.Now
+	switch taken, err := numberTaken(ctx, tx, d.Number); {
+	case err != nil:
+		return d, err
+	case taken: // a number that is left out would be a gap
+		field := "numberFormat"
+		if d.Type == CreditNote {
+			field = "creditNoteFormat"
+		}
+		return d, apierr.New(apierr.Conflict, "The next number would be %s, which a document has already. Change %s "+
+			"in the invoice settings.", d.Number, field)
+	}
 	content, err := json.Marshal(d)
 	if err != nil {
 		return d, err
@@ -197,7 +261,7 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, d Document) (Document, 
 
 // render makes the forms of a document that are missing, and tells the account once.
 func (s *Service) render(ctx context.Context, of id.ID) error {
-	d, err := s.Get(ctx, s.cfg.DB, "", of)
+	d, err := s.GetAny(ctx, s.cfg.DB, of)
 	if err != nil {
 		return err
 	}
@@ -210,8 +274,13 @@ func (s *Service) render(ctx context.Context, of id.ID) error {
 		rendered = append(rendered, rendering{of, f, content})
 	}
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		before, err := countRenderings(ctx, tx, of)
+		if err != nil {
+			return err
+		}
+		// The first forms and the event are of one transaction: where there is a form, it was told.
 		n, err := insertRenderings(ctx, tx, rendered)
-		if err != nil || n == 0 {
+		if err != nil || n == 0 || before > 0 {
 			return err
 		}
 		return s.cfg.Events.Append(ctx, tx, event.Event{

@@ -20,8 +20,9 @@ import (
 
 type kit struct {
 	*enginetest.Kit
-	svc  *invoice.Service
-	hour int64
+	svc      *invoice.Service
+	accounts *account.Service
+	hour     int64
 }
 
 // newKit returns a kit whose seller is in Germany and issues invoices from the clock's month on.
@@ -29,11 +30,11 @@ func newKit(t enginetest.T, d *db.DB, c *clock.Simulated) *kit {
 	k := &kit{Kit: enginetest.New(t, d, c)}
 	secrets, err := secret.New(make([]byte, 32))
 	k.Must(err)
+	k.accounts = account.New(account.Config{
+		DB: d, IDs: k.IDs, Rand: rand.Reader, Clock: c, Real: c.Now, Secrets: secrets, CheapPasswords: true,
+	})
 	k.svc = invoice.New(invoice.Config{
-		DB: d, IDs: k.IDs, Clock: c, Wallet: k.Wallet, Events: k.Events, Jobs: k.Jobs,
-		Accounts: account.New(account.Config{
-			DB: d, IDs: k.IDs, Rand: rand.Reader, Clock: c, Real: c.Now, Secrets: secrets, CheapPasswords: true,
-		}),
+		DB: d, IDs: k.IDs, Clock: c, Wallet: k.Wallet, Events: k.Events, Jobs: k.Jobs, Accounts: k.accounts,
 	})
 	k.Runner.Handle(invoice.KindMonth, k.svc.Month)
 	k.Runner.Handle(invoice.KindIssue, k.svc.Issue)
@@ -126,10 +127,10 @@ func (k *kit) refund(c wallet.Charge, minutes int64) {
 // all returns all documents, oldest first.
 func (k *kit) all(f invoice.Filter) (out []invoice.Document) {
 	k.Helper()
-	page, _, err := k.svc.List(k.Context(), k.DB, f, enginetest.FirstPage)
+	page, _, err := k.svc.ListAll(k.Context(), k.DB, f, enginetest.FirstPage)
 	k.Must(err)
 	for i := len(page) - 1; i >= 0; i-- {
-		d, err := k.svc.Get(k.Context(), k.DB, "", page[i].ID)
+		d, err := k.svc.GetAny(k.Context(), k.DB, page[i].ID)
 		k.Must(err)
 		if d.Number != page[i].Number || d.Total != page[i].Total || d.Month != page[i].Month {
 			k.Fatalf("the list has %+v, the document %+v", page[i], d.Summary)

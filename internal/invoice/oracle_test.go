@@ -53,6 +53,7 @@ func documents(t *testing.T) map[string]invoice.Document {
 	t.Helper()
 	rates := []invoice.TaxRate{
 		{Country: "DE", From: "2007-01-01", Percent: 1900}, {Country: "FR", From: "2014-01-01", Percent: 550},
+		{Country: "NO", From: "2014-01-01", Percent: 0},
 	}
 	untaxed, small := germany(""), germany("")
 	untaxed.ChargesTax = false
@@ -84,6 +85,7 @@ func documents(t *testing.T) map[string]invoice.Document {
 		{"reverse-charge", germany(""), party("FR", "FRXX999999999"), usage, 0},
 		{"other-rate", germany(""), party("FR", ""), usage, 0},
 		{"outside", germany(""), party("US", "12-3456789"), usage, 0},
+		{"zero-rate", germany(""), party("NO", ""), usage, 0},
 		{"exempt", untaxed, party("DE", ""), usage, 0},
 		{"no-vat-id", small, party("DE", ""), usage, 0},
 		{"empty", germany(""), party("DE", ""), nil, 0},

@@ -88,7 +88,7 @@ func (d Document) page() page {
 	fact("Registration", d.Seller.Registration)
 	fact("Questions", d.Seller.Email)
 	for _, l := range d.Lines {
-		p.Lines = append(p.Lines, l.page())
+		p.Lines = append(p.Lines, l.page(d.Totals.Treatment.Percent))
 	}
 	p.Totals = d.Totals.page(d.Type)
 	if b := d.Balance; b != nil {
@@ -111,7 +111,8 @@ func (d Document) page() page {
 	return p
 }
 
-func (l Line) page() pageLine {
+// page returns the line as text, with the hourly price without the tax of that rate.
+func (l Line) page(rate BasisPoints) pageLine {
 	out := pageLine{Name: l.Name, Amount: usd(l.Amount)}
 	var detail []string
 	for _, text := range []string{l.GPUType, l.Provider, l.Region, string(l.Subject)} {
@@ -123,17 +124,20 @@ func (l Line) page() pageLine {
 	if l.From != nil && l.To != nil {
 		out.Interval = minuteOf(*l.From) + " to " + minuteOf(*l.To)
 		out.Hours, out.Rate = hoursOf(l.Seconds), usd(l.HourlyPrice)
+		if rate > 0 {
+			out.Detail += "; " + usd(withoutTax(l.HourlyPrice, rate)) + " per hour without tax"
+		}
 	}
 	if l.Refunded != 0 {
 		out.Detail += fmt.Sprintf("; charged %s, refunded %s", usd(l.Charged), usd(l.Refunded))
-		out.Detail = strings.TrimPrefix(out.Detail, "; ")
 	}
+	out.Detail = strings.TrimPrefix(out.Detail, "; ")
 	return out
 }
 
 func (t Totals) page(of Type) []pair {
 	tax := t.Treatment.Name
-	if t.Treatment.Category == Standard {
+	if t.Treatment.rated() {
 		tax = fmt.Sprintf("%s %s%% (%s)", t.Treatment.Name, t.Treatment.Percent, countryName(t.Treatment.Country))
 	}
 	all := []pair{{Label: "Sum of the lines", Value: usd(t.Exact)}}

@@ -88,12 +88,6 @@ func (p Party) normalized() Party {
 	return p
 }
 
-// isCountry reports whether the text is a code of ISO 3166-1 with two letters.
-func isCountry(code string) bool {
-	r, err := language.ParseRegion(code)
-	return err == nil && len(code) == 2 && r.IsCountry() && r.String() == code
-}
-
 // check returns what is wrong with a party. The prefix comes before the names of fields.
 func (p Party) check(prefix string) (errs []apierr.FieldError) {
 	add := func(field, format string, args ...any) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/image/font/gofont/gobold"
 	"golang.org/x/image/font/gofont/goregular"
 	"golang.org/x/image/font/sfnt"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Sizes in millimeters, for A4.
@@ -76,6 +77,9 @@ func (d Document) pdfWith(pages int) ([]byte, int, error) {
 	s.pairs("Total", p.Totals)
 	s.pairs("Prepaid balance", p.Balance)
 	s.movements(p.Movements)
+	for _, n := range p.Notes {
+		s.shown(n) // also a note may have such characters
+	}
 	if s.replaced {
 		p.Notes = append(p.Notes, "Characters that this document's font does not have are written as [U+…]. The HTML "+
 			"and XML forms of the document have them.")
@@ -283,7 +287,7 @@ func (s *sheet) shown(text string) string {
 	}
 	var b strings.Builder
 	var buffer sfnt.Buffer
-	for _, r := range text {
+	for _, r := range norm.NFC.String(text) {
 		if i, err := font.GlyphIndex(&buffer, r); r != '\n' && (err != nil || i == 0) {
 			s.replaced = true
 			_, _ = fmt.Fprintf(&b, "[U+%04X]", r)

@@ -26,37 +26,60 @@ type Config struct {
 }
 
 // Service issues and reads documents. It is safe for concurrent use.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg      Config
+	previews *previews
+}
 
 // New returns a Service.
-func New(c Config) *Service { return &Service{c} }
+func New(c Config) *Service { return &Service{c, newPreviews(c)} }
 
 var errNotFound = apierr.New(apierr.NotFound, "No invoice has this id. List yours with GET /invoices.")
 
 // Filter selects documents. A zero field does not filter.
 type Filter struct {
-	// Account is required of a tenant, and optional for the operator.
+	// Account is used by ListAll only.
 	Account id.ID
 	Type    Type
 	// Month is "2026-11".
 	Month string
 }
 
-// List returns a page of the documents that match the filter, newest first.
-func (s *Service) List(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Summary, db.Listed, error) {
-	return list(ctx, r, f, p)
+// List returns a page of the account's documents that match the filter, newest first.
+func (s *Service) List(
+	ctx context.Context, r db.Reader, account id.ID, f Filter, p db.Page,
+) ([]Summary, db.Listed, error) {
+	return list(ctx, r, []db.Cond{db.Is("account_id", account)}, f, p)
 }
 
-// Get returns a document of the account, or of any account if that is "", or NOT_FOUND.
+// ListAll is List for all accounts, or the one that the filter names. It is for the operator.
+func (s *Service) ListAll(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Summary, db.Listed, error) {
+	if f.Account != "" {
+		return s.List(ctx, r, f.Account, f, p)
+	}
+	return list(ctx, r, nil, f, p)
+}
+
+// Get returns a document of the account, or NOT_FOUND.
 func (s *Service) Get(ctx context.Context, r db.Reader, account, of id.ID) (Document, error) {
-	d, found, err := find(ctx, r, account, of, "")
+	d, found, err := find(ctx, r, account, of)
+	return d.found(found, err)
+}
+
+// GetAny is Get for all accounts. It is for the operator.
+func (s *Service) GetAny(ctx context.Context, r db.Reader, of id.ID) (Document, error) {
+	d, found, err := findAny(ctx, r, of)
+	return d.found(found, err)
+}
+
+func (r row) found(found bool, err error) (Document, error) {
 	if err == nil && !found {
 		err = errNotFound
 	}
 	if err != nil {
 		return Document{}, err
 	}
-	return d.document()
+	return r.document()
 }
 
 // Format is a form of a document.
@@ -85,69 +108,60 @@ func (f Format) MediaType() string {
 }
 
 // File returns the bytes of a document in a form: the same ones whenever it is called. It returns
-// NOT_FOUND, or SERVICE_UNAVAILABLE in the moment between the issue and the making of the forms.
-func (s *Service) File(ctx context.Context, r db.Reader, account, of id.ID, f Format) (Document, []byte, error) {
-	d, err := s.Get(ctx, r, account, of)
-	if err != nil {
-		return Document{}, nil, err
-	}
-	content, found, err := findRendering(ctx, r, of, f)
+// SERVICE_UNAVAILABLE in the moment between the issue and the making of the forms. The document is
+// one that Get or GetAny returned.
+func (s *Service) File(ctx context.Context, r db.Reader, d Document, f Format) ([]byte, error) {
+	content, found, err := findRendering(ctx, r, d.ID, f)
 	if err == nil && !found {
 		err = &apierr.Error{
 			Code: apierr.ServiceUnavailable, RetryAfter: time.Second,
 			Message: "The document was issued a moment ago, and this form of it is being made. Try again.",
 		}
 	}
-	return d, content, err
+	return content, err
 }
 
-// Preview returns what the invoice of the current month would be if it were issued now.
+// Preview returns what the invoice of the current month would be if it had been issued a moment
+// ago: the transactions are those of at most a minute before, IssuedAt says which.
 func (s *Service) Preview(ctx context.Context, account id.ID) (d Document, err error) {
-	err = s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
-		// Transactions of this instant are part of it.
-		now := s.cfg.Clock.Now().UTC().Truncate(time.Microsecond)
-		month := now.Format(monthLayout)
-		d, _, err = s.draft(ctx, tx, account, month, now.Add(time.Microsecond))
-		d.Preview, d.IssuedAt = true, now
-		return err
-	})
+	p, at, err := s.previews.period(ctx, account)
+	if err == nil {
+		d, err = s.draft(ctx, account, at.Format(monthLayout), p, at)
+	}
+	d.Preview, d.IssuedAt = true, at
 	return d, err
 }
 
-// draft returns the invoice of a month without its ID and number, and false if there is nothing to
-// put on it. Transactions at or after until are left out.
+// draft returns the invoice of a month without its ID and number. The last instant that is billed
+// decides about the tax.
 func (s *Service) draft(
-	ctx context.Context, tx *db.Tx, of id.ID, month string, until time.Time,
-) (d Document, something bool, err error) {
+	ctx context.Context, of id.ID, month string, p wallet.Period, last time.Time,
+) (d Document, err error) {
 	from, to, _ := monthOf(month)
-	set, err := s.Settings(ctx, tx)
-	if err != nil {
-		return d, false, err
-	}
-	rates, err := selectRates(ctx, tx)
-	if err != nil {
-		return d, false, err
-	}
-	buyer, err := findBuyer(ctx, tx, of)
-	if err != nil {
-		return d, false, err
-	}
-	if buyer.Name == "" {
-		a, err := s.cfg.Accounts.Get(ctx, tx, of)
-		if err != nil {
-			return d, false, err
+	var set Settings
+	var rates []TaxRate
+	var buyer Buyer
+	err = s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		if set, err = s.Settings(ctx, tx); err != nil {
+			return err
 		}
+		if rates, err = selectRates(ctx, tx); err != nil {
+			return err
+		}
+		if buyer, err = findBuyer(ctx, tx, of); err != nil || buyer.Name != "" {
+			return err
+		}
+		a, err := s.cfg.Accounts.Get(ctx, tx, of)
 		buyer.Name = a.Name
-	}
-	until = earlier(to, until)
-	p, err := s.cfg.Wallet.Period(ctx, tx, of, from, until)
+		return err
+	})
 	if err != nil {
-		return d, false, err
+		return d, err
 	}
 	// The rate of the last day of the month is that of the service, which is billed monthly.
-	t, err := Treat(set, rates, buyer.Party, until.Add(-time.Microsecond).Format(time.DateOnly))
+	t, err := Treat(set, rates, buyer.Party, last.Format(time.DateOnly))
 	if err != nil {
-		return d, false, err
+		return d, err
 	}
 	b, movements := balanceOf(p)
 	d = Document{
@@ -158,14 +172,7 @@ func (s *Service) draft(
 		d.Lines = append(d.Lines, lineOf(l))
 	}
 	d.setTotals(totalsOf(b.Usage, t, -b.Closing))
-	return d, len(d.Lines)+len(movements) > 0, nil
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
+	return d, nil
 }
 
 func (d *Document) setTotals(t Totals) {

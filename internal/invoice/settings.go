@@ -94,21 +94,20 @@ func (s Settings) check() error {
 	}
 	if wrong := wrongFormat(s.CreditNoteFormat); wrong != "" {
 		add("creditNoteFormat", "%s", wrong)
-	} else if s.CreditNoteFormat == s.NumberFormat {
-		add("creditNoteFormat", "must differ from numberFormat, so that each number is unique.")
+	} else if overlap(s.CreditNoteFormat, s.NumberFormat) {
+		add("creditNoteFormat", "must differ from numberFormat, so that an invoice and a credit note differ, too.")
 	}
 	if s.FirstMonth != "" {
 		if _, _, ok := monthOf(s.FirstMonth); !ok {
 			add("firstMonth", "must be a month such as 2026-12, or empty.")
 		}
-		if s.Seller.Name == "" {
-			add("seller.name", "is required to issue invoices.")
-		}
-		if s.Seller.City == "" {
-			add("seller.city", "is required to issue invoices.")
-		}
-		if s.Seller.Country == "" {
-			add("seller.country", "is required to issue invoices.")
+		for _, f := range []struct{ field, text string }{
+			{"name", s.Seller.Name}, {"addressLine1", s.Seller.AddressLine1}, {"postalCode", s.Seller.PostalCode},
+			{"city", s.Seller.City}, {"country", s.Seller.Country},
+		} {
+			if f.text == "" {
+				add("seller."+f.field, "is required to issue invoices.")
+			}
 		}
 		if s.ChargesTax && s.Seller.VATID == "" {
 			add("seller.vatId", "is required to issue invoices that show a tax.")
@@ -117,39 +116,28 @@ func (s Settings) check() error {
 	return apierr.Invalid(errs).OrNil()
 }
 
-// wrongFormat returns what is wrong with a format of numbers, or "".
-func wrongFormat(format string) string {
-	rest := strings.Replace(strings.Replace(format, "{year}", "", 1), "{number}", "", 1)
-	if !strings.Contains(format, "{year}") || !strings.Contains(format, "{number}") {
-		return "must contain {year} and {number}: numbers begin again with each year."
-	}
-	if strings.Contains(format, "}{") {
-		return "must have a character between {year} and {number}."
-	}
-	for _, r := range rest {
-		if !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-/._", r) {
-			return "must consist of {year}, {number}, letters, digits and the characters - / . _"
-		}
-	}
-	return ""
-}
-
-// numbered returns the number of a document in a year.
-func numbered(format string, year int, n int64) string {
-	return strings.NewReplacer("{year}", fmt.Sprintf("%04d", year), "{number}", fmt.Sprintf("%06d", n)).Replace(format)
-}
-
-// Settings returns what the operator decided about documents.
+// Settings returns what the operator decided about documents. In a transaction that writes it locks
+// them.
 func (s *Service) Settings(ctx context.Context, r db.Reader) (Settings, error) {
 	found, err := findSettings(ctx, r)
 	return found.completed(), err
 }
 
 // SetSettings replaces the settings. Documents that were issued keep theirs. It returns
-// INVALID_REQUEST with every problem.
+// INVALID_REQUEST with every problem: also a format that gives numbers which documents have.
 func (s *Service) SetSettings(ctx context.Context, tx *db.Tx, set Settings) (Settings, error) {
 	set = set.completed()
 	if err := set.check(); err != nil {
+		return Settings{}, err
+	}
+	if _, err := findSettings(ctx, tx); err != nil { // locks them: no number is taken meanwhile
+		return Settings{}, err
+	}
+	errs, err := takenFormats(ctx, tx, set)
+	if err == nil {
+		err = apierr.Invalid(errs).OrNil()
+	}
+	if err != nil {
 		return Settings{}, err
 	}
 	if err := putSettings(ctx, tx, set); err != nil {
@@ -158,8 +146,13 @@ func (s *Service) SetSettings(ctx context.Context, tx *db.Tx, set Settings) (Set
 	return set, s.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindMonth, Fleet, tx.Now)
 }
 
-// TaxRates returns all tax rates, by country and day.
+// TaxRates returns all tax rates, by country and day. In a transaction that writes it locks them.
 func (s *Service) TaxRates(ctx context.Context, r db.Reader) ([]TaxRate, error) {
+	if db.ForUpdate(r) != "" { // by the row of the settings, because a new rate has no row yet
+		if _, err := findSettings(ctx, r); err != nil {
+			return nil, err
+		}
+	}
 	return selectRates(ctx, r)
 }
 
@@ -167,6 +160,9 @@ func (s *Service) TaxRates(ctx context.Context, r db.Reader) ([]TaxRate, error) 
 // INVALID_REQUEST with every problem.
 func (s *Service) SetTaxRates(ctx context.Context, tx *db.Tx, rates []TaxRate) ([]TaxRate, error) {
 	if err := checkRates(rates); err != nil {
+		return nil, err
+	}
+	if _, err := s.TaxRates(ctx, tx); err != nil { // locks them, so that two changes do not mix
 		return nil, err
 	}
 	rates = sorted(rates)

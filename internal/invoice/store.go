@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -27,7 +28,7 @@ var settingsRows = db.NewTable("invoice_settings", func(r *settingsRow) []db.Col
 })
 
 func findSettings(ctx context.Context, r db.Reader) (Settings, error) {
-	found, _, err := settingsRows.Find(ctx, r, `WHERE id = 1`)
+	found, _, err := settingsRows.Find(ctx, r, `WHERE id = 1`+db.ForUpdate(r))
 	return found.set, err
 }
 
@@ -64,8 +65,17 @@ var buyers = db.NewTable("billing_details", func(r *buyerRow) []db.Column {
 	}
 })
 
+// findBuyer returns what an account set. In a transaction that writes it locks the row, which it
+// inserts for that if there is none.
 func findBuyer(ctx context.Context, r db.Reader, account id.ID) (Buyer, error) {
-	found, _, err := buyers.Find(ctx, r, `WHERE account_id = $1`, account)
+	lock := db.ForUpdate(r)
+	if tx, is := r.(*db.Tx); is && lock != "" {
+		if _, err := tx.Exec(ctx, `INSERT INTO billing_details (account_id, details, changed_at) VALUES ($1, '{}', $2)
+			ON CONFLICT (account_id) DO NOTHING`, account, tx.Now); err != nil {
+			return Buyer{}, err
+		}
+	}
+	found, _, err := buyers.Find(ctx, r, `WHERE account_id = $1`+lock, account)
 	return found.buyer, err
 }
 
@@ -141,13 +151,42 @@ func (r row) document() (d Document, err error) {
 	return d, nil
 }
 
-// find returns a document of the account, or of any if that is "". lock is the end of the
-// statement.
-func find(ctx context.Context, r db.Reader, account, of id.ID, lock string) (row, bool, error) {
-	if account == "" {
-		return rows.Find(ctx, r, `WHERE id = $1`+lock, of)
+// find returns a document of the account.
+func find(ctx context.Context, r db.Reader, account, of id.ID) (row, bool, error) {
+	return rows.Find(ctx, r, `WHERE id = $1 AND account_id = $2`, of, account)
+}
+
+// findAny returns a document of any account. In a transaction that writes it locks the row.
+func findAny(ctx context.Context, r db.Reader, of id.ID) (row, bool, error) {
+	return rows.Find(ctx, r, `WHERE id = $1`+db.ForUpdate(r), of)
+}
+
+// findNumber returns the first number that matches the pattern and is wanted, or "". sequence is
+// the document's count in its series and year.
+func findNumber(
+	ctx context.Context, tx *db.Tx, pattern string, wanted func(s Summary, sequence int64) bool,
+) (string, error) {
+	rows, err := tx.Query(ctx, `SELECT series, number, sequence FROM invoice WHERE number LIKE $1 ESCAPE '!'`, pattern)
+	if err != nil {
+		return "", err
 	}
-	return rows.Find(ctx, r, `WHERE id = $1 AND account_id = $2`+lock, of, account)
+	for rows.Next() {
+		var s Summary
+		var sequence int64
+		if err := rows.Scan(&s.Type, &s.Number, &sequence); err != nil {
+			return "", errors.Join(err, rows.Close())
+		}
+		if wanted(s, sequence) {
+			return s.Number, rows.Close()
+		}
+	}
+	return "", errors.Join(rows.Err(), rows.Close())
+}
+
+// numberTaken reports whether a document has the number.
+func numberTaken(ctx context.Context, r db.Reader, number string) (bool, error) {
+	_, found, err := db.Find(ctx, r, db.Value[id.ID], `SELECT id FROM invoice WHERE number = $1`, number)
+	return found, err
 }
 
 func findInvoice(ctx context.Context, r db.Reader, account id.ID, month string) (id.ID, error) {
@@ -162,11 +201,10 @@ func findBefore(ctx context.Context, r db.Reader, account id.ID, month string) (
 		ORDER BY month DESC LIMIT 1`, account, month)
 }
 
-func list(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Summary, db.Listed, error) {
-	var where, rest []db.Cond
-	if f.Account != "" {
-		where = append(where, db.Is("account_id", f.Account))
-	}
+func list(
+	ctx context.Context, r db.Reader, where []db.Cond, f Filter, p db.Page,
+) ([]Summary, db.Listed, error) {
+	var rest []db.Cond
 	if f.Month != "" {
 		where = append(where, db.Is("month", f.Month))
 	}
@@ -193,6 +231,12 @@ type renderingRow struct {
 var renderings = db.NewTable("invoice_rendering", func(r *renderingRow) []db.Column {
 	return []db.Column{db.Col("invoice_id", &r.of), db.Col("format", &r.format), db.Col("content", &r.content)}
 })
+
+// countRenderings returns how many forms of a document there are.
+func countRenderings(ctx context.Context, r db.Reader, of id.ID) (int64, error) {
+	n, _, err := db.Find(ctx, r, db.Value[int64], `SELECT COUNT(*) FROM invoice_rendering WHERE invoice_id = $1`, of)
+	return n, err
+}
 
 // insertRenderings keeps the forms that are there, and returns how many it added.
 func insertRenderings(ctx context.Context, tx *db.Tx, all []rendering) (int64, error) {

@@ -17,14 +17,17 @@ type Category string
 
 // The categories.
 const (
-	Standard      Category = "S"  // a rate applies
+	Standard      Category = "S"  // a rate above zero applies
+	ZeroRated     Category = "Z"  // the rate of zero applies
 	ReverseCharge Category = "AE" // the buyer owes the tax
 	Outside       Category = "O"  // not subject to the tax
 	Exempt        Category = "E"  // the seller charges no tax
 )
 
 // Enum lists every category.
-func (Category) Enum() []Category { return []Category{Standard, ReverseCharge, Outside, Exempt} }
+func (Category) Enum() []Category {
+	return []Category{Standard, ZeroRated, ReverseCharge, Outside, Exempt}
+}
 
 // BasisPoints is a tax rate in hundredths of a percent. In JSON it is percent.
 type BasisPoints int64
@@ -47,12 +50,15 @@ func (b BasisPoints) String() string { return (money.Micros(b) * cent).Decimal()
 
 // Treatment is how a sale is taxed.
 type Treatment struct {
-	Category Category    `json:"category" doc:"S: the rate applies. AE: reverse charge, the buyer owes the tax. O: outside the scope of the tax. E: the seller charges no tax. The codes are those of EN 16931."`
+	Category Category    `json:"category" doc:"S: the rate applies. Z: the rate is zero. AE: reverse charge, the buyer owes the tax. O: outside the scope of the tax. E: the seller charges no tax. The codes are those of EN 16931."`
 	Name     string      `json:"name" example:"VAT" doc:"Name of the tax."`
 	Country  string      `json:"country" doc:"Country whose rate applies; empty without a rate."`
 	Percent  BasisPoints `json:"percent" doc:"Rate in percent."`
 	Reason   string      `json:"reason" doc:"Why no tax is shown; empty where a rate applies."`
 }
+
+// rated reports whether a country's rate applies.
+func (t Treatment) rated() bool { return t.Category == Standard || t.Category == ZeroRated }
 
 // TaxRate is the rate of a country from a day on.
 type TaxRate struct {
@@ -113,6 +119,9 @@ func Treat(s Settings, rates []TaxRate, buyer Party, day string) (Treatment, err
 				"or set chargesTax to false.", country, day)
 		}
 		t.Category, t.Country, t.Percent = Standard, country, rate
+		if rate == 0 {
+			t.Category = ZeroRated
+		}
 		return t, nil
 	}
 	if home == "" {
@@ -164,6 +173,13 @@ func taxOf(net money.Micros, rate BasisPoints) money.Micros {
 	return (net/cent*money.Micros(rate) + 5000) / 10_000 * cent
 }
 
+// withoutTax returns an amount without the tax that it contains, rounded half-up to the
+// micro-dollar.
+func withoutTax(gross money.Micros, rate BasisPoints) money.Micros {
+	divisor := 10_000 + money.Micros(rate)
+	return floorDiv(gross*10_000*2+divisor, 2*divisor)
+}
+
 // contained divides a total, which is cents, into a net amount and its tax, which are cents, too.
 // Where no net amount and its tax add up to the total, rounding is the rest: one cent up or down.
 func contained(total money.Micros, rate BasisPoints) (net, tax, rounding money.Micros) {
@@ -182,15 +198,17 @@ func contained(total money.Micros, rate BasisPoints) (net, tax, rounding money.M
 	return near, tax, total - near - tax
 }
 
-// totalsOf returns the totals of lines. due is what the wallet had no money for.
+// totalsOf returns the totals of lines. debt is what the wallet had no money for. What was paid is
+// rounded half-up to cents, and the rest of the total is due.
 func totalsOf(exact money.Micros, t Treatment, debt money.Micros) Totals {
 	out := Totals{Exact: exact, Total: toCents(exact), Treatment: t}
 	out.Rounding = out.Total - exact
 	out.Net, out.Tax, out.TaxRounding = contained(out.Total, t.Percent)
+	out.Paid = out.Total
 	if debt > 0 && out.Total > 0 {
-		out.Due = min(toCents(debt+cent/2-1), out.Total) // the next whole cent
+		out.Paid = toCents(max(exact-debt, 0))
 	}
-	out.Paid = out.Total - out.Due
+	out.Due = out.Total - out.Paid
 	return out
 }
 

@@ -12,7 +12,7 @@ func TestTreat(t *testing.T) {
 	rates := []invoice.TaxRate{
 		{Country: "DE", From: "2007-01-01", Percent: 1900}, {Country: "DE", From: "2020-07-01", Percent: 1600},
 		{Country: "DE", From: "2021-01-01", Percent: 1900}, {Country: "FR", From: "2014-01-01", Percent: 2000},
-		{Country: "NO", From: "2005-01-01", Percent: 2500},
+		{Country: "NO", From: "2005-01-01", Percent: 2500}, {Country: "CH", From: "2005-01-01", Percent: 0},
 	}
 	german := germany("")
 	norule := german
@@ -52,11 +52,12 @@ func TestTreat(t *testing.T) {
 		{"outside the EU, rate set", norule, party("NO", ""), "2026-11-30", invoice.Standard, "NO", 2500},
 		{"seller outside the EU", american, party("FR", "FRXX999999999"), "2026-11-30", invoice.Standard, "FR", 2000},
 		{"neither in the EU", american, party("IT", "IT12345678901"), "2026-11-30", invoice.Outside, "", 0},
+		{"a rate of zero", norule, party("CH", ""), "2026-11-30", invoice.ZeroRated, "CH", 0},
 		{"no tax at all", untaxed, party("DE", ""), "2026-11-30", invoice.Exempt, "", 0},
 	} {
 		got, err := invoice.Treat(k.set, rates, k.buyer, k.day)
 		if err != nil || got.Category != k.category || got.Country != k.country || got.Percent != k.percent ||
-			(got.Reason == "") != (k.category == invoice.Standard) {
+			(got.Reason == "") != (k.category == invoice.Standard || k.category == invoice.ZeroRated) {
 			t.Errorf("%s: %+v, %v", k.name, got, err)
 		}
 	}
@@ -73,6 +74,20 @@ func TestTreat(t *testing.T) {
 			t.Errorf("%s: %+v", k.name, got)
 		}
 	}
+}
+
+// What was paid is not stated as a cent less than it was.
+func TestPaidIsWhatWasPaid(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		exact := money.Micros(rapid.Int64Range(0, 1<<30).Draw(t, "exact"))
+		debt := money.Micros(rapid.Int64Range(-1<<30, 1<<31).Draw(t, "debt"))
+		got := invoice.TotalsOf(exact, invoice.Treatment{Percent: 1900}, debt)
+		paid := min(exact, max(exact-debt, 0))
+		if got.Paid != invoice.ToCents(paid) || got.Paid+got.Due != got.Total || got.Due < 0 ||
+			debt <= 0 && got.Due != 0 {
+			t.Fatalf("%s of %s was paid: %+v", paid, exact, got)
+		}
+	})
 }
 
 func TestNetAndTaxAddUpToTheTotal(t *testing.T) {

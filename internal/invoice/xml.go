@@ -267,10 +267,6 @@ func (t Treatment) ciiPercent() string {
 // to it and before it, so that the lines add up to the total.
 func (d Document) ciiLines() (out []ciiLine) {
 	t := d.Totals
-	divisor := 10_000 + int64(t.Treatment.Percent)
-	net := func(gross money.Micros) money.Micros { // in micro-dollars, rounded half-up
-		return floorDiv(gross*10_000*2+money.Micros(divisor), money.Micros(2*divisor))
-	}
 	lines := d.Lines
 	if len(lines) == 0 { // the standard requires one
 		lines = []Line{{Name: "No usage in this month", From: &d.From, To: &d.To}}
@@ -278,7 +274,7 @@ func (d Document) ciiLines() (out []ciiLine) {
 	var sum, before money.Micros
 	for i, l := range lines {
 		sum += l.Amount
-		upTo := toCents(net(sum))
+		upTo := toCents(withoutTax(sum, t.Treatment.Percent))
 		if i == len(lines)-1 {
 			upTo = t.Net
 		}
@@ -320,7 +316,7 @@ func ciiPriced(amount money.Micros, seconds int64) (ciiPrice, ciiQuantity) {
 
 // ciiDescription has the hourly price with tax, which is what the deployment or volume is sold at.
 func (l Line) ciiDescription() string {
-	detail := l.page().Detail
+	detail := l.page(0).Detail
 	if l.From == nil || l.HourlyPrice == 0 {
 		return detail
 	}
@@ -341,10 +337,11 @@ func (d Document) ciiAgreement() ciiAgreement {
 	if d.Totals.Treatment.Category == Outside { // which excludes VAT identification numbers
 		a.Buyer.Tax = nil
 		if a.Seller.Tax != nil && a.Seller.Tax.Scheme == "VA" {
-			a.Seller.Tax = nil
+			a.Seller.Tax, a.Seller.ID = nil, d.Seller.VATID // a number of the seller remains
 		}
 	}
-	if a.Seller.Legal == nil && (a.Seller.Tax == nil || a.Seller.Tax.Scheme != "VA") { // it needs some identifier
+	registered := a.Seller.Legal != nil || a.Seller.Tax != nil && a.Seller.Tax.Scheme == "VA"
+	if a.Seller.ID == "" && !registered { // it needs some identifier
 		a.Seller.ID = orText(d.Seller.VATID, d.Seller.Name)
 	}
 	if a.Buyer.Tax != nil && a.Buyer.Tax.Scheme != "VA" {

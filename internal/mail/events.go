@@ -2,6 +2,7 @@ package mail
 
 import (
 	"context"
+	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
@@ -30,12 +31,24 @@ var byEvent = map[string]Kind{
 	"account.payment_authentication_required": PaymentAuthentication,
 }
 
+// newsOfInvoice is how long after its month an invoice is news. An operator may begin to issue
+// invoices with a month of years ago, and nobody wants dozens of mails at once.
+const newsOfInvoice = 45 * 24 * time.Hour
+
+// isOldInvoice reports whether the event is about the invoice of a month that ended long ago. A
+// credit note is news whatever it corrects.
+func isOldInvoice(e event.Event, now time.Time) bool {
+	month, _ := e.Data["month"].(string)
+	begins, err := time.Parse("2006-01", month)
+	return err == nil && e.Data["type"] == "invoice" && now.Sub(begins.AddDate(0, 1, 0)) > newsOfInvoice
+}
+
 // EnqueueForEvents adds the mails that events cause, in the transaction that appends them. Their
 // data are those of the event.
 func (s *Service) EnqueueForEvents(ctx context.Context, tx *db.Tx, events []event.Event) error {
 	for _, e := range events {
 		kind, causes := byEvent[e.Type]
-		if !causes {
+		if !causes || kind == InvoiceIssued && isOldInvoice(e, tx.Now) {
 			continue
 		}
 		data := map[string]string{

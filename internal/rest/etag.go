@@ -13,8 +13,8 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 )
 
-// ReadVersioned registers a GET of one thing that PATCH or DELETE of the same path changes. Its
-// responses have an ETag, and those operations, which are registered after it, accept If-Match.
+// ReadVersioned registers a GET of one thing that PATCH, PUT or DELETE of the same path changes.
+// Its responses have an ETag, and those operations, which are registered after it, accept If-Match.
 //
 // The handler reads from r. In the transaction of a change it locks the row it reads
 // (db.ForUpdate), so that what If-Match found stays true until the commit.
@@ -91,7 +91,10 @@ func tags(values []string) (list []string, valid bool) {
 // conditional is the GET of the path whose ETag the route compares with If-Match; nil where the
 // route has none.
 func (rr *Router) conditional(rt *Route) *Route {
-	if rt.unmanaged || rt.Method != http.MethodPatch && rt.Method != http.MethodDelete {
+	switch {
+	case rt.unmanaged:
+		return nil
+	case rt.Method != http.MethodPatch && rt.Method != http.MethodPut && rt.Method != http.MethodDelete:
 		return nil
 	}
 	get := rr.paths[rt.Path].routes[http.MethodGet]

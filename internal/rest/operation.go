@@ -283,10 +283,11 @@ func (rr *Router) add(rt *Route, in, out reflect.Type) *Route {
 	return rt
 }
 
-// tagged reports whether responses have an ETag: those of a GET of one thing, and of a PATCH that
-// returns the same.
+// tagged reports whether responses have an ETag: those of a GET of one thing, and of a PATCH or
+// PUT that returns the same.
 func (rt *Route) tagged() bool {
-	return rt.current != nil || rt.Method == http.MethodPatch && rt.get != nil && rt.get.version == rt.version
+	changed := rt.Method == http.MethodPatch || rt.Method == http.MethodPut
+	return rt.current != nil || changed && rt.get != nil && rt.get.version == rt.version
 }
 
 // IsList reports whether the route answers pages.

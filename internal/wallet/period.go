@@ -1,7 +1,9 @@
 package wallet
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -42,33 +44,107 @@ type PeriodLine struct {
 // Amount is what the line costs: below zero where more was refunded than charged.
 func (l PeriodLine) Amount() money.Micros { return l.Charged - l.Refunded }
 
-// Period returns what the ledger says about the time from an instant to another. The reader is a
-// transaction: its parts must be of one state of the ledger.
-func (l *Ledger) Period(ctx context.Context, tx *db.Tx, account id.ID, from, to time.Time) (Period, error) {
-	var p Period
-	w, err := selectWallet(ctx, tx, account)
+// slice is how much of a period one transaction reads. A transaction has a deadline, which the
+// whole month of a large account might not meet.
+const slice = 24 * time.Hour
+
+// Period returns what the ledger says about the time from an instant to another. It reads slices of
+// it, each in a transaction of its own, so the whole is of one state of the ledger only where the
+// period has been over for longer than a transaction lasts. Of another, a transaction that is not
+// committed yet may be missing. In each case Closing is Opening, less Lines, plus Movements.
+func (l *Ledger) Period(ctx context.Context, account id.ID, from, to time.Time) (Period, error) {
+	p := Period{Lines: []PeriodLine{}, Movements: []Transaction{}}
+	opening, err := selectBalanceAt(ctx, l.db, account, from)
 	if err != nil {
 		return p, err
 	}
-	since, err := selectChange(ctx, tx, account, from)
-	if err != nil {
-		return p, err
+	merged := map[lineKey]partOfLine{}
+	for begin := from; begin.Before(to); begin = begin.Add(slice) {
+		end := begin.Add(slice)
+		if to.Before(end) {
+			end = to
+		}
+		var parts []partOfLine
+		var movements []Transaction
+		err := l.db.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+			if parts, err = selectPeriodLines(ctx, tx, account, begin, end); err == nil {
+				movements, err = selectMovements(ctx, tx, account, begin, end)
+			}
+			return err
+		})
+		if err != nil {
+			return p, err
+		}
+		p.Movements = append(p.Movements, movements...)
+		for _, n := range parts {
+			key := lineKey{n.Subject, n.HourlyPrice}
+			if before, is := merged[key]; is {
+				n = before.and(n)
+			}
+			merged[key] = n
+		}
 	}
-	if p.Lines, err = selectPeriodLines(ctx, tx, account, from, to); err != nil {
-		return p, err
-	}
-	if p.Movements, err = selectMovements(ctx, tx, account, from, to); err != nil {
-		return p, err
-	}
-	p.Opening = w.Balance - since
-	p.Closing = p.Opening
-	for _, n := range p.Lines {
+	p.Opening, p.Closing = opening, opening
+	for _, n := range merged {
+		p.Lines = append(p.Lines, n.line())
 		p.Closing -= n.Amount()
 	}
 	for _, t := range p.Movements {
 		p.Closing += t.Amount
 	}
+	slices.SortFunc(p.Lines, func(a, b PeriodLine) int {
+		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.HourlyPrice, b.HourlyPrice))
+	})
 	return p, nil
+}
+
+// lineKey is what a line of a period is unique by.
+type lineKey struct {
+	subject id.ID
+	price   money.Micros
+}
+
+// partOfLine is what a slice of a period has of a line.
+type partOfLine struct {
+	PeriodLine
+	// refundedFrom is when the first refunded time began; nil without a refund.
+	refundedFrom *time.Time
+}
+
+// and adds up the parts of a line. The labels are those of the later part.
+func (a partOfLine) and(b partOfLine) partOfLine {
+	if a.From.Before(b.From) {
+		b.From = a.From
+	}
+	if a.To.After(b.To) {
+		b.To = a.To
+	}
+	if b.refundedFrom == nil || a.refundedFrom != nil && a.refundedFrom.Before(*b.refundedFrom) {
+		b.refundedFrom = a.refundedFrom
+	}
+	b.Hours += a.Hours
+	b.Refunds += a.Refunds
+	b.Seconds += a.Seconds
+	b.Charged += a.Charged
+	b.Refunded += a.Refunded
+	return b
+}
+
+// line returns the line whose parts were added up. A refund is of the end of the billed time, so
+// the time ends where the refunded time begins.
+func (a partOfLine) line() PeriodLine {
+	if a.Hours > 0 && a.refundedFrom != nil {
+		a.To = *a.refundedFrom
+	}
+	return a.PeriodLine
+}
+
+// FirstChange returns when an account's balance first changed in the time from an instant to
+// another, or false if it did not.
+func (l *Ledger) FirstChange(
+	ctx context.Context, r db.Reader, account id.ID, from, to time.Time,
+) (at time.Time, found bool, err error) {
+	return selectFirstChange(ctx, r, account, from, to)
 }
 
 // Active returns up to limit accounts after that one, in their order, that have transactions from

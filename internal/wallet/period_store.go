@@ -9,40 +9,55 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// inPeriod are the transactions of an account in an interval. The index on created_at serves it.
-const inPeriod = ` account_id = $1 AND created_at >= $2 AND created_at < $3`
+// longestWait is more than a transaction lasts. The time of a line is when its transaction began,
+// and its number is taken later, when the wallet is locked. So lines may have another order by time
+// than by number, but only lines that are closer than this.
+const longestWait = time.Hour
 
-// selectChange returns by how much the balance has changed since an instant.
-func selectChange(ctx context.Context, r db.Reader, account id.ID, since time.Time) (money.Micros, error) {
-	sum, _, err := db.Find(ctx, r, db.Value[money.Micros], `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT)
-		FROM wallet_transaction WHERE account_id = $1 AND created_at >= $2 AND type NOT IN ('hold', 'release')`,
-		account, since)
-	return sum, err
+// selectBalanceAt returns the balance of all lines before an instant. It reads the last of them,
+// and those near it whose order by number is another.
+func selectBalanceAt(ctx context.Context, r db.Reader, account id.ID, at time.Time) (money.Micros, error) {
+	type last struct {
+		balance money.Micros
+		seq, at int64
+	}
+	scan := func(row db.Row) (l last, err error) {
+		err = row.Scan(&l.balance, &l.seq, &l.at)
+		return l, err
+	}
+	l, found, err := db.Find(ctx, r, scan, `SELECT balance_after, seq, created_at FROM wallet_transaction
+		WHERE account_id = $1 AND created_at < $2 ORDER BY created_at DESC, seq DESC LIMIT 1`, account, at)
+	if err != nil || !found {
+		return 0, err
+	}
+	rest, _, err := db.Find(ctx, r, db.Value[money.Micros], `
+		SELECT CAST(COALESCE(SUM(CASE WHEN created_at < $1 THEN amount ELSE -amount END), 0) AS BIGINT)
+		FROM wallet_transaction WHERE account_id = $2 AND created_at >= $3 AND created_at < $4
+			AND (created_at < $1 AND seq > $5 OR created_at >= $1 AND seq < $5) AND type NOT IN ('hold', 'release')`,
+		at, account, l.at-longestWait.Microseconds(), l.at+longestWait.Microseconds(), l.seq)
+	return l.balance + rest, err
 }
 
-func selectPeriodLines(ctx context.Context, r db.Reader, account id.ID, from, to time.Time) ([]PeriodLine, error) {
-	scan := func(row db.Row) (l PeriodLine, err error) {
-		var begin, end, micros int64
-		err = row.Scan(&l.Subject, &l.HourlyPrice, &l.Provider, &l.Region, &l.GPUType, &l.Name, &begin, &end,
-			&micros, &l.Hours, &l.Refunds, &l.Charged, &l.Refunded)
-		l.From, l.To = time.UnixMicro(begin).UTC(), time.UnixMicro(end).UTC()
+func selectPeriodLines(ctx context.Context, r db.Reader, account id.ID, from, to time.Time) ([]partOfLine, error) {
+	scan := func(row db.Row) (l partOfLine, err error) {
+		var micros int64
+		err = row.Scan(&l.Subject, &l.HourlyPrice, &l.Provider, &l.Region, &l.GPUType, &l.Name, &l.From, &l.To,
+			&l.refundedFrom, &micros, &l.Hours, &l.Refunds, &l.Charged, &l.Refunded)
 		l.Seconds = micros / int64(time.Second/time.Microsecond)
 		return l, err
 	}
 	last := db.ByBytes(r)
-	// A refund is of the end of the billed time, so the time ends where it begins.
 	return db.Collect(ctx, r, scan, `
-		SELECT t.subject, t.hourly_price, MAX(t.provider`+last+`), MAX(t.region`+last+`),
-			MAX(t.gpu_type`+last+`), COALESCE(MAX(c.name`+last+`), ''), MIN(t.from_at),
-			CASE WHEN MAX(CASE WHEN t.type = 'charge' THEN 1 ELSE 0 END) = 0 THEN MAX(t.to_at)
-				ELSE COALESCE(MIN(CASE WHEN t.type = 'refund' THEN t.from_at END), MAX(t.to_at)) END,
-			CAST(SUM(CASE WHEN t.type = 'charge' THEN t.to_at - t.from_at ELSE t.from_at - t.to_at END) AS BIGINT),
-			SUM(CASE WHEN t.type = 'charge' THEN 1 ELSE 0 END), SUM(CASE WHEN t.type = 'refund' THEN 1 ELSE 0 END),
-			CAST(SUM(CASE WHEN t.type = 'charge' THEN -t.amount ELSE 0 END) AS BIGINT),
-			CAST(SUM(CASE WHEN t.type = 'refund' THEN t.amount ELSE 0 END) AS BIGINT)
-		FROM wallet_transaction t LEFT JOIN wallet_charge c ON c.subject = t.subject AND c.hour = t.hour
-		WHERE t.account_id = $1 AND t.created_at >= $2 AND t.created_at < $3 AND t.type IN ('charge', 'refund')
-		GROUP BY t.subject, t.hourly_price ORDER BY t.subject, t.hourly_price`, account, from, to)
+		SELECT subject, hourly_price, MAX(provider`+last+`), MAX(region`+last+`), MAX(gpu_type`+last+`),
+			MAX(name`+last+`), MIN(from_at), MAX(to_at),
+			MIN(CASE WHEN type = 'refund' THEN from_at END),
+			CAST(SUM(CASE WHEN type = 'charge' THEN to_at - from_at ELSE from_at - to_at END) AS BIGINT),
+			SUM(CASE WHEN type = 'charge' THEN 1 ELSE 0 END), SUM(CASE WHEN type = 'refund' THEN 1 ELSE 0 END),
+			CAST(SUM(CASE WHEN type = 'charge' THEN -amount ELSE 0 END) AS BIGINT),
+			CAST(SUM(CASE WHEN type = 'refund' THEN amount ELSE 0 END) AS BIGINT)
+		FROM wallet_transaction
+		WHERE account_id = $1 AND created_at >= $2 AND created_at < $3 AND type IN ('charge', 'refund')
+		GROUP BY subject, hourly_price`, account, from, to)
 }
 
 // selectMovements names the types that it leaves out, so that a new type is on the statement.
@@ -51,8 +66,17 @@ func selectMovements(ctx context.Context, r db.Reader, account id.ID, from, to t
 		n, err := lines.Scan(row)
 		return n.transaction(), err
 	}
-	return db.Collect(ctx, r, scan, `SELECT `+lines.Columns()+` FROM wallet_transaction WHERE`+inPeriod+`
-		AND type NOT IN ('hold', 'release', 'charge', 'refund') ORDER BY created_at, seq`, account, from, to)
+	return db.Collect(ctx, r, scan, `SELECT `+lines.Columns()+` FROM wallet_transaction
+		WHERE account_id = $1 AND created_at >= $2 AND created_at < $3
+			AND type NOT IN ('hold', 'release', 'charge', 'refund') ORDER BY created_at, seq`, account, from, to)
+}
+
+func selectFirstChange(
+	ctx context.Context, r db.Reader, account id.ID, from, to time.Time,
+) (time.Time, bool, error) {
+	return db.Find(ctx, r, db.Value[time.Time], `SELECT created_at FROM wallet_transaction
+		WHERE account_id = $1 AND created_at >= $2 AND created_at < $3 AND type NOT IN ('hold', 'release')
+		ORDER BY created_at LIMIT 1`, account, from, to)
 }
 
 func selectActive(

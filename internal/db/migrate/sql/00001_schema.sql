@@ -327,11 +327,13 @@ CREATE INDEX wallet_charge_usage ON wallet_charge (account_id, from_at);
 CREATE INDEX wallet_charge_from ON wallet_charge (from_at);
 
 -- What the operator decides about invoices, as JSON: one row.
+-- It is locked while these or the tax rates are changed, and while a document takes a number.
 CREATE TABLE invoice_settings (
     id         BIGINT PRIMARY KEY CHECK (id = 1),
     settings   TEXT   NOT NULL,
     changed_at BIGINT NOT NULL
 );
+INSERT INTO invoice_settings (id, settings, changed_at) VALUES (1, '{}', 0);
 
 CREATE TABLE invoice_tax_rate (
     country      TEXT   NOT NULL,
