@@ -32,7 +32,7 @@ var byEvent = map[string]Kind{
 }
 
 // newsOfInvoice is how long after its month an invoice is news. An operator may begin to issue
-// invoices with a month of years ago, and nobody wants dozens of mails at once.
+// invoices with a month of years ago, which would be dozens of mails at once.
 const newsOfInvoice = 45 * 24 * time.Hour
 
 // isOldInvoice reports whether the event is about the invoice of a month that ended long ago. A
