@@ -662,6 +662,34 @@ func TestEventsCauseMails(t *testing.T) {
 	})
 }
 
+// An invoice of a month that ended long ago is no news. A credit note is, whatever it corrects.
+func TestOldInvoicesCauseNoMail(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorld(t, d, c) // at the end of February 2028
+		w.set()
+		w.user(account.Owner, "owner@example.com")
+		for _, k := range []struct {
+			month, kind string
+			mails       int
+		}{
+			{"2028-01", "invoice", 1}, {"2027-12", "invoice", 0}, {"2020-01", "invoice", 0}, {"2020-01", "credit_note", 1},
+		} {
+			before, _ := w.server.got()
+			w.tx(func(ctx context.Context, tx *db.Tx) error {
+				return w.events.Append(ctx, tx, event.Event{
+					Account: w.account, Subject: "ivc_1", Type: "invoice.issued", Data: map[string]any{
+						"type": k.kind, "number": "2028-000001", "month": k.month, "total": money.USD, "due": money.Micros(0),
+					},
+				})
+			})
+			w.drain()
+			if after, _ := w.server.got(); len(after)-len(before) != k.mails {
+				t.Errorf("%s of %s: %d mails, want %d", k.kind, k.month, len(after)-len(before), k.mails)
+			}
+		}
+	})
+}
+
 // The texts use what the events have, whatever their values.
 func TestEveryEventHasItsText(t *testing.T) {
 	c := clock.NewFrozen(dbtest.Start)
