@@ -672,13 +672,15 @@ func TestOldInvoicesCauseNoMail(t *testing.T) {
 			month, kind string
 			mails       int
 		}{
-			{"2028-01", "invoice", 1}, {"2027-12", "invoice", 0}, {"2020-01", "invoice", 0}, {"2020-01", "credit_note", 1},
+			{"2028-01", "invoice", 1}, {"2027-12", "invoice", 0}, {"2020-01", "invoice", 0},
+			{"2020-01", "credit_note", 1},
 		} {
 			before, _ := w.server.got()
 			w.tx(func(ctx context.Context, tx *db.Tx) error {
 				return w.events.Append(ctx, tx, event.Event{
 					Account: w.account, Subject: "ivc_1", Type: "invoice.issued", Data: map[string]any{
-						"type": k.kind, "number": "2028-000001", "month": k.month, "total": money.USD, "due": money.Micros(0),
+						"type": k.kind, "number": "2028-000001", "month": k.month, "total": money.USD,
+						"due": money.Micros(0),
 					},
 				})
 			})
