@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/stripe/stripe-go/v85"
 
+	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/payment"
 )
 
@@ -30,6 +34,29 @@ func (p *Processor) Charge(ctx context.Context, r payment.ChargeRequest) (paymen
 	if found != "" {
 		return p.Payment(ctx, found)
 	}
+	key := "billet-charge-" + string(r.TopUp) + "-" + strconv.FormatInt(r.Attempt, 10)
+	paid, err := p.charge(ctx, r, amount, key)
+	if replayed(err) && p.old(r.TopUp) {
+		// Stripe repeats its internal error for a day, and has made no intent, or it were found.
+		paid, err = p.charge(ctx, r, amount, key+"-again")
+	}
+	return paid, err
+}
+
+// certain is how long after a top-up was created an intent that is not listed was not made.
+const certain = 15 * time.Minute
+
+// old reports whether the top-up was created that long ago, from the time in its ID.
+func (p *Processor) old(topUp id.ID) bool {
+	_, text, _ := strings.Cut(string(topUp), "_")
+	u, err := ulid.ParseStrict(strings.ToUpper(text))
+	return err == nil && p.c.Now().Sub(ulid.Time(u.Time())) >= certain
+}
+
+// charge makes the intent.
+func (p *Processor) charge(
+	ctx context.Context, r payment.ChargeRequest, amount int64, key string,
+) (payment.Payment, error) {
 	params := &stripe.PaymentIntentCreateParams{
 		Amount: stripe.Int64(amount), Currency: stripe.String(payment.Currency),
 		Customer: stripe.String(r.Customer), PaymentMethod: stripe.String(r.Method),
@@ -40,7 +67,7 @@ func (p *Processor) Charge(ctx context.Context, r payment.ChargeRequest) (paymen
 			metaAttempt: strconv.FormatInt(r.Attempt, 10), metaKind: kindCharge,
 		},
 	}
-	params.SetIdempotencyKey("billet-charge-" + string(r.TopUp) + "-" + strconv.FormatInt(r.Attempt, 10))
+	params.SetIdempotencyKey(key)
 	intent, err := p.client.V1PaymentIntents.Create(ctx, params)
 	if err == nil {
 		return p.Payment(ctx, intent.ID)

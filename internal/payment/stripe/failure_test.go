@@ -2,12 +2,14 @@ package stripe_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/payment/stripe/stripetest"
@@ -136,6 +138,29 @@ func TestReadsFailWithoutAResult(t *testing.T) {
 				t.Errorf("%s of %s: got %+v and the error %v", fault, c.prefix, got, err)
 			}
 			w.fake.Heal()
+		}
+	}
+}
+
+// TestAChargeDoesNotWaitADayForAnInternalError: Stripe keeps the error for a day.
+func TestAChargeDoesNotWaitADayForAnInternalError(t *testing.T) {
+	w := newWorld(t)
+	r := chargeRequest(w.paid(stripetest.Visa))
+	r.TopUp = id.NewMaker(w.clock, rand.Reader).New("top")
+	w.fake.Inject(stripetest.Fault{Kind: stripetest.InternalError, Method: "POST", Prefix: "/v1/payment_intents"})
+	if p, err := w.p.Charge(t.Context(), r); err == nil {
+		t.Fatalf("%+v", p)
+	}
+	w.fake.Heal()
+	w.clock.Advance(14 * time.Minute)
+	if p, err := w.p.Charge(t.Context(), r); err == nil || w.fake.Count("payment_intent") != 1 {
+		t.Fatalf("too soon to be certain: %+v", p)
+	}
+	w.clock.Advance(time.Minute)
+	for range 2 {
+		p, err := w.p.Charge(t.Context(), r)
+		if err != nil || p.Status != payment.PaymentSucceeded || w.fake.Count("payment_intent") != 2 {
+			t.Errorf("%+v %v, %d intents", p, err, w.fake.Count("payment_intent"))
 		}
 	}
 }
