@@ -100,6 +100,8 @@ type Config struct {
 	// programs that measure the server.
 	Database  *db.DB
 	Providers []provider.Provider
+	// StripeURL replaces Stripe's address, in tests of payments.
+	StripeURL string
 	Probe     func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
 }
 

@@ -20,6 +20,7 @@ type payments struct {
 	svc       *payment.Service
 	demo      *demo.Processor // nil without simulated payments
 	transfers *transfer.Processor
+	stripe    *stripeSource
 	// site is where browsers reach this server. Without a public URL it is known once the server
 	// listens.
 	site *atomic.Pointer[url.URL]
@@ -35,6 +36,7 @@ func (o *Operator) buildPayments(c Config, public *url.URL, log *slog.Logger) pa
 	if c.Sim && c.Demo {
 		p.demo = demo.New(demo.Config{DB: o.DB, Clock: o.Clock, Site: p.site.Load})
 	}
+	p.stripe = &stripeSource{db: o.DB, ids: o.IDs, settings: o.Settings, url: c.StripeURL}
 	p.svc = payment.New(payment.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Wallet: o.Wallet, Events: o.Events, Issues: o.Issues,
 		Jobs: o.Jobs, Confirm: p.transfers.Confirm, Site: p.site.Load,
@@ -67,12 +69,18 @@ func (p payments) offer(s settings.Payments) payment.Offer {
 }
 
 // processor finds a processor by name.
-func (p payments) processor(_ context.Context, name string) (payment.Processor, bool, error) {
+func (p payments) processor(ctx context.Context, name string) (payment.Processor, bool, error) {
 	switch {
 	case name == payment.Transfer:
 		return p.transfers, true, nil
 	case name == payment.Demo && p.demo != nil:
 		return p.demo, true, nil
+	case name == string(settings.Stripe):
+		s, err := p.stripe.get(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		return s, s.Live(), nil
 	}
 	return nil, false, fmt.Errorf("%w: the payment processor %q is not set up", payment.ErrUnsupported, name)
 }

@@ -44,6 +44,7 @@ const (
 	PriceRule           Kind = "prl"
 	Budget              Kind = "bud"
 	Invoice             Kind = "ivc"
+	Installation        Kind = "ins"
 	TopUp               Kind = "top"
 	Refund              Kind = "ref"
 	PaymentMethod       Kind = "pmt"

@@ -15,6 +15,7 @@ const (
 	secretKey = "secret-key"
 	version   = "version"
 	simulator = "simulator"
+	name      = "name"
 )
 
 // filler is larger than a page of either engine, so that a write check fails on a full disk.
@@ -42,6 +43,15 @@ func Version(ctx context.Context, r db.Reader) (string, error) { return read(ctx
 
 // SetVersion records the version of billetd that migrated the database.
 func SetVersion(ctx context.Context, tx *db.Tx, v string) error { return set(ctx, tx, version, v) }
+
+// Name returns the name that tells this database from others at services which they share, such as
+// one account at a payment processor. It is made up at the first call.
+func Name(ctx context.Context, tx *db.Tx, ids *id.Maker) (string, error) {
+	if err := keep(ctx, tx, name, string(ids.New(id.Installation))); err != nil {
+		return "", err
+	}
+	return read(ctx, tx, name)
+}
 
 // TryWrite returns an error if the database cannot be written.
 func TryWrite(ctx context.Context, d *db.DB, ids *id.Maker) error {

@@ -29,8 +29,7 @@ var EventTypes = []string{
 	"charge.updated", "charge.refunded",
 	"refund.created", "refund.updated", "refund.failed",
 	"charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed",
-	"charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated",
-	"radar.early_fraud_warning.created",
+	"payment_method.automatically_updated", "payment_method.updated", "payment_method.detached",
 }
 
 // reference reads an ID that may be expanded to an object.
@@ -52,15 +51,20 @@ func (r *reference) UnmarshalJSON(b []byte) error {
 
 // wireEvent is what is read of an event. Its object is fetched again.
 type wireEvent struct {
-	ID         string `json:"id"`
-	Object     string `json:"object"`
-	Type       string `json:"type"`
-	APIVersion string `json:"api_version"`
-	Created    int64  `json:"created"`
-	Livemode   bool   `json:"livemode"`
-	Data       struct {
-		Object about `json:"object"`
-	} `json:"data"`
+	ID         string   `json:"id"`
+	Object     string   `json:"object"`
+	Type       string   `json:"type"`
+	APIVersion string   `json:"api_version"`
+	Created    int64    `json:"created"`
+	Livemode   bool     `json:"livemode"`
+	Data       wireData `json:"data"`
+}
+
+type wireData struct {
+	Object   about `json:"object"`
+	Previous struct {
+		Customer reference `json:"customer"`
+	} `json:"previous_attributes"`
 }
 
 // about is the object of an event.
@@ -68,15 +72,26 @@ type about struct {
 	ID            string    `json:"id"`
 	Object        string    `json:"object"`
 	PaymentIntent reference `json:"payment_intent"`
+	Customer      reference `json:"customer"`
 }
 
-// reference returns what Payment is called with; "" if the object belongs to no payment.
-func (a about) reference() string {
-	switch a.Object {
-	case "checkout.session", "payment_intent":
-		return a.ID
+// event returns the event, and false if it belongs to no payment and no customer.
+func (e wireEvent) event() (payment.Event, bool) {
+	out := payment.Event{
+		ID: e.ID, Type: e.Type, Live: e.Livemode, CreatedAt: time.Unix(e.Created, 0).UTC(),
 	}
-	return string(a.PaymentIntent)
+	switch o := e.Data.Object; o.Object {
+	case "checkout.session", "payment_intent":
+		out.Reference = o.ID
+	case "payment_method":
+		out.Customer = string(o.Customer)
+		if out.Customer == "" { // it was just detached
+			out.Customer = string(e.Data.Previous.Customer)
+		}
+	default:
+		out.Reference = string(o.PaymentIntent)
+	}
+	return out, e.ID != "" && slices.Contains(EventTypes, e.Type) && out.Reference+out.Customer != ""
 }
 
 // Event verifies and reads a webhook's body. See payment.Processor.
@@ -108,13 +123,11 @@ func (p *Processor) Event(header func(name string) string, body []byte) (payment
 		return payment.Event{}, fmt.Errorf("stripe: the event %.80s has livemode %t, but the key has %t; "+
 			"use the key and the webhook secret of the same mode", e.ID, e.Livemode, p.live)
 	}
-	if e.ID == "" || !slices.Contains(EventTypes, e.Type) || e.Data.Object.reference() == "" {
+	out, follows := e.event()
+	if !follows {
 		return payment.Event{}, payment.ErrIgnored
 	}
-	return payment.Event{
-		ID: e.ID, Type: e.Type, Reference: e.Data.Object.reference(), Live: e.Livemode,
-		CreatedAt: time.Unix(e.Created, 0).UTC(),
-	}, nil
+	return out, nil
 }
 
 // stamp returns the time of a signature. There must be one: which of several was signed would be
@@ -158,14 +171,14 @@ func (p *Processor) Events(ctx context.Context, since time.Time) iter.Seq2[payme
 				yield(payment.Event{}, problem("list events", err))
 				return
 			}
-			var object about
-			if e.Data == nil || json.Unmarshal(e.Data.Raw, &object) != nil || object.reference() == "" {
-				continue
+			var read wireEvent // the same reading as a webhook's
+			if err := json.Unmarshal(e.LastResponse.RawJSON, &read); err != nil {
+				yield(payment.Event{}, fmt.Errorf("stripe: the event %.80s is not readable: %w", e.ID, err))
+				return
 			}
-			events = append(events, payment.Event{
-				ID: e.ID, Type: string(e.Type), Reference: object.reference(), Live: e.Livemode,
-				CreatedAt: time.Unix(e.Created, 0).UTC(),
-			})
+			if out, follows := read.event(); follows {
+				events = append(events, out)
+			}
 		}
 		for _, e := range slices.Backward(events) {
 			if !yield(e, nil) {

@@ -16,9 +16,15 @@ type Event struct {
 	Body     []byte
 }
 
-func (s *Server) emit(kind string, about object) {
+func (s *Server) emit(kind string, about object) { s.emitChange(kind, about, nil) }
+
+func (s *Server) emitChange(kind string, about, before object) {
+	data := object{"object": clone(about)}
+	if before != nil {
+		data["previous_attributes"] = before
+	}
 	e := s.add("event", "evt", object{
-		"type": kind, "api_version": stripe.APIVersion, "data": object{"object": clone(about)}, "pending_webhooks": 1,
+		"type": kind, "api_version": stripe.APIVersion, "data": data, "pending_webhooks": 1,
 	})
 	s.pending = append(s.pending, Event{ID: e["id"].(string), Type: kind, Body: encode(e)})
 }

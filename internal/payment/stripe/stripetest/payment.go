@@ -274,9 +274,19 @@ func (s *Server) detach(id string) (object, *apiError) {
 	if fail != nil || m["customer"] == nil {
 		return nil, invalid("payment_method", "resource_missing", "The payment method is not attached")
 	}
+	before := m["customer"]
 	m["customer"] = nil
-	s.emit("payment_method.detached", m)
+	s.emitChange("payment_method.detached", m, object{"customer": before})
 	return m, nil
+}
+
+// DetachCard removes a saved card by hand, as the operator can at Stripe.
+func (s *Server) DetachCard(method string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, fail := s.detach(method); fail != nil {
+		panic(text(fail.fields["message"]))
+	}
 }
 
 // ReplaceCard is the card network's update of a saved card: another card under the same ID.
