@@ -100,10 +100,14 @@ func (p *Processor) byIntent(ctx context.Context, reference string) (payment.Pay
 	if err := list.Err(); err != nil {
 		return payment.Payment{}, problem("find the Checkout Session of "+cut(reference), err)
 	}
-	if len(list.Data()) == 0 {
-		return payment.Payment{}, fmt.Errorf("stripe: %.80s has no Checkout Session", reference)
+	if len(list.Data()) > 0 {
+		return p.state(ctx, list.Data()[0], i)
 	}
-	return p.state(ctx, list.Data()[0], i)
+	out, err := p.state(ctx, nil, i)
+	if out.Status != payment.PaymentSucceeded && out.Status != payment.PaymentProcessing && err == nil {
+		out.Status = payment.PaymentPending // until the page says otherwise
+	}
+	return out, err
 }
 
 // state derives the state of a payment from its page and its intent, of which one may be nil.

@@ -136,6 +136,12 @@ func TestDeclineAtThePageIsNotTheEnd(t *testing.T) {
 			t.Errorf("after a decline: %+v %+v", p, p.Failure)
 		}
 	}
+	intent := w.fake.IDs("payment_intent")[0]
+	w.fake.Set(c.Reference, "payment_intent", nil)
+	if p := w.payment(intent); p.Status != payment.PaymentPending || p.TopUp != topUp {
+		t.Errorf("of an intent whose page is not found: %+v", p)
+	}
+	w.fake.Set(c.Reference, "payment_intent", intent)
 	w.fake.Pay(c.Reference, stripetest.Visa)
 	if p := w.payment(c.Reference); p.Status != payment.PaymentSucceeded || p.Failure != nil {
 		t.Errorf("with another card: %+v", p)
