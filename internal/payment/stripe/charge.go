@@ -68,7 +68,7 @@ func (p *Processor) charge(
 		},
 	}
 	params.SetIdempotencyKey(key)
-	intent, err := p.client.V1PaymentIntents.Create(ctx, params)
+	intent, err := p.api().V1PaymentIntents.Create(ctx, params)
 	if err == nil {
 		return p.Payment(ctx, intent.ID)
 	}
@@ -95,7 +95,7 @@ func (p *Processor) charge(
 // findCharge returns the intent of an earlier try of the same attempt; "" if there is none. The
 // newest hundred of the customer are enough: nothing else is charged before an attempt has ended.
 func (p *Processor) findCharge(ctx context.Context, r payment.ChargeRequest) (string, error) {
-	list := p.client.V1PaymentIntents.List(ctx, &stripe.PaymentIntentListParams{
+	list := p.api().V1PaymentIntents.List(ctx, &stripe.PaymentIntentListParams{
 		ListParams: stripe.ListParams{Limit: stripe.Int64(pageSize), Single: true},
 		Customer:   stripe.String(r.Customer),
 	})
@@ -116,7 +116,7 @@ func (p *Processor) findCharge(ctx context.Context, r payment.ChargeRequest) (st
 
 // usable reports whether the customer still has the method.
 func (p *Processor) usable(ctx context.Context, r payment.ChargeRequest) (bool, error) {
-	_, err := p.client.V1Customers.RetrievePaymentMethod(ctx, r.Method,
+	_, err := p.api().V1Customers.RetrievePaymentMethod(ctx, r.Method,
 		&stripe.CustomerRetrievePaymentMethodParams{Customer: stripe.String(r.Customer)})
 	if missing(err) {
 		return false, nil

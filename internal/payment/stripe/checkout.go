@@ -61,7 +61,7 @@ func (p *Processor) newCustomer(ctx context.Context, r payment.CheckoutRequest, 
 	// parameters.
 	sum := sha256.Sum256([]byte(r.Email + "\x00" + instead))
 	params.SetIdempotencyKey("billet-customer-" + string(r.Account) + "-" + hex.EncodeToString(sum[:8]))
-	c, err := p.client.V1Customers.Create(ctx, params)
+	c, err := p.api().V1Customers.Create(ctx, params)
 	if err != nil {
 		return "", problem("create a customer", err)
 	}
@@ -76,7 +76,7 @@ func (p *Processor) session(
 	if customer != r.Customer && r.Customer != "" {
 		key += "-" + customer
 	}
-	session, err := p.client.V1CheckoutSessions.Create(ctx, p.sessionParams(r, customer, amount, key))
+	session, err := p.api().V1CheckoutSessions.Create(ctx, p.sessionParams(r, customer, amount, key))
 	if err == nil {
 		return session, nil
 	}
@@ -93,13 +93,13 @@ func (p *Processor) session(
 		return nil, err
 	}
 	// Stripe keeps an internal error for a day. A second page takes no money by itself.
-	return p.client.V1CheckoutSessions.Create(ctx, p.sessionParams(r, customer, amount, key+"-again"))
+	return p.api().V1CheckoutSessions.Create(ctx, p.sessionParams(r, customer, amount, key+"-again"))
 }
 
 func (p *Processor) findSession(
 	ctx context.Context, r payment.CheckoutRequest, customer string,
 ) (*stripe.CheckoutSession, error) {
-	list := p.client.V1CheckoutSessions.List(ctx, &stripe.CheckoutSessionListParams{
+	list := p.api().V1CheckoutSessions.List(ctx, &stripe.CheckoutSessionListParams{
 		ListParams: stripe.ListParams{Limit: stripe.Int64(pageSize), Single: true}, Customer: stripe.String(customer),
 	})
 	if err := list.Err(); err != nil {

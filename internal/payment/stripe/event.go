@@ -160,7 +160,7 @@ func train(version string) string {
 // Events lists what happened since a time. See payment.Processor. Stripe keeps events for 30 days.
 func (p *Processor) Events(ctx context.Context, since time.Time) iter.Seq2[payment.Event, error] {
 	return func(yield func(payment.Event, error) bool) {
-		list := p.client.V1Events.List(ctx, &stripe.EventListParams{
+		list := p.api().V1Events.List(ctx, &stripe.EventListParams{
 			ListParams:   stripe.ListParams{Limit: stripe.Int64(pageSize)},
 			CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()},
 			Types:        stripe.StringSlice(EventTypes),

@@ -15,7 +15,7 @@ func (p *Processor) Methods(ctx context.Context, customer string) ([]payment.Met
 	if customer == "" {
 		return nil, nil
 	}
-	list := p.client.V1PaymentMethods.List(ctx, &stripe.PaymentMethodListParams{
+	list := p.api().V1PaymentMethods.List(ctx, &stripe.PaymentMethodListParams{
 		ListParams: stripe.ListParams{Limit: stripe.Int64(pageSize), Single: true},
 		Customer:   stripe.String(customer),
 	})
@@ -34,7 +34,7 @@ func (p *Processor) Methods(ctx context.Context, customer string) ([]payment.Met
 
 // Detach removes a saved method of the customer. See payment.Processor.
 func (p *Processor) Detach(ctx context.Context, customer, method string) error {
-	m, err := p.client.V1PaymentMethods.Retrieve(ctx, method, nil)
+	m, err := p.api().V1PaymentMethods.Retrieve(ctx, method, nil)
 	if missing(err) {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (p *Processor) Detach(ctx context.Context, customer, method string) error {
 	}
 	params := &stripe.PaymentMethodDetachParams{}
 	params.SetIdempotencyKey("billet-detach-" + method)
-	if _, err := p.client.V1PaymentMethods.Detach(ctx, method, params); err != nil && !missing(err) {
+	if _, err := p.api().V1PaymentMethods.Detach(ctx, method, params); err != nil && !missing(err) {
 		return problem("detach a payment method", err)
 	}
 	return nil

@@ -23,7 +23,7 @@ func (p *Processor) Movements(ctx context.Context, from, to time.Time) iter.Seq2
 		}
 		params.Expand = stripe.StringSlice([]string{"data.source"})
 		known := map[string]bool{} // whether an intent is ours
-		for b, err := range p.client.V1BalanceTransactions.List(ctx, params).All(ctx) {
+		for b, err := range p.api().V1BalanceTransactions.List(ctx, params).All(ctx) {
 			if err != nil {
 				yield(payment.Movement{}, problem("list balance transactions", err))
 				return
@@ -93,7 +93,7 @@ func sourceOf(b *stripe.BalanceTransaction) (payment.MovementKind, *stripe.Payme
 }
 
 func (p *Processor) oursByIntent(ctx context.Context, intent string) (bool, error) {
-	i, err := p.client.V1PaymentIntents.Retrieve(ctx, intent, nil)
+	i, err := p.api().V1PaymentIntents.Retrieve(ctx, intent, nil)
 	if err != nil {
 		return false, problem("retrieve "+intent, err)
 	}

@@ -45,19 +45,19 @@ func fetchProblem(reference string, err error) error {
 func (p *Processor) intentOf(ctx context.Context, prefix, reference string) (*stripe.PaymentIntent, error) {
 	switch prefix {
 	case "ch", "py":
-		c, err := p.client.V1Charges.Retrieve(ctx, reference, nil)
+		c, err := p.api().V1Charges.Retrieve(ctx, reference, nil)
 		if err != nil {
 			return nil, err
 		}
 		return c.PaymentIntent, nil
 	case "re", "pyr":
-		r, err := p.client.V1Refunds.Retrieve(ctx, reference, nil)
+		r, err := p.api().V1Refunds.Retrieve(ctx, reference, nil)
 		if err != nil {
 			return nil, err
 		}
 		return r.PaymentIntent, nil
 	default:
-		d, err := p.client.V1Disputes.Retrieve(ctx, reference, nil)
+		d, err := p.api().V1Disputes.Retrieve(ctx, reference, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +69,7 @@ func (p *Processor) bySession(ctx context.Context, reference string) (payment.Pa
 	params := &stripe.CheckoutSessionRetrieveParams{}
 	params.AddExpand("payment_intent.latest_charge.balance_transaction")
 	params.AddExpand("payment_intent.payment_method")
-	s, err := p.client.V1CheckoutSessions.Retrieve(ctx, reference, params)
+	s, err := p.api().V1CheckoutSessions.Retrieve(ctx, reference, params)
 	if err != nil {
 		return payment.Payment{}, fetchProblem(reference, err)
 	}
@@ -83,7 +83,7 @@ func (p *Processor) byIntent(ctx context.Context, reference string) (payment.Pay
 	params := &stripe.PaymentIntentRetrieveParams{}
 	params.AddExpand("latest_charge.balance_transaction")
 	params.AddExpand("payment_method")
-	i, err := p.client.V1PaymentIntents.Retrieve(ctx, reference, params)
+	i, err := p.api().V1PaymentIntents.Retrieve(ctx, reference, params)
 	if err != nil {
 		return payment.Payment{}, fetchProblem(reference, err)
 	}
@@ -94,7 +94,7 @@ func (p *Processor) byIntent(ctx context.Context, reference string) (payment.Pay
 		return p.state(ctx, nil, i)
 	}
 	// A declined card at a page is not the end: the customer may try another one.
-	list := p.client.V1CheckoutSessions.List(ctx, &stripe.CheckoutSessionListParams{
+	list := p.api().V1CheckoutSessions.List(ctx, &stripe.CheckoutSessionListParams{
 		ListParams: stripe.ListParams{Limit: stripe.Int64(1), Single: true}, PaymentIntent: stripe.String(i.ID),
 	})
 	if err := list.Err(); err != nil {
@@ -229,7 +229,7 @@ func (p *Processor) fromIntent(ctx context.Context, i *stripe.PaymentIntent, out
 
 // disputes lists the disputes of a payment.
 func (p *Processor) disputes(ctx context.Context, intent string) ([]payment.Dispute, error) {
-	list := p.client.V1Disputes.List(ctx, &stripe.DisputeListParams{
+	list := p.api().V1Disputes.List(ctx, &stripe.DisputeListParams{
 		ListParams:    stripe.ListParams{Limit: stripe.Int64(pageSize)},
 		PaymentIntent: stripe.String(intent),
 	})

@@ -34,7 +34,7 @@ func (p *Processor) Refund(ctx context.Context, r payment.RefundRequest) (paymen
 		},
 	}
 	params.SetIdempotencyKey("billet-refund-" + string(r.Refund))
-	created, err := p.client.V1Refunds.Create(ctx, params)
+	created, err := p.api().V1Refunds.Create(ctx, params)
 	if err != nil {
 		if e, no := refused(err); no {
 			return payment.Refund{
@@ -48,7 +48,7 @@ func (p *Processor) Refund(ctx context.Context, r payment.RefundRequest) (paymen
 
 // refunds lists the refunds of a payment.
 func (p *Processor) refunds(ctx context.Context, intent string) ([]payment.Refund, error) {
-	list := p.client.V1Refunds.List(ctx, &stripe.RefundListParams{
+	list := p.api().V1Refunds.List(ctx, &stripe.RefundListParams{
 		ListParams:    stripe.ListParams{Limit: stripe.Int64(pageSize)},
 		PaymentIntent: stripe.String(intent),
 	})

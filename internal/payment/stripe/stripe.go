@@ -54,9 +54,9 @@ type Config struct {
 
 // Processor is a payment.Processor. It is safe for concurrent use.
 type Processor struct {
-	c      Config
-	client *stripe.Client
-	live   bool
+	c        Config
+	backends *stripe.Backends
+	live     bool
 }
 
 var _ payment.Processor = (*Processor)(nil)
@@ -88,10 +88,14 @@ func New(c Config) (*Processor, error) {
 		LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull},
 	}
 	// The other backends upload files and connect accounts, which nothing here does.
-	client := stripe.NewClient(c.Key, stripe.WithBackends(&stripe.Backends{
-		API: stripe.GetBackendWithConfig(stripe.APIBackend, backend),
-	}))
-	return &Processor{c: c, client: client, live: live}, nil
+	backends := &stripe.Backends{API: stripe.GetBackendWithConfig(stripe.APIBackend, backend)}
+	return &Processor{c: c, backends: backends, live: live}, nil
+}
+
+// api returns the library's client, which is cheap to make. It is no field, because then the linker
+// keeps each method of each of Stripe's services: a Processor is used as an interface.
+func (p *Processor) api() *stripe.Client {
+	return stripe.NewClient(p.c.Key, stripe.WithBackends(p.backends))
 }
 
 // Live reports whether the key is one of live mode.
@@ -166,26 +170,26 @@ func (p *Processor) Check(ctx context.Context) error {
 		call func() error
 	}{
 		{"Checkout Sessions", func() error {
-			return p.client.V1CheckoutSessions.List(ctx, &stripe.CheckoutSessionListParams{ListParams: page}).Err()
+			return p.api().V1CheckoutSessions.List(ctx, &stripe.CheckoutSessionListParams{ListParams: page}).Err()
 		}},
 		{"PaymentIntents", func() error {
-			return p.client.V1PaymentIntents.List(ctx, &stripe.PaymentIntentListParams{ListParams: page}).Err()
+			return p.api().V1PaymentIntents.List(ctx, &stripe.PaymentIntentListParams{ListParams: page}).Err()
 		}},
 		{"Refunds", func() error {
-			return p.client.V1Refunds.List(ctx, &stripe.RefundListParams{ListParams: page}).Err()
+			return p.api().V1Refunds.List(ctx, &stripe.RefundListParams{ListParams: page}).Err()
 		}},
 		{"Disputes", func() error {
-			return p.client.V1Disputes.List(ctx, &stripe.DisputeListParams{ListParams: page}).Err()
+			return p.api().V1Disputes.List(ctx, &stripe.DisputeListParams{ListParams: page}).Err()
 		}},
 		{"Events", func() error {
-			return p.client.V1Events.List(ctx, &stripe.EventListParams{ListParams: page}).Err()
+			return p.api().V1Events.List(ctx, &stripe.EventListParams{ListParams: page}).Err()
 		}},
 		{"Balance transactions", func() error {
 			params := &stripe.BalanceTransactionListParams{ListParams: page}
-			return p.client.V1BalanceTransactions.List(ctx, params).Err()
+			return p.api().V1BalanceTransactions.List(ctx, params).Err()
 		}},
 		{"Customers", func() error {
-			return p.client.V1Customers.List(ctx, &stripe.CustomerListParams{ListParams: page}).Err()
+			return p.api().V1Customers.List(ctx, &stripe.CustomerListParams{ListParams: page}).Err()
 		}},
 	} {
 		if err := read.call(); err != nil {
