@@ -49,6 +49,7 @@ type Catalog struct {
 	loading  sync.Mutex // one Load at a time, so that an older snapshot never replaces a newer
 	figureAt time.Time  // when the current figures were computed; guarded by loading
 	now      atomic.Pointer[snapshot]
+	kinds    atomic.Pointer[knownKinds]
 }
 
 // New returns a Catalog that is empty until Load. It panics when a markup is negative or above

@@ -14,12 +14,20 @@ type Hidden struct {
 	sold, former map[regionKey][]pricerule.Offer
 }
 
+// knownKinds are the kinds of all offers that were ever listed, at one version of the catalog or
+// later. Every change of an offer changes the version.
+type knownKinds struct {
+	version int64
+	all     []offerKind
+}
+
 // Hidden returns the providers and regions of which the public must not learn: rules hide every
 // offer there. One that sells nothing now, such as during a long outage or after its account was
-// removed, is judged by what it sold before.
+// removed, is judged by what it sold before. The database is read only after the catalog changed.
 func (c *Catalog) Hidden(ctx context.Context, r db.Reader) (Hidden, error) {
+	now := c.now.Load()
 	h := Hidden{
-		rules: c.now.Load().pricing.usual.rules,
+		rules: now.pricing.usual.rules,
 		sold:  map[regionKey][]pricerule.Offer{}, former: map[regionKey][]pricerule.Offer{},
 	}
 	hides := false
@@ -29,8 +37,16 @@ func (c *Catalog) Hidden(ctx context.Context, r db.Reader) (Hidden, error) {
 	if !hides {
 		return Hidden{}, nil
 	}
-	all, err := readKinds(ctx, r)
-	for _, k := range all {
+	known := c.kinds.Load()
+	if known == nil || known.version != now.version {
+		all, err := readKinds(ctx, r)
+		if err != nil {
+			return Hidden{}, err
+		}
+		known = &knownKinds{now.version, all}
+		c.kinds.Store(known)
+	}
+	for _, k := range known.all {
 		to := h.sold
 		if k.withdrawn {
 			to = h.former
@@ -39,7 +55,7 @@ func (c *Catalog) Hidden(ctx context.Context, r db.Reader) (Hidden, error) {
 			to[at] = append(to[at], k.Offer)
 		}
 	}
-	return h, err
+	return h, nil
 }
 
 // Provider reports whether the provider is hidden.

@@ -13,6 +13,36 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 )
 
+// Everyone may ask for the public status, so it does not read all offers each time.
+func TestHiddenPlacesAreReadOnceForEachVersion(t *testing.T) {
+	for _, engine := range []db.Engine{db.SQLite, db.Postgres} {
+		t.Run(string(engine), func(t *testing.T) {
+			c := clock.NewFrozen(dbtest.Start)
+			d, recorder := dbtest.Recorded(t, engine, c)
+			a := &seller{slug: "a", offers: []provider.Offer{offer("1")}}
+			r := newRig(t, d, c, a)
+			r.rule(pricerule.Rule{Match: pricerule.Match{Provider: "a"}, Terms: pricerule.Terms{Hidden: true}})
+			for round := range 2 {
+				c.Advance(every)
+				r.sync("a")
+				if err := r.cat.Load(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				recorder.Take()
+				for range 3 {
+					if h, err := r.cat.Hidden(t.Context(), d); err != nil || !h.Provider("a") {
+						t.Errorf("hidden: %v, %v", h, err)
+					}
+				}
+				if asked := recorder.Take(); len(asked) != 1 {
+					t.Errorf("version %d: %d queries: %v", round, len(asked), asked)
+				}
+				a.offers = append(a.offers, offer("2"))
+			}
+		})
+	}
+}
+
 // The public must not learn of places whose every offer a rule hides, whatever they sell now.
 func TestHiddenPlaces(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
