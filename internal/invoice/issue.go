@@ -131,7 +131,11 @@ func (s *Service) issue(ctx context.Context, of id.ID, month string) (issued id.
 		if earlier == "" {
 			return s.issueOne(ctx, of, month)
 		}
-		if issued, err := s.issueOne(ctx, of, earlier); err != nil || issued == "" { // its own job makes its forms
+		issued, err := s.issueOne(ctx, of, earlier)
+		if err == nil && issued != "" {
+			err = s.render(ctx, issued) // its own job may have found nothing to issue
+		}
+		if err != nil || issued == "" {
 			return "", errors.Join(err, fmt.Errorf("invoice: %s of %s must be issued before %s", earlier, of, month))
 		}
 	}
