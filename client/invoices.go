@@ -108,6 +108,8 @@ type Party struct {
 // Seller is the operator of the cloud on an invoice.
 type Seller struct {
 	Party
+	// TaxNumber is of a seller without a VAT identification number.
+	TaxNumber    string `json:"taxNumber"`
 	Registration string `json:"registration"`
 	BankDetails  string `json:"bankDetails"`
 	Note         string `json:"note"`

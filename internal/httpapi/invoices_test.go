@@ -43,7 +43,7 @@ func TestNoTextOnAnInvoiceHasHiddenCharacters(t *testing.T) {
 				wants(w.do(tenant{}, "PUT", Base+"/wallet/billing-details", map[string]any{f: text}, cookie, site), f)
 			}
 		}
-		for _, f := range append(slices.Clone(party), "email", "registration", "bankDetails", "note") {
+		for _, f := range append(slices.Clone(party), "email", "taxNumber", "registration", "bankDetails", "note") {
 			seller := sellerBody()
 			seller[f] = text
 			wants(w.do(operator, "PUT", OperatorBase+"/invoice-settings",

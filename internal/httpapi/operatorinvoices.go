@@ -85,6 +85,7 @@ type wantedSeller struct {
 	Country      string `json:"country,omitempty" maxLength:"2" example:"DE" doc:"Country, as a code of ISO 3166-1 with two letters."`
 	VATID        string `json:"vatId,omitempty" maxLength:"40" example:"DE123456789" doc:"VAT identification number, or another tax number outside of the EU."`
 	Email        string `json:"email,omitempty" maxLength:"254" doc:"Email address for questions about invoices."`
+	TaxNumber    string `json:"taxNumber,omitempty" maxLength:"40" example:"27/123/45678" doc:"Tax number of a seller without a VAT identification number."`
 	Registration string `json:"registration,omitempty" maxLength:"128" example:"HRB 12345, Amtsgericht Berlin" doc:"Registration of the company."`
 	BankDetails  string `json:"bankDetails,omitempty" maxLength:"500" doc:"Bank account, in one line."`
 	Note         string `json:"note,omitempty" maxLength:"500" doc:"Text at the end of each document, in one line."`
@@ -113,7 +114,7 @@ func (in *setInvoiceSettings) settings() invoice.Settings {
 				Name: s.Name, AddressLine1: s.AddressLine1, AddressLine2: s.AddressLine2, PostalCode: s.PostalCode,
 				City: s.City, State: s.State, Country: s.Country, VATID: s.VATID, Email: s.Email,
 			},
-			Registration: s.Registration, BankDetails: s.BankDetails, Note: s.Note,
+			TaxNumber: s.TaxNumber, Registration: s.Registration, BankDetails: s.BankDetails, Note: s.Note,
 		},
 		FirstMonth: b.FirstMonth, NumberFormat: b.NumberFormat, CreditNoteFormat: b.CreditNoteFormat,
 		ChargesTax: b.ChargesTax, TaxName: b.TaxName, OutsideRule: b.OutsideRule,

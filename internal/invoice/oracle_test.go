@@ -58,6 +58,8 @@ func documents(t *testing.T) map[string]invoice.Document {
 	untaxed, small := germany(""), germany("")
 	untaxed.ChargesTax = false
 	small.ChargesTax, small.Seller.VATID = false, ""
+	numbered := small
+	numbered.Seller.TaxNumber, numbered.Seller.Registration = "27/123/45678", "HRB 12345"
 	from := time.Date(2026, 11, 3, 14, 0, 0, 0, time.UTC)
 	line := func(seconds int64, amount money.Micros) invoice.Line {
 		return invoice.Line{
@@ -88,6 +90,7 @@ func documents(t *testing.T) map[string]invoice.Document {
 		{"zero-rate", germany(""), party("NO", ""), usage, 0},
 		{"exempt", untaxed, party("DE", ""), usage, 0},
 		{"no-vat-id", small, party("DE", ""), usage, 0},
+		{"tax-number", numbered, party("DE", ""), usage, 0},
 		{"empty", germany(""), party("DE", ""), nil, 0},
 		{"refund", germany(""), party("DE", ""), []invoice.Line{line(-1020, -5_644_000)}, 0},
 		{"mixed", germany(""), party("DE", ""), append([]invoice.Line{line(-1020, -5_644_000)}, usage...), 0},

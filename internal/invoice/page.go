@@ -85,6 +85,7 @@ func (d Document) page() page {
 	fact("Your reference", d.Buyer.PurchaseOrder)
 	fact("Your VAT ID", d.Buyer.VATID)
 	fact("Our VAT ID", d.Seller.VATID)
+	fact("Our tax number", d.Seller.TaxNumber)
 	fact("Registration", d.Seller.Registration)
 	fact("Questions", d.Seller.Email)
 	for _, l := range d.Lines {

@@ -34,6 +34,7 @@ type Party struct {
 // Seller is who sells: the operator of the cloud.
 type Seller struct {
 	Party
+	TaxNumber    string `json:"taxNumber" maxLength:"40" example:"27/123/45678" doc:"Tax number of a seller without a VAT identification number."`
 	Registration string `json:"registration" maxLength:"128" example:"HRB 12345, Amtsgericht Berlin" doc:"Registration of the company."`
 	BankDetails  string `json:"bankDetails" maxLength:"500" doc:"Bank account, in one line."`
 	Note         string `json:"note" maxLength:"500" doc:"Text at the end of each document, in one line."`

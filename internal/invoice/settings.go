@@ -76,6 +76,7 @@ func (s Settings) check() error {
 		field, text string
 		most        int
 	}{
+		{"seller.taxNumber", s.Seller.TaxNumber, maxCode},
 		{"seller.registration", s.Seller.Registration, maxName},
 		{"seller.bankDetails", s.Seller.BankDetails, maxText},
 		{"seller.note", s.Seller.Note, maxText},

@@ -109,6 +109,8 @@ type ciiParty struct {
 	Tax     *ciiTaxable `xml:"ram:SpecifiedTaxRegistration>ram:ID"`
 }
 
+func (p ciiParty) hasVATID() bool { return p.Tax != nil && p.Tax.Scheme == "VA" }
+
 type ciiLegal struct {
 	ID string `xml:"ram:ID"`
 }
@@ -336,11 +338,14 @@ func (d Document) ciiAgreement() ciiAgreement {
 	}
 	if d.Totals.Treatment.Category == Outside { // which excludes VAT identification numbers
 		a.Buyer.Tax = nil
-		if a.Seller.Tax != nil && a.Seller.Tax.Scheme == "VA" {
+		if a.Seller.hasVATID() {
 			a.Seller.Tax, a.Seller.ID = nil, d.Seller.VATID // a number of the seller remains
 		}
 	}
-	registered := a.Seller.Legal != nil || a.Seller.Tax != nil && a.Seller.Tax.Scheme == "VA"
+	if d.Seller.TaxNumber != "" && !a.Seller.hasVATID() {
+		a.Seller.Tax = &ciiTaxable{"FC", d.Seller.TaxNumber}
+	}
+	registered := a.Seller.Legal != nil || a.Seller.hasVATID()
 	if a.Seller.ID == "" && !registered { // it needs some identifier
 		a.Seller.ID = orText(d.Seller.VATID, d.Seller.Name)
 	}
