@@ -247,6 +247,14 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"getWallet": {func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Get(ctx) }},
 	"getUsage": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Usage(ctx, filled[UsageQuery]()) },
+		func(ctx context.Context, c *Client) (any, error) {
+			body, err := c.Wallet.FOCUS(ctx, filled[FOCUSQuery]())
+			if err != nil {
+				return nil, err
+			}
+			_, err = io.Copy(io.Discard, body)
+			return nil, errors.Join(err, body.Close())
+		},
 	},
 	"listTransactions": {
 		func(ctx context.Context, c *Client) (any, error) {
@@ -493,7 +501,8 @@ var types = map[string]reflect.Type{
 	"UsageGroup": reflect.TypeFor[UsageCost](), "Volume": reflect.TypeFor[Volume](),
 	"VolumeOnBill": reflect.TypeFor[BilledVolume](),
 	"VolumePrice":  reflect.TypeFor[VolumePrice](), "Wallet": reflect.TypeFor[Wallet](),
-	"CreateWebhook": reflect.TypeFor[CreateWebhook](), "NewWebhook": reflect.TypeFor[NewWebhook](),
+	"WalletForecast": reflect.TypeFor[WalletForecast](),
+	"CreateWebhook":  reflect.TypeFor[CreateWebhook](), "NewWebhook": reflect.TypeFor[NewWebhook](),
 	"UpdateWebhook": reflect.TypeFor[UpdateWebhook](),
 	"Webhook":       reflect.TypeFor[Webhook](), "WebhookAttempt": reflect.TypeFor[WebhookAttempt](),
 	"WebhookDelivery": reflect.TypeFor[WebhookDelivery](),

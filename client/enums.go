@@ -29,6 +29,9 @@ func UsageGroups() []UsageGroup {
 	return []UsageGroup{ByDay, ByDeployment, ByGPUType, ByProvider, ByTag, ByMember, ByAPIKey, ByProject}
 }
 
+// FOCUSVersions returns every version of FOCUS that the server writes.
+func FOCUSVersions() []FOCUSVersion { return []FOCUSVersion{FOCUS12, FOCUS14} }
+
 // BulkActions returns every bulk action.
 func BulkActions() []BulkAction {
 	return []BulkAction{BulkTerminate, BulkAddTags, BulkRemoveTags, BulkSetAutoTerminate}

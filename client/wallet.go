@@ -51,6 +51,15 @@ type PastDue struct {
 	VolumesDeletedAt time.Time `json:"volumesDeletedAt"`
 }
 
+// WalletForecast is what is to be charged until the end of the month.
+type WalletForecast struct {
+	// Until is the end of the current month in UTC.
+	Until time.Time `json:"until"`
+	// Charges is for the hours that begin from now until then: everything that runs now, until its
+	// known end.
+	Charges Money `json:"charges"`
+}
+
 // Wallet is the account's balance and hourly spend.
 type Wallet struct {
 	// Currency is the currency of every amount.
@@ -75,6 +84,8 @@ type Wallet struct {
 	LowBalance *LowBalance `json:"lowBalance"`
 	// MinimumToDeploy is the available balance required to deploy.
 	MinimumToDeploy Money `json:"minimumToDeploy"`
+	// Forecast is what the rest of the month will cost, if nothing changes.
+	Forecast WalletForecast `json:"forecast"`
 	// ActiveDeployments and Volumes are what is being billed.
 	ActiveDeployments []ActiveDeployment `json:"activeDeployments"`
 	Volumes           []BilledVolume     `json:"volumes"`
@@ -174,6 +185,27 @@ type UsageQuery struct {
 	GroupBy UsageGroup `query:"groupBy"`
 }
 
+// FOCUSVersion is a version of FOCUS, the FinOps Open Cost and Usage Specification.
+type FOCUSVersion string
+
+// The versions of FOCUS.
+const (
+	FOCUS12 FOCUSVersion = "1.2"
+	FOCUS14 FOCUSVersion = "1.4"
+)
+
+// FOCUSQuery selects costs for an export in the format of FOCUS.
+type FOCUSQuery struct {
+	// From is the start; zero means 30 days ago. To is the end; zero means now. They select rows by
+	// the start of their charge period.
+	From time.Time `query:"from"`
+	To   time.Time `query:"to"`
+	// Version is the version; "" means FOCUS12.
+	Version FOCUSVersion `query:"version"`
+	// JSONLines writes an object in each line; otherwise it is CSV.
+	JSONLines bool `query:"-"`
+}
+
 // UsageCost is the cost of a group.
 type UsageCost struct {
 	// Key is the day (2028-02-29), id, GPU type, provider, tag or project; empty for costs without
@@ -240,6 +272,21 @@ func (s *WalletService) TransactionsCSV(
 	query.Set("format", "csv")
 	return s.c.send(ctx, request{
 		method: http.MethodGet, path: "/wallet/transactions", query: query, accept: "text/csv", streaming: true,
+	}, options)
+}
+
+// FOCUS streams a row for each hour in the format of FOCUS, for cost tools. The caller must close
+// it. An error while reading means that the data is incomplete.
+func (s *WalletService) FOCUS(ctx context.Context, q FOCUSQuery, options ...CallOption) (io.ReadCloser, error) {
+	format, accept := "focus", "text/csv"
+	if q.JSONLines {
+		format, accept = "focus-jsonl", "application/jsonl"
+	}
+	q.JSONLines = false // it is the format, and no parameter of its own
+	query := queryOf(q)
+	query.Set("format", format)
+	return s.c.send(ctx, request{
+		method: http.MethodGet, path: "/wallet/usage", query: query, accept: accept, streaming: true,
 	}, options)
 }
 

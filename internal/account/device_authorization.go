@@ -240,7 +240,7 @@ func decide(ctx context.Context, tx *db.Tx, authorization, account, user id.ID, 
 var (
 	errPending = apierr.New(apierr.AuthorizationPending,
 		"The user has not decided yet. Ask again after the interval.")
-	errSlowDown = apierr.New(apierr.SlowDown, "Token requests come too fast. Wait 5 seconds longer between them.")
+	errSlowDown = apierr.New(apierr.SlowDown, "Token requests are too frequent. Wait 5 seconds longer between them.")
 	errDenied   = apierr.New(apierr.AccessDenied, "The user denied the request.")
 	errExpired  = apierr.New(apierr.ExpiredToken, "The device code expired after %d minutes. Request another.",
 		DeviceCodeLifetime/time.Minute)

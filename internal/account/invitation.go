@@ -251,7 +251,7 @@ func (s *Service) AcceptAsNew(ctx context.Context, tx *db.Tx, token string, n Ne
 	found, err := emailTaken(ctx, tx, n.email)
 	if err == nil && found { // before the token is used, so that the user can sign in and accept
 		err = apierr.New(apierr.Conflict,
-			"A user with this email address exists. Accept with that user's password, or sign in first.")
+			"A user with this email address already exists. Accept with that user's password, or sign in first.")
 	}
 	if err != nil {
 		return Proof{}, "", err

@@ -138,7 +138,7 @@ func (s *Service) VerifyPasskey(
 	}
 	refused := func(cause error) (NewPasskey, error) {
 		e := apierr.Invalid([]apierr.FieldError{{Field: "credential",
-			Message: "is no valid answer to this challenge. Start again."}})
+			Message: "is not a valid response to this challenge. Start again."}})
 		e.Cause = reason(cause)
 		return NewPasskey{}, e
 	}
@@ -149,7 +149,7 @@ func (s *Service) VerifyPasskey(
 	if !found {
 		return NewPasskey{}, apierr.Invalid([]apierr.FieldError{{
 			Field:   "challengeId",
-			Message: "is unknown: the challenge was answered or has expired after five minutes. Start again.",
+			Message: "is unknown: the challenge was used already, or has expired after five minutes. Start again.",
 		}})
 	}
 	w, err := r.library()

@@ -37,7 +37,7 @@ func (s *Service) StartView(
 		return View{}, err
 	}
 	if n.Account == account {
-		return View{}, apierr.New(apierr.Conflict, "Your session works in this account already.")
+		return View{}, apierr.New(apierr.Conflict, "Your session already works in this account.")
 	}
 	v := View{
 		Session: n.ID, User: n.User.ID, UserName: cmp.Or(n.User.Name, "operator"), Home: n.Account,
@@ -46,7 +46,7 @@ func (s *Service) StartView(
 	}
 	inserted, err := insertView(ctx, tx, v)
 	if err == nil && !inserted {
-		err = apierr.New(apierr.Conflict, "Your session views an account already. Leave that view first.")
+		err = apierr.New(apierr.Conflict, "Your session is already viewing an account. Leave that view first.")
 	}
 	return v, err
 }

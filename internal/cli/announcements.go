@@ -32,7 +32,7 @@ var announcementListing = listing[client.Announcement]{
 
 func (t *tool) announcements() *cobra.Command {
 	return listAll(t, &cobra.Command{
-		Use: "announcements", Aliases: []string{"announcement"}, Short: "List what the operator announces",
+		Use: "announcements", Aliases: []string{"announcement"}, Short: "List announcements",
 		Args: cobra.NoArgs,
 		Long: `Lists what the operator of the server announces at present, such as planned maintenance. The
 most important come first.`,

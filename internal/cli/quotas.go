@@ -10,7 +10,7 @@ import (
 
 func (t *tool) quotas() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "quotas", Aliases: []string{"quota"}, Short: "Show the account's quotas and their use", Args: cobra.NoArgs,
+		Use: "quotas", Aliases: []string{"quota"}, Short: "Show quotas and what is used of them", Args: cobra.NoArgs,
 		Long: `Shows how much the account may have at once, and what it uses of that. A deploy or a volume
 beyond a quota is refused. Only the operator of the server changes quotas.`,
 		Example: `  billet quotas

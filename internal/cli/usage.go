@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -17,7 +18,8 @@ var usageHeads = map[client.UsageGroup]string{
 }
 
 func (t *tool) usage() *cobra.Command {
-	var from, to, by string
+	var from, to, by, version string
+	var focus bool
 	cmd := &cobra.Command{
 		Use: "usage", Aliases: []string{"costs"},
 		Short: "Show costs by day, machine, GPU, provider, tag, project or creator",
@@ -27,16 +29,23 @@ default is the last 30 days.
 
 Wide terminals and -o wide include a plot.
 
+--focus exports each hour for cost tools, as CSV in the format of FOCUS, the FinOps Open Cost and
+Usage Specification. With -o json it writes JSON lines.
+
 ` + timesHelp,
 		Example: `  billet usage
   billet usage --by deployment --from 7d
   billet usage --by project --from 30d
-  billet usage --by gpuType --from 2026-11-01 --to 2026-12-01 -o csv`,
+  billet usage --by gpuType --from 2026-11-01 --to 2026-12-01 -o csv
+  billet usage --focus --from 2026-11-01 --to 2026-12-01 > november.csv`,
 	}
 	timeFlags(cmd, &from, &to)
 	cmd.Flags().StringVar(&by, "by", string(client.ByDay),
 		"group by "+joined(client.UsageGroups())+"; deployment includes volumes")
 	_ = cmd.RegisterFlagCompletionFunc("by", fixed(client.UsageGroups()))
+	cmd.Flags().BoolVar(&focus, "focus", false, "export each hour in the format of FOCUS")
+	cmd.Flags().StringVar(&version, "focus-version", "", "`version` of FOCUS: "+joined(client.FOCUSVersions()))
+	_ = cmd.RegisterFlagCompletionFunc("focus-version", fixed(client.FOCUSVersions()))
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		if !slices.Contains(client.UsageGroups(), client.UsageGroup(by)) {
 			return usageError("--by must be %s, not %q.", joined(client.UsageGroups()), by)
@@ -45,6 +54,16 @@ Wide terminals and -o wide include a plot.
 		var err error
 		if q.From, q.To, err = interval(from, to, t.Now()); err != nil {
 			return err
+		}
+		switch {
+		case focus && cmd.Flags().Changed("by"):
+			return usageError("--focus has each hour. Remove --by.")
+		case focus:
+			return t.exportFOCUS(ctx, c, client.FOCUSQuery{
+				From: q.From, To: q.To, Version: client.FOCUSVersion(version), JSONLines: t.format == "json",
+			})
+		case version != "":
+			return usageError("--focus-version needs --focus.")
 		}
 		u, err := c.Wallet.Usage(ctx, q)
 		if err != nil {
@@ -58,6 +77,20 @@ Wide terminals and -o wide include a plot.
 		}
 		return t.usageTable(u)
 	})
+}
+
+// exportFOCUS prints the server's file.
+func (t *tool) exportFOCUS(ctx context.Context, c *client.Client, q client.FOCUSQuery) error {
+	if q.Version != "" && !slices.Contains(client.FOCUSVersions(), q.Version) {
+		return usageError("--focus-version must be %s, not %q.", joined(client.FOCUSVersions()), q.Version)
+	}
+	body, err := c.Wallet.FOCUS(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	_, err = io.Copy(t.Out, body)
+	return err
 }
 
 var usageListing = listing[client.UsageCost]{

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/focus"
 )
 
 // A key is found where it was sent in one way, and nothing is a key that was not sent.
@@ -58,7 +59,7 @@ func FuzzHarmless(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := harmless(s)
+		got := focus.Harmless(s)
 		if got != "" && strings.ContainsRune("=+-@\t\r\n", rune(got[0])) || got != s && got != "'"+s {
 			t.Errorf("%q became %q", s, got)
 		}

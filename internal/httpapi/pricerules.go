@@ -288,7 +288,7 @@ func (h priceRules) known(ctx context.Context, r db.Reader, rule pricerule.Rule)
 	_, err := h.accounts.Get(ctx, r, rule.Account)
 	if err != nil && apierr.CodeOf(err) == apierr.NotFound {
 		return apierr.Invalid([]apierr.FieldError{{
-			Field: "accountId", Message: "is no account's id. List accounts with GET /operator/accounts.",
+			Field: "accountId", Message: "is not the id of an account. List accounts with GET /operator/accounts.",
 		}})
 	}
 	return err

@@ -175,7 +175,10 @@ func register(cfg Config) *server {
 		deployments{db: cfg.DB, svc: cfg.Deployments, events: cfg.Events},
 		sshKeys{db: cfg.DB, svc: cfg.SSHKeys},
 		volumes{db: cfg.DB, svc: cfg.Volumes, deployments: cfg.Deployments, catalog: cfg.Catalog},
-		walletResource{db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, meter: cfg.Meter, terms: cfg.PastDueTerms},
+		walletResource{
+			db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, meter: cfg.Meter, terms: cfg.PastDueTerms,
+			accounts: cfg.Accounts, settings: cfg.Settings,
+		},
 		signIn{
 			db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, signUp: cfg.SignUp, site: where,
 			oidc: cfg.OIDC, demoEmail: cfg.DemoEmail, demoPassword: cfg.DemoPassword, settings: cfg.Settings,

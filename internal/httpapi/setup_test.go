@@ -63,7 +63,7 @@ func TestFirstRun(t *testing.T) {
 			_, err := w.c.Setup.AddCode(ctx, tx)
 			return err
 		})
-		if err == nil || !strings.Contains(err.Error(), "set up already") {
+		if err == nil || !strings.Contains(err.Error(), "already set up") {
 			t.Errorf("a code for a server with a user: got %v, want a refusal", err)
 		}
 	})

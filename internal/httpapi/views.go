@@ -104,7 +104,7 @@ func (h views) end(ctx context.Context, tx *db.Tx, c *rest.Call, _ *rest.NoInput
 	c.Change.None = true
 	v := callerOf(c).session.View
 	if v == nil { // or its time is over, which is recorded as such
-		return changed{}, apierr.New(apierr.NotFound, "Your session views no account.")
+		return changed{}, apierr.New(apierr.NotFound, "Your session is not viewing an account.")
 	}
 	_, err := h.svc.EndView(ctx, tx, v.Session, "", sourceOf(c))
 	return changed{true}, err

@@ -13,22 +13,26 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/focus"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/rest"
+	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/wallet"
 	"github.com/danielgtaylor/huma/v2"
 )
 
 // walletResource is an account's balance, transactions and usage.
 type walletResource struct {
-	db     *db.DB
-	clock  clock.Clock
-	ledger *wallet.Ledger
-	meter  *meter.Service
-	terms  pastdue.Terms
+	db       *db.DB
+	clock    clock.Clock
+	ledger   *wallet.Ledger
+	meter    *meter.Service
+	terms    pastdue.Terms
+	accounts *account.Service
+	settings *settings.Service
 }
 
 func (h walletResource) routes(r *rest.Router) {
@@ -49,14 +53,7 @@ func (h walletResource) routes(r *rest.Router) {
 			"hashes and the signature that covers them; docs/ledger.md describes these lines. They are the same " +
 			"each time for an interval that is over and signed.",
 	}, h.transactions)
-	rest.Read(r, rest.Operation{
-		Method: http.MethodGet, Path: at + "/usage", ID: "getUsage", Tag: tagWallet, Scope: string(account.ReadWallet),
-		Summary: "Get usage",
-		Description: "Cost by day, deployment, GPU type, provider, tag, project, member or API key: charges for " +
-			"hours that began in the interval, " +
-			"less their refunds. The " +
-			"last 30 days if from is omitted.",
-	}, h.usage)
+	h.usageRoute(r, at+"/usage")
 }
 
 // walletView is the wallet and what it pays for, all at one instant.
@@ -71,9 +68,16 @@ type walletView struct {
 	HoursLeft         *hours              `json:"hoursLeft" doc:"Runway: hours until available is spent at hourlyCost, rounded down to hundredths; null while nothing runs."`
 	RunsDryAt         *time.Time          `json:"runsDryAt" doc:"Time of the first charge that available does not cover, if nothing changes; null while nothing runs, and while the account is past due."`
 	LowBalance        *pastdue.LowBalance `json:"lowBalance" doc:"Deadlines while the runway is 24 hours or less; null otherwise."`
+	Forecast          walletForecast      `json:"forecast" doc:"What the rest of the month will cost, if nothing changes."`
 	ActiveDeployments []runningView       `json:"activeDeployments" doc:"Running deployments."`
 	Volumes           []volumeOnBill      `json:"volumes" doc:"Existing volumes."`
 	MinimumToDeploy   money.Micros        `json:"minimumToDeploy" doc:"Available balance that a deploy requires."`
+}
+
+// walletForecast is what is to be charged until the end of the month.
+type walletForecast struct {
+	Until   time.Time    `json:"until" doc:"End of the present month in UTC."`
+	Charges money.Micros `json:"charges" doc:"US dollars for the hours that begin from now until then: everything that runs now, until its known end."`
 }
 
 type runningView struct {
@@ -132,7 +136,7 @@ func (q transactionsQuery) Check() []apierr.FieldError {
 	if q.DeploymentID != "" && q.VolumeID != "" {
 		invalid = append(
 			invalid,
-			apierr.FieldError{Field: "query.volumeId", Message: "contradicts deploymentId; give one of them."},
+			apierr.FieldError{Field: "query.volumeId", Message: "cannot be combined with deploymentId. Use one of them."},
 		)
 	}
 	if (q.Format == "csv" || q.Format == "jsonl") && (q.Page > 1 || q.Limit != nil || q.PerPage != nil) {
@@ -164,16 +168,9 @@ func (q transactionsQuery) filter() wallet.Filter {
 	return f
 }
 
-type usageQuery struct {
-	interval
-	GroupBy wallet.GroupBy `query:"groupBy" doc:"day if omitted."`
-}
-
 // exportTime is how much longer than other calls an export may take: years of hours may go over a
 // slow line.
 const exportTime = 5 * time.Minute
-
-const usageLength = 30 * 24 * time.Hour
 
 func (h walletResource) get(ctx context.Context, c *rest.Call, _ *rest.NoInput) (walletView, error) {
 	v := walletView{Currency: "USD", MinimumToDeploy: deployment.MinimumBalance}
@@ -191,7 +188,10 @@ func (h walletResource) get(ctx context.Context, c *rest.Call, _ *rest.NoInput) 
 		if w.Available >= 0 {
 			v.RunsDryAt = meter.RunsDryAt(w.Available, rates)
 		}
-		v.LowBalance = h.terms.LowBalance(v.RunsDryAt, h.clock.Now())
+		now := h.clock.Now().UTC()
+		v.Forecast.Until = time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+		v.Forecast.Charges = meter.Expected(rates, v.Forecast.Until)
+		v.LowBalance = h.terms.LowBalance(v.RunsDryAt, now)
 		v.HourlyCost, v.ActiveDeployments, v.Volumes = 0, []runningView{}, []volumeOnBill{} // a view may run twice
 		for _, r := range rates {
 			v.HourlyCost += r.HourlyPrice
@@ -206,18 +206,6 @@ func (h walletResource) get(ctx context.Context, c *rest.Call, _ *rest.NoInput) 
 	})
 	v.HoursLeft = hoursLeft(v.Available, v.HourlyCost)
 	return v, err
-}
-
-func (h walletResource) usage(ctx context.Context, c *rest.Call, in *usageQuery) (wallet.Usage, error) {
-	from, to, err := in.within(h.clock.Now(), usageLength)
-	if err != nil {
-		return wallet.Usage{}, err
-	}
-	by := in.GroupBy
-	if by == "" {
-		by = wallet.ByDay
-	}
-	return h.ledger.Usage(ctx, h.db, c.Caller.Account, from, to, by)
 }
 
 func (h walletResource) transactions(
@@ -265,9 +253,10 @@ func (h walletResource) export(ctx context.Context, w http.ResponseWriter, c *re
 		}
 		return out.Write([]string{
 			string(t.ID), stamp(&t.CreatedAt), string(t.Type), t.Amount.Decimal(), t.BalanceAfter.Decimal(),
-			t.AvailableAfter.Decimal(), harmless(t.Description), orEmpty(t.DeploymentID), orEmpty(t.VolumeID),
+			t.AvailableAfter.Decimal(), focus.Harmless(t.Description), orEmpty(t.DeploymentID), orEmpty(t.VolumeID),
 			stamp(t.From),
-			stamp(t.To), decimal(t.HourlyPrice), orEmpty(t.Provider), orEmpty(t.Region), orEmpty(t.GPUType),
+			stamp(t.To), decimal(t.HourlyPrice), focus.Harmless(orEmpty(t.Provider)), focus.Harmless(orEmpty(t.Region)),
+			focus.Harmless(orEmpty(t.GPUType)),
 		})
 	})
 	if err == nil && !begun {
@@ -281,14 +270,6 @@ func (h walletResource) export(ctx context.Context, w http.ResponseWriter, c *re
 		panic(http.ErrAbortHandler)
 	}
 	return err
-}
-
-// harmless prevents spreadsheets from taking a text for a formula.
-func harmless(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }
 
 func stamp(t *time.Time) string {

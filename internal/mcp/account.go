@@ -95,7 +95,7 @@ func (s *session) addAccountTools(server *sdk.Server) {
 	})
 	addTool(server, toolSpec{
 		name: "list_announcements", title: "List announcements",
-		text: "List what the operator announces to the account at present, such as maintenance at a provider where " +
+		text: "List announcements to the account at present, such as maintenance at a provider where " +
 			"it has machines: the most important first. Tell the user of warning and critical ones.",
 	}, func(ctx context.Context, in paging) (*listed[client.Announcement], error) {
 		p, err := s.Client.Announcements.List(ctx, in.of())

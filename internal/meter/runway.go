@@ -68,3 +68,18 @@ func driesWithoutEnds(available money.Micros, meters []Running) *time.Time {
 
 // longest is the longest runway in hours that is stated, about a hundred years.
 const longest = 876_000
+
+// Expected returns what meters will be charged for hours that begin before until, if nothing
+// changes but the ends that are known.
+func Expected(meters []Running, until time.Time) (sum money.Micros) {
+	for _, m := range meters {
+		end := until
+		if m.EndsAt != nil && m.EndsAt.Before(end) {
+			end = *m.EndsAt
+		}
+		if m.NextAt.Before(end) {
+			sum += m.HourlyPrice.Times(int64((end.Sub(m.NextAt) + Hour - 1) / Hour))
+		}
+	}
+	return sum
+}

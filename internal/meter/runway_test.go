@@ -94,3 +94,26 @@ func TestRunsDryAtEqualsChargingOneByOne(t *testing.T) {
 		}
 	})
 }
+
+func TestExpected(t *testing.T) {
+	noon := metered(0, 0).NextAt
+	for name, tt := range map[string]struct {
+		meters []meter.Running
+		until  time.Duration // hours after noon
+		want   money.Micros
+	}{
+		"nothing runs":                {nil, 1, 0},
+		"an hour begins at the end":   {[]meter.Running{metered(5, 2*time.Hour)}, 2, 0},
+		"an hour begins just before":  {[]meter.Running{metered(5, 2*time.Hour-1)}, 2, 5},
+		"each hour that begins":       {[]meter.Running{metered(5, 30*time.Minute)}, 4, 20},
+		"one ends before":             {[]meter.Running{endsAfter(metered(5, 0), 90*time.Minute)}, 4, 10},
+		"one ends later":              {[]meter.Running{endsAfter(metered(5, 0), 9*time.Hour)}, 4, 20},
+		"one ends before its charges": {[]meter.Running{endsAfter(metered(5, time.Hour), 1)}, 4, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := meter.Expected(tt.meters, noon.Add(tt.until*time.Hour)); got != tt.want {
+				t.Errorf("got %d, want %d", got, tt.want)
+			}
+		})
+	}
+}

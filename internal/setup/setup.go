@@ -66,7 +66,7 @@ type Code struct {
 }
 
 // errDone is the refusal of everything once there is a user.
-var errDone = apierr.New(apierr.Conflict, "This server is set up already: it has a user. Sign in. "+
+var errDone = apierr.New(apierr.Conflict, "This server is already set up. Sign in. "+
 	"`billetd user create --operator` creates another operator.")
 
 func wrongCode(message string) error {

@@ -160,7 +160,7 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, email string) (account.
 	}
 	l, err := s.cfg.Accounts.StartRegistration(ctx, tx, email, true)
 	if err == nil && l.Known {
-		err = apierr.New(apierr.Conflict, "A user with this email address exists.")
+		err = apierr.New(apierr.Conflict, "A user with this email address already exists.")
 	}
 	if err != nil {
 		return account.MailLink{}, err

@@ -19,7 +19,7 @@ var dependencies = []struct {
 	{"app", []string{"*"}}, // knows every implementation
 	{"httpapi", []string{
 		"rest",
-		"payment/demo", "payment/transfer", "payment", "setup",
+		"focus", "payment/demo", "payment/transfer", "payment", "setup",
 		"signup", "altcha", "incident", "announcement", "operator", "invoice",
 		"pastdue", "spendlimit", "quota", "budget", "deployment", "volume", "issue", "quote", "catalog", "pricerule",
 		"meter", "signedhead",
@@ -67,6 +67,7 @@ var dependencies = []struct {
 	{"issue", []string{"provider", "job", "db"}},
 	{"provideraccount", []string{"secret", "provider/upstream", "provider", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},
+	{"focus", []string{"wallet", "creator"}},
 	{"quote", []string{"catalog", "db"}},
 	{"catalog", []string{"pricerule", "provider", "job", "db"}},
 	{"pricerule", []string{"db"}},

@@ -65,7 +65,7 @@ func TestFirstRun(t *testing.T) {
 		}
 		body["email"] = "other@example.com"
 		call(http.StatusConflict)
-		if out, err := s.TryRun("setup-code"); err == nil || !strings.Contains(out, "set up already") {
+		if out, err := s.TryRun("setup-code"); err == nil || !strings.Contains(out, "already set up") {
 			t.Errorf("setup-code with a user: got %v %s, want a refusal", err, out)
 		}
 		s.Stop()

@@ -105,7 +105,7 @@ await part('the first operator is created with the code of the log', async () =>
 await part('a second browser with the code loses', async () => {
   await fill(other.page, { 'Your name': 'Eve', Email: 'eve@example.com', Password: 'a long password' });
   await other.page.getByRole('button', { name: 'Create operator' }).click();
-  await other.page.getByText('This server is set up already').waitFor();
+  await other.page.getByText('This server is already set up').waitFor();
   await other.page.getByRole('button', { name: 'Sign in' }).click();
   await other.page.waitForURL((url) => url.pathname === '/sign-in');
   await other.page.goto('/setup');
@@ -178,7 +178,7 @@ await part('a mail server that hangs, and one that works', async () => {
   await box.getByRole('button', { name: 'Save mail server' }).click();
   await box.getByRole('button', { name: 'Discard changes' }).waitFor({ state: 'detached' });
   await box.getByRole('button', { name: 'Send test mail' }).click();
-  await box.getByText('The mail server took the mail').waitFor();
+  await box.getByText('The mail server accepted the message').waitFor();
   await box.getByText('done').first().waitFor();
 });
 

@@ -37,6 +37,6 @@ export function useServerClock(enabled: boolean) {
   });
 }
 
-export function useUsage(groupBy: GroupBy, from: string) {
-  return useGet('/api/v1/inventory/wallet/usage', { params: { query: { groupBy, from } } });
+export function useUsage(groupBy: GroupBy, from: string, enabled = true) {
+  return useGet('/api/v1/inventory/wallet/usage', { params: { query: { groupBy, from } } }, { enabled });
 }

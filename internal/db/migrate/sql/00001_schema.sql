@@ -325,6 +325,7 @@ CREATE TABLE wallet_charge (
 );
 CREATE INDEX wallet_charge_usage ON wallet_charge (account_id, from_at);
 CREATE INDEX wallet_charge_from ON wallet_charge (from_at);
+CREATE INDEX wallet_charge_refunded ON wallet_charge (account_id, refunded_at) WHERE refunded_at IS NOT NULL;
 
 -- What the operator decides about invoices, as JSON: one row.
 -- It is locked while these or the tax rates are changed, and while a document takes a number.

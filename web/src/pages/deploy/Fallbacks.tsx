@@ -43,8 +43,8 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
       </div>
       <div className="panel-body stack">
         <div className="small dim">
-          Tried in this order if the offer above sells out or its machine fails to start. You get one machine. The hold
-          is that of the dearest offer until it runs.
+          Tried in this order if the offer above sells out or fails to start. You get one machine. Until it runs, the
+          hold is the price of the most expensive offer.
         </div>
         {chosen.length > 0 && (
           <ol className="fallbacks">

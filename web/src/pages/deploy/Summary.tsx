@@ -153,7 +153,7 @@ function DryRun({ of: d, hold }: { of: Deployment; hold: Micro }) {
             ['Operating system', d.operatingSystem],
             ['Price', <Money key="price" usd={d.hourlyPrice} per="/hr" />],
             ['Hold', <Money key="hold" amount={estimate ? micro(estimate.hold) : hold} />],
-            ['Earliest end', estimate && `${localTime(estimate.earliestEnd)}, if SSH answers at once`],
+            ['Earliest end', estimate && `${localTime(estimate.earliestEnd)}, if SSH is reachable at once`],
             ['Refund then', estimate?.refunds[0] && <Money key="refund" usd={estimate.refunds[0].amount} />],
             ['SSH keys', d.sshKeys.map((k) => k.name ?? k.fingerprint).join(', ')],
             [
@@ -163,7 +163,7 @@ function DryRun({ of: d, hold }: { of: Deployment; hold: Micro }) {
                 : 'None',
             ],
             [
-              'Passed over',
+              'Skipped offers',
               d.attempts.length > 0
                 ? d.attempts.map((a) => <div key={a.offerId}>{sentence(a.reason)}</div>)
                 : undefined,

@@ -55,7 +55,7 @@ export function AllDeployments() {
         <>
           The machine and its data are lost, and billing ends at once. Minimum runtime and termination protection do not
           apply.
-          <Textarea name="reason" label="Reason" description="The account reads it" mt="sm" required data-autofocus />
+          <Textarea name="reason" label="Reason" description="Shown to the account" mt="sm" required data-autofocus />
         </>
       ),
       action: 'Terminate',

@@ -59,7 +59,7 @@ export function Announcements() {
             run: () =>
               confirm({
                 title: `Delete ${a.title}?`,
-                body: 'It is no longer shown. Mails that were queued are sent all the same.',
+                body: 'It is no longer shown. Messages that are already queued are still sent.',
                 action: 'Delete announcement',
                 danger: true,
                 run: () => remove.mutateAsync(withId(a.id)),

@@ -16,7 +16,7 @@ const meanings: Record<string, string> = {
   'volume-watch': 'Orphaned volumes at the provider are not found.',
   'catalog.sync': 'Offers and prices of the provider are outdated.',
   'meter-sweep': 'Hours that are due are not charged.',
-  'past-due': 'An account below zero is not warned, or its resources are not ended.',
+  'past-due': 'A past-due account is not warned, or its resources are not terminated.',
   'issue-removal': 'An orphaned resource is not terminated.',
   webhook: 'Events are not delivered to an endpoint.',
   'mail-send': 'A mail is not sent.',

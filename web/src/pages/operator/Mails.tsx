@@ -16,9 +16,9 @@ type Mail = Schema['Mail'];
 /** What each state means. A missing or unknown one fails the type check. */
 const states: Record<Mail['state'], string> = {
   pending: 'Waiting to be sent',
-  sent: 'Taken by the mail server',
+  sent: 'Accepted by the mail server',
   failed: 'Given up',
-  suppressed: 'Not sent: the address refused an earlier mail',
+  suppressed: 'Not sent: this address rejected an earlier message',
 };
 
 /** The outbox, and what was sent from it in the last 30 days. */

@@ -159,7 +159,7 @@ export function PriceRuleDialog({ rule, count, onClose }: Props) {
         ]}
       />
       {hidden ? (
-        <p className="dim small">Hidden offers are neither listed nor deployable. Existing deployments go on.</p>
+        <p className="dim small">Hidden offers are not listed and cannot be deployed. Existing deployments continue.</p>
       ) : (
         <div className="price-fields">
           {amounts.map((f) => (

@@ -56,7 +56,7 @@ export function PriceRulePreview({ preview }: { preview: UseQueryResult<Preview,
 }
 
 function summary(p: Preview): string {
-  if (p.matching === 0) return 'The rule matches no offer that is known now.';
+  if (p.matching === 0) return 'The rule matches no current offer.';
   const earlier = p.matching - p.decided;
   const of = `The rule matches ${formatNumber(p.matching)} of ${formatNumber(p.offers)} offers`;
   const decided = earlier > 0 ? `. Earlier rules decide about ${formatNumber(earlier)} of them` : '';

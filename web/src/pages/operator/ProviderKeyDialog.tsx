@@ -40,7 +40,7 @@ export function ProviderKeyDialog({ slug, name, onClose }: { slug: string; name:
       />
       {update.error && (
         <Checkbox
-          label="Use this key even if it shows none of Billet's machines and volumes there"
+          label="Use this key even if it does not show Billet's machines and volumes there"
           checked={force}
           onChange={(e) => setForce(e.currentTarget.checked)}
         />

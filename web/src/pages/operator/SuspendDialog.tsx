@@ -47,7 +47,7 @@ export function SuspendDialog({ of: a, onClose }: { of: OperatorAccount; onClose
       </p>
       <Textarea
         label="Reason"
-        description="The account reads it"
+        description="Shown to the account"
         value={reason}
         maxLength={500}
         onChange={(e) => setReason(e.currentTarget.value)}

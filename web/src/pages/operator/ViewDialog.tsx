@@ -33,8 +33,8 @@ export function ViewDialog({ of: a, onClose }: { of: OperatorAccount; onClose: (
       onClose={onClose}
     >
       <p className="small dim">
-        You see what a member with the role viewer sees, in all windows of this browser. You can change nothing until
-        you leave the view. The account's audit log shows your name and the reason.
+        In all windows of this browser, you see what a viewer of the account sees. You cannot change anything until you
+        leave the view. The account's audit log shows your name and the reason.
       </p>
       <Textarea
         label="Reason"

@@ -4,7 +4,7 @@ import { PublicPage } from './PublicPage';
 export function NotPublic({ title }: { title: string }) {
   return (
     <PublicPage title={title} about="This page is not public.">
-      <p className="dim">Sign in to see offers and prices of your account.</p>
+      <p className="dim">Sign in to see your account's offers and prices.</p>
     </PublicPage>
   );
 }

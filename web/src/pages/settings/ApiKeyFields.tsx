@@ -152,7 +152,7 @@ export function ApiKeyFields({ form: f, error }: { form: ApiKeyForm; error: unkn
       ) : (
         <TextInput
           label="Project"
-          description="The key sees only this project's deployments and volumes, and what it creates is in it."
+          description="The key can access only this project's resources. What it creates belongs to the project."
           placeholder="The whole account"
           value={f.project}
           onChange={(e) => f.setProject(e.currentTarget.value)}

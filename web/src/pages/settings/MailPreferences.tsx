@@ -31,7 +31,7 @@ export function MailPreferences() {
         <p className="muted">
           {preferences.data?.configured === false
             ? 'This server does not send email yet. Your choices take effect once it does.'
-            : `Emails about ${account}. Those about security and the loss of data are always sent.`}
+            : `Emails about ${account}. Messages about security and data loss are always sent.`}
         </p>
         {kinds.map((k) => (
           <Checkbox

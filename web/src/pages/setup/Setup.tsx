@@ -55,8 +55,8 @@ export default function Setup() {
   return (
     <PlainPage title="Set up this server">
       <p className="dim" style={{ marginTop: -8 }}>
-        This server has no user yet. Create the first operator, who runs it and sees every account. The other steps
-        follow, and each can wait.
+        This server has no users yet. Create the first operator, who manages the server and all accounts. The remaining
+        setup steps can wait.
       </p>
       <form
         onSubmit={(e) => {
@@ -93,7 +93,7 @@ export default function Setup() {
         />
         <TextInput
           label="Email"
-          description="To sign in, and for mails to you"
+          description="For signing in and for email to you"
           type="email"
           value={email}
           onChange={(e) => setEmail(e.currentTarget.value)}

@@ -40,9 +40,9 @@ export default function Steps() {
     <>
       <PageHead title="Set up this server">
         {!steps.ready
-          ? 'Loading the state of the steps.'
+          ? 'Loading setup steps.'
           : left === 0
-            ? 'Everything is set up. Each step can be changed here or in the operator console.'
+            ? 'Everything is set up. You can change each step here or in the operator console.'
             : `${left} ${left === 1 ? 'step is' : 'steps are'} left. Each can be done now or later.`}
       </PageHead>
       <div className="stack setup-steps">
@@ -61,8 +61,8 @@ export default function Steps() {
         </nav>
         <Step id="second-factor" of={steps}>
           <p className="dim">
-            A thief of your password could end every machine and change every price. Require a code of an authenticator
-            app with recovery codes, or use a passkey.
+            Anyone with your password could terminate every machine and change every price. Protect your sign-in with an
+            authenticator app or a passkey.
           </p>
           <Totp on={me.user.totp} email={me.user.email} />
           <Passkeys />
@@ -73,8 +73,8 @@ export default function Steps() {
         </Step>
         <Step id="mail" of={steps}>
           <p className="dim">
-            Mails confirm addresses, invite users, reset passwords and warn of a low balance. Without a mail server none
-            is sent, and strangers cannot sign up.
+            Billet sends email to confirm addresses, invite users, reset passwords and warn of low balances. Without a
+            mail server, no email is sent and users cannot sign up.
           </p>
           <MailForm track={track} />
         </Step>
@@ -166,8 +166,7 @@ function FirstProvider() {
   return (
     <div className="stack">
       <p className="dim">
-        Machines come from clouds at which you have an account. Its API key is encrypted, and used by every server
-        within seconds.
+        Machines come from clouds where you have an account. API keys are encrypted. Changes take effect within seconds.
       </p>
       <ErrorBox error={providers.error} />
       {providers.data && providers.data.length > 0 && (
@@ -284,7 +283,10 @@ function Next() {
           <Link to="/operator/issues">View issues</Link> and <Link to="/operator/jobs">failing jobs</Link> from time to
           time. Both should be empty.
         </li>
-        <li>Back up the database and the secret key, as docs/install.md says. Without the key, API keys are lost.</li>
+        <li>
+          Back up the database and the secret key, as described in docs/install.md. Without the secret key, stored API
+          keys cannot be read.
+        </li>
       </ul>
     </Panel>
   );

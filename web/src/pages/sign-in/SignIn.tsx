@@ -184,7 +184,7 @@ function About({ name, demo }: { name?: string; demo?: Schema['DemoOption'] | nu
       </p>
       <p>
         {demo.password
-          ? 'The demo user has $1,000 of credit, and is the operator too.'
+          ? 'The demo user has $1,000 of credit and is also the operator.'
           : 'The password of the demo user is in your terminal and in demo.json in the data directory.'}
       </p>
     </div>

@@ -2,13 +2,13 @@ import { Button, SegmentedControl, Select, Skeleton } from '@mantine/core';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { useNow } from '../../api/clock';
-import { type GroupBy, useUsage } from '../../api/wallet';
+import { type GroupBy, useUsage, useWallet } from '../../api/wallet';
 import { type Bar, Bars } from '../../parts/Chart';
 import { largest } from '../../parts/fit';
 import { Loaded } from '../../parts/Loaded';
 import { dateFormat, formatNumber } from '../../parts/locale';
 import { Money } from '../../parts/Money';
-import { type Micro, micro, sum } from '../../parts/money';
+import { formatTotal, type Micro, micro, sum } from '../../parts/money';
 import { Panel } from '../../parts/Panel';
 
 const day = 86_400_000;
@@ -30,6 +30,7 @@ const none: Partial<Record<GroupBy, string>> = {
   member: 'Not created by a member',
   apiKey: 'Not created by an API key',
 };
+const monthOf = dateFormat({ month: 'long', timeZone: 'UTC' });
 const short = dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' });
 
 /**
@@ -67,13 +68,19 @@ export function Spending() {
             data={Object.entries(groups).map(([value, label]) => ({ value, label }))}
             allowDeselect={false}
           />
+          <Button component="a" href={focusUrl(from)} download variant="default" size="xs" title="CSV for cost tools">
+            Export FOCUS
+          </Button>
         </div>
       }
     >
       <Loaded query={usage} loading={<Skeleton height={200} />}>
         {(u) =>
           by === 'day' ? (
-            <Bars title="Cost by day (UTC)" bars={everyDay(u.groups, today, Number(days))} />
+            <>
+              <Bars title="Cost by day (UTC)" bars={everyDay(u.groups, today, Number(days))} />
+              <Forecast />
+            </>
           ) : u.groups.length === 0 ? (
             <div className="dim">No spending yet.</div>
           ) : (
@@ -83,6 +90,27 @@ export function Spending() {
       </Loaded>
     </Panel>
   );
+}
+
+/** What the present month will cost: what was charged so far, and what runs now until its known end. */
+function Forecast() {
+  const { forecast } = useWallet().data ?? {};
+  const end = forecast && new Date(forecast.until);
+  const from = end ? new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() - 1, 1)).toISOString() : '';
+  const spent = useUsage('day', from, from !== '').data?.total;
+  if (!forecast || spent === undefined) return null;
+  return (
+    <div className="small dim">
+      {monthOf(from)}: <Money usd={spent} /> so far. Forecast:{' '}
+      <b>{formatTotal(sum(micro(spent), micro(forecast.charges)))}</b> by the end of the month, if what runs now
+      continues until its known end.
+    </div>
+  );
+}
+
+/** The hours since then, in the format of FOCUS. */
+function focusUrl(from: string): string {
+  return `/api/v1/inventory/wallet/usage?${new URLSearchParams({ format: 'focus', from })}`;
 }
 
 /** Days without cost are bars too, so that the chart has no gaps. */

@@ -312,7 +312,7 @@ export function Files({ session, of: d, node, onBusy }: Props) {
       )}
       {listing?.partial && (
         <p className="small dim files-note">
-          The folder has more than what is listed. Type the path of a folder above, or use the terminal.
+          Not all files in this folder are listed. Type the path of a folder above, or use the terminal.
         </p>
       )}
       <p className="small dim files-note">

@@ -7,7 +7,7 @@ import { TestMail } from './TestMail';
 const modes: Record<Schema['MailServer']['tls'], string> = {
   starttls: 'STARTTLS, usually on port 587',
   tls: 'TLS from the beginning, usually on port 465',
-  none: 'None: mails are sent in the clear. A password is then accepted for this machine only.',
+  none: 'None: email is sent unencrypted. A password is then accepted only for a mail server on this machine.',
 };
 
 /** The mail server, the sender of mails, and a test. */
@@ -51,7 +51,7 @@ export function MailForm({ track }: { track: Track }) {
           of={g}
           name="user"
           label="User"
-          description="Name to sign in with at the mail server; empty to send without signing in"
+          description="User name at the mail server; empty to send without signing in"
           // Without a user a stored password has no use and is deleted.
           onText={(user) => mail?.passwordSet && !g.get('password') && g.set('password', user ? undefined : '')}
         />
@@ -59,7 +59,7 @@ export function MailForm({ track }: { track: Track }) {
           label="Mail password"
           description={
             mail?.passwordSet
-              ? 'A password is stored. Type one to replace it; it is required again with another server or port.'
+              ? 'A password is stored. Enter one to replace it. If you change the server or port, enter it again.'
               : 'It is encrypted and never shown again'
           }
           value={String(g.get('password') ?? '')}

@@ -9,13 +9,13 @@ export function PublicPagesForm({ track }: { track: Track }) {
     <GroupForm of={g} what="public pages">
       <Switch
         label="Price page"
-        description="Anyone can read offers and prices."
+        description="Anyone can see offers and prices."
         checked={g.get('prices') === true}
         onChange={(e) => g.set('prices', e.currentTarget.checked)}
       />
       <Switch
         label="Status page"
-        description="Anyone can read how reliable providers and regions are."
+        description="Anyone can see the status of providers and regions."
         checked={g.get('status') === true}
         onChange={(e) => g.set('status', e.currentTarget.checked)}
       />

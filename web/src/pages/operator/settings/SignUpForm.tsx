@@ -8,8 +8,8 @@ import { GroupForm } from './GroupForm';
 
 const policies: Record<Schema['SignUp']['policy'], [string, string]> = {
   closed: ['Closed', 'Only you create accounts.'],
-  invitation: ['By invitation', 'Users whom you invite create their own account.'],
-  domains: ['By domain', 'Users with an address of certain domains, and those whom you invite.'],
+  invitation: ['By invitation', 'Users you invite create their own account.'],
+  domains: ['By domain', 'Users with an email address in certain domains, and users you invite.'],
   open: ['Open', 'Everyone with an email address.'],
 };
 
@@ -28,7 +28,7 @@ export function SignUpForm({ track }: { track: Track }) {
         label="Who may create an account"
         description={
           mails === false && policy !== 'closed'
-            ? 'Strangers cannot sign up before the mail server is set up: the address is confirmed by mail.'
+            ? 'Users can sign up only after you set up a mail server, because addresses are confirmed by email.'
             : undefined
         }
         value={policy}
@@ -58,7 +58,7 @@ export function SignUpForm({ track }: { track: Track }) {
       )}
       <TextInput
         label="Starting credit (USD)"
-        description="Credit of each account that a user creates by signing up, once per mailbox"
+        description="Credit for each account that is created by signing up, once per mailbox"
         inputMode="decimal"
         value={(g.unsaved ? credit : null) ?? String(g.get('startingCredit') ?? 0)}
         onChange={(e) => {

@@ -48,7 +48,7 @@ export function TestMail({ unsaved }: { unsaved: boolean }) {
           <Alert
             color={test.data.ok ? 'green' : 'red'}
             variant="outline"
-            title={test.data.step ? failures[test.data.step] : 'The mail server took the mail'}
+            title={test.data.step ? failures[test.data.step] : 'The mail server accepted the message'}
           >
             <span style={{ overflowWrap: 'anywhere' }}>
               {test.data.ok ? `Check that it arrives at ${test.variables?.body.to}.` : test.data.message}

@@ -8,7 +8,7 @@ export function useUnsaved(): Track {
   useLeaveGuard({
     needed: () => forms.current.size > 0,
     title: 'Leave without saving?',
-    body: 'Your changes of the settings are not saved.',
+    body: 'Your changes to the settings are not saved.',
     action: 'Leave',
   });
   return useCallback((form, unsaved) => {
