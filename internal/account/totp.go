@@ -82,7 +82,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, tx *db.Tx, p User, code strin
 	if !right {
 		return nil, apierr.Invalid([]apierr.FieldError{{
 			Field:   "code",
-			Message: "is not the current code of your authenticator app. Check your phone's clock, then try the next code.",
+			Message: "is not the current code of the app. Check your phone's clock, then try the next code.",
 		}})
 	}
 	codes, hashes := make([]string, RecoveryCodes), make([]string, RecoveryCodes)

@@ -81,7 +81,7 @@ func (s *Service) CreateUser(ctx context.Context, tx *db.Tx, n NewUser, account 
 	p := User{ID: s.cfg.IDs.New(id.User), Email: n.email, Name: n.name, Operator: n.operator, CreatedAt: tx.Now}
 	made, err := insertUser(ctx, tx, p, account, n.hash)
 	if err == nil && !made {
-		err = apierr.New(apierr.Conflict, "A user with this email address already exists. Sign in, or use another address.")
+		err = apierr.New(apierr.Conflict, "A user with this email address exists already. Sign in or use another one.")
 	}
 	if err != nil {
 		return User{}, err

@@ -325,7 +325,8 @@ func accountError(err error) error {
 		return apierr.New(apierr.NotFound, "No stored provider account has this slug. Simulated ones and those of "+
 			"--providers-file cannot be changed here.")
 	case errors.Is(err, provideraccount.ErrTaken):
-		return apierr.New(apierr.Conflict, "Another provider account has this slug. Choose another slug, or update that account.")
+		return apierr.New(apierr.Conflict, "Another provider account has this slug. Choose another slug, or update "+
+			"that account.")
 	}
 	if invalid, is := errors.AsType[provideraccount.Invalid](err); is {
 		return apierr.Invalid([]apierr.FieldError{{Field: "body", Message: apierr.Visible(invalid.Error())}})

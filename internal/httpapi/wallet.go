@@ -136,7 +136,7 @@ func (q transactionsQuery) Check() []apierr.FieldError {
 	if q.DeploymentID != "" && q.VolumeID != "" {
 		invalid = append(
 			invalid,
-			apierr.FieldError{Field: "query.volumeId", Message: "cannot be combined with deploymentId. Use one of them."},
+			apierr.FieldError{Field: "query.volumeId", Message: "cannot be combined with deploymentId. Use one."},
 		)
 	}
 	if (q.Format == "csv" || q.Format == "jsonl") && (q.Page > 1 || q.Limit != nil || q.PerPage != nil) {

@@ -224,7 +224,9 @@ func (s *Service) Test(ctx context.Context, to string) (TestResult, error) {
 	at, is := errors.AsType[*stepError](err)
 	switch {
 	case err == nil:
-		return TestResult{OK: true, Message: "The mail server accepted the message. Check that it arrives at " + to + "."}, nil
+		return TestResult{
+			OK: true, Message: "The mail server accepted the message. Check that it arrives at " + to + ".",
+		}, nil
 	case !is:
 		return TestResult{}, err
 	}

@@ -92,7 +92,7 @@ export function Spending() {
   );
 }
 
-/** What the present month will cost: what was charged so far, and what runs now until its known end. */
+/** What the month will cost: what was charged so far, and what runs now until its known end. */
 function Forecast() {
   const { forecast } = useWallet().data ?? {};
   const end = forecast && new Date(forecast.until);

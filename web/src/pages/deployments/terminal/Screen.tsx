@@ -343,8 +343,8 @@ export function Screen({ of: d, secret, onOpen, onRefused }: Props) {
 function keepText(kept: boolean, plain: boolean): string {
   if (kept)
     return (
-      'The shell runs in tmux on the machine. It keeps running when the connection is lost, when you reload this tab, ' +
-      'and while you visit other pages in it.'
+      'The shell runs in tmux on the machine. It keeps running when the connection is lost, when you reload this ' +
+      'tab, and while you visit other pages in it.'
     );
   if (plain) return 'When the connection is lost, the shell and its programs end.';
   return (
