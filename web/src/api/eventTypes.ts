@@ -43,6 +43,7 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'account.payment_authentication_required': 'Payment confirmation needed',
   'account.payment_refunded': 'Payment refunded',
   'account.payment_disputed': 'Payment disputed',
+  'invoice.issued': 'Invoice issued',
   'account.provider_outage': 'Provider outage',
   'account.provider_recovered': 'Provider recovered',
   'account.past_due': 'Past due',
