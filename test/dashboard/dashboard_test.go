@@ -72,7 +72,7 @@ func run(t *testing.T, root, node string, args []string, env ...string) {
 func TestDashboard(t *testing.T) {
 	root, node, chromium := tools(t, true)
 	for _, name := range []string{
-		"walk", "terminal", "pages", "load", "empty", "public", "pricing", "budgets", "team", "operator",
+		"walk", "terminal", "pages", "load", "empty", "public", "pricing", "budgets", "billing", "team", "operator",
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, root, node, []string{"test/" + name + ".mjs"}, "BILLETD="+servertest.Binary(t), "CHROMIUM="+chromium)

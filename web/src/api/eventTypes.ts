@@ -37,7 +37,6 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'volume.failed': 'Failed',
   'account.low_balance': 'Low balance',
   'account.budget_reached': 'Budget threshold reached',
-  'invoice.issued': 'Invoice issued',
   'account.topped_up': 'Top-up received',
   'account.top_up_failed': 'Top-up failed',
   'account.payment_authentication_required': 'Payment confirmation needed',

@@ -45,6 +45,7 @@ export function App() {
         </Route>
         <Route element={<Needs scope="wallet:read" />}>
           <Route path="/wallet" element={<pages.wallet.Page />} />
+          <Route path="/billing" element={<pages.billing.Page />} />
           <Route path="/budgets" element={<pages.budgets.Page />} />
         </Route>
         <Route path="/settings" element={<Navigate to="/settings/profile" replace />} />

@@ -3,6 +3,7 @@ import { NavLink } from 'react-router';
 import { type Scope, useCan, useMe } from '../api/session';
 import { useWallet } from '../api/wallet';
 import {
+  BillingIcon,
   BudgetIcon,
   CodeIcon,
   DeploymentsIcon,
@@ -34,6 +35,7 @@ const main: Item[] = [
   { to: '/volumes', text: 'Volumes', icon: VolumesIcon, page: 'volumes', scope: 'volumes:read' },
   { to: '/ssh-keys', text: 'SSH keys', icon: KeyIcon, page: 'sshKeys', scope: 'ssh-keys:read' },
   { to: '/wallet', text: 'Wallet', icon: WalletIcon, page: 'wallet', scope: 'wallet:read' },
+  { to: '/billing', text: 'Billing', icon: BillingIcon, page: 'billing', scope: 'wallet:read' },
   { to: '/budgets', text: 'Budgets', icon: BudgetIcon, page: 'budgets', scope: 'wallet:read' },
 ];
 

@@ -55,6 +55,11 @@ export const KeyIcon = (p: P) => (
     <path d="m9 11 7.5-7.5M13 7l2.5 2.5M15 5l1.5 1.5" />
   </Icon>
 );
+export const BillingIcon = (p: P) => (
+  <Icon {...p}>
+    <path d="M5 3h10v14l-2.5-1.5L10 17l-2.5-1.5L5 17zM8 7h4M8 10h4" />
+  </Icon>
+);
 export const BudgetIcon = (p: P) => (
   <Icon {...p}>
     <path d="M3 14a7 7 0 1 1 14 0M10 14l3.5-4.5M3 14h1.5M15.5 14H17M10 7v1.5" />

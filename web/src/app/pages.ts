@@ -26,6 +26,7 @@ export const pages = {
   volumes: page(() => import('../pages/volumes/Volumes')),
   sshKeys: page(() => import('../pages/ssh-keys/SshKeys')),
   wallet: page(() => import('../pages/wallet/Wallet')),
+  billing: page(() => import('../pages/billing/Billing')),
   budgets: page(() => import('../pages/budgets/Budgets')),
   apiKeys: page(() => import('../pages/settings/ApiKeys')),
   webhooks: page(() => import('../pages/settings/Webhooks')),

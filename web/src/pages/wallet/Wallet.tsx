@@ -1,6 +1,6 @@
-import { Alert } from '@mantine/core';
+import { Alert, Button } from '@mantine/core';
 import { Link } from 'react-router';
-import { useMe } from '../../api/session';
+import { useCan, useMe } from '../../api/session';
 import { useWallet } from '../../api/wallet';
 import { Figure } from '../../parts/Facts';
 import { Loaded } from '../../parts/Loaded';
@@ -8,6 +8,7 @@ import { Money } from '../../parts/Money';
 import { micro, minus } from '../../parts/money';
 import { PageHead } from '../../parts/PageHead';
 import { runway } from '../../parts/time';
+import { TopUpNotice } from '../billing/TopUpNotice';
 import { BudgetPanel } from '../budgets/BudgetPanel';
 import { ActiveResources } from './ActiveResources';
 import { Spending } from './Spending';
@@ -17,9 +18,20 @@ import './wallet.css';
 export default function Wallet() {
   const wallet = useWallet();
   const me = useMe().data;
+  const can = useCan();
   return (
     <>
-      <PageHead title="Wallet" />
+      <PageHead
+        title="Wallet"
+        actions={
+          can('wallet:write') && (
+            <Button component={Link} to="/billing?new=1">
+              Top up
+            </Button>
+          )
+        }
+      />
+      <TopUpNotice />
       <Loaded query={wallet}>
         {(w) => (
           <>

@@ -1,0 +1,55 @@
+import { Anchor } from '@mantine/core';
+import { useId } from 'react';
+import { type TopUp, topUpsPath } from '../../api/billing';
+import { pageQuery } from '../../api/hooks';
+import { Money } from '../../parts/Money';
+import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import { usePagedRows } from '../../parts/rows';
+import { Status } from '../../parts/Status';
+import { Time } from '../../parts/Time';
+
+/** The account's top-ups, newest first. */
+export function TopUps() {
+  const heading = useId();
+  const rows = usePagedRows<TopUp>((page, limit) => pageQuery(topUpsPath, { params: { query: { page, limit } } }));
+  return (
+    <section aria-labelledby={heading}>
+      <div className="statement-head">
+        <h2 id={heading}>Top-ups</h2>
+      </div>
+      <ResourceTable
+        label="Top-ups"
+        columns={columns}
+        rows={rows}
+        rowKey={(t) => t.id}
+        rowHeight={50}
+        cardHeight={150}
+        empty={<div className="panel panel-body dim">No top-ups yet.</div>}
+      />
+    </section>
+  );
+}
+
+const processors: Record<string, string> = { stripe: 'Card', transfer: 'Bank transfer', demo: 'Simulated' };
+
+const columns: Column<TopUp>[] = [
+  { key: 'at', head: 'Date', width: '190px', cell: (t) => <Time at={t.createdAt} /> },
+  { key: 'status', head: 'Status', width: '120px', cell: (t) => <Status value={t.status} /> },
+  {
+    key: 'how',
+    head: 'Payment',
+    cell: (t) => (
+      <>
+        <span className="cell-main">
+          {processors[t.processor] ?? t.processor}
+          {t.automatic && ', automatic'}
+        </span>
+        <span className="cell-sub">
+          {t.checkoutUrl ? <Anchor href={t.checkoutUrl}>Open the payment page</Anchor> : (t.failureMessage ?? t.id)}
+        </span>
+      </>
+    ),
+  },
+  { key: 'refunded', head: 'Refunded', width: '120px', end: true, from: 800, cell: (t) => <Money usd={t.refunded} /> },
+  { key: 'amount', head: 'Amount', width: '120px', end: true, cell: (t) => <Money usd={t.amount} /> },
+];
