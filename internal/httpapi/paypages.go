@@ -176,5 +176,5 @@ func paymentState(s payment.PaymentStatus) string {
 	case payment.PaymentCanceled:
 		return "The payment was canceled."
 	}
-	return "The payment is not made yet."
+	return "Not paid yet."
 }

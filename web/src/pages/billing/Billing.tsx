@@ -23,7 +23,7 @@ export default function Billing() {
       <TopUpNotice />
       <Invoices />
       <TopUps />
-      <div className="wallet-two">
+      <div className="billing-two">
         <div className="stack">
           <AutoTopUpPanel write={write} />
           <PaymentMethods write={write} />

@@ -50,6 +50,13 @@ const columns: Column<TopUp>[] = [
       </>
     ),
   },
-  { key: 'refunded', head: 'Refunded', width: '120px', end: true, from: 800, cell: (t) => <Money usd={t.refunded} /> },
+  {
+    key: 'refunded',
+    head: 'Refunded',
+    width: '120px',
+    end: true,
+    from: 800,
+    cell: (t) => (t.refunded ? <Money usd={t.refunded} /> : '–'),
+  },
   { key: 'amount', head: 'Amount', width: '120px', end: true, cell: (t) => <Money usd={t.amount} /> },
 ];
