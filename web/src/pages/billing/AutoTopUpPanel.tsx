@@ -81,11 +81,8 @@ function AutoTopUpDialog({ now, onClose }: { now: AutoTopUp; onClose: () => void
       { params: { header: { 'Idempotency-Key': keyFor(body, set.error) } }, body },
       {
         onSuccess: (saved) => {
-          toast(
-            saved.enabled
-              ? `Tops up ${formatMoney(micro(saved.amount))} when available is below ${formatMoney(micro(saved.threshold))}`
-              : 'Automatic top-ups are off',
-          );
+          const amount = formatMoney(micro(saved.amount));
+          toast(saved.enabled ? `Automatic top-ups of ${amount} are on` : 'Automatic top-ups are off');
           onClose();
         },
       },

@@ -3,7 +3,7 @@ import { useSearchParams } from 'react-router';
 import { type TopUp, useTopUp } from '../../api/billing';
 import { Money } from '../../parts/Money';
 
-/** What has become of the payment that the user comes back from; its top-up is in the URL. */
+/** The state of the payment that the user returns from. Its top-up is in the URL. */
 export function TopUpNotice() {
   const [params, setParams] = useSearchParams();
   const id = params.get('topUp');
@@ -18,7 +18,7 @@ export function TopUpNotice() {
       },
       { replace: true },
     );
-  const { color, title } = looks[topUp.status];
+  const { color, title } = titles[topUp.status];
   return (
     <Alert color={color} variant="outline" mb="md" title={title} role="status">
       <Text of={topUp} />
@@ -31,7 +31,7 @@ export function TopUpNotice() {
   );
 }
 
-const looks: Record<TopUp['status'], { color: string; title: string }> = {
+const titles: Record<TopUp['status'], { color: string; title: string }> = {
   pending: { color: 'amber', title: 'Payment pending' },
   succeeded: { color: 'green', title: 'Payment received' },
   failed: { color: 'red', title: 'Payment failed' },
