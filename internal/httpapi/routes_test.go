@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -72,7 +73,7 @@ func TestRoutesAndDocumentAreEqual(t *testing.T) {
 	}
 }
 
-// contractRoutes are those of the project's contract, but for payments, which are not here yet.
+// contractRoutes are those of the project's contract.
 var contractRoutes = strings.Split(`GET /offers
 GET /offers/{offerId}
 GET /offers/{offerId}/price-history
@@ -106,6 +107,13 @@ GET /volumes/pricing
 GET /wallet
 GET /wallet/transactions
 GET /wallet/usage
+GET /wallet/top-ups
+POST /wallet/top-ups
+GET /wallet/top-ups/{id}
+GET /wallet/auto-top-up
+PUT /wallet/auto-top-up
+GET /wallet/payment-methods
+DELETE /wallet/payment-methods/{id}
 GET /webhooks
 POST /webhooks
 GET /webhooks/{id}
@@ -163,7 +171,14 @@ func (w *world) owned(who tenant) map[string]id.ID {
 	budget := id.ID(w.want(201, who, "POST", Base+"/budgets",
 		map[string]any{"name": "mine", "period": "day", "amount": 1000}).text("id"))
 	quote := id.ID(w.want(201, who, "POST", Base+"/quotes", map[string]string{"offerId": "off_abc123"}).text("quoteId"))
+	payer := w.payer(who)
+	topUp := w.want(201, payer, "POST", topUpsPath, map[string]any{"amount": 50, "savePaymentMethod": true})
+	w.form(topUp.text("checkoutUrl"), url.Values{"action": {"pay"}})
+	method := w.want(200, payer, "GET", Base+"/wallet/payment-methods", nil).data.([]any)[0].(map[string]any)["id"]
 	return map[string]id.ID{
+		"top-ups":         id.ID(topUp.text("id")),
+		"payment-methods": id.ID(method.(string)),
+
 		"ssh-keys":    key,
 		"volumes":     volume,
 		"deployments": w.deploy(who),
@@ -226,7 +241,7 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 	for noun, x := range mine {
 		absent[noun] = w.c.IDs.New(x.Kind())
 	}
-	session := w.signIn(w.bob)
+	session, payer := w.signIn(w.bob), w.payer(w.bob)
 	bodies := map[string]any{
 		"PATCH /ssh-keys": `{"name":"theirs"}`, "PATCH /volumes": `{"name":"theirs"}`,
 		"PATCH /deployments": `{"name":"theirs"}`, "PATCH /api-keys": `{"name":"theirs"}`,
@@ -254,6 +269,9 @@ func TestAnotherTenantsThingsAreNotThere(t *testing.T) {
 			body := bodies[method+" /"+noun+after]
 			options := []option{}
 			who := w.bob
+			if noun == "payment-methods" {
+				who = payer
+			}
 			if strings.HasPrefix(path, AccountBase) {
 				who, options = tenant{}, append(
 					options,
@@ -297,6 +315,9 @@ func (w *world) isUnchanged(mine, absent map[string]id.ID) {
 			absent[noun].Kind() == id.Invitation ||
 			absent[noun].Kind() == id.Passkey {
 			continue // checked below
+		}
+		if noun == "top-ups" || noun == "payment-methods" { // nothing changes a top-up; TestTopUps removes a method
+			continue
 		}
 		if r := w.want(200, w.ada, "GET", Base+"/"+noun+"/"+string(x), nil); r.text("name") == "theirs" {
 			w.t.Errorf("the other tenant renamed %s", x)
