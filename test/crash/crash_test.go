@@ -50,7 +50,8 @@ func (c cloud) plan() plan {
 	// The suite has no mail server: TestCrashLosesNoMail of test/e2e covers that step.
 	// It makes no payments yet.
 	payments := []string{
-		crashpoint.TopUpBeforeCall, crashpoint.TopUpAfterCall, crashpoint.TopUpBeforeCommit, crashpoint.TopUpAfterCommit,
+		crashpoint.TopUpBeforeCall, crashpoint.TopUpAfterCall, crashpoint.TopUpBeforeCommit,
+		crashpoint.TopUpAfterCommit,
 		crashpoint.AutoTopUpBeforeCall, crashpoint.AutoTopUpAfterCall, crashpoint.RefundBeforeCall,
 		crashpoint.RefundAfterCall,
 	}
