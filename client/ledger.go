@@ -25,8 +25,8 @@ type LedgerDay struct {
 	// Root is the Merkle root of the heads that changed since; "" if none did.
 	Root string `json:"root"`
 	// Accounts is the number of these heads, Transactions that of all transactions so far.
-	Accounts     int64 `json:"accounts"`
-	Transactions int64 `json:"transactions"`
+	Accounts     int `json:"accounts"`
+	Transactions int `json:"transactions"`
 	// KeyID and Signature are of Ed25519; the signature is in base64.
 	KeyID     string `json:"keyId"`
 	Signature string `json:"signature"`

@@ -178,7 +178,7 @@ func (v *billVerifier) head(r *client.LedgerRecord) {
 	public, err := base64.StdEncoding.DecodeString(r.PublicKey)
 	signature, wrong := base64.StdEncoding.DecodeString(r.Signature)
 	signedText := netstrings(nil, "billet-ledger-day-1", r.Day, r.Previous, r.Root,
-		strconv.FormatInt(r.Accounts, 10), strconv.FormatInt(r.Transactions, 10), r.KeyID)
+		strconv.Itoa(r.Accounts), strconv.Itoa(r.Transactions), r.KeyID)
 	if err != nil || wrong != nil || len(public) != ed25519.PublicKeySize ||
 		!ed25519.Verify(public, signedText, signature) {
 		v.say("The signature of %s is wrong.", r.Day)
