@@ -31,7 +31,7 @@ var (
 		"credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type",
 		"id", "kind", "newPassword",
 		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
-		"region", "regions", "scope", "seconds", "slug", "solution", "sshKeyId", "sshKeyIds", "ssh_public_key",
+		"region", "regions", "returnUrl", "scope", "seconds", "slug", "solution", "sshKeyId", "sshKeyIds", "ssh_public_key",
 		"termsVersion", "to", "token", "types", "url", "userCode", "value", "volumeIds",
 	}
 )
@@ -259,6 +259,10 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"createAnnouncement.text":  {operator, "POST", OperatorBase + "/announcements", notice, ""},
 		"updateAnnouncement.title": {operator, "PATCH", OperatorBase + "/announcements/" + announced, body{}, ""},
 		"updateAnnouncement.text":  {operator, "PATCH", OperatorBase + "/announcements/" + announced, body{}, ""},
+		"confirmTopUp.reference": {
+			operator, "POST", OperatorBase + "/top-ups/top_none/confirm", body{"amount": 50}, "",
+		},
+		"refundTopUp.reason": {operator, "POST", OperatorBase + "/top-ups/top_none/refund", body{"amount": 50}, ""},
 		"dismissIssue.note": {
 			operator,
 			"POST",

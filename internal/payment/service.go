@@ -251,12 +251,18 @@ func withTopUp(back string, topUp id.ID) string {
 	return u.String()
 }
 
+// maxBankReference is the most characters of a bank's reference.
+const maxBankReference = 100
+
 // ConfirmTransfer credits a top-up that was paid by bank transfer, with the amount that has
 // arrived. bankID is the bank's own reference. It returns INVALID_REQUEST, NOT_FOUND, or CONFLICT
 // if it was confirmed with others before.
 func (s *Service) ConfirmTransfer(
 	ctx context.Context, tx *db.Tx, topUp id.ID, amount money.Micros, bankID string,
 ) (OperatorTopUp, error) {
+	if err := apierr.Invalid(apierr.CheckText("reference", bankID, maxBankReference)).OrNil(); err != nil {
+		return OperatorTopUp{}, err
+	}
 	k, found, err := load(ctx, tx, topUp)
 	if err == nil && !found {
 		err = errNotFound
