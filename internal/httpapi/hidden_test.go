@@ -31,8 +31,8 @@ var (
 		"credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type",
 		"id", "kind", "newPassword",
 		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
-		"region", "regions", "returnUrl", "scope", "seconds", "slug", "solution", "sshKeyId", "sshKeyIds", "ssh_public_key",
-		"termsVersion", "to", "token", "types", "url", "userCode", "value", "volumeIds",
+		"region", "regions", "returnUrl", "scope", "seconds", "slug", "solution", "sshKeyId", "sshKeyIds",
+		"ssh_public_key", "termsVersion", "to", "token", "types", "url", "userCode", "value", "volumeIds",
 	}
 )
 
