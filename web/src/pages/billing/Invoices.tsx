@@ -25,7 +25,7 @@ export function Invoices() {
         rows={rows}
         rowKey={(i) => i.id}
         rowHeight={50}
-        cardHeight={170}
+        cardHeight={150}
         empty={
           <div className="panel panel-body dim">
             No invoices yet. The invoice of a month is issued after the month ends, in UTC.

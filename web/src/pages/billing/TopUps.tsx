@@ -23,7 +23,7 @@ export function TopUps() {
         rows={rows}
         rowKey={(t) => t.id}
         rowHeight={50}
-        cardHeight={150}
+        cardHeight={174}
         empty={<div className="panel panel-body dim">No top-ups yet.</div>}
       />
     </section>
