@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/creator"
@@ -149,6 +151,10 @@ func (s *Service) TopUpNow(ctx context.Context, account id.ID) (job.Outcome, err
 	again := job.Done()
 	err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		again = job.Done()
+		suspended, err := enter(ctx, tx, account)
+		if err != nil {
+			return err
+		}
 		a, found, err := findAuto(ctx, tx, account)
 		if err != nil || !found || !a.enabled || a.stopped != "" {
 			return err
@@ -161,13 +167,22 @@ func (s *Service) TopUpNow(ctx context.Context, account id.ID) (job.Outcome, err
 		if err != nil || w.Available >= a.threshold {
 			return err
 		}
-		return s.createAutomatic(ctx, tx, a)
+		return s.createAutomatic(ctx, tx, a, suspended)
 	})
 	return again, err
 }
 
+// enter locks the account and reports whether it is suspended.
+func enter(ctx context.Context, tx *db.Tx, account id.ID) (suspended bool, err error) {
+	err = accounts.Enter(ctx, tx, account)
+	if e, ok := errors.AsType[*apierr.Error](err); ok && e.Code == apierr.AccountSuspended {
+		return true, nil
+	}
+	return false, err
+}
+
 // createAutomatic creates the top-up unless one is pending, or the month has brought enough.
-func (s *Service) createAutomatic(ctx context.Context, tx *db.Tx, a autoRow) error {
+func (s *Service) createAutomatic(ctx context.Context, tx *db.Tx, a autoRow, suspended bool) error {
 	n, err := pendingAutomatic(ctx, tx, a.account)
 	if err != nil || n > 0 {
 		return err
@@ -176,20 +191,52 @@ func (s *Service) createAutomatic(ctx context.Context, tx *db.Tx, a autoRow) err
 	if err != nil || brought+a.amount > a.monthlyLimit {
 		return err
 	}
+	offer, err := s.cfg.Offer(ctx, tx)
+	if err != nil {
+		return err
+	}
 	methods, err := methodsOf(ctx, tx, a.account)
 	if err != nil {
 		return err
 	}
 	if len(methods) == 0 {
-		return s.stop(ctx, tx, a.account, "There is no saved payment method.")
+		return s.stop(ctx, tx, a.account, reasonNoMethod)
 	}
-	r := s.newRow(tx, a.account, methods[0].Processor, a.amount, a.by)
-	r.Automatic, r.method = true, methods[0].ID
+	m := methods[0] // the newest that can be charged
+	if i := slices.IndexFunc(methods, func(m methodRow) bool { return m.Processor == offer.Name }); i > 0 {
+		m = methods[i]
+	}
+	if why := offer.obstacle(m.Processor, a.amount, suspended); why != "" {
+		return s.stop(ctx, tx, a.account, why)
+	}
+	r := s.newRow(tx, a.account, m.Processor, a.amount, a.by)
+	r.Automatic, r.method = true, m.ID
 	if err := insert(ctx, tx, r); err != nil {
 		return err
 	}
 	return s.cfg.Jobs.Enqueue(ctx, tx, a.account, KindSettle, r.ID, tx.Now)
 }
+
+const reasonNoMethod = "There is no saved payment method."
+
+// obstacle returns why a saved method of the processor must not be charged; "" if it may.
+func (o Offer) obstacle(processor string, amount money.Micros, suspended bool) string {
+	switch {
+	case suspended:
+		return "The account is suspended."
+	case o.Name == "":
+		return "No payments are taken here."
+	case o.Name != processor:
+		return "Payments are no longer taken with the saved payment method. Save another one."
+	case len(o.check("amount", amount)) > 0:
+		return fmt.Sprintf("The amount of an automatic top-up must be from %s to %s.", o.Minimum, o.Maximum)
+	}
+	return ""
+}
+
+// lateTime is how long after its end an automatic top-up is still looked for, after a charge of
+// which no answer came.
+const lateTime = time.Hour
 
 // charge charges the saved method of an automatic top-up. It is always the same attempt.
 func (s *Service) charge(ctx context.Context, t row) error {
@@ -206,7 +253,8 @@ func (s *Service) charge(ctx context.Context, t row) error {
 			Code: "payment_method_removed", Message: "The saved payment method was removed.", Final: true,
 		}}, rules{live: live})
 	}
-	if err := s.begin(ctx, t.ID); err != nil {
+	begun, err := s.begin(ctx, t, m.removedAt != nil)
+	if err != nil || begun == leave {
 		return err
 	}
 	if err := job.Holds(ctx); err != nil {
@@ -217,15 +265,20 @@ func (s *Service) charge(ctx context.Context, t row) error {
 	defer cancel()
 	paid, err := p.Charge(within, ChargeRequest{
 		TopUp: t.ID, Account: t.Account, Attempt: 1, Customer: m.customer, Method: m.reference, Amount: t.Amount,
-		Currency: Currency,
+		Currency: Currency, FindOnly: begun == look,
 	})
 	crashpoint.Reach(crashpoint.AutoTopUpAfterCall)
-	if errors.Is(err, ErrUnsupported) {
-		paid, err = Payment{Status: PaymentFailed, Failure: &Failure{
+	switch {
+	case begun == look && errors.Is(err, ErrUnknown):
+		if s.cfg.Clock.Now().Before(t.expiresAt.Add(lateTime)) {
+			return nil // asked again: an earlier call may still be on its way
+		}
+		return s.expire(ctx, t)
+	case errors.Is(err, ErrUnsupported):
+		paid = Payment{Status: PaymentFailed, Failure: &Failure{
 			Code: "unsupported", Message: "The saved payment method cannot be charged.", Final: true,
-		}}, nil
-	}
-	if err != nil {
+		}}
+	case err != nil:
 		return err
 	}
 	if err := s.setReference(ctx, t.ID, paid.Reference); err != nil {
@@ -234,9 +287,74 @@ func (s *Service) charge(ctx context.Context, t row) error {
 	return s.change(ctx, t.ID, paid, rules{live: live})
 }
 
-// begin notes that a charge is being tried: from then on its outcome may be unknown.
-func (s *Service) begin(ctx context.Context, topUp id.ID) error {
-	return s.edit(ctx, topUp, func(t *row) { t.tries++ })
+// step is what is done about a charge.
+type step int
+
+const (
+	leave step = iota // nothing
+	look              // look for what was charged
+	take              // charge
+)
+
+// begin decides about a charge, and notes one that is tried: from then on its outcome may be
+// unknown. A top-up that was never charged and must not be any longer ends here. One that may have
+// been charged is only looked for then, and once its time is over.
+func (s *Service) begin(ctx context.Context, t row, removed bool) (next step, err error) {
+	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		next = leave
+		suspended, err := enter(ctx, tx, t.Account)
+		if err != nil {
+			return err
+		}
+		k, found, err := load(ctx, tx, t.ID)
+		if err != nil || !found || k.topUp.Status != Pending || k.topUp.Reference != "" {
+			return err
+		}
+		why, err := s.obstacle(ctx, tx, k.topUp, suspended)
+		switch {
+		case err != nil:
+			return err
+		case k.topUp.tries > 0 && (why != "" || removed || !tx.Now.Before(k.topUp.expiresAt)):
+			next = look
+			return nil
+		case why != "":
+			err := s.changeIn(ctx, tx, k, Payment{Status: PaymentExpired, Failure: &Failure{
+				Code: "canceled", Message: why,
+			}}, rules{})
+			if err != nil {
+				return err
+			}
+			// Creates the one that fits the new settings, or says why it cannot.
+			return s.cfg.Jobs.Enqueue(ctx, tx, t.Account, KindAutomatic, t.Account, tx.Now)
+		}
+		next = take
+		k.topUp.tries++
+		return update(ctx, tx, k.topUp)
+	})
+	return next, err
+}
+
+// obstacle returns why an automatic top-up must not be charged now; "" if it may.
+func (s *Service) obstacle(ctx context.Context, tx *db.Tx, t row, suspended bool) (string, error) {
+	a, found, err := findAuto(ctx, tx, t.Account)
+	if err != nil || !found || !a.enabled {
+		return "Automatic top-ups were switched off.", err
+	}
+	if a.stopped != "" {
+		return a.stopped, nil
+	}
+	brought, err := automaticSince(ctx, tx, t.Account, monthOf(tx.Now))
+	if err != nil {
+		return "", err
+	}
+	if t.CreatedAt.Before(monthOf(tx.Now)) {
+		brought += t.Amount
+	}
+	if t.Amount > a.amount || brought > a.monthlyLimit {
+		return "The amount or the monthly limit of automatic top-ups was lowered.", nil
+	}
+	offer, err := s.cfg.Offer(ctx, tx)
+	return offer.obstacle(t.Processor, t.Amount, suspended), err
 }
 
 func (s *Service) setReference(ctx context.Context, topUp id.ID, reference string) error {

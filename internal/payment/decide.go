@@ -189,7 +189,7 @@ func (k *known) mergeRefunds(p Payment, r rules) (moves []move) {
 // giveBack is the movement of a refund that failed.
 func (k *known) giveBack(f refundRow) move {
 	return move{
-		wallet.TypeAdjustment, f.Amount, "Failed refund of " + string(k.topUp.ID), "refund-failed:" + string(f.ID),
+		wallet.TypeAdjustment, f.Amount, "Failed refund of " + string(k.topUp.ID), keyOfFailed(f.ID),
 	}
 }
 
@@ -214,12 +214,18 @@ func (k *known) mergeDisputes(p Payment, r rules) (moves []move) {
 		if d.Status == DisputeWon {
 			moves = append(moves, move{
 				wallet.TypeAdjustment, known.Amount, "Dispute won: payment of " + string(k.topUp.ID),
-				k.key("dispute-won", d.Reference),
+				keyOfWon(k.topUp.Processor, d.Reference),
 			})
 		}
 	}
 	return moves
 }
+
+// keyOfFailed is the key of what a failed refund gives back.
+func keyOfFailed(refund id.ID) string { return "refund-failed:" + string(refund) }
+
+// keyOfWon is the key of what a won dispute gives back.
+func keyOfWon(processor, dispute string) string { return "dispute-won:" + processor + ":" + dispute }
 
 func (k *known) key(what, reference string) string {
 	return what + ":" + k.topUp.Processor + ":" + reference

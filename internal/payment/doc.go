@@ -33,6 +33,12 @@
 //   - Money that is refunded leaves the wallet first, and is given back if the refund fails.
 //     Disputed money leaves the wallet at once, which may leave a debt, and is given back if the
 //     dispute is won.
+//   - A charge of which no answer came is never given up without the processor: the same attempt is
+//     made again, and after a day, or once automatic top-ups are off, stopped or lowered, it is only
+//     looked for. It ends once the processor says that there is none, and still counts in its month.
+//   - A saved method is charged only while automatic top-ups are on, payments are taken with its
+//     processor, the limits hold and the account is not suspended. Else a top-up that was not
+//     charged yet expires with the reason, and automatic top-ups stop with it.
 //   - An account has at most one pending automatic top-up, by a unique index. A failed one is
 //     repeated at the earliest after an hour, and automatic top-ups stop after three in a row, or
 //     after one whose method will never work.

@@ -74,7 +74,7 @@ func (s *Service) stopWithoutMethod(ctx context.Context, tx *db.Tx, account id.I
 	if err != nil || len(left) > 0 {
 		return err
 	}
-	return s.stop(ctx, tx, account, "There is no saved payment method.")
+	return s.stop(ctx, tx, account, reasonNoMethod)
 }
 
 // DetachMethod is the handler of KindDetach.

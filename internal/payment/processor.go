@@ -32,7 +32,8 @@ type Processor interface {
 	// installation, and ErrUnknown if there is no such object.
 	Payment(ctx context.Context, reference string) (Payment, error)
 	// Charge charges a saved method while the customer is away. The same TopUp and Attempt charge
-	// once. A decline is a Payment that failed or requires action, and no error.
+	// once. A decline is a Payment that failed or requires action, and no error. With FindOnly it
+	// charges nothing, and returns ErrUnknown if nothing was charged before.
 	Charge(ctx context.Context, r ChargeRequest) (Payment, error)
 	// Refund returns money to the method that it came from, once for each Refund ID. A refund that
 	// the processor refuses is a Refund that failed, and no error.
@@ -107,6 +108,8 @@ type ChargeRequest struct {
 	// Amount is above zero and a multiple of Cent.
 	Amount   money.Micros
 	Currency string
+	// FindOnly only looks for what an earlier call charged.
+	FindOnly bool
 }
 
 // PaymentStatus is the state of a payment.

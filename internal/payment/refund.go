@@ -110,11 +110,20 @@ func (s *Service) refundable(ctx context.Context, tx *db.Tx, k known) (money.Mic
 	if err != nil {
 		return 0, err
 	}
-	after, err := s.cfg.Wallet.CreditedAfter(ctx, tx, t.Account, *t.CompletedAt)
+	paid, err := paidAfter(ctx, tx, t.Account, *t.CompletedAt)
 	if err != nil {
 		return 0, err
 	}
-	most := min(t.Received-k.refunded(), w.Available-after)
+	// What came back to an earlier top-up is no later money.
+	back, err := givenBack(ctx, tx, t.Account)
+	if err != nil {
+		return 0, err
+	}
+	given, err := s.cfg.Wallet.GivenAfter(ctx, tx, t.Account, *t.CompletedAt, back)
+	if err != nil {
+		return 0, err
+	}
+	most := min(t.Received-k.refunded(), w.Available-paid-given)
 	return max(0, most-most%Cent), nil
 }
 

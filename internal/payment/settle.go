@@ -44,6 +44,8 @@ func (s *Service) Settle(ctx context.Context, topUp id.ID) (job.Outcome, error) 
 	}
 	now := s.cfg.Clock.Now()
 	switch {
+	case t.Reference == "" && t.Automatic && t.tries > 0: // it may have been charged
+		err = s.charge(ctx, t)
 	case t.Reference == "" && !now.Before(t.expiresAt):
 		err = s.expire(ctx, t)
 	case t.Reference == "" && t.Automatic:

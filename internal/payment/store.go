@@ -106,12 +106,48 @@ func pendingAutomatic(ctx context.Context, r db.Reader, account id.ID) (n int, e
 	return n, err
 }
 
-// automaticSince returns what automatic top-ups since a time have brought or will bring.
+// automaticSince returns what automatic top-ups since a time have brought or may bring: also those
+// that expired after a charge of which no answer came.
 func automaticSince(ctx context.Context, r db.Reader, account id.ID, since time.Time) (sum money.Micros, err error) {
 	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM top_up
-		WHERE account_id = $1 AND automatic = 1 AND created_at >= $2 AND status NOT IN ('failed', 'expired')`,
+		WHERE account_id = $1 AND automatic = 1 AND created_at >= $2
+		AND (status NOT IN ('failed', 'expired') OR status = 'expired' AND tries > 0 AND reference IS NULL)`,
 		account, since).Scan(&sum)
 	return sum, err
+}
+
+// paidAfter returns what top-ups that were credited after a time have brought, without what was
+// refunded or disputed of each.
+func paidAfter(ctx context.Context, r db.Reader, account id.ID, t time.Time) (sum money.Micros, err error) {
+	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(net), 0) AS BIGINT) FROM (
+			SELECT received
+				- COALESCE((SELECT SUM(f.amount) FROM top_up_refund f
+					WHERE f.top_up_id = t.id AND f.status <> 'failed'), 0)
+				- COALESCE((SELECT SUM(d.amount) FROM top_up_dispute d
+					WHERE d.top_up_id = t.id AND d.status <> 'won'), 0) AS net
+			FROM top_up t WHERE t.account_id = $1 AND t.received > 0 AND t.completed_at > $2
+		) AS later WHERE net > 0`, account, t).Scan(&sum)
+	return sum, err
+}
+
+// givenBack returns the keys of what failed refunds and won disputes gave back to the account.
+func givenBack(ctx context.Context, r db.Reader, account id.ID) ([]string, error) {
+	failed, err := db.Collect(ctx, r, db.Value[id.ID], `SELECT f.id FROM top_up t
+		JOIN top_up_refund f ON f.top_up_id = t.id WHERE t.account_id = $1 AND f.status = 'failed'`, account)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]string, len(failed))
+	for i, f := range failed {
+		keys[i] = keyOfFailed(f)
+	}
+	won, err := db.Collect(ctx, r, func(row db.Row) (key string, err error) {
+		var processor, dispute string
+		err = row.Scan(&processor, &dispute)
+		return keyOfWon(processor, dispute), err
+	}, `SELECT t.processor, d.reference FROM top_up t
+		JOIN top_up_dispute d ON d.top_up_id = t.id WHERE t.account_id = $1 AND d.status = 'won'`, account)
+	return append(keys, won...), err
 }
 
 func list(

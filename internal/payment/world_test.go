@@ -40,6 +40,12 @@ type bank struct {
 	down, lost bool
 	// refuse fails refunds for good.
 	refuse bool
+	// silent fails charges before anything is done.
+	silent bool
+	// offer is the name of the processor that is offered.
+	offer string
+	// maximum is the largest top-up.
+	maximum money.Micros
 }
 
 var errDown = errors.New("the bank does not answer")
@@ -90,10 +96,13 @@ func (b *bank) Payment(_ context.Context, reference string) (payment.Payment, er
 func (b *bank) Charge(_ context.Context, r payment.ChargeRequest) (payment.Payment, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.down {
+	if b.down || b.silent {
 		return payment.Payment{}, errDown
 	}
 	p := b.payments[r.TopUp]
+	if p == nil && r.FindOnly {
+		return payment.Payment{}, payment.ErrUnknown
+	}
 	if p == nil {
 		b.charges++
 		p = &payment.Payment{
@@ -179,7 +188,8 @@ type world struct {
 
 func newWorld(t enginetest.T, d *db.DB, c *clock.Simulated) *world {
 	w := &world{Kit: enginetest.New(t, d, c), bank: &bank{
-		clock: c, payments: map[id.ID]*payment.Payment{}, refunds: map[id.ID]payment.Refund{}, live: true,
+		clock: c, payments: map[id.ID]*payment.Payment{}, refunds: map[id.ID]payment.Refund{}, live: true, offer: "bank",
+		maximum: money.Dollars(10_000),
 	}}
 	w.IgnorePastDue()
 	w.Wallet = wallet.New(wallet.Config{DB: d, IDs: w.IDs, BelowMark: payment.CrossedLow(w.Jobs)})
@@ -187,8 +197,8 @@ func newWorld(t enginetest.T, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: w.IDs, Clock: c, Log: w.Log, Wallet: w.Wallet, Events: w.Events, Issues: w.Issues, Jobs: w.Jobs,
 		Site: func() *url.URL { return &url.URL{Scheme: "https", Host: "gpu.example.com"} },
 		Offer: func(context.Context, db.Reader) (payment.Offer, error) {
-			return payment.Offer{Name: "bank", Limits: payment.Limits{
-				Minimum: money.Dollars(1), Maximum: money.Dollars(10_000),
+			return payment.Offer{Name: w.bank.offer, Limits: payment.Limits{
+				Minimum: money.Dollars(1), Maximum: w.bank.maximum,
 			}}, nil
 		},
 		Processors: func(context.Context, string) (payment.Processor, bool, error) { return w.bank, true, nil },

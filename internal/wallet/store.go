@@ -153,11 +153,24 @@ func setLowMark(ctx context.Context, tx *db.Tx, account id.ID, mark *money.Micro
 	return err
 }
 
-func creditedAfter(ctx context.Context, r db.Reader, account id.ID, t time.Time) (sum money.Micros, err error) {
-	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_transaction
-		WHERE account_id = $1 AND type IN ('top_up', 'credit', 'adjustment') AND amount > 0 AND created_at > $2`,
-		account, t).Scan(&sum)
-	return sum, err
+func givenAfter(
+	ctx context.Context, r db.Reader, account id.ID, t time.Time, except []string,
+) (sum money.Micros, err error) {
+	const given = `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_transaction
+		WHERE account_id = $1 AND type IN ('credit', 'adjustment') AND amount > 0 AND created_at > $2`
+	if err := r.QueryRow(ctx, given, account, t).Scan(&sum); err != nil {
+		return 0, err
+	}
+	for chunk := range slices.Chunk(except, db.ChunkRows) {
+		var not money.Micros
+		err := r.QueryRow(ctx, given+` AND reference IN `+db.In(3, len(chunk)),
+			append([]any{account, t}, db.Args(chunk)...)...).Scan(&not)
+		if err != nil {
+			return 0, err
+		}
+		sum -= not
+	}
+	return sum, nil
 }
 
 func selectWallets(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Wallet, error) {

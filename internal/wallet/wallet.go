@@ -122,9 +122,16 @@ func (l *Ledger) Lock(ctx context.Context, tx *db.Tx, account id.ID) (Wallet, er
 	return lockWallet(ctx, tx, account)
 }
 
-// CreditedAfter returns what was paid in, given, or corrected in the account's favor after a time.
-func (l *Ledger) CreditedAfter(ctx context.Context, r db.Reader, account id.ID, t time.Time) (money.Micros, error) {
-	return creditedAfter(ctx, r, account, t)
+// GivenAfter returns what was given, or corrected in the account's favor, after a time, without
+// top-ups and without the credits of the dedupe keys in except.
+func (l *Ledger) GivenAfter(
+	ctx context.Context, r db.Reader, account id.ID, t time.Time, except []string,
+) (money.Micros, error) {
+	references := make([]string, len(except))
+	for i, key := range except {
+		references[i] = reference(key)
+	}
+	return givenAfter(ctx, r, account, t, references)
 }
 
 // Credit is money added to a wallet, or an adjustment, which may also take money out.

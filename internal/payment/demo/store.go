@@ -42,8 +42,12 @@ func insertOrFind(ctx context.Context, tx *db.Tx, r row) (row, error) {
 	if err != nil || n == 1 {
 		return r, err
 	}
-	before, _, err := payments.Find(ctx, tx, `WHERE top_up_id = $1 AND attempt = $2`, r.topUp, r.attempt)
+	before, _, err := byAttempt(ctx, tx, r.topUp, r.attempt)
 	return before, err
+}
+
+func byAttempt(ctx context.Context, r db.Reader, topUp id.ID, attempt int64) (row, bool, error) {
+	return payments.Find(ctx, r, `WHERE top_up_id = $1 AND attempt = $2`, topUp, attempt)
 }
 
 func byReference(ctx context.Context, r db.Reader, reference string) (row, bool, error) {

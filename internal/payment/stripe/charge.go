@@ -34,6 +34,9 @@ func (p *Processor) Charge(ctx context.Context, r payment.ChargeRequest) (paymen
 	if found != "" {
 		return p.Payment(ctx, found)
 	}
+	if r.FindOnly {
+		return payment.Payment{}, payment.ErrUnknown
+	}
 	key := "billet-charge-" + string(r.TopUp) + "-" + strconv.FormatInt(r.Attempt, 10)
 	paid, err := p.charge(ctx, r, amount, key)
 	if replayed(err) && p.old(r.TopUp) {

@@ -1,6 +1,7 @@
 package stripe_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -207,7 +208,16 @@ func TestChargeOfSavedCard(t *testing.T) {
 	if err != nil || again.IntentReference != p.IntentReference || w.fake.Count("payment_intent") != 2 {
 		t.Errorf("two days later: %+v %v, %d intents", again, err, w.fake.Count("payment_intent"))
 	}
+	r.FindOnly = true
+	again, err = w.p.Charge(t.Context(), r)
+	if err != nil || again.IntentReference != p.IntentReference {
+		t.Errorf("looked for: %+v %v", again, err)
+	}
 	r.Attempt = 2
+	if got, err := w.p.Charge(t.Context(), r); !errors.Is(err, payment.ErrUnknown) {
+		t.Errorf("nothing was charged, and %+v %v was found", got, err)
+	}
+	r.FindOnly = false
 	next, err := w.p.Charge(t.Context(), r)
 	if err != nil || next.IntentReference == p.IntentReference {
 		t.Errorf("the next attempt: %+v %v", next, err)
