@@ -265,11 +265,11 @@ func (s *Service) charge(ctx context.Context, t row) error {
 	defer cancel()
 	paid, err := p.Charge(within, ChargeRequest{
 		TopUp: t.ID, Account: t.Account, Attempt: 1, Customer: m.customer, Method: m.reference, Amount: t.Amount,
-		Currency: Currency, FindOnly: begun == look,
+		Currency: Currency, FindOnly: begun == seek,
 	})
 	crashpoint.Reach(crashpoint.AutoTopUpAfterCall)
 	switch {
-	case begun == look && errors.Is(err, ErrUnknown):
+	case begun == seek && errors.Is(err, ErrUnknown):
 		if s.cfg.Clock.Now().Before(t.expiresAt.Add(lateTime)) {
 			return nil // asked again: an earlier call may still be on its way
 		}
@@ -292,7 +292,7 @@ type step int
 
 const (
 	leave step = iota // nothing
-	look              // look for what was charged
+	seek              // ask for what was charged
 	take              // charge
 )
 
@@ -315,7 +315,7 @@ func (s *Service) begin(ctx context.Context, t row, removed bool) (next step, er
 		case err != nil:
 			return err
 		case k.topUp.tries > 0 && (why != "" || removed || !tx.Now.Before(k.topUp.expiresAt)):
-			next = look
+			next = seek
 			return nil
 		case why != "":
 			err := s.changeIn(ctx, tx, k, Payment{Status: PaymentExpired, Failure: &Failure{

@@ -193,7 +193,7 @@ func (w *world) wantRefundable(topUp id.ID, most string) {
 	enginetest.WantError(w, err, apierr.Conflict, "At most "+most+" ")
 }
 
-func TestMoneyThatCameBackCanBeRefunded(t *testing.T) {
+func TestMoneyThatWasGivenBackCanBeRefunded(t *testing.T) {
 	engines(t, func(w *world) {
 		first := w.paid(50 * usd)
 		w.Pass(time.Minute)

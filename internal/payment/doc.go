@@ -34,8 +34,9 @@
 //     Disputed money leaves the wallet at once, which may leave a debt, and is given back if the
 //     dispute is won.
 //   - A charge of which no answer came is never given up without the processor: the same attempt is
-//     made again, and after a day, or once automatic top-ups are off, stopped or lowered, it is only
-//     looked for. It ends once the processor says that there is none, and still counts in its month.
+//     made again, and after a day, or once automatic top-ups are off, stopped or lowered, the
+//     processor is only asked for it. It ends once the processor says that there is none, and still
+//     counts in its month.
 //   - A saved method is charged only while automatic top-ups are on, payments are taken with its
 //     processor, the limits hold and the account is not suspended. Else a top-up that was not
 //     charged yet expires with the reason, and automatic top-ups stop with it.

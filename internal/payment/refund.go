@@ -114,7 +114,7 @@ func (s *Service) refundable(ctx context.Context, tx *db.Tx, k known) (money.Mic
 	if err != nil {
 		return 0, err
 	}
-	// What came back to an earlier top-up is no later money.
+	// What a failed refund or a won dispute returned is no later money.
 	back, err := givenBack(ctx, tx, t.Account)
 	if err != nil {
 		return 0, err

@@ -188,8 +188,8 @@ type world struct {
 
 func newWorld(t enginetest.T, d *db.DB, c *clock.Simulated) *world {
 	w := &world{Kit: enginetest.New(t, d, c), bank: &bank{
-		clock: c, payments: map[id.ID]*payment.Payment{}, refunds: map[id.ID]payment.Refund{}, live: true, offer: "bank",
-		maximum: money.Dollars(10_000),
+		clock: c, payments: map[id.ID]*payment.Payment{}, refunds: map[id.ID]payment.Refund{}, live: true,
+		offer: "bank", maximum: money.Dollars(10_000),
 	}}
 	w.IgnorePastDue()
 	w.Wallet = wallet.New(wallet.Config{DB: d, IDs: w.IDs, BelowMark: payment.CrossedLow(w.Jobs)})
