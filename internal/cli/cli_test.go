@@ -43,6 +43,8 @@ func TestMain(m *testing.M) {
 //	advance 26m         moves the simulated clock
 //	approve file        waits for the user code in the file and approves the device authorization
 //	mask stdout got     writes stdout or stderr to a file with ids, amounts and times masked
+//	pay file action     waits for the address of a payment page in the file, and does this on the page
+//	payer               replaces the API key by one that may top up
 //	receiver 204 text   starts a server with this response, at $RECEIVER
 //	signed-out          moves the API key from the environment to the file key
 //	typed file cmd…     runs a command on a terminal and types the lines of the file
@@ -51,8 +53,11 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "",
 		RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
-			s := servertest.Start(e.T().(testing.TB),
-				"--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8")
+			args := []string{"--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8"}
+			if filepath.Base(e.WorkDir) == "script-topup" { // only a demo takes simulated payments
+				args = append(args, "--demo")
+			}
+			s := servertest.Start(e.T().(testing.TB), args...)
 			account, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
 			e.Values["server"], e.Values["account"] = s, account
 			e.Setenv("BILLET_URL", s.URL)
@@ -96,6 +101,19 @@ func TestScripts(t *testing.T) {
 				}
 				text := strings.ReplaceAll(ts.ReadFile(args[0]), ts.Getenv("WORK"), "$WORK")
 				ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(masked(text, server(ts).URL)), 0o600))
+			},
+			"pay": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: pay file action")
+				}
+				ts.Check(pay(ts.MkAbs(args[0]), args[1]))
+			},
+			"payer": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 0 {
+					ts.Fatalf("usage: payer")
+				}
+				ts.Setenv("BILLET_API_KEY", server(ts).KeyOf(ts.Value("account").(string),
+					"--scopes", "wallet:read,wallet:write", "--read-limit", "1000", "--write-limit", "1000"))
 			},
 			"receiver": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {

@@ -38,7 +38,7 @@ func exitCodes() *cobra.Command {
     6    conflict: minimum runtime not met, offer unavailable, price too high, or a state conflict
     7    rate limit exceeded, after retries
     8    server unreachable or unavailable, after retries
-    9    the deployment or volume being waited for failed or ended
+    9    the deployment, volume or top-up being waited for failed or ended
   130    interrupted with Ctrl-C; work already started continues on the server
 
 'billet ssh' exits with the exit code of ssh, which is that of the remote command.
@@ -143,6 +143,9 @@ func describeError(ctx context.Context, err error) errorOutput {
 	}
 	if volume, is := errors.AsType[*client.VolumeSettledError](err); is {
 		return errorOutput{Code: "VOLUME_SETTLED", Message: withoutPrefix(volume), ExitCode: exitEnded}
+	}
+	if topUp, is := errors.AsType[*client.TopUpEndedError](err); is {
+		return errorOutput{Code: "TOP_UP_ENDED", Message: withoutPrefix(topUp), ExitCode: exitEnded}
 	}
 	if ctx.Err() != nil {
 		return errorOutput{

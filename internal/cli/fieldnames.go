@@ -13,6 +13,7 @@ import (
 // kebab case need no entry.
 var inputNames = map[string][]string{
 	"Idempotency-Key":       {"--idempotency-key"},
+	"amount":                {"--amount", "<amount>"},
 	"autoTerminateAt":       {"--auto-terminate"},
 	"cloudInit":             {"--cloud-init"},
 	"deliveryId":            {"<delivery>"},
