@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 //	advance 26m         moves the simulated clock
 //	approve file        waits for the user code in the file and approves the device authorization
 //	mask stdout got     writes stdout or stderr to a file with ids, amounts and times masked
-//	pay file action     waits for the address of a payment page in the file, and does this on the page
+//	pay file action     waits for the payment page in the file, and presses a button
 //	payer               replaces the API key by one that may top up
 //	receiver 204 text   starts a server with this response, at $RECEIVER
 //	signed-out          moves the API key from the environment to the file key

@@ -59,7 +59,8 @@ A table shows the newest 50 unless --limit is set; json, yaml, csv and id have a
 		if !t.humanOutput() && !cmd.Flags().Changed("limit") {
 			most = 0
 		}
-		return listLimited(t, topUpListing, c.TopUps.All(ctx, client.TopUpQuery{Status: client.TopUpStatus(status)}), most)
+		q := client.TopUpQuery{Status: client.TopUpStatus(status)}
+		return listLimited(t, topUpListing, c.TopUps.All(ctx, q), most)
 	})
 }
 
@@ -81,7 +82,7 @@ The API key needs the scope wallet:write, which a key has only if it was created
 	}
 	f := cmd.Flags()
 	f.BoolVar(&in.SavePaymentMethod, "save-payment-method", false, "save the payment method for automatic top-ups")
-	f.StringVar(&in.ReturnURL, "return-url", "", "`URL` to which the payment page leads afterwards; default: the wallet")
+	f.StringVar(&in.ReturnURL, "return-url", "", "`URL` to which the payment page leads; default: the wallet")
 	f.BoolVar(&noWait, "no-wait", false, "do not wait for the payment")
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		usd, err := dollars("<amount>", args[0])
