@@ -375,6 +375,24 @@ func (s *Service) edit(ctx context.Context, topUp id.ID, change func(*row)) erro
 	})
 }
 
+const reasonConfirm = "The bank wants an automatic top-up to be confirmed. " +
+	"Pay the pending top-up on its page: then automatic top-ups start again."
+
+// askToConfirm creates a top-up with a page, on which the bank asks for the confirmation, in place
+// of an automatic one. Automatic top-ups wait for it: another charge would be refused, too.
+func (s *Service) askToConfirm(ctx context.Context, tx *db.Tx, t row) error {
+	err := s.automaticFailed(ctx, tx, t.Account, &Failure{Message: reasonConfirm, Final: true})
+	if err != nil {
+		return err
+	}
+	r := s.newRow(tx, t.Account, t.Processor, t.Amount, t.CreatedBy)
+	r.saveMethod, r.method = true, t.method
+	if err := insert(ctx, tx, r); err != nil {
+		return err
+	}
+	return s.cfg.Jobs.Enqueue(ctx, tx, t.Account, KindSettle, r.ID, tx.Now)
+}
+
 // automaticSucceeded forgets failures, and has the balance checked again.
 func (s *Service) automaticSucceeded(ctx context.Context, tx *db.Tx, account id.ID) error {
 	a, found, err := findAuto(ctx, tx, account)
@@ -382,7 +400,13 @@ func (s *Service) automaticSucceeded(ctx context.Context, tx *db.Tx, account id.
 		return err
 	}
 	a.failures, a.notBefore = 0, tx.Now
+	if a.stopped == reasonConfirm {
+		a.stopped = ""
+	}
 	if err := putAuto(ctx, tx, a); err != nil {
+		return err
+	}
+	if err := s.mark(ctx, tx, a); err != nil {
 		return err
 	}
 	return s.cfg.Jobs.Enqueue(ctx, tx, account, KindAutomatic, account, tx.Now)

@@ -183,6 +183,32 @@ func TestAutomaticTopUpsStopWhereNoPaymentsAreTaken(t *testing.T) {
 	}
 }
 
+func TestConfirmationIsWaitedForOnAPage(t *testing.T) {
+	engines(t, func(w *world) {
+		w.Pass(24 * time.Hour)
+		w.paid(10 * usd)
+		w.bank.decline = &payment.Failure{Code: "authentication_required", Message: "Confirm."}
+		w.bank.status = payment.PaymentActionRequired
+		w.automatic(50*usd, 80*usd, 1_000*usd)
+		w.Drain()
+		w.wantStopped("confirmed")
+		made := w.newest()
+		if made.Automatic || made.Amount != 80*usd || made.CheckoutURL == nil {
+			t.Fatalf("%+v", made)
+		}
+		w.Pass(3 * time.Hour)
+		w.wantCharges(1)
+		w.bank.decline = nil
+		w.bank.pay(made.ID, 80*usd)
+		w.refresh(made.ID)
+		w.wantAvailable(90 * usd)
+		w.Must(w.spend(50 * usd))
+		w.Drain()
+		w.wantCharges(2)
+		w.wantAvailable(120 * usd)
+	})
+}
+
 // wantRefundable checks how much of a top-up can be refunded.
 func (w *world) wantRefundable(topUp id.ID, most string) {
 	w.Helper()

@@ -42,7 +42,8 @@
 //     charged yet expires with the reason, and automatic top-ups stop with it.
 //   - An account has at most one pending automatic top-up, by a unique index. A failed one is
 //     repeated at the earliest after an hour, and automatic top-ups stop after three in a row, or
-//     after one whose method will never work.
+//     after one whose method will never work. If the bank wants a confirmation, they stop until a
+//     top-up with a page is paid, which is created for it.
 //
 // # Tables
 //

@@ -354,8 +354,8 @@ func TestAutomaticTopUpsStop(t *testing.T) {
 			"top_up_failed"},
 		"at once for a stolen card": {payment.Failure{Code: "stolen_card", Message: "Stolen.", Final: true},
 			payment.PaymentFailed, 1, "top_up_failed"},
-		"after three missing confirmations": {payment.Failure{Code: "authentication_required",
-			Message: "Confirm."}, payment.PaymentActionRequired, 3, "payment_authentication_required"},
+		"after a missing confirmation": {payment.Failure{Code: "authentication_required",
+			Message: "Confirm."}, payment.PaymentActionRequired, 1, "payment_authentication_required"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			engines(t, func(w *world) {

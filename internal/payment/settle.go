@@ -200,7 +200,7 @@ func (s *Service) follow(
 		events = append(events, topUpEvent(t, "account.topped_up", map[string]any{
 			"amount": t.Received, "automatic": t.Automatic,
 		}))
-		if t.Automatic {
+		if t.Automatic || t.confirms() {
 			if err := s.automaticSucceeded(ctx, tx, t.Account); err != nil {
 				return nil, err
 			}
@@ -290,7 +290,7 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, t row, p Payment) (even
 	if t.Automatic {
 		if p.Status == PaymentActionRequired {
 			return topUpEvent(t, "account.payment_authentication_required", map[string]any{"amount": t.Amount}),
-				s.automaticFailed(ctx, tx, t.Account, p.Failure)
+				s.askToConfirm(ctx, tx, t)
 		}
 		if err := s.automaticFailed(ctx, tx, t.Account, p.Failure); err != nil {
 			return event.Event{}, err

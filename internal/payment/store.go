@@ -22,6 +22,10 @@ type row struct {
 	failure           struct{ code, message string }
 }
 
+// confirms reports whether its page stands in for an automatic top-up that the bank wants to be
+// confirmed. Others with a page have no method.
+func (r *row) confirms() bool { return !r.Automatic && r.method != "" }
+
 func (r *row) columns() []db.Column {
 	return []db.Column{
 		db.Col("id", &r.ID),
