@@ -199,18 +199,52 @@ func (p *Processor) Check(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
+// requestError is what is kept of an error of Stripe: it goes into logs and the rows of jobs. The
+// library's error has the whole answer, with names, and secrets of customers' pages.
+type requestError struct {
+	what                              string
+	status                            int
+	kind, code, decline, param, about string
+	request                           string
+	// replayed is true for an internal error that Stripe keeps with the idempotency key.
+	replayed bool
+}
+
+func (e *requestError) Error() string {
+	code := e.code
+	if code == "" {
+		code = e.kind
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "stripe: %s: HTTP %d %s", e.what, e.status, cut(code))
+	if e.decline != "" {
+		fmt.Fprintf(&b, ", decline code %s", cut(e.decline))
+	}
+	if e.param != "" {
+		fmt.Fprintf(&b, ", parameter %s", cut(e.param))
+	}
+	if e.about != "" {
+		fmt.Fprintf(&b, ": %s", cut(e.about))
+	}
+	fmt.Fprintf(&b, " (request %s)", cut(e.request))
+	return b.String()
+}
+
 // problem returns the error of a request for the operator's log. What a customer may read is in
 // payment.Failure.
 func problem(what string, err error) error {
-	if e, is := errors.AsType[*stripe.Error](err); is {
-		code := string(e.Code)
-		if code == "" {
-			code = string(e.Type)
-		}
-		return fmt.Errorf("stripe: %s: HTTP %d %s: %s (request %s): %w",
-			what, e.HTTPStatusCode, code, cut(e.Msg), e.RequestID, err)
+	e, is := errors.AsType[*stripe.Error](err)
+	if !is {
+		return fmt.Errorf("stripe: %s: %w", what, err)
 	}
-	return fmt.Errorf("stripe: %s: %w", what, err)
+	out := &requestError{
+		what: what, status: e.HTTPStatusCode, kind: string(e.Type), code: string(e.Code),
+		decline: string(e.DeclineCode), param: e.Param, request: e.RequestID, replayed: replayed(err),
+	}
+	if e.HTTPStatusCode == http.StatusUnauthorized || e.HTTPStatusCode == http.StatusForbidden {
+		out.about = e.Msg // about the key, and what it lacks; other messages repeat what was sent
+	}
+	return out
 }
 
 // cut bounds a text that Stripe wrote.
@@ -243,6 +277,9 @@ func refused(err error) (*stripe.Error, bool) {
 // replayed reports whether the error is an internal one that Stripe keeps with the idempotency key,
 // so that the same key gives it again.
 func replayed(err error) bool {
+	if kept, is := errors.AsType[*requestError](err); is {
+		return kept.replayed
+	}
 	e, is := errors.AsType[*stripe.Error](err)
 	return is && e.HTTPStatusCode >= http.StatusInternalServerError && e.LastResponse != nil &&
 		e.LastResponse.Header.Get("Idempotent-Replayed") == "true"
