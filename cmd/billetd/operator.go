@@ -37,6 +37,9 @@ func operatorCommandOn(
 		Short: short,
 		Args:  oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Lookup("sim") != nil { // few commands have it
+				common.cfg.Sim, _ = cmd.Flags().GetBool("sim")
+			}
 			o, err := app.OpenOperator(cmd.Context(), common.cfg)
 			if err != nil {
 				return err

@@ -55,6 +55,7 @@ func settingsSet() *cobra.Command {
 			password.flags(cmd)
 			stripeKey.flags(cmd)
 			stripeSecret.flags(cmd)
+			cmd.Flags().Bool("sim", false, "the server runs with --sim: accept a key of Stripe's test mode")
 			cmd.Long = "Change settings; others keep their values. An empty value clears a setting. " +
 				"The settings are:\n\n  " + strings.Join(settings.Names(), "\n  ")
 		},

@@ -393,6 +393,9 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	}
 	s.URL = a.at(l.Addr())
 	a.services.payments.at(s.URL)
+	if err := a.warnOfTestMode(ctx); err != nil {
+		return err
+	}
 	if a.cfg.MetricsListen != "" {
 		ml, err := a.listenMetrics(ctx)
 		if err != nil {

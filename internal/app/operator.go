@@ -138,7 +138,9 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.ProviderAccounts = provideraccount.New(secrets, kinds())
 	o.PriceRules = pricerule.New(o.IDs)
 	o.Audit = audit.New(o.IDs)
-	o.Settings = settings.New(settings.Config{DB: o.DB, Real: real.Now, Secrets: secrets})
+	o.Settings = settings.New(settings.Config{
+		DB: o.DB, Real: real.Now, Secrets: secrets, TestPayments: c.Sim,
+	})
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
 	public, err := parsePublicURL(c.PublicURL)
 	if err != nil {

@@ -21,13 +21,15 @@ type payments struct {
 	demo      *demo.Processor // nil without simulated payments
 	transfers *transfer.Processor
 	stripe    *stripeSource
+	// testMode is true where payments of Stripe's test mode are taken: with simulated machines.
+	testMode bool
 	// site is where browsers reach this server. Without a public URL it is known once the server
 	// listens.
 	site *atomic.Pointer[url.URL]
 }
 
 func (o *Operator) buildPayments(c Config, public *url.URL, log *slog.Logger) payments {
-	p := payments{site: &atomic.Pointer[url.URL]{}}
+	p := payments{site: &atomic.Pointer[url.URL]{}, testMode: c.Sim}
 	if public == nil {
 		public = &url.URL{Scheme: "http", Host: "localhost"}
 	}
@@ -59,13 +61,32 @@ func (p payments) at(address string) {
 // offer is the processor that the settings name. Simulated payments are offered where none is.
 func (p payments) offer(s settings.Payments) payment.Offer {
 	out := payment.Offer{Name: string(s.Processor), Limits: payment.Limits{Minimum: s.Minimum, Maximum: s.Maximum}}
-	if s.Processor == settings.NoPayments {
+	switch {
+	case p.refuses(s):
+		out.Name = ""
+	case s.Processor == settings.NoPayments:
 		out.Name = ""
 		if p.demo != nil {
 			out.Name = payment.Demo
 		}
 	}
 	return out
+}
+
+// refuses reports whether the settings have payments made in Stripe's test mode, whose credit would
+// be real.
+func (p payments) refuses(s settings.Payments) bool {
+	return s.Processor == settings.Stripe && !s.StripeLive && !p.testMode
+}
+
+// warnOfTestMode tells the operator why no payments are taken.
+func (a *App) warnOfTestMode(ctx context.Context) error {
+	set, err := a.Settings.Current(ctx)
+	if err == nil && a.services.payments.refuses(set.Payments) {
+		a.cfg.Log.ErrorContext(ctx, "no payments are taken: the key of Stripe is one of test mode, and this server runs "+
+			"without --sim; set a live key with billetd settings set --stripe-key-file")
+	}
+	return err
 }
 
 // processor finds a processor by name.
@@ -79,6 +100,10 @@ func (p payments) processor(ctx context.Context, name string) (payment.Processor
 		s, err := p.stripe.get(ctx)
 		if err != nil {
 			return nil, false, err
+		}
+		if !s.Live() && !p.testMode {
+			return nil, false, fmt.Errorf("%w: the key of Stripe is one of test mode, which needs --sim",
+				payment.ErrUnsupported)
 		}
 		return s, s.Live(), nil
 	}

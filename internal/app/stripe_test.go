@@ -412,3 +412,22 @@ func TestCheckPayments(t *testing.T) {
 		t.Errorf("without a key: %v", err)
 	}
 }
+
+// TestPaymentsOfTestModeBringNothingToRealMachines: a key that an earlier release or --sim accepted.
+func TestPaymentsOfTestModeBringNothingToRealMachines(t *testing.T) {
+	s := openShop(t)
+	_, session := s.topUp()
+	s.fake.Pay(session, stripetest.Visa)
+	p := s.app.services.payments
+	p.testMode = false
+	set, err := s.app.Settings.Current(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.offer(set.Payments); got.Name != "" {
+		t.Errorf("%+v is offered", got)
+	}
+	if _, _, err := p.processor(t.Context(), "stripe"); !errors.Is(err, payment.ErrUnsupported) {
+		t.Errorf("payments of test mode are read: %v", err)
+	}
+}

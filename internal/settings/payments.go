@@ -207,3 +207,17 @@ func (s Settings) checkProcessor(f *faults) {
 		f.add("payments.stripeWebhookSecret", "is required for the processor stripe: payments are reported by webhook.")
 	}
 }
+
+// checkMode refuses payments with a key of Stripe's test mode: anyone can make them with Stripe's
+// test cards, and the credit would be real. A key that was stored before does not keep other
+// settings from being changed.
+func (s *Service) checkMode(next Settings, c PaymentsChange) error {
+	if s.cfg.TestPayments || c.Processor == nil && c.StripeKey == nil ||
+		next.Payments.Processor != Stripe || next.Payments.StripeLive {
+		return nil
+	}
+	var f faults
+	f.add("payments.stripeKey", "is a key of Stripe's test mode, whose payments bring no money. Use a live key. "+
+		"Only a server with --sim takes a test key; add --sim to billetd settings set then.")
+	return apierr.Invalid(f).OrNil()
+}

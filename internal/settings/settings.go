@@ -152,12 +152,15 @@ func (s Settings) completed() Settings {
 	return s
 }
 
-// Config is what a Service needs. Every field is required.
+// Config is what a Service needs. Every field is required, except TestPayments.
 type Config struct {
 	DB *db.DB
 	// Real is the machine's own time, for the age of what is cached.
 	Real    func() time.Time
 	Secrets *secret.Box
+	// TestPayments accepts keys of a processor's test mode, whose payments bring no money: only where
+	// machines are simulated, too.
+	TestPayments bool
 }
 
 // Service reads and changes the settings. It is safe for concurrent use.
@@ -263,6 +266,9 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, c Change) (Settings, er
 	s.sealPayments(&next, c.Payments)
 	next = next.completed()
 	if err := next.check(now, c); err != nil {
+		return Settings{}, err
+	}
+	if err := s.checkMode(next, c.Payments); err != nil {
 		return Settings{}, err
 	}
 	next.Version, next.ChangedAt = now.Version+1, &tx.Now

@@ -337,3 +337,25 @@ func TestAssign(t *testing.T) {
 		}
 	}
 }
+
+// TestAKeyOfTestModeIsRefused: Stripe's test cards would give credit that real machines are paid
+// with.
+func TestAKeyOfTestModeIsRefused(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := newService(t, d, &machine{now: c.Now()})
+		key, secret, processor := "rk_test_12345678", "whsec_12345678", settings.Stripe
+		payments := settings.PaymentsChange{Processor: &processor, StripeKey: &key, StripeWebhookSecret: &secret}
+		_, err := change(t, d, s, settings.Change{Payments: payments})
+		if err == nil || !slices.Equal(fields(t, err), []string{"payments.stripeKey"}) {
+			t.Errorf("a test key: %v", err)
+		}
+		key = "rk_live_12345678"
+		if _, err := change(t, d, s, settings.Change{Payments: payments}); err != nil {
+			t.Errorf("a live key: %v", err)
+		}
+		key = "rk_test_12345678"
+		if _, err := change(t, d, s, settings.Change{Payments: settings.PaymentsChange{StripeKey: &key}}); err == nil {
+			t.Error("a test key replaces a live one")
+		}
+	})
+}
