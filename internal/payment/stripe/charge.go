@@ -3,14 +3,13 @@ package stripe
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/stripe/stripe-go/v85"
 
-	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/payment"
 )
 
@@ -39,22 +38,42 @@ func (p *Processor) Charge(ctx context.Context, r payment.ChargeRequest) (paymen
 	}
 	key := "billet-charge-" + string(r.TopUp) + "-" + strconv.FormatInt(r.Attempt, 10)
 	paid, err := p.charge(ctx, r, amount, key)
-	if replayed(err) && p.old(r.TopUp) {
+	if !internal(err) {
+		return paid, err
+	}
+	if p.failures.since(key, p.c.Now()) >= certain && replayed(err) {
 		// Stripe repeats its internal error for a day, and has made no intent, or it were found.
 		paid, err = p.charge(ctx, r, amount, key+"-again")
 	}
 	return paid, err
 }
 
-// certain is how long after a top-up was created an intent that is not listed was not made.
+// certain is how long after an internal error an intent that is not listed was not made.
 const certain = 15 * time.Minute
 
-// old reports whether the top-up was created that long ago, from the time in its ID.
-func (p *Processor) old(topUp id.ID) bool {
-	_, text, _ := strings.Cut(string(topUp), "_")
-	u, err := ulid.ParseStrict(strings.ToUpper(text))
-	return err == nil && p.c.Now().Sub(ulid.Time(u.Time())) >= certain
+// failures remembers when charges first had an internal error, by idempotency key. It is lost when
+// the server stops: the wait begins again then, which is safe.
+type failures struct {
+	mu    sync.Mutex
+	first map[string]time.Time
 }
+
+// since returns how long ago since was first called for a key, and forgets keys that Stripe has
+// forgotten.
+func (f *failures) since(key string, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.first, func(_ string, at time.Time) bool { return now.Sub(at) > keyLife })
+	at, known := f.first[key]
+	if !known {
+		at = now
+		f.first[key] = at
+	}
+	return now.Sub(at)
+}
+
+// keyLife is how long Stripe keeps a key, at least, with a margin.
+const keyLife = 25 * time.Hour
 
 // charge makes the intent.
 func (p *Processor) charge(

@@ -10,8 +10,8 @@
 //   - Every request that changes something has an idempotency key made of our own ID and the
 //     attempt. Stripe keeps a key for 24 hours only, and repeats an internal error with it. So
 //     charges and refunds are first searched by their metadata, and made only if none is found.
-//     After a kept internal error, a charge that is not found a quarter of an hour after its top-up
-//     was created is made with another key: an account must not wait a day for its money.
+//     After a kept internal error, a charge that is not found a quarter of an hour after the error
+//     was first seen is made with another key: an account must not wait a day for its money.
 //   - Amounts are whole cents of US dollars. Nothing is rounded: other amounts are refused.
 //   - Objects are ours if their metadata names this installation. Others are not read further.
 //   - The library's retries and telemetry are off. Jobs repeat what failed.

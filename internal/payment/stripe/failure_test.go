@@ -147,6 +147,7 @@ func TestAChargeDoesNotWaitADayForAnInternalError(t *testing.T) {
 	w := newWorld(t)
 	r := chargeRequest(w.paid(stripetest.Visa))
 	r.TopUp = id.NewMaker(w.clock, rand.Reader).New("top")
+	w.clock.Advance(time.Hour) // the top-up is old, the first try is not
 	w.fake.Inject(stripetest.Fault{Kind: stripetest.InternalError, Method: "POST", Prefix: "/v1/payment_intents"})
 	if p, err := w.p.Charge(t.Context(), r); err == nil {
 		t.Fatalf("%+v", p)

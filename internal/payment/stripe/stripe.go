@@ -57,6 +57,7 @@ type Processor struct {
 	c        Config
 	backends *stripe.Backends
 	live     bool
+	failures *failures
 }
 
 var _ payment.Processor = (*Processor)(nil)
@@ -89,7 +90,7 @@ func New(c Config) (*Processor, error) {
 	}
 	// The other backends upload files and connect accounts, which nothing here does.
 	backends := &stripe.Backends{API: stripe.GetBackendWithConfig(stripe.APIBackend, backend)}
-	return &Processor{c: c, backends: backends, live: live}, nil
+	return &Processor{c: c, backends: backends, live: live, failures: &failures{first: map[string]time.Time{}}}, nil
 }
 
 // api returns the library's client, which is cheap to make. It is no field, because then the linker
@@ -283,6 +284,12 @@ func replayed(err error) bool {
 	e, is := errors.AsType[*stripe.Error](err)
 	return is && e.HTTPStatusCode >= http.StatusInternalServerError && e.LastResponse != nil &&
 		e.LastResponse.Header.Get("Idempotent-Replayed") == "true"
+}
+
+// internal reports whether Stripe answered with an internal error.
+func internal(err error) bool {
+	e, is := errors.AsType[*requestError](err)
+	return is && e.status >= http.StatusInternalServerError
 }
 
 // ours reports whether the metadata names this installation.
