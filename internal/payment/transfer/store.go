@@ -50,11 +50,24 @@ func byToken(ctx context.Context, r db.Reader, token string) (row, bool, error) 
 	return payments.Find(ctx, r, `WHERE token = $1`, token)
 }
 
-// confirm writes a confirmation, unless the bank's reference was used before.
+// confirm writes a confirmation, unless the bank's reference was used before. An unfinished
+// transaction may use it, so the unique index must decide. The savepoint keeps PostgreSQL from
+// aborting the whole transaction then.
 func confirm(ctx context.Context, tx *db.Tx, r row) (bool, error) {
-	n, err := tx.Exec(ctx, `UPDATE transfer_payment SET received = $1, bank_id = $2, confirmed_at = $3
-		WHERE token = $4 AND NOT EXISTS (SELECT 1 FROM transfer_payment WHERE bank_id = $2)`,
-		r.received, r.bankID, r.confirmedAt, r.token)
+	if _, err := tx.Exec(ctx, `SAVEPOINT confirm`); err != nil {
+		return false, err
+	}
+	n, err := payments.Update(ctx, tx, &r, []string{"received", "bank_id", "confirmed_at"}, db.Is("token", r.token))
+	if err != nil {
+		if _, undo := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT confirm`); undo != nil {
+			return false, err
+		}
+		if _, used, other := payments.Find(ctx, tx, `WHERE bank_id = $1`, r.bankID); other != nil || !used {
+			return false, err // another error than a used reference
+		}
+		n = 0
+	}
+	_, err = tx.Exec(ctx, `RELEASE SAVEPOINT confirm`)
 	return n == 1, err
 }
 

@@ -152,13 +152,13 @@ func (r row) payment(now time.Time) payment.Payment {
 }
 
 // Confirm records that the money of a top-up has arrived, and returns its payment. bankID is the
-// bank's own reference of the transfer, each of which confirms one top-up. The same confirmation
-// again changes nothing. It returns INVALID_REQUEST, or CONFLICT for another confirmation.
+// bank's own reference of the transfer, each of which confirms one top-up; spaces and case do not
+// matter. The same confirmation again changes nothing. It returns INVALID_REQUEST, or CONFLICT for another confirmation.
 func (p *Processor) Confirm(
 	ctx context.Context, tx *db.Tx, topUp id.ID, amount money.Micros, bankID string,
 ) (payment.Payment, error) {
 	errs := apierr.CheckText("reference", bankID, maxBankID)
-	if strings.TrimSpace(bankID) == "" {
+	if bankID = strings.ToUpper(strings.Join(strings.Fields(bankID), "")); bankID == "" {
 		errs = append(errs, apierr.FieldError{
 			Field: "reference", Message: "must be the bank's own reference of the transfer.",
 		})
