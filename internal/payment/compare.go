@@ -12,7 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 )
 
-// KindCompare is the job that compares the processor's movements with the top-ups, once a day. Its
+// KindCompare is the job that compares the processors' movements with the top-ups, once a day. Its
 // subject is Fleet.
 const KindCompare job.Kind = "payment-compare"
 
@@ -24,34 +24,31 @@ const (
 	longestCompare = 7 * 24 * time.Hour
 )
 
-// Compare is the handler of KindCompare. It compares what the processor says about an interval with
+// Compare is the handler of KindCompare. It compares what each processor says about an interval with
 // what is stored, and opens an issue for each difference.
 func (s *Service) Compare(ctx context.Context, _ id.ID) (job.Outcome, error) {
 	now := s.cfg.Clock.Now()
 	again := job.At(now.Add(compareEvery))
-	offer, err := s.cfg.Offer(ctx, s.cfg.DB)
-	if err != nil || offer.Name == "" {
-		return again, err
-	}
-	to := now.Add(-settled)
-	from, found, err := cursor(ctx, s.cfg.DB, offer.Name, "movements")
+	return again, s.eachProcessor(ctx, func(name string, p Processor, _ bool) error {
+		return s.compareWith(ctx, name, p, now.Add(-settled))
+	})
+}
+
+// compareWith compares the movements of one processor until a time.
+func (s *Service) compareWith(ctx context.Context, name string, p Processor, to time.Time) error {
+	from, found, err := cursor(ctx, s.cfg.DB, name, "movements")
 	if err != nil {
-		return again, err
+		return err
 	}
 	if earliest := to.Add(-longestCompare); !found || from.Before(earliest) {
 		from = earliest
 	}
-	p, _, err := s.cfg.Processors(ctx, offer.Name)
-	if err != nil {
-		return again, err
-	}
-	if err := job.Holds(ctx); err != nil {
-		return again, err
-	}
 	moved := map[string]*sums{}
-	for m, err := range p.Movements(ctx, from, to) {
+	// What is credited near the ends of an interval may have moved before or after: the intervals of
+	// movements overlap.
+	for m, err := range p.Movements(ctx, from.Add(-2*settled), to) {
 		if err != nil {
-			return again, err
+			return err
 		}
 		if m.Kind == MovementOther || m.IntentReference == "" {
 			continue
@@ -61,11 +58,11 @@ func (s *Service) Compare(ctx context.Context, _ id.ID) (job.Outcome, error) {
 		}
 		moved[m.IntentReference].add(m)
 	}
-	return again, s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := s.compare(ctx, tx, offer.Name, from, to, moved); err != nil {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := s.compare(ctx, tx, name, from, to, moved); err != nil {
 			return err
 		}
-		return setCursor(ctx, tx, offer.Name, "movements", to)
+		return setCursor(ctx, tx, name, "movements", to)
 	})
 }
 
@@ -125,8 +122,8 @@ func (s *Service) compare(
 			return err
 		}
 	}
-	// What was credited in the middle of the interval must have moved in it.
-	credited, err := creditedBetween(ctx, tx, processor, from.Add(settled), to.Add(-settled))
+	// What was credited must have moved. The intervals follow one another without a gap.
+	credited, err := creditedBetween(ctx, tx, processor, from.Add(-settled), to.Add(-settled))
 	if err != nil {
 		return err
 	}

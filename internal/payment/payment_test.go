@@ -254,6 +254,68 @@ func TestLostEventsAreCaughtUpWith(t *testing.T) {
 	})
 }
 
+// TestAnEventThatFailsDoesNotStopLaterOnes: nor is it forgotten, and the operator learns of it.
+func TestAnEventThatFailsDoesNotStopLaterOnes(t *testing.T) {
+	engines(t, func(w *world) {
+		first, second := w.create(50*usd), w.create(20*usd)
+		catchUp := func() {
+			w.Helper()
+			_, err := w.svc.CatchUp(w.Context(), payment.Fleet)
+			w.Must(err)
+		}
+		catchUp()
+		for i, made := range []payment.TopUp{first, second} {
+			w.bank.pay(made.ID, made.Amount)
+			w.bank.events = append(w.bank.events, payment.Event{
+				ID: "evt_" + string(rune('1'+i)), Reference: "intent_" + string(made.ID), Live: true,
+				CreatedAt: w.Clock.Now(),
+			})
+		}
+		w.bank.broken = "intent_" + string(first.ID)
+		catchUp()
+		w.wantAvailable(20 * usd)
+		if got := w.AllIssues(); len(got) != 0 {
+			t.Errorf("an issue at once: %+v", got)
+		}
+		w.Clock.Advance(90 * time.Minute)
+		for range 2 {
+			catchUp()
+		}
+		if got := w.AllIssues(); len(got) != 1 || !strings.Contains(got[0].Detail, "evt_1") {
+			t.Errorf("%+v", got)
+		}
+		w.Clock.Advance(40 * time.Hour)
+		catchUp()
+		w.bank.broken = ""
+		w.bank.offer = "" // the events of earlier payments still count
+		catchUp()
+		w.wantAvailable(70 * usd)
+	})
+}
+
+// TestCreditsAtTheEndsOfComparedIntervals: each is compared once.
+func TestCreditsAtTheEndsOfComparedIntervals(t *testing.T) {
+	engines(t, func(w *world) {
+		compare := func() {
+			w.Helper()
+			_, err := w.svc.Compare(w.Context(), payment.Fleet)
+			w.Must(err)
+		}
+		compare()
+		w.Clock.Advance(21 * time.Hour)
+		w.paid(20 * usd) // three hours before the next comparison, and the processor has no movement
+		w.bank.offer = ""
+		for range 3 {
+			w.Clock.Advance(3 * time.Hour)
+			compare()
+			w.Clock.Advance(21 * time.Hour)
+		}
+		if got := w.AllIssues(); len(got) != 1 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestComparisonFindsDifferences(t *testing.T) {
 	engines(t, func(w *world) {
 		right, missing := w.paid(50*usd), w.paid(20*usd)

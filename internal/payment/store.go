@@ -336,3 +336,12 @@ func creditedBetween(ctx context.Context, r db.Reader, processor string, from, t
 	return topUps.Select(ctx, r, `WHERE processor = $1 AND completed_at >= $2 AND completed_at < $3 AND received > 0`,
 		processor, from, to)
 }
+
+// usedProcessors returns the processors that have top-ups. It reads one row of the index for each.
+func usedProcessors(ctx context.Context, r db.Reader) ([]string, error) {
+	return db.Collect(ctx, r, db.Value[string], `WITH RECURSIVE used(name) AS (
+			SELECT MIN(processor) FROM top_up
+			UNION ALL
+			SELECT (SELECT MIN(processor) FROM top_up WHERE processor > used.name) FROM used WHERE used.name IS NOT NULL
+		) SELECT name FROM used WHERE name IS NOT NULL`)
+}

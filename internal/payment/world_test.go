@@ -38,6 +38,8 @@ type bank struct {
 	status  payment.PaymentStatus // of a declined charge
 	// down fails every call. lost does what is asked, and then fails.
 	down, lost bool
+	// broken is a reference whose payment cannot be read.
+	broken string
 	// refuse fails refunds for good.
 	refuse bool
 	// silent fails charges before anything is done.
@@ -79,7 +81,7 @@ func (b *bank) Checkout(_ context.Context, r payment.CheckoutRequest) (payment.C
 func (b *bank) Payment(_ context.Context, reference string) (payment.Payment, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.down {
+	if b.down || reference == b.broken {
 		return payment.Payment{}, errDown
 	}
 	for _, p := range b.payments {
@@ -150,10 +152,11 @@ func (b *bank) Event(header func(string) string, body []byte) (payment.Event, er
 	return payment.Event{ID: header("Id"), Type: "t", Reference: string(body), Live: b.live}, nil
 }
 
-func (b *bank) Events(context.Context, time.Time) iter.Seq2[payment.Event, error] {
+func (b *bank) Events(_ context.Context, since time.Time) iter.Seq2[payment.Event, error] {
 	return func(yield func(payment.Event, error) bool) {
 		for _, e := range b.events {
-			if !yield(e, nil) {
+			old := !e.CreatedAt.IsZero() && e.CreatedAt.Before(since)
+			if !old && !yield(e, nil) {
 				return
 			}
 		}
