@@ -83,8 +83,8 @@ func (p payments) refuses(s settings.Payments) bool {
 func (a *App) warnOfTestMode(ctx context.Context) error {
 	set, err := a.Settings.Current(ctx)
 	if err == nil && a.services.payments.refuses(set.Payments) {
-		a.cfg.Log.ErrorContext(ctx, "no payments are taken: the key of Stripe is one of test mode, and this server runs "+
-			"without --sim; set a live key with billetd settings set --stripe-key-file")
+		a.cfg.Log.ErrorContext(ctx, "no payments are taken: the key of Stripe is one of test mode, and this server "+
+			"runs without --sim; set a live key with billetd settings set --stripe-key-file")
 	}
 	return err
 }

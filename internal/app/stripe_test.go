@@ -413,7 +413,7 @@ func TestCheckPayments(t *testing.T) {
 	}
 }
 
-// TestPaymentsOfTestModeBringNothingToRealMachines: a key that an earlier release or --sim accepted.
+// TestPaymentsOfTestModeBringNothingToRealMachines: also with a key that was stored with --sim.
 func TestPaymentsOfTestModeBringNothingToRealMachines(t *testing.T) {
 	s := openShop(t)
 	_, session := s.topUp()

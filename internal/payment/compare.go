@@ -24,8 +24,8 @@ const (
 	longestCompare = 7 * 24 * time.Hour
 )
 
-// Compare is the handler of KindCompare. It compares what each processor says about an interval with
-// what is stored, and opens an issue for each difference.
+// Compare is the handler of KindCompare. It compares what each processor says about an interval
+// with what is stored, and opens an issue for each difference.
 func (s *Service) Compare(ctx context.Context, _ id.ID) (job.Outcome, error) {
 	now := s.cfg.Clock.Now()
 	again := job.At(now.Add(compareEvery))
@@ -44,8 +44,8 @@ func (s *Service) compareWith(ctx context.Context, name string, p Processor, to 
 		from = earliest
 	}
 	moved := map[string]*sums{}
-	// What is credited near the ends of an interval may have moved before or after: the intervals of
-	// movements overlap.
+	// What is credited near the ends of an interval may have moved before or after: the intervals
+	// of movements overlap.
 	for m, err := range p.Movements(ctx, from.Add(-2*settled), to) {
 		if err != nil {
 			return err

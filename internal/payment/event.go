@@ -129,7 +129,7 @@ func (s *Service) eachProcessor(ctx context.Context, f func(name string, p Proce
 		p, live, err := s.cfg.Processors(ctx, name)
 		switch {
 		case errors.Is(err, ErrUnsupported) && name != offer.Name:
-			s.cfg.Log.InfoContext(ctx, "payments of a processor that is not set up are not asked about", "processor", name)
+			s.cfg.Log.InfoContext(ctx, "a processor of earlier payments is not set up", "processor", name)
 			continue
 		case err == nil:
 			err = f(name, p, live)

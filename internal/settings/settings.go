@@ -158,8 +158,8 @@ type Config struct {
 	// Real is the machine's own time, for the age of what is cached.
 	Real    func() time.Time
 	Secrets *secret.Box
-	// TestPayments accepts keys of a processor's test mode, whose payments bring no money: only where
-	// machines are simulated, too.
+	// TestPayments accepts keys of a processor's test mode, whose payments bring no money: only
+	// where machines are simulated, too.
 	TestPayments bool
 }
 

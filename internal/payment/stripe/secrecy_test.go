@@ -28,7 +28,8 @@ func TestErrorsDoNotRepeatWhatStripeAnswered(t *testing.T) {
 	defer server.Close()
 	w := newWorld(t)
 	p, err := stripe.New(stripe.Config{
-		Key: "rk_test_1", WebhookSecrets: []string{"whsec_1"}, Installation: "ins_1", BaseURL: server.URL, Now: w.clock.Now,
+		Key: "rk_test_1", WebhookSecrets: []string{"whsec_1"}, Installation: "ins_1", BaseURL: server.URL,
+		Now: w.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -153,7 +153,8 @@ func (r row) payment(now time.Time) payment.Payment {
 
 // Confirm records that the money of a top-up has arrived, and returns its payment. bankID is the
 // bank's own reference of the transfer, each of which confirms one top-up; spaces and case do not
-// matter. The same confirmation again changes nothing. It returns INVALID_REQUEST, or CONFLICT for another confirmation.
+// matter. The same confirmation again changes nothing. It returns INVALID_REQUEST, or CONFLICT for
+// another confirmation.
 func (p *Processor) Confirm(
 	ctx context.Context, tx *db.Tx, topUp id.ID, amount money.Micros, bankID string,
 ) (payment.Payment, error) {

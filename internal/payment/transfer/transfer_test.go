@@ -17,7 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/payment/transfer"
 )
 
-// TestOneTransferConfirmsOneTopUp: whoever types the bank's reference, however, and at once.
+// TestOneTransferConfirmsOneTopUp: however the bank's reference is typed, and also at once.
 func TestOneTransferConfirmsOneTopUp(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		p := transfer.New(transfer.Config{DB: d, Clock: c, Site: func() *url.URL { return &url.URL{Host: "h"} }})
