@@ -139,6 +139,15 @@ func (s *Service) compare(
 	return nil
 }
 
+// unknown tells the operator that the processor does not know a payment that it made: its key may
+// have been replaced by one of another account or mode, where nobody sees what is paid.
+func (s *Service) unknown(ctx context.Context, t row) error {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return s.differs(ctx, tx, t, t.Reference, "The processor no longer knows it, and its top-up "+string(t.ID)+
+			" has expired. Was the key replaced by one of another account or mode?")
+	})
+}
+
 func (s *Service) differs(ctx context.Context, tx *db.Tx, t row, intent, why string) error {
 	return s.cfg.Issues.Raise(ctx, tx, t.Processor, issue.Sighting{
 		Kind: issue.PaymentMismatch, UpstreamID: intent, Reference: id.ID(intent),

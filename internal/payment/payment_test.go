@@ -293,6 +293,19 @@ func TestAnEventThatFailsDoesNotStopLaterOnes(t *testing.T) {
 	})
 }
 
+// TestPaymentThatTheProcessorForgotIsAnIssue: the key may be one of another account now.
+func TestPaymentThatTheProcessorForgotIsAnIssue(t *testing.T) {
+	engines(t, func(w *world) {
+		made := w.create(50 * usd)
+		delete(w.bank.payments, made.ID)
+		w.Pass(26 * time.Hour)
+		w.wantStatus(made.ID, payment.Expired)
+		if got := w.AllIssues(); len(got) != 1 || !strings.Contains(got[0].Detail, string(made.ID)) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // TestCreditsAtTheEndsOfComparedIntervals: each is compared once.
 func TestCreditsAtTheEndsOfComparedIntervals(t *testing.T) {
 	engines(t, func(w *world) {

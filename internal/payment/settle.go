@@ -96,6 +96,9 @@ func (s *Service) expire(ctx context.Context, t row) error {
 func (s *Service) ask(ctx context.Context, t row) error {
 	err := s.Refresh(ctx, t.Processor, t.Reference)
 	if errors.Is(err, ErrUnknown) && !s.cfg.Clock.Now().Before(t.expiresAt) {
+		if err := s.unknown(ctx, t); err != nil {
+			return err
+		}
 		return s.expire(ctx, t)
 	}
 	return err
