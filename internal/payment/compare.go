@@ -140,7 +140,7 @@ func (s *Service) compare(
 }
 
 // unknown tells the operator that the processor does not know a payment that it made: its key may
-// have been replaced by one of another account or mode, where nobody sees what is paid.
+// have been replaced by one of another account or mode, so that what is paid is not seen here.
 func (s *Service) unknown(ctx context.Context, t row) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		return s.differs(ctx, tx, t, t.Reference, "The processor no longer knows it, and its top-up "+string(t.ID)+
