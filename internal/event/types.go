@@ -311,8 +311,7 @@ var Kinds = []Kind{
 		TopUpFailedData{}},
 	{
 		"account.payment_authentication_required",
-		"An automatic top-up failed because the bank wants the payer to confirm it. A top-up on a page can be " +
-			"confirmed.",
+		"The bank wants the payer of an automatic top-up to confirm it. A top-up with a page was created for that.",
 		AuthenticationRequiredData{},
 	},
 	{"account.payment_refunded", "The operator refunded a payment, or part of it.", PaymentRefundedData{}},
