@@ -210,9 +210,9 @@ var specs = []spec{
 		text:    "Automatic top-up that you must confirm.",
 		subject: "Confirm a payment",
 		body: "The bank wants you to confirm an automatic top-up of {{.amount}} for the account {{.account}}. It was " +
-			"not paid, and automatic top-ups wait.\n\nOpen the payment page of the pending top-up in the wallet and " +
-			"pay it: the page asks for the confirmation. Then automatic top-ups start again.",
-		button: "Open the wallet", path: "/wallet",
+			"not paid, and automatic top-ups wait.\n\nOpen the payment page of the pending top-up in Billing and pay " +
+			"it: the page asks for the confirmation. Then automatic top-ups start again.",
+		button: "Open billing", path: "/billing",
 	},
 	{
 		kind: PaymentRefunded, roles: payers,
