@@ -94,11 +94,6 @@ func find(ctx context.Context, r db.Reader, topUp id.ID) (row, bool, error) {
 	return t.loaded(), found, err
 }
 
-func findByReference(ctx context.Context, r db.Reader, processor, reference string) (id.ID, bool, error) {
-	return db.Find(ctx, r, db.Value[id.ID], `SELECT id FROM top_up WHERE processor = $1 AND reference = $2
-		UNION SELECT id FROM top_up WHERE processor = $1 AND intent = $2`, processor, reference)
-}
-
 func countPending(ctx context.Context, r db.Reader, account id.ID) (n int, err error) {
 	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM top_up WHERE account_id = $1 AND status = 'pending'`, account).Scan(&n)
 	return n, err
