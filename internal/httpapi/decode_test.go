@@ -190,7 +190,7 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		{transactions + "?from=2028-01-01T00:00:00+01:00", []string{"query.from"}, "%2B"},
 		{transactions + "?from=2028-01-02T00:00:00Z&to=2028-01-01T00:00:00Z", []string{"query.to"}, "later than from"},
 		{transactions + "?format=csv&page=2", []string{"query.format"}, "no pages"},
-		{transactions + "?deploymentId=a&volumeId=b", []string{"query.volumeId"}, "contradicts"},
+		{transactions + "?deploymentId=a&volumeId=b", []string{"query.volumeId"}, "cannot be combined"},
 		{Base + "/wallet/usage?groupBy=month", []string{"query.groupBy"}, "must be one of day"},
 		{Base + "/wallet/usage?groupBy=GPUTYPE", nil, ""},
 		// In UTC the year 10000, which JSON cannot say.
@@ -287,7 +287,8 @@ func TestEveryNameIsChecked(t *testing.T) {
 			if ref, is := schema["$ref"].(string); is {
 				schema = schemas[ref[strings.LastIndexByte(ref, '/')+1:]]
 			}
-			if properties, _ := schema["properties"].(map[string]any); properties["name"] == nil {
+			if properties, _ := schema["properties"].(map[string]any); properties["name"] == nil ||
+				path == Base+"/wallet/billing-details" { // TestNoTextOnAnInvoiceHasHiddenCharacters has it
 				continue
 			}
 			before, rest, some := strings.Cut(path, "/{")

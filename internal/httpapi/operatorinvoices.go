@@ -140,7 +140,14 @@ type taxRate struct {
 	Percent percent `json:"percent" minimum:"0" maximum:"50" example:"19" doc:"Rate in percent, with at most two decimals."`
 }
 
-type setTaxRates struct{ Body taxRates }
+// taxRateToSet is a taxRate in a request, which takes nothing else.
+type taxRateToSet taxRate
+
+type setTaxRates struct {
+	Body struct {
+		Rates []taxRateToSet `json:"rates" maxItems:"1000" doc:"Rates by country and day."`
+	}
+}
 
 func taxRatesOf(rates []invoice.TaxRate) taxRates {
 	out := taxRates{Rates: []taxRate{}}

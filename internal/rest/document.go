@@ -108,7 +108,7 @@ func (rr *Router) Document() []byte {
 	if err != nil {
 		panic("rest: " + err.Error())
 	}
-	rr.doc = nil // megabytes that no request needs
+	rr.doc = newDocument(rr.cfg) // no request needs the megabytes; an operation that is added later needs one
 	return Encode(json.RawMessage(b))
 }
 
