@@ -32,7 +32,7 @@ const (
 	// random is the number of rounds with a kill at a random moment per pass over the steps.
 	random = 5
 	// patience is how long a round waits, in real time, until the server has reached its step.
-	patience = 20 * time.Second
+	patience = 45 * time.Second
 	// tries is how often a step that was not reached in time is repeated at the end.
 	tries = 3
 )
