@@ -61,6 +61,12 @@ func (s *Service) EndView(ctx context.Context, tx *db.Tx, session id.ID) (View, 
 	return deleteView(ctx, tx, session)
 }
 
+// EndThisView is EndView of a view that was read before, and not of one that the session has begun
+// since.
+func (s *Service) EndThisView(ctx context.Context, tx *db.Tx, v View) (View, bool, error) {
+	return deleteThisView(ctx, tx, v)
+}
+
 // OverdueViews returns up to a hundred views whose time is over or whose session has ended.
 func (s *Service) OverdueViews(ctx context.Context, r db.Reader) ([]View, error) {
 	now := s.now()

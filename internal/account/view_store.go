@@ -32,6 +32,12 @@ func deleteView(ctx context.Context, tx *db.Tx, session id.ID) (View, bool, erro
 		session)
 }
 
+// deleteThisView is deleteView of that view, and not of one that the session began since.
+func deleteThisView(ctx context.Context, tx *db.Tx, v View) (View, bool, error) {
+	return db.Find(ctx, tx, views.Scan, `DELETE FROM account_view WHERE session_id = $1 AND started_at = $2
+		RETURNING `+views.Columns(), v.Session, v.StartedAt)
+}
+
 func overdueViews(ctx context.Context, r db.Reader, now time.Time) ([]View, error) {
 	return views.Select(ctx, r, `WHERE ends_at <= $1
 		OR NOT EXISTS (SELECT 1 FROM session WHERE session.id = account_view.session_id)

@@ -47,7 +47,7 @@ func (s *Service) StartView(
 	}
 	last, found, err := s.cfg.Accounts.ViewOf(ctx, tx, n.ID)
 	if err == nil && found && !tx.Now.Before(last.EndsAt) { // it is not swept yet
-		_, err = s.EndView(ctx, tx, n.ID, "The time was over.", Source{})
+		err = s.endOverdue(ctx, tx, last, "The time was over.")
 	}
 	if err != nil {
 		return account.View{}, err
@@ -81,12 +81,21 @@ func (s *Service) EndOverdueViews(ctx context.Context, d *db.DB) error {
 			if v.Expired {
 				why = "The time was over."
 			}
-			if _, err := s.EndView(ctx, tx, v.Session, why, Source{}); err != nil {
+			if err := s.endOverdue(ctx, tx, v, why); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// endOverdue ends that view, and records it once.
+func (s *Service) endOverdue(ctx context.Context, tx *db.Tx, v account.View, why string) error {
+	ended, found, err := s.cfg.Accounts.EndThisView(ctx, tx, v)
+	if err != nil || !found {
+		return err
+	}
+	return s.recordView(ctx, tx, ended, actionViewEnded, why, Source{})
 }
 
 func (s *Service) recordView(
