@@ -118,6 +118,9 @@ func (in *input) formObject(body []byte) ([]byte, error) {
 func (rt *Route) oauthCodesByStatus() map[string][]apierr.Code {
 	return map[string][]apierr.Code{
 		"400": append([]apierr.Code{apierr.InvalidOAuthRequest}, rt.Errors...),
+		"408": {apierr.InvalidOAuthRequest},
+		"413": {apierr.InvalidOAuthRequest},
+		"415": {apierr.InvalidOAuthRequest},
 		"429": {apierr.SlowDown},
 		"500": {apierr.ServerError},
 		"503": {apierr.TemporarilyUnavailable},

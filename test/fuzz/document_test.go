@@ -174,9 +174,7 @@ func (o *operation) once() bool {
 // with that status.
 func (o *operation) codesAt(status int) (codes []string, declared bool) {
 	codes = o.Codes[strconv.Itoa(status)]
-	if _, declared = o.Responses[strconv.Itoa(status)]; !declared && isOAuth(o) { // RFC 6749 lists no statuses
-		_, declared = o.Responses[strconv.Itoa(status/100)+"XX"]
-	}
+	_, declared = o.Responses[strconv.Itoa(status)]
 	return codes, declared || len(codes) > 0
 }
 
