@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 )
@@ -110,7 +111,10 @@ func (l *least) add(price money.Micros, minimum time.Duration) {
 // hoursIn returns how many hours begin in a minimum runtime.
 func hoursIn(minimum time.Duration) int64 { return max(1, int64((minimum+meter.Hour-1)/meter.Hour)) }
 
-func leastOf(offers []acceptedOffer) (l least) {
+// leastOf returns the values for a request. The minimum runtime of the specification holds even
+// where no offer of the request exists, so that the answer names every problem.
+func leastOf(offers []acceptedOffer) least {
+	l := least{minutes: int64(catalog.MinimumRuntime / time.Minute)}
 	for _, o := range offers {
 		l.add(o.price, time.Duration(o.offer.MinimumRuntimeMinutes)*time.Minute)
 	}

@@ -203,6 +203,14 @@ func TestLimitsAreCheckedTogether(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+		// The minimum runtime of the specification holds also where the offer is gone.
+		req, minutes := request(t), int64(24)
+		req.OfferID, req.MaxRuntimeMinutes, req.DryRun = "off_gone", &minutes, true
+		_, err := r.create(r.account(money.Dollars(1000)), req)
+		e, is := errors.AsType[*apierr.Error](err)
+		if !is || e.Code != apierr.InvalidRequest || len(e.Details["fields"].([]apierr.FieldError)) != 2 {
+			t.Errorf("an offer that is gone and 24 minutes: %v", err)
+		}
 	})
 }
 
