@@ -113,7 +113,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	}
 	err = s.cfg.Wallet.Hold(ctx, tx, wallet.Hold{
 		Account: account, Subject: r.id, Amount: hold, Minimum: MinimumBalance, Bound: atLeast.spend,
-		Labels:      r.labels(),
+		Of: r.billed(), Labels: r.labels(),
 		Description: fmt.Sprintf("%s: hold for the first hour of %s at %s/hr", r.name, r.hardware(), hold),
 	})
 	if e, is := errors.AsType[*wallet.InsufficientError](err); is {
@@ -175,9 +175,6 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, r *row, c checked, quot
 		}
 	}
 	if err := insert(ctx, tx, r); err != nil {
-		return Deployment{}, err
-	}
-	if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
 		return Deployment{}, err
 	}
 	d := r.view()

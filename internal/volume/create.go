@@ -83,9 +83,6 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 	} else if !inserted {
 		return Volume{}, s.nameTaken(ctx, tx, account, req.Name)
 	}
-	if err := s.cfg.Wallet.Describe(ctx, tx, r.billed()); err != nil {
-		return Volume{}, err
-	}
 	if err := s.hold(ctx, tx, &r, req); err != nil {
 		return Volume{}, err
 	}
@@ -127,7 +124,7 @@ func (s *Service) hold(ctx context.Context, tx *db.Tx, r *record, req CreateRequ
 		}
 	}
 	err := s.cfg.Wallet.Hold(ctx, tx, wallet.Hold{
-		Account: r.account, Subject: r.id, Amount: r.hourlyPrice(), Labels: r.labels(),
+		Account: r.account, Subject: r.id, Amount: r.hourlyPrice(), Of: r.billed(), Labels: r.labels(),
 		Description: fmt.Sprintf("%s: first hour of a %d GB volume", r.name, r.sizeGB),
 	})
 	if short, is := errors.AsType[*wallet.InsufficientError](err); is {

@@ -18,7 +18,10 @@ type Hold struct {
 	// Minimum must be available even if Amount is less.
 	Minimum money.Micros
 	// Bound is what the subject will be charged at least, if that is more than Amount.
-	Bound       money.Micros
+	Bound money.Micros
+	// Of describes a subject that is new, which saves a call of Describe. One without an ID leaves
+	// the description as it is.
+	Of          Subject
 	Description string
 	Labels
 }
@@ -29,6 +32,9 @@ type Hold struct {
 func (l *Ledger) Hold(ctx context.Context, tx *db.Tx, h Hold) error {
 	if h.Account == "" || h.Subject == "" || h.Amount < 0 || h.Amount > MaxAmount {
 		return fmt.Errorf("wallet: a hold of %s for %q and %q is out of bounds", h.Amount, h.Account, h.Subject)
+	}
+	if h.Of.ID != "" && (h.Of.ID != h.Subject || h.Of.Account != h.Account) {
+		return fmt.Errorf("wallet: a hold for %q of %q describes another subject", h.Subject, h.Account)
 	}
 	if claimed, err := claimHold(ctx, tx, h); err != nil || !claimed {
 		return err
@@ -46,7 +52,11 @@ func (l *Ledger) Hold(ctx context.Context, tx *db.Tx, h Hold) error {
 	if err != nil {
 		return err
 	}
-	return l.Bind(ctx, tx, h.Account, h.Subject, max(h.Amount, h.Bound))
+	of := h.Of
+	if of.ID == "" {
+		of = Subject{ID: h.Subject, Account: h.Account}
+	}
+	return bind(ctx, tx, of, max(h.Amount, h.Bound))
 }
 
 // Held returns the money that is held for the subject now.

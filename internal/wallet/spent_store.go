@@ -173,10 +173,17 @@ func addKinds(ctx context.Context, tx *db.Tx, kinds map[spentKey]spentKind) erro
 // Bind sets what the charges of a subject will be at least, such as those of its minimum runtime; 0
 // once it has ended. What they are not yet is committed: see Spending.
 func (l *Ledger) Bind(ctx context.Context, tx *db.Tx, account, subject id.ID, amount money.Micros) error {
+	return bind(ctx, tx, Subject{ID: subject, Account: account}, amount)
+}
+
+// bind describes a subject that nothing is known of yet, as of is.
+func bind(ctx context.Context, tx *db.Tx, of Subject, amount money.Micros) error {
+	tags := append([]string{}, of.Tags...) // [] instead of null
 	_, err := tx.Exec(ctx, `INSERT INTO wallet_subject
 			(subject, account_id, project, tags, creator_type, creator_id, creator_name, bound)
-		VALUES ($1, $2, '', '[]', '', '', '', $3)
-		ON CONFLICT (subject) DO UPDATE SET bound = excluded.bound`, subject, account, amount)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (subject) DO UPDATE SET bound = excluded.bound`, of.ID, of.Account, of.Project, db.JSON(&tags),
+		of.CreatedBy.Type, of.CreatedBy.ID, of.CreatedBy.Name, amount)
 	return err
 }
 
