@@ -84,16 +84,17 @@ func addSpent(ctx context.Context, tx *db.Tx, all []dayChange) error {
 	slices.SortFunc(keys, func(a, b key) int { return cmp.Compare(a.subject, b.subject) })
 	kinds := map[spentKey]spentKind{}
 	for chunk := range slices.Chunk(keys, db.ChunkRows) {
-		var args []any
-		for _, k := range chunk {
-			args = append(args, k.subject, k.account, "", "[]", "", "", "", sums[k])
+		args, rows := make([]any, 0, 3*len(chunk)), make([]byte, 0, 40*len(chunk))
+		for i, k := range chunk {
+			args = append(args, k.subject, k.account, sums[k])
+			rows = fmt.Appendf(rows, ", ($%d, $%d, '', '[]', '', '', '', $%d)", 3*i+1, 3*i+2, 3*i+3)
 		}
 		described, err := db.Collect(ctx, tx, func(row db.Row) (s Subject, err error) {
-			err = row.Scan(&s.ID, &s.Account, &s.Project, db.JSON(&s.Tags), &s.CreatedBy.Type, &s.CreatedBy.ID)
+			err = row.Scan(&s.ID, &s.Account, &s.Project, db.SharedJSON(&s.Tags), &s.CreatedBy.Type, &s.CreatedBy.ID)
 			return s, err
 		}, `INSERT INTO wallet_subject
 				(subject, account_id, project, tags, creator_type, creator_id, creator_name, spent)
-			VALUES `+db.Tuples(1, len(chunk), 8)+`
+			VALUES `+string(rows[2:])+`
 			ON CONFLICT (subject) DO UPDATE SET spent = wallet_subject.spent + excluded.spent
 			RETURNING subject, account_id, project, tags, creator_type, creator_id`, args...)
 		if err != nil {
@@ -178,11 +179,10 @@ func (l *Ledger) Bind(ctx context.Context, tx *db.Tx, account, subject id.ID, am
 
 // bind describes a subject that nothing is known of yet, as of is.
 func bind(ctx context.Context, tx *db.Tx, of Subject, amount money.Micros) error {
-	tags := append([]string{}, of.Tags...) // [] instead of null
 	_, err := tx.Exec(ctx, `INSERT INTO wallet_subject
 			(subject, account_id, project, tags, creator_type, creator_id, creator_name, bound)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (subject) DO UPDATE SET bound = excluded.bound`, of.ID, of.Account, of.Project, db.JSON(&tags),
+		ON CONFLICT (subject) DO UPDATE SET bound = excluded.bound`, of.ID, of.Account, of.Project, db.JSON(&of.Tags),
 		of.CreatedBy.Type, of.CreatedBy.ID, of.CreatedBy.Name, amount)
 	return err
 }
