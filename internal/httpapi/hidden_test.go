@@ -263,6 +263,7 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 			operator, "POST", OperatorBase + "/top-ups/top_none/confirm", body{"amount": 50}, "",
 		},
 		"refundTopUp.reason": {operator, "POST", OperatorBase + "/top-ups/top_none/refund", body{"amount": 50}, ""},
+		"closeTopUp.reason":  {operator, "POST", OperatorBase + "/top-ups/top_none/close", body{}, ""},
 		"dismissIssue.note": {
 			operator,
 			"POST",

@@ -110,7 +110,8 @@ var whoMay = map[string]string{
 	"setAutoTopUp": "owner admin billing", "listPaymentMethods": everyRole,
 	"deletePaymentMethod": "owner admin billing",
 	"listAllTopUps":       operators, "confirmTopUp": operators, "refundTopUp": operators,
-	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
+	"closeTopUp": operators,
+	"getWallet":  everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
 
 // Every call of the route table, by every role.

@@ -169,6 +169,14 @@ func (h operatorTopUps) routes(r *rest.Router) {
 			"the money at your bank. The customer reads the reason.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.refund)
+	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: all + "/{id}/close", ID: "closeTopUp", Tag: tagOperator,
+		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Close a top-up",
+		Description: "Ends a top-up whose money was paid and is not credited, as its `problem` says: it fails with the " +
+			"reason, which the customer reads, and its issue is closed. Before, refund the money at the processor, or " +
+			"add it as credit. No money is ever credited to a closed top-up: more of it is another `problem`.",
+		Errors: []apierr.Code{apierr.Conflict},
+	}, h.close)
 }
 
 type allTopUpsQuery struct {
@@ -218,4 +226,19 @@ func (h operatorTopUps) refund(
 	f, err := h.svc.Refund(ctx, tx, in.ID, in.Body.Amount, in.Body.Reason)
 	c.Change.Subject, c.Change.Account = f.TopUpID, f.AccountID
 	return f, err
+}
+
+type closeTopUp struct {
+	topUpPath
+	Body struct {
+		Reason string `json:"reason" minLength:"1" maxLength:"200" doc:"Reason, which the customer reads."`
+	}
+}
+
+func (h operatorTopUps) close(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *closeTopUp,
+) (payment.OperatorTopUp, error) {
+	t, err := h.svc.Close(ctx, tx, in.ID, in.Body.Reason)
+	c.Change.Subject, c.Change.Account = t.ID, t.AccountID
+	return t, err
 }

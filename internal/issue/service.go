@@ -198,6 +198,12 @@ func (s *Service) Dismiss(ctx context.Context, tx *db.Tx, issue id.ID, note stri
 	return s.Get(ctx, tx, issue)
 }
 
+// Resolve closes what Raise has raised, with a note: it was decided about elsewhere. If it is found
+// again, it is a new issue.
+func (s *Service) Resolve(ctx context.Context, tx *db.Tx, provider string, o Sighting, note string) error {
+	return resolve(ctx, tx, provider, o, Plain(note))
+}
+
 func orConflict(err error) error {
 	if err != nil {
 		return err

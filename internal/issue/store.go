@@ -195,6 +195,13 @@ func dismiss(ctx context.Context, tx *db.Tx, issue id.ID, note string) (bool, er
 	return n == 1, err
 }
 
+func resolve(ctx context.Context, tx *db.Tx, provider string, o Sighting, note string) error {
+	_, err := tx.Exec(ctx, `UPDATE issue SET state = 'dismissed', note = $1, end_after = NULL, closed_at = $2
+		WHERE provider = $3 AND kind = $4 AND subject = $5 AND closed_at IS NULL AND ending_since IS NULL`,
+		note, tx.Now, provider, o.Kind, o.subject())
+	return err
+}
+
 // setAnswer writes what the provider answered to ending the subject: a problem, or that it is gone.
 func setAnswer(ctx context.Context, tx *db.Tx, issue id.ID, problem string, confirmed *time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE issue SET problem = $2, confirmed_at = $3 WHERE id = $1 AND closed_at IS NULL`,

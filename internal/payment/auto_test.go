@@ -2,6 +2,7 @@ package payment_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/enginetest"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/payment"
 )
@@ -257,5 +259,102 @@ func TestMoneyThatWasGivenBackCanBeRefunded(t *testing.T) {
 		w.wantRefundable(first.ID, "$50.00")
 		w.Credit(w.account, -10*usd, "spent")
 		w.wantRefundable(first.ID, "$40.00")
+	})
+}
+
+// closeTopUp closes a top-up as an operator.
+func (w *world) closeTopUp(topUp id.ID) error {
+	return w.Tx(func(ctx context.Context, tx *db.Tx) error {
+		_, err := w.svc.Close(ctx, tx, topUp, "refunded at the bank")
+		return err
+	})
+}
+
+func TestClosingATopUpFreesAutomaticTopUps(t *testing.T) {
+	engines(t, func(w *world) {
+		w.Pass(24 * time.Hour)
+		w.paid(10 * usd)
+		w.bank.live = false // the charge is test money
+		w.automatic(50*usd, 80*usd, 200*usd)
+		w.Drain()
+		made := w.newest()
+		w.wantStatus(made.ID, payment.Pending)
+		w.bank.live = true
+		w.Pass(3 * time.Hour)
+		w.topUpNow()
+		w.wantCharges(1)
+		enginetest.WantError(w, w.Tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.svc.Close(ctx, tx, made.ID, "")
+			return err
+		}), apierr.InvalidRequest, "reason")
+		enginetest.WantError(w, w.closeTopUp("top_none"), apierr.NotFound, "")
+		w.Must(w.closeTopUp(made.ID))
+		w.wantStatus(made.ID, payment.Failed)
+		if got := w.get(made.ID); got.FailureMessage == nil || *got.FailureMessage != "refunded at the bank" {
+			t.Errorf("%+v", got)
+		}
+		if all := w.AllIssues(); len(all) != 1 || all[0].ClosedAt == nil || all[0].Note == nil {
+			t.Errorf("%+v", all)
+		}
+		if got := w.EventTypes(w.account, w.account); !slices.Contains(got, "top_up_failed") {
+			t.Error(got)
+		}
+		enginetest.WantError(w, w.closeTopUp(made.ID), apierr.Conflict, "closed already")
+		w.refresh(made.ID) // the same money
+		w.wantAvailable(10 * usd)
+		w.Pass(3 * time.Hour)
+		w.wantCharges(2)
+		w.wantAvailable(90 * usd)
+		w.Must(w.spend(85 * usd)) // the closed one counts in its month: 160 of 200
+		w.Pass(3 * time.Hour)
+		w.wantCharges(2)
+
+		w.bank.payments[made.ID].Live = true // now it fits, and may have been added as credit
+		for range 2 {
+			w.refresh(made.ID)
+		}
+		w.wantAvailable(5 * usd)
+		all := w.AllIssues()
+		if len(all) != 2 || !slices.ContainsFunc(all, func(i issue.Issue) bool {
+			return i.ClosedAt == nil && strings.Contains(i.Detail, "had closed it")
+		}) {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
+// TestComparisonKnowsClosedTopUps: what an operator has decided about is no difference any more.
+func TestComparisonKnowsClosedTopUps(t *testing.T) {
+	engines(t, func(w *world) {
+		made := w.create(50 * usd)
+		w.bank.pay(made.ID, 49*usd)
+		w.refresh(made.ID)
+		w.bank.moved = append(w.bank.moved, payment.Movement{
+			Kind: payment.MovementPayment, IntentReference: "intent_" + string(made.ID), Amount: 49 * usd,
+			CreatedAt: w.Clock.Now(),
+		})
+		open := func() (n int) {
+			for _, i := range w.AllIssues() {
+				if i.ClosedAt == nil {
+					n++
+				}
+			}
+			return n
+		}
+		compare := func() {
+			w.Helper()
+			_, err := w.svc.Compare(w.Context(), payment.Fleet)
+			w.Must(err)
+		}
+		w.Clock.Advance(3 * time.Hour)
+		compare()
+		if got := open(); got != 2 {
+			t.Fatalf("%d issues: %+v", got, w.AllIssues())
+		}
+		w.Must(w.closeTopUp(made.ID))
+		compare() // the intervals overlap
+		if got := open(); got != 0 {
+			t.Errorf("%+v", w.AllIssues())
+		}
 	})
 }

@@ -106,8 +106,15 @@ func (s *Service) compare(
 	if err != nil {
 		return err
 	}
+	decided, err := decidedIntents(ctx, tx, processor, intents)
+	if err != nil {
+		return err
+	}
 	for intent, m := range moved {
 		k, found := byIntent[intent]
+		if !found && decided[intent] {
+			continue
+		}
 		why := "No top-up is credited for it."
 		if found {
 			why = k.difference(*m)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -48,9 +49,10 @@ func decide(k known, p Payment, r rules) (known, []move) {
 	}
 	var moves []move
 	if p.Status == PaymentSucceeded {
-		wrong := t.mismatch(p, r)
-		if wrong != "" {
-			t.Problem = wrong
+		if wrong := t.mismatch(p, r); wrong != "" {
+			if !t.decided(p.IntentReference, wrong) {
+				t.Problem, t.problemIntent = wrong, p.IntentReference
+			}
 			return k, nil
 		}
 		if t.Received == 0 {
@@ -64,7 +66,9 @@ func decide(k known, p Payment, r rules) (known, []move) {
 		moves = append(moves, k.mergeDisputes(p, r)...)
 	}
 	if t.Received == 0 {
-		t.unpaid(p, r.now)
+		if t.closed == "" {
+			t.unpaid(p, r.now)
+		}
 		return k, moves
 	}
 	t.Status = k.paidStatus()
@@ -93,8 +97,49 @@ func (t *row) mismatch(p Payment, r rules) string {
 		return fmt.Sprintf("It was paid in %q, not in US dollars.", p.Currency)
 	case t.Received == 0 && !r.anyAmount && p.Received != t.Amount:
 		return fmt.Sprintf("%s was paid, but %s was asked for.", p.Received, t.Amount)
+	case t.closed != "" && t.Received == 0: // an operator may have added this money as credit
+		return fmt.Sprintf("An operator had closed it, and %s was paid by %s. Refund it at the processor, or add it as "+
+			"credit if it was not added before.", p.Received, p.IntentReference)
 	}
 	return ""
+}
+
+// decided reports whether an operator closed the top-up because of that problem of that money.
+func (t *row) decided(intent, problem string) bool {
+	return slices.Contains(strings.Split(t.closed, "\n"), closedLine(intent, problem))
+}
+
+// closedLine is what is kept of a problem that an operator has decided about.
+func closedLine(intent, problem string) string { return intent + ": " + problem }
+
+// closeCode is the failure code of top-ups that operators closed.
+const closeCode = "closed"
+
+// decideClose returns what is known after an operator closed a top-up whose money is not credited.
+// From then on none is credited to it: the operator may have refunded the money, or added it as
+// credit. Other money that arrives is another problem.
+func decideClose(k known, reason string, now time.Time) (known, error) {
+	t := &k.topUp
+	switch {
+	case t.Received > 0:
+		return k, apierr.New(apierr.Conflict,
+			"This top-up is credited, so it is not closed. Refund what was paid twice at the processor, and dismiss the issue.")
+	case t.Problem == "" && t.closed != "":
+		return k, apierr.New(apierr.Conflict, "This top-up is closed already.")
+	case t.Problem == "":
+		return k, apierr.New(apierr.Conflict, "Only a top-up whose money was paid and is not credited can be closed. "+
+			"Its `problem` would say why. Others end by themselves.")
+	}
+	if t.closed != "" {
+		t.closed += "\n"
+	}
+	t.closed += closedLine(t.problemIntent, t.Problem)
+	t.Problem = ""
+	t.FailureCode, t.FailureMessage = new(closeCode), &reason
+	if t.Status == Pending {
+		t.Status, t.CompletedAt = Failed, &now
+	}
+	return k, nil
 }
 
 // unpaid sets the status of a top-up that was not credited.

@@ -29,7 +29,8 @@
 //   - Each movement of money in the wallet has a key that is unique forever: the credit has the
 //     processor's ID of the money, a refund and a dispute have theirs.
 //   - A top-up is credited only if amount, currency and mode (live or test) are those that were
-//     asked for. Else an issue is opened, and an operator decides.
+//     asked for. Else an issue is opened, and an operator decides. One that the operator closes is
+//     never credited: what arrives later is another issue.
 //   - Money that is refunded leaves the wallet first, and is given back if the refund fails.
 //     Disputed money leaves the wallet at once, which may leave a debt, and is given back if the
 //     dispute is won.

@@ -47,10 +47,7 @@ func (f refundRow) view() RefundView {
 func (s *Service) Refund(
 	ctx context.Context, tx *db.Tx, topUp id.ID, amount money.Micros, reason string,
 ) (RefundView, error) {
-	errs := apierr.CheckText("reason", reason, maxReason)
-	if reason == "" {
-		errs = append(errs, apierr.FieldError{Field: "reason", Message: "must not be empty."})
-	}
+	errs := checkReason(reason)
 	if amount <= 0 || amount%Cent != 0 {
 		errs = append(errs, apierr.FieldError{
 			Field: "amount", Message: "must be more than 0 and have no fractions of a cent.",

@@ -194,7 +194,7 @@ func (s *Service) follow(
 	if err := s.remember(ctx, tx, t, p); err != nil {
 		return nil, err
 	}
-	if t.Problem != "" && t.Problem != before.topUp.Problem {
+	if t.Problem != "" && (t.Problem != before.topUp.Problem || t.problemIntent != before.topUp.problemIntent) {
 		if err := s.raise(ctx, tx, issue.PaymentMismatch, t, p.IntentReference, t.Problem); err != nil {
 			return nil, err
 		}

@@ -20,6 +20,9 @@ type row struct {
 	checkoutURL       string
 	expiresAt         time.Time
 	failure           struct{ code, message string }
+	// problemIntent is the money that has the problem, or had it before an operator closed the
+	// top-up. closed are the problems that operators have decided about, one a line.
+	problemIntent, closed string
 }
 
 // confirms reports whether its page stands in for an automatic top-up that the bank wants to be
@@ -48,6 +51,8 @@ func (r *row) columns() []db.Column {
 		db.Col("failure_code", &r.failure.code),
 		db.Col("failure_message", &r.failure.message),
 		db.Col("problem", &r.Problem),
+		db.Col("problem_intent", &r.problemIntent),
+		db.Col("closed", &r.closed),
 		db.Col("creator_type", &r.CreatedBy.Type),
 		db.Col("creator_id", &r.CreatedBy.ID),
 		db.Col("creator_name", &r.CreatedBy.Name),
@@ -61,7 +66,7 @@ var topUps = db.NewTable("top_up", (*row).columns)
 // changing are the columns that change after a top-up was created.
 var changing = []string{
 	"status", "attempt", "tries", "reference", "intent", "checkout_url", "expires_at", "received", "fee",
-	"failure_code", "failure_message", "problem", "completed_at", "method_id",
+	"failure_code", "failure_message", "problem", "problem_intent", "closed", "completed_at", "method_id",
 }
 
 // loaded sets what follows from the columns.
@@ -106,11 +111,12 @@ func pendingAutomatic(ctx context.Context, r db.Reader, account id.ID) (n int, e
 }
 
 // automaticSince returns what automatic top-ups since a time have brought or may bring: also those
-// that expired after a charge of which no answer came.
+// that expired after a charge of which no answer came, and those that an operator closed, which
+// were paid.
 func automaticSince(ctx context.Context, r db.Reader, account id.ID, since time.Time) (sum money.Micros, err error) {
 	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM top_up
 		WHERE account_id = $1 AND automatic = 1 AND created_at >= $2
-		AND (status NOT IN ('failed', 'expired') OR status = 'expired' AND tries > 0 AND reference IS NULL)`,
+		AND (status NOT IN ('failed', 'expired') OR status = 'expired' AND tries > 0 AND reference IS NULL OR closed <> '')`,
 		account, since).Scan(&sum)
 	return sum, err
 }
@@ -321,6 +327,24 @@ func byIntents(ctx context.Context, r db.Reader, processor string, intents []str
 		}
 		for _, k := range all {
 			out[k.topUp.intent] = k
+		}
+	}
+	return out, nil
+}
+
+// decidedIntents returns which of the payments have brought money that is not credited, and that an
+// operator has decided about by closing its top-up.
+func decidedIntents(ctx context.Context, r db.Reader, processor string, intents []string) (map[string]bool, error) {
+	out := map[string]bool{}
+	for chunk := range slices.Chunk(intents, db.ChunkRows) {
+		found, err := db.Collect(ctx, r, db.Value[string], `SELECT problem_intent FROM top_up
+			WHERE processor = $1 AND problem_intent <> '' AND closed <> '' AND problem = ''
+			AND problem_intent IN `+db.In(2, len(chunk)), append([]any{processor}, db.Args(chunk)...)...)
+		if err != nil {
+			return nil, err
+		}
+		for _, intent := range found {
+			out[intent] = true
 		}
 	}
 	return out, nil

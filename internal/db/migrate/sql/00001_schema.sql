@@ -147,6 +147,8 @@ CREATE TABLE top_up (
     failure_code    TEXT   NOT NULL,
     failure_message TEXT   NOT NULL,
     problem         TEXT   NOT NULL,           -- why money that was paid is not credited
+    problem_intent  TEXT   NOT NULL,           -- the processor's money that has, or had, the problem
+    closed          TEXT   NOT NULL,           -- problems that an operator has decided about, one a line
     creator_type    TEXT   NOT NULL,
     creator_id      TEXT   NOT NULL,
     creator_name    TEXT   NOT NULL,
@@ -159,6 +161,7 @@ CREATE INDEX top_up_status ON top_up (status, id);
 CREATE INDEX top_up_processor ON top_up (processor, completed_at);
 CREATE UNIQUE INDEX top_up_reference ON top_up (processor, reference) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX top_up_intent ON top_up (processor, intent) WHERE intent IS NOT NULL;
+CREATE INDEX top_up_problem ON top_up (processor, problem_intent) WHERE problem_intent <> '';
 -- One automatic top-up at a time.
 CREATE UNIQUE INDEX top_up_automatic ON top_up (account_id) WHERE automatic = 1 AND status = 'pending';
 
