@@ -172,9 +172,10 @@ func (h operatorTopUps) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all + "/{id}/close", ID: "closeTopUp", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Close a top-up",
-		Description: "Ends a top-up whose money was paid and is not credited, as its `problem` says: it fails with the " +
-			"reason, which the customer reads, and its issue is closed. Before, refund the money at the processor, or " +
-			"add it as credit. No money is ever credited to a closed top-up: more of it is another `problem`.",
+		Description: "Ends a top-up whose money was paid and is not credited, as its `problem` says: it fails with " +
+			"the reason, which the customer reads, and its issue is closed. Before, refund the money at the " +
+			"processor, or add it as credit. No money is ever credited to a closed top-up: more of it is another " +
+			"`problem`.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.close)
 }

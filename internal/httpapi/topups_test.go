@@ -193,7 +193,8 @@ func TestOperatorConfirmsTransfer(t *testing.T) {
 		same(t, "balance", w.balance(w.ada)-before, money.Dollars(90))
 
 		w.refused("INVALID_REQUEST", op, "POST", at+"/close", map[string]any{"reason": ""})
-		w.refused("CONFLICT", op, "POST", OperatorBase+"/top-ups/"+second+"/close", map[string]any{"reason": "no money"})
+		closing := OperatorBase + "/top-ups/" + second + "/close"
+		w.refused("CONFLICT", op, "POST", closing, map[string]any{"reason": "no money"})
 		w.refused("NOT_FOUND", op, "POST", OperatorBase+"/top-ups/top_none/close", map[string]any{"reason": "x"})
 		if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE top_up SET problem = 'wrong' WHERE id = $1`, second)
@@ -201,7 +202,7 @@ func TestOperatorConfirmsTransfer(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		closed := w.want(200, op, "POST", OperatorBase+"/top-ups/"+second+"/close", map[string]any{"reason": "refunded"})
+		closed := w.want(200, op, "POST", closing, map[string]any{"reason": "refunded"})
 		same(t, "closed", closed.text("status"), "failed")
 		same(t, "shown", w.want(200, ada, "GET", topUpsPath+"/"+second, nil).text("failureMessage"), "refunded")
 	})

@@ -23,12 +23,14 @@ func TestClosedTopUpIsNeverCredited(t *testing.T) {
 		later   Payment
 		problem string // of the top-up afterwards
 	}{
-		"the same money":                  {paid("a", 49*money.USD, Currency), ""},
-		"no money":                        {Payment{Status: PaymentExpired}, ""},
-		"another failure":                 {Payment{Status: PaymentFailed, Failure: &Failure{Message: "Declined."}}, ""},
+		"the same money": {paid("a", 49*money.USD, Currency), ""},
+		"no money":       {Payment{Status: PaymentExpired}, ""},
+		"another failure": {
+			Payment{Status: PaymentFailed, Failure: &Failure{Message: "Declined."}}, "",
+		},
 		"other money of the same amount":  {paid("b", 49*money.USD, Currency), "$49.00 was paid"},
-		"the same money, which now fits":  {paid("a", 50*money.USD, Currency), "had closed it, and $50.00 was paid by a"},
-		"other money, which fits":         {paid("b", 50*money.USD, Currency), "had closed it, and $50.00 was paid by b"},
+		"the same money, which now fits":  {paid("a", 50*money.USD, Currency), "$50.00 was paid by a"},
+		"other money, which fits":         {paid("b", 50*money.USD, Currency), "$50.00 was paid by b"},
 		"other money in another currency": {paid("b", 50*money.USD, "eur"), `in "eur"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -38,7 +40,8 @@ func TestClosedTopUpIsNeverCredited(t *testing.T) {
 				t.Fatalf("%+v", k.topUp)
 			}
 			k, err := decideClose(k, "refunded", now)
-			if err != nil || k.topUp.Status != Failed || k.topUp.Problem != "" || *k.topUp.FailureMessage != "refunded" {
+			if err != nil || k.topUp.Status != Failed || k.topUp.Problem != "" ||
+				*k.topUp.FailureMessage != "refunded" {
 				t.Fatalf("%+v, %v", k.topUp, err)
 			}
 			for range 2 {

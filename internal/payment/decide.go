@@ -98,8 +98,8 @@ func (t *row) mismatch(p Payment, r rules) string {
 	case t.Received == 0 && !r.anyAmount && p.Received != t.Amount:
 		return fmt.Sprintf("%s was paid, but %s was asked for.", p.Received, t.Amount)
 	case t.closed != "" && t.Received == 0: // an operator may have added this money as credit
-		return fmt.Sprintf("An operator had closed it, and %s was paid by %s. Refund it at the processor, or add it as "+
-			"credit if it was not added before.", p.Received, p.IntentReference)
+		return fmt.Sprintf("An operator had closed it, and %s was paid by %s. Refund it at the processor, or add it "+
+			"as credit if it was not added before.", p.Received, p.IntentReference)
 	}
 	return ""
 }
@@ -123,7 +123,8 @@ func decideClose(k known, reason string, now time.Time) (known, error) {
 	switch {
 	case t.Received > 0:
 		return k, apierr.New(apierr.Conflict,
-			"This top-up is credited, so it is not closed. Refund what was paid twice at the processor, and dismiss the issue.")
+			"This top-up is credited, so it cannot be closed. Refund what was paid twice at the processor, and "+
+				"dismiss the issue.")
 	case t.Problem == "" && t.closed != "":
 		return k, apierr.New(apierr.Conflict, "This top-up is closed already.")
 	case t.Problem == "":

@@ -116,7 +116,8 @@ func pendingAutomatic(ctx context.Context, r db.Reader, account id.ID) (n int, e
 func automaticSince(ctx context.Context, r db.Reader, account id.ID, since time.Time) (sum money.Micros, err error) {
 	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM top_up
 		WHERE account_id = $1 AND automatic = 1 AND created_at >= $2
-		AND (status NOT IN ('failed', 'expired') OR status = 'expired' AND tries > 0 AND reference IS NULL OR closed <> '')`,
+		AND (status NOT IN ('failed', 'expired') OR status = 'expired' AND tries > 0 AND reference IS NULL
+			OR closed <> '')`,
 		account, since).Scan(&sum)
 	return sum, err
 }
@@ -334,7 +335,9 @@ func byIntents(ctx context.Context, r db.Reader, processor string, intents []str
 
 // decidedIntents returns which of the payments have brought money that is not credited, and that an
 // operator has decided about by closing its top-up.
-func decidedIntents(ctx context.Context, r db.Reader, processor string, intents []string) (map[string]bool, error) {
+func decidedIntents(
+	ctx context.Context, r db.Reader, processor string, intents []string,
+) (map[string]bool, error) {
 	out := map[string]bool{}
 	for chunk := range slices.Chunk(intents, db.ChunkRows) {
 		found, err := db.Collect(ctx, r, db.Value[string], `SELECT problem_intent FROM top_up
