@@ -14,7 +14,7 @@ import (
 func announcements() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "announcements", Aliases: []string{"announcement"},
-		Short: "Announce something to accounts: by a banner, by mail, or both",
+		Short: "Announce something to accounts: by a banner, by email, or both",
 	}
 	cmd.AddCommand(announcementList(), announcementCreate(), announcementDelete())
 	return cmd
@@ -50,7 +50,7 @@ func announcementCreate() *cobra.Command {
 			f.StringVar(&region, "region", "", "`slug` of a region of --provider (default all of its regions)")
 			f.DurationVar(&lasts, "for", 24*time.Hour, "`duration` for which it is shown")
 			f.BoolVar(&noBanner, "no-banner", false, "do not show it in the dashboard and on the status page")
-			f.BoolVar(&mails, "mail", false, "send a mail to each member, once")
+			f.BoolVar(&mails, "mail", false, "send an email to each member, once")
 		},
 		func(cmd *cobra.Command, title string, o *app.Operator, out *output) error {
 			banner, weight := !noBanner, announcement.Level(level)

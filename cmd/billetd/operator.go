@@ -95,7 +95,7 @@ func createWithOwner(
 	}
 	note := "Send the link to " + i.Email + ". It is shown once."
 	if i.Mailed {
-		note = "The link is mailed to " + i.Email + ". It is shown once."
+		note = "The link is emailed to " + i.Email + ". It is shown once."
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), note)
 	return out.print(cmd.OutOrStdout(),

@@ -97,7 +97,7 @@ func settingsSet() *cobra.Command {
 func settingsSetLogo() *cobra.Command {
 	cmd := operatorCommand("set-logo FILE", "Upload the logo",
 		func(cmd *cobra.Command) {
-			cmd.Long = "Upload the logo of the dashboard, the public pages and mails: a PNG, JPEG or WebP image " +
+			cmd.Long = "Upload the logo of the dashboard, the public pages and emails: a PNG, JPEG or WebP image " +
 				"with up to 256 KiB, and from 16 to 1024 pixels wide and high."
 		},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {

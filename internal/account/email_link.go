@@ -79,7 +79,7 @@ func (s *Service) CountMailRequest(ctx context.Context, what MailRequest, email 
 		{all, mailsInAll},
 	})
 	if err == nil && wait > 0 {
-		err = tooMany("Too many mails were requested for this address or from yours. Wait %s, then try again.", wait)
+		err = tooMany("Too many emails were requested for this address or from yours. Wait %s, then try again.", wait)
 	}
 	return err
 }

@@ -56,10 +56,10 @@ type Announcement struct {
 	Provider  string    `json:"provider" doc:"Slug of the provider: it is for accounts with a running or stopped machine there; empty for all accounts."`
 	Region    string    `json:"region" doc:"Slug of the provider's region; empty for all of its regions."`
 	Banner    bool      `json:"banner" doc:"Whether the dashboard and the status page show it."`
-	Mail      bool      `json:"mail" doc:"Whether it is mailed to members, once."`
+	Mail      bool      `json:"mail" doc:"Whether it is emailed to members, once."`
 	CreatedAt time.Time `json:"createdAt" doc:"Time of its creation."`
 	// MailedAt is nil while members are missing.
-	MailedAt *time.Time `json:"mailedAt" doc:"When all mails had been queued; null before, or if it is not mailed."`
+	MailedAt *time.Time `json:"mailedAt" doc:"When all emails had been queued; null before, or if it is not emailed."`
 
 	// mailed is the last account whose members' mails were queued.
 	mailed id.ID
@@ -70,12 +70,12 @@ type Draft struct {
 	Title    *string    `json:"title,omitempty" minLength:"1" maxLength:"64" example:"Maintenance in Dallas" doc:"Title, one line."`
 	Text     *string    `json:"text,omitempty" maxLength:"2000" format:"multiline" doc:"Plain text of up to 40 lines; empty by default."`
 	Level    *Level     `json:"level,omitempty" doc:"How important it is; info by default."`
-	StartsAt *time.Time `json:"startsAt,omitempty" doc:"Time from which it is shown and mailed; now by default."`
+	StartsAt *time.Time `json:"startsAt,omitempty" doc:"Time from which it is shown and emailed; now by default."`
 	EndsAt   *time.Time `json:"endsAt,omitempty" doc:"Time until which it is shown, up to a year after its start."`
 	Provider *string    `json:"provider,omitempty" maxLength:"64" doc:"Slug of the provider at whose machines it is directed; empty, the default, for all accounts."`
 	Region   *string    `json:"region,omitempty" maxLength:"64" doc:"Slug of a region of the provider; empty, the default, for all."`
 	Banner   *bool      `json:"banner,omitempty" doc:"Whether the dashboard and the status page show it; true by default."`
-	Mail     *bool      `json:"mail,omitempty" doc:"Whether it is mailed to members, once; false by default."`
+	Mail     *bool      `json:"mail,omitempty" doc:"Whether it is emailed to members, once; false by default."`
 }
 
 // Empty reports whether the change changes nothing.

@@ -46,7 +46,7 @@ func (t *tool) budgets() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "budgets", Aliases: []string{"budget"}, Short: "Manage budgets", Args: cobra.NoArgs,
 		Long: `Lists budgets: what the account, a project, a tag or an API key may cost by day, by month
-(UTC) or in total. Thresholds are reported as events and by mail. With --mode block, new machines and
+(UTC) or in total. Thresholds are reported as events and by email. With --mode block, new machines and
 volumes that would pass the amount are rejected. With --mode terminate, machines also terminate before
 an hour begins that would pass it. Refer to a budget by ID or name.`,
 		Example: `  billet budgets create research --amount 5000 --period month --project llm --mode block

@@ -35,7 +35,7 @@ func (h operatorAccounts) detailRoutes(r *rest.Router, one string) {
 		Method: http.MethodPost, Path: one + "/invitations", ID: "inviteAccountOwner", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Status: http.StatusCreated,
 		Summary: "Invite an owner of an account",
-		Description: "The user gets the link by mail if this server sends mails. It works once, for seven days. " +
+		Description: "The user gets the link by email if this server sends emails. It works once, for seven days. " +
 			"Its owners see and revoke the invitation among theirs.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.inviteOwner)

@@ -37,8 +37,8 @@ func (h operatorAccounts) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Status: http.StatusCreated, Summary: "Create an account",
-		Description: "With `ownerEmail`, its owner is invited in the same change: by mail if this server sends " +
-			"mails, and with a link in the response, which is shown once.",
+		Description: "With `ownerEmail`, its owner is invited in the same change: by email if this server sends " +
+			"emails, and with a link in the response, which is shown once.",
 	}, h.create)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: one, ID: "getAccount", Tag: tagOperator, Auth: rest.OperatorOnly,

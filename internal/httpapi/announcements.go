@@ -36,7 +36,7 @@ func (h announcements) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createAnnouncement", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Create an announcement", Status: http.StatusCreated,
-		Description: "`title` and `endsAt` are required. Mails are queued from `startsAt` on, one for each member, " +
+		Description: "`title` and `endsAt` are required. Emails are queued from `startsAt` on, one for each member, " +
 			"who can switch them off.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.create)
@@ -47,13 +47,13 @@ func (h announcements) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateAnnouncement", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Update an announcement",
-		Description: "Changes the given fields and keeps the others. Mails that were queued are not changed. Set " +
+		Description: "Changes the given fields and keeps the others. Emails that were queued are not changed. Set " +
 			"`endsAt` to end it now.",
 	}, h.update)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodDelete, Path: one, ID: "deleteAnnouncement", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Delete an announcement",
-		Description: "It is no longer shown, and mails that are not queued yet are not sent.",
+		Description: "It is no longer shown, and emails that are not queued yet are not sent.",
 	}, h.remove)
 }
 

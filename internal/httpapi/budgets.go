@@ -30,7 +30,7 @@ func (h budgets) routes(r *rest.Router) {
 		Method: http.MethodPost, Path: all, ID: "createBudget", Tag: tagWallet,
 		Scope: string(account.WriteDeployments), Status: http.StatusCreated, Summary: "Create a budget",
 		Description: "Counts what was charged in the present day or month (UTC) or in total, and what is on hold. " +
-			"Each threshold is reported once for each period, as the event account.budget_reached and by mail. An " +
+			"Each threshold is reported once for each period, as the event account.budget_reached and by email. An " +
 			"account can have 50 budgets. A key that is bound to a project or has spending limits cannot " +
 			"change budgets.",
 		Errors: []apierr.Code{apierr.LimitReached, apierr.AccountSuspended, apierr.KeyLimitReached},

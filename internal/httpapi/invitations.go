@@ -34,7 +34,7 @@ func (h invitations) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createInvitation", Tag: tagAccount, Auth: rest.SessionOnly,
 		Scope: string(account.WriteMembers), Status: http.StatusCreated, Summary: "Invite a member",
-		Description: "With an email address, and if this server sends mails, the user gets the link by mail. " +
+		Description: "With an email address, and if this server sends emails, the user gets the link by email. " +
 			"Otherwise send it yourself. It works once, for seven days, and only while you may invite to that role.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.create)

@@ -25,34 +25,34 @@ func (h mails) routes(r *rest.Router) {
 	const preferences = AccountBase + "/mail-preferences"
 	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: preferences, ID: "getMailPreferences", Tag: tagAccount, Auth: rest.SessionOnly,
-		Summary:     "Get your mail preferences",
-		Description: "Which mails about the account that the session works in you get.",
+		Summary:     "Get your email preferences",
+		Description: "Which emails about the account that the session works in you get.",
 	}, h.preferences)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: preferences, ID: "updateMailPreferences", Tag: tagAccount,
-		Auth: rest.SessionOnly, Summary: "Update your mail preferences",
-		Description: "For the account that the session works in. Mails about security and the loss of data cannot be " +
+		Auth: rest.SessionOnly, Summary: "Update your email preferences",
+		Description: "For the account that the session works in. Emails about security and the loss of data cannot be " +
 			"switched off.",
 	}, h.updatePreferences)
 	test := rest.Operation{
 		Method: http.MethodPost, Path: OperatorBase + "/settings/mail-test", ID: "testMail", Tag: tagOperator,
-		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Send a test mail",
-		Description: "Sends a mail by the current settings and waits up to 8 seconds for the result. A failure is a " +
+		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Send a test email",
+		Description: "Sends an email by the current settings and waits up to 8 seconds for the result. A failure is a " +
 			"result, too: it names the step that failed.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}
 	rest.Unmanaged(r, test, h.test)
 	rest.List(r, rest.Operation{
 		Method: http.MethodGet, Path: OperatorBase + "/mails", ID: "listMails", Tag: tagOperator,
-		Auth: rest.OperatorOnly, Scope: string(account.ReadOperator), Summary: "List mails",
-		Description: "Mails of the last 30 days without their text, newest first.",
+		Auth: rest.OperatorOnly, Scope: string(account.ReadOperator), Summary: "List emails",
+		Description: "Emails of the last 30 days without their text, newest first.",
 	}, h.list)
 }
 
 type mailPreferences struct {
 	// Configured tells the dashboard whether the switches have an effect.
-	Configured bool          `json:"configured" doc:"Whether this server sends mails."`
-	Kinds      []mail.Switch `json:"kinds" doc:"All kinds of mails."`
+	Configured bool          `json:"configured" doc:"Whether this server sends emails."`
+	Kinds      []mail.Switch `json:"kinds" doc:"All kinds of emails."`
 }
 
 type updateMailPreferences struct {
@@ -63,7 +63,7 @@ type updateMailPreferences struct {
 
 type testMail struct {
 	Body struct {
-		To string `json:"to" minLength:"1" maxLength:"254" example:"me@example.com" doc:"Address that the mail is sent to."`
+		To string `json:"to" minLength:"1" maxLength:"254" example:"me@example.com" doc:"Address that the email is sent to."`
 	}
 }
 

@@ -64,7 +64,7 @@ func (h operations) routes(r *rest.Router) {
 type jobsQuery struct {
 	rest.Paging
 	State   string `query:"state" enum:"failing" doc:"Jobs whose last run failed. This is the only list."`
-	Subject id.ID  `query:"subject" maxLength:"100" example:"eml_01" doc:"Only jobs about this: the id of a mail, deployment or volume, or provider/<slug>."`
+	Subject id.ID  `query:"subject" maxLength:"100" example:"eml_01" doc:"Only jobs about this: the id of an email, deployment or volume, or provider/<slug>."`
 }
 
 type marginsQuery struct {

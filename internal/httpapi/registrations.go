@@ -38,7 +38,7 @@ func (h registrations) routes(r *rest.Router) {
 	rest.Unmanaged(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createRegistration", Tag: tagAccount, Auth: rest.Public,
 		Status: http.StatusAccepted, Summary: "Sign up",
-		Description: "Mails a link that proves the email address, if the operator's sign-up policy allows it. The " +
+		Description: "Emails a link that proves the email address, if the operator's sign-up policy allows it. The " +
 			"response is the same whether or not a user has the address.",
 		Errors: []apierr.Code{apierr.SignUpClosed, apierr.NetworkNotAllowed},
 	}, h.register)
@@ -57,7 +57,7 @@ func (h registrations) routes(r *rest.Router) {
 	rest.Unmanaged(r, rest.Operation{
 		Method: http.MethodPost, Path: resets, ID: "createPasswordReset", Tag: tagAccount, Auth: rest.Public,
 		Status: http.StatusAccepted, Summary: "Request a password reset",
-		Description: "Mails a link that works for an hour. The response is the same whether or not a user has the " +
+		Description: "Emails a link that works for an hour. The response is the same whether or not a user has the " +
 			"address.",
 		Errors: []apierr.Code{apierr.NetworkNotAllowed},
 	}, h.requestReset)
@@ -73,7 +73,7 @@ func (h registrations) routes(r *rest.Router) {
 		Method: http.MethodPost, Path: OperatorBase + "/registrations", ID: "inviteUser", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Status: http.StatusCreated,
 		Summary: "Invite a user",
-		Description: "Mails a link with which the user creates their own account, under every sign-up policy but " +
+		Description: "Emails a link with which the user creates their own account, under every sign-up policy but " +
 			"closed. To let a user join an account, create an invitation there.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.invite)
@@ -94,7 +94,7 @@ type createRegistration struct {
 
 // accepted is the same for every address.
 type accepted struct {
-	Email string `json:"email" doc:"Address to which a mail is on its way."`
+	Email string `json:"email" doc:"Address to which an email is on its way."`
 }
 
 type registrationToken struct {
@@ -147,7 +147,7 @@ type inviteUser struct {
 
 // invited is an invitation of the operator.
 type invited struct {
-	Email     string    `json:"email" doc:"Address to which the mail is on its way."`
+	Email     string    `json:"email" doc:"Address to which the email is on its way."`
 	ExpiresAt time.Time `json:"expiresAt" doc:"When the link expires."`
 }
 

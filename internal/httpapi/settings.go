@@ -34,7 +34,7 @@ func (h operatorSettings) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPut, Path: logo, ID: "setLogo", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Upload the logo",
-		Description: "Replaces the logo of the dashboard, the public pages and mails. It is a PNG, JPEG or WebP " +
+		Description: "Replaces the logo of the dashboard, the public pages and emails. It is a PNG, JPEG or WebP " +
 			"image with up to 256 KiB, and from 16 to 1024 pixels wide and high. SVG is refused: it can contain " +
 			"scripts.",
 	}, h.setLogo)

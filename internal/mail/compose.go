@@ -129,8 +129,8 @@ func paragraphs(text string) string {
 // composeTest writes the mail that an operator tests the mail server with.
 func composeTest(s settings.Settings, public *url.URL) (content, error) {
 	return page{
-		Installation: s.Installation.Name, Subject: "Test mail", Support: s.Installation.SupportAddress,
-		Paragraphs: []string{"This mail tests the mail server of " + s.Installation.Name + ". It arrived."},
+		Installation: s.Installation.Name, Subject: "Test email", Support: s.Installation.SupportAddress,
+		Paragraphs: []string{"This email tests the mail server of " + s.Installation.Name + ". It arrived."},
 	}.branded(s, public).content()
 }
 
@@ -176,7 +176,7 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 func Text(v any) string {
 	switch v := v.(type) {
 	case time.Time:
-		return v.UTC().Format("2 January 2006, 15:04 UTC")
+		return v.UTC().Format("January 2, 2006 at 15:04 UTC")
 	case *time.Time:
 		if v == nil {
 			return ""

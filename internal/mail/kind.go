@@ -81,8 +81,8 @@ var specs = []spec{
 		subject: "Confirm your email address",
 		body: "Someone signed up at {{.installation}} with this email address. If it was you, confirm the " +
 			"address.\n\n" +
-			"The link works once, until {{.expiresAt}}. If it was not you, ignore this mail: nothing happens " +
-			"without it.",
+			"The link works once, until {{.expiresAt}}. If it was not you, ignore this email: no account is " +
+			"created unless you confirm.",
 		button: "Confirm email address",
 	},
 	{
@@ -90,14 +90,14 @@ var specs = []spec{
 		text:    "Sign-up with your email address.",
 		subject: "You already have an account",
 		body: "Someone signed up at {{.installation}} with this email address, which already has an account. " +
-			"If it was you, sign in, or set a new password if you forgot yours. If it was not you, ignore this mail.",
+			"If it was you, sign in, or set a new password if you forgot yours. If it was not you, ignore this email.",
 		button: "Sign in", path: "/sign-in",
 	},
 	{
 		kind: SignUpInvitation, always: true, stranger: true, perHour: manyPerHour,
 		text:    "Invitation to create an account.",
-		subject: "You are invited to create an account",
-		body: "The operator of {{.installation}} invites you to create an account.\n\n" +
+		subject: "You have been invited to create an account",
+		body: "The operator of {{.installation}} invited you to create an account.\n\n" +
 			"The link works once, until {{.expiresAt}}.",
 		button: "Create your account",
 	},
@@ -105,87 +105,87 @@ var specs = []spec{
 		kind: PasswordReset, always: true, stranger: true, perHour: manyPerHour,
 		text:    "Link to set a new password.",
 		subject: "Set a new password",
-		body: "Someone asked for a new password for this email address at {{.installation}}. If it was you, set it " +
+		body: "Someone requested a new password for this email address at {{.installation}}. If it was you, set one " +
 			"now.\n\n" +
-			"The link works once, until {{.expiresAt}}. If it was not you, ignore this mail: your password stays " +
+			"The link works once, until {{.expiresAt}}. If it was not you, ignore this email: your password stays " +
 			"the same.",
-		button: "Set a new password",
+		button: "Set new password",
 	},
 	{
 		kind: AddressUnknown, always: true, stranger: true, perHour: manyPerHour,
 		text:    "Password reset for an email address without a user.",
 		subject: "No user has this email address",
-		body: "Someone asked for a new password for this email address at {{.installation}}, but no user has it. If " +
-			"it was you, try the address that you signed up with. If it was not you, ignore this mail.",
+		body: "Someone requested a new password for this email address at {{.installation}}, but no user has this " +
+			"address. If it was you, try the address that you signed up with. If it was not you, ignore this email.",
 		button: "Sign in", path: "/sign-in",
 	},
 	{
 		kind: Invitation, always: true, stranger: true, perHour: manyPerHour,
 		text:    "Invitation to an account.",
-		subject: "You are invited to an account",
-		body: "{{.invitedBy}} invites you to the account {{.account}} at {{.installation}}, with the role " +
+		subject: "You have been invited to an account",
+		body: "{{.invitedBy}} invited you to the account {{.account}} at {{.installation}}, with the role " +
 			"{{.role}}.\n\n" +
 			"The link works once, until {{.expiresAt}}.",
-		button: "Accept the invitation",
+		button: "Accept invitation",
 	},
 	{
 		kind: NewSignIn, always: true, perHour: manyPerHour,
 		text:    "Sign-in from a browser that you have not used before.",
 		subject: "New sign-in to your account",
-		body: "You signed in from a new browser on {{.at}}.\n\nAddress: {{.address}}\n\nBrowser: {{.browser}}\n\n" +
-			"If it was not you, change your password and end the other sessions.",
+		body: "You signed in from a new browser on {{.at}}.\n\nIP address: {{.address}}\n\nBrowser: {{.browser}}\n\n" +
+			"If it was not you, change your password and sign out all other sessions.",
 		button: "Review your sessions", path: "/settings/profile",
 	},
 	{
 		kind: PasswordChanged, always: true,
 		text:    "Change of your password.",
 		subject: "Your password was changed",
-		body: "Your password was changed on {{.at}}{{if .address}} from the address {{.address}}{{end}}.\n\n" +
-			"If it was not you, ask {{.help}} for help at once.",
+		body: "Your password was changed on {{.at}}{{if .address}} from the IP address {{.address}}{{end}}.\n\n" +
+			"If it was not you, contact {{.help}} immediately.",
 		button: "Review your sessions", path: "/settings/profile",
 	},
 	{
 		kind: SecondFactorChanged, always: true,
 		text:    "Change of your two-factor authentication or passkeys.",
 		subject: "Your sign-in methods were changed",
-		body: "{{.what}} on {{.at}}{{if .address}} from the address {{.address}}{{end}}.\n\n" +
-			"If it was not you, change your password and ask {{.help}} for help at once.",
+		body: "{{.what}} on {{.at}}{{if .address}} from the IP address {{.address}}{{end}}.\n\n" +
+			"If it was not you, change your password and contact {{.help}} immediately.",
 		button: "Review your sign-in methods", path: "/settings/profile",
 	},
 	{
 		kind: PastDue, always: true, roles: payers,
-		text:    "Balance below zero, with the deadlines for machines and volumes.",
+		text:    "Balance below zero, with deadlines for machines and volumes.",
 		subject: "Your account is past due",
 		body: "The balance of the account {{.account}} has been below zero since {{.since}}. " +
 			"Available: {{.available}}.\n\n" +
-			"Unless money is added before, all machines will be terminated on {{.deploymentsEndAt}}, and all volumes " +
+			"Unless you add money first, all machines will be terminated on {{.deploymentsEndAt}}, and all volumes " +
 			"will be deleted with their data on {{.volumesDeletedAt}}.",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: ResourcesEnded, always: true, roles: everyone,
 		text:    "Machines or volumes ended because the account stayed past due.",
-		subject: "Resources of your account were ended",
+		subject: "Machines or volumes of your account were ended",
 		body: "The account {{.account}} stayed past due. {{if .deployments}}Its machines were terminated: " +
 			"{{.deployments}}.{{else}}Its volumes were deleted.{{end}}",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: AccountSuspended, always: true, roles: everyone,
 		text:    "Suspension of the account by the operator.",
 		subject: "Your account was suspended",
-		body: "The operator suspended the account {{.account}} on {{.since}}: nothing new can be started.\n\n" +
-			"Reason: {{.reason}}\n\nFor questions, ask {{.help}}.",
+		body: "The operator suspended the account {{.account}} on {{.since}}. You cannot start anything new.\n\n" +
+			"Reason: {{.reason}}\n\nQuestions? Contact {{.help}}.",
 	},
 	{
 		kind: LowBalance, roles: payers,
-		text:    "Balance that lasts only for hours.",
+		text:    "Balance that lasts only a few hours.",
 		subject: "Your balance is low",
 		body: "The balance of the account {{.account}} is {{.available}}. At the current hourly spend of " +
-			"{{.hourlyCost}} it lasts until {{.runsDryAt}}.\n\n" +
-			"Unless money is added, all machines will be terminated on {{.deploymentsEndAt}}, and all volumes will " +
+			"{{.hourlyCost}}, it lasts until {{.runsDryAt}}.\n\n" +
+			"Unless you add money, all machines will be terminated on {{.deploymentsEndAt}}, and all volumes will " +
 			"be deleted with their data on {{.volumesDeletedAt}}.",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: PaymentReceived, roles: payers,
@@ -193,7 +193,7 @@ var specs = []spec{
 		subject: "Payment received",
 		body: "{{if eq .automatic \"true\"}}An automatic top-up{{else}}A top-up{{end}} of {{.amount}} was added to " +
 			"the balance of the account {{.account}}.\n\nTop-up: {{.topUpId}}",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: TopUpFailed, roles: payers, perHour: manyPerHour,
@@ -203,15 +203,15 @@ var specs = []spec{
 			"account {{.account}} failed. Nothing was added to the balance.\n\nReason: {{.reason}}" +
 			"{{if eq .automatic \"true\"}}\n\nCheck the payment method. Automatic top-ups stop after three " +
 			"failures.{{end}}",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: PaymentAuthentication, roles: payers,
-		text:    "Automatic top-up that you must confirm.",
+		text:    "Automatic top-up that you must confirm with your bank.",
 		subject: "Confirm a payment",
-		body: "The bank wants you to confirm an automatic top-up of {{.amount}} for the account {{.account}}. It was " +
-			"not paid, and automatic top-ups wait.\n\nOpen the payment page of the pending top-up in Billing and pay " +
-			"it: the page asks for the confirmation. Then automatic top-ups start again.",
+		body: "Your bank requires you to confirm an automatic top-up of {{.amount}} for the account {{.account}}. It " +
+			"was not paid, and automatic top-ups are on hold.\n\nOpen the payment page of the pending top-up in " +
+			"Billing and pay: the page asks for the confirmation. Automatic top-ups then resume.",
 		button: "Open billing", path: "/billing",
 	},
 	{
@@ -220,18 +220,18 @@ var specs = []spec{
 		subject: "A payment was refunded",
 		body: "The operator refunded {{.amount}} of the top-up {{.topUpId}} of the account {{.account}} to the " +
 			"payment method that paid it.\n\nReason: {{.reason}}",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: PaymentDisputed, always: true, roles: payers,
-		text:    "Payment that the payer's bank asks back.",
+		text:    "Payment that the payer's bank disputes.",
 		subject: "A payment is disputed",
-		body: "{{if eq .status \"open\"}}The payer's bank asks back {{.amount}} of the top-up {{.topUpId}} of the " +
-			"account {{.account}}. The amount was taken out of the balance, and automatic top-ups are off. If it " +
-			"is a mistake, withdraw the dispute at the bank.{{else if eq .status \"won\"}}The dispute about the " +
-			"top-up {{.topUpId}} of the account {{.account}} has ended. {{.amount}} is in the balance again." +
+		body: "{{if eq .status \"open\"}}The payer's bank disputes {{.amount}} of the top-up {{.topUpId}} of the " +
+			"account {{.account}}. The amount was deducted from the balance, and automatic top-ups are off. If " +
+			"this is a mistake, withdraw the dispute at the bank.{{else if eq .status \"won\"}}The dispute about the " +
+			"top-up {{.topUpId}} of the account {{.account}} has ended. {{.amount}} was returned to the balance." +
 			"{{else}}The bank took back {{.amount}} of the top-up {{.topUpId}} of the account {{.account}}.{{end}}",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: BudgetReached, roles: payers, perHour: manyPerHour,
@@ -241,9 +241,9 @@ var specs = []spec{
 			"{{.amount}}. Spent: {{.spent}}. Committed: {{.committed}}.\n\n" +
 			"{{if eq .mode \"block\"}}New deployments and volumes that would pass the amount are refused." +
 			"{{else if eq .mode \"terminate\"}}New deployments and volumes that would pass the amount are refused, " +
-			"and machines are terminated before an hour begins that would pass it.{{else}}The budget only reports: " +
+			"and machines are terminated before an hour that would pass it begins.{{else}}This budget only alerts: " +
 			"nothing is refused or terminated.{{end}}",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: InvoiceIssued, roles: payers,
@@ -254,51 +254,50 @@ var specs = []spec{
 			"Download it with the command: billet invoices download {{.number}}" +
 			"{{if and (ne .due \"$0.00\") (ne .type \"credit_note\")}}\n\nNot covered by the balance: {{.due}}. " +
 			"Add money to the wallet to pay it.{{end}}",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: DeploymentFailed, roles: workers, perHour: manyPerHour,
-		text:    "Deployment that failed before it ran.",
+		text:    "Deployment that failed before its machine was ready.",
 		subject: "A deployment failed",
-		body: "The deployment {{.name}} of the account {{.account}} failed before it ran. It costs nothing.\n\n" +
+		body: "The deployment {{.name}} of the account {{.account}} failed before it was ready. You were not charged.\n\n" +
 			"Reason: {{.reason}}",
-		button: "Open the deployment", path: "/deployments/{{.subject}}",
+		button: "Open deployment", path: "/deployments/{{.subject}}",
 	},
 	{
 		kind: DeploymentInterrupted, roles: workers, perHour: manyPerHour,
-		text:    "Machine that the provider took back.",
+		text:    "Machine that the provider reclaimed.",
 		subject: "A machine was interrupted",
-		body: "The provider took back the machine {{.name}} of the account {{.account}}. It is no longer charged. " +
-			"What was " +
-			"on its local disks is lost.\n\nReason: {{.reason}}",
-		button: "Open the deployment", path: "/deployments/{{.subject}}",
+		body: "The provider reclaimed the machine {{.name}} of the account {{.account}}. It is no longer billed. The " +
+			"data on its local disks is lost.\n\nReason: {{.reason}}",
+		button: "Open deployment", path: "/deployments/{{.subject}}",
 	},
 	{
 		kind: ProviderOutage, roles: workers, perHour: manyPerHour,
-		text:    "Provider that does not answer, while you have machines there.",
-		subject: "A provider of your machines does not answer",
-		body: "{{.providerName}} has not answered since {{.startedAt}}. The account {{.account}} has machines there: " +
+		text:    "Outage of a provider where you have machines.",
+		subject: "Outage of a provider of your machines",
+		body: "{{.providerName}} has not responded since {{.startedAt}}. The account {{.account}} has machines there: " +
 			"{{.machines}}.\n\n" +
-			"They may run on, and remain yours. Until the provider answers again, they can be neither watched nor " +
-			"terminated there: a termination ends the bill at once and is sent to the provider until it succeeds.",
-		button: "Open the deployments", path: "/deployments",
+			"They may still be running, and they remain yours. Until the provider responds again, we can neither " +
+			"check nor stop them there. If you terminate one, billing stops immediately, and we retry the " +
+			"termination at the provider until it succeeds.",
+		button: "Open deployments", path: "/deployments",
 	},
 	{
 		kind: ProviderRecovered, roles: workers, perHour: manyPerHour,
-		text:    "Provider that answers again, while you have machines there.",
-		subject: "The provider of your machines answers again",
-		body: "{{.providerName}} answers again. It did not answer from {{.startedAt}} until {{.endedAt}}. The " +
-			"account {{.account}} had machines there when it began.",
-		button: "Open the deployments", path: "/deployments",
+		text:    "End of an outage of a provider where you have machines.",
+		subject: "Outage of a provider of your machines has ended",
+		body: "{{.providerName}} responds again. It did not respond from {{.startedAt}} until {{.endedAt}}. The " +
+			"account {{.account}} had machines there when the outage began.",
+		button: "Open deployments", path: "/deployments",
 	},
 	{
 		kind: WebhookStopped, roles: workers, perHour: manyPerHour,
-		text:    "Webhook to which nothing is sent anymore.",
+		text:    "Webhook that no longer receives events.",
 		subject: "A webhook was stopped",
-		body: "Nothing is sent anymore to the webhook {{if .description}}{{.description}}{{else}}{{.subject}}{{end}} " +
-			"of the " +
-			"account {{.account}}.\n\n{{.reason}}",
-		button: "Open the webhooks", path: "/settings/webhooks",
+		body: "Events are no longer sent to the webhook {{if .description}}{{.description}}{{else}}{{.subject}}{{end}} " +
+			"of the account {{.account}}.\n\n{{.reason}}",
+		button: "Open webhooks", path: "/settings/webhooks",
 	},
 	{
 		kind: Announcement, roles: everyone, lines: true,
@@ -329,10 +328,10 @@ func (Kind) Enum() []Kind {
 
 // Switch describes a kind to a member.
 type Switch struct {
-	Kind         Kind   `json:"kind" doc:"Kind of mail."`
-	Description  string `json:"description" doc:"What the mail is about."`
-	CanSwitchOff bool   `json:"canSwitchOff" doc:"false for mails about security or the loss of data."`
-	Enabled      bool   `json:"enabled" doc:"Whether you get this mail."`
+	Kind         Kind   `json:"kind" doc:"Kind of email."`
+	Description  string `json:"description" doc:"What the email is about."`
+	CanSwitchOff bool   `json:"canSwitchOff" doc:"false for emails about security or the loss of data."`
+	Enabled      bool   `json:"enabled" doc:"Whether you get this email."`
 }
 
 // lifetime is how long a mail is tried unless it expires earlier.

@@ -36,17 +36,17 @@ func (State) Enum() []State { return []State{Pending, Sent, Failed, Suppressed} 
 
 // Mail is a mail of the outbox, without what it says.
 type Mail struct {
-	ID        id.ID      `json:"id" doc:"Id of the mail, eml_…"`
-	Kind      Kind       `json:"kind" doc:"What the mail is about."`
+	ID        id.ID      `json:"id" doc:"Id of the email, eml_…"`
+	Kind      Kind       `json:"kind" doc:"What the email is about."`
 	Cause     string     `json:"cause" doc:"Id of what caused it, such as an event."`
 	Recipient string     `json:"recipient" doc:"Email address."`
 	Account   id.ID      `json:"accountId" doc:"Id of the account that it concerns; empty if it concerns none."`
-	State     State      `json:"state" doc:"pending: it is being sent. failed: it was given up. suppressed: the address refused an earlier mail."`
+	State     State      `json:"state" doc:"pending: waiting to be sent. sent: accepted by the mail server. failed: given up. suppressed: not sent, because the address rejected an earlier email."`
 	Attempts  int64      `json:"attempts" doc:"Number of attempts."`
 	LastError string     `json:"lastError" doc:"Why the last attempt failed; empty if none did."`
 	CreatedAt time.Time  `json:"createdAt" doc:"Time of its cause."`
-	ExpiresAt time.Time  `json:"expiresAt" doc:"When it is given up."`
-	SentAt    *time.Time `json:"sentAt" doc:"When the mail server took it; null before."`
+	ExpiresAt time.Time  `json:"expiresAt" doc:"When sending is given up."`
+	SentAt    *time.Time `json:"sentAt" doc:"When the mail server accepted it; null until then."`
 
 	// sealed is what the mail says; "" once it is no longer pending.
 	sealed string
@@ -152,7 +152,7 @@ func (s *Service) notSent(ctx context.Context, tx *db.Tx, all []Message) {
 		return
 	}
 	tx.AfterCommit(func() {
-		s.cfg.Log.WarnContext(ctx, "a mail was not sent, because no mail server is set up: see `billetd settings`",
+		s.cfg.Log.WarnContext(ctx, "an email was not sent, because no mail server is set up: see `billetd settings`",
 			"kinds", strings.Join(kinds, " "), "cause", all[0].Cause)
 	})
 }

@@ -294,7 +294,7 @@ func TestWithoutServerNothingIsEnqueued(t *testing.T) {
 	if all := w.list(); len(all) != 0 {
 		t.Errorf("%+v", all)
 	}
-	if log := w.log.String(); strings.Count(log, "a mail was "+
+	if log := w.log.String(); strings.Count(log, "an email was "+
 		"not sent") != 1 || !strings.Contains(log, "password_reset") ||
 		strings.Contains(log, "token-of-the-link") {
 		t.Errorf("the log is %q", log)
@@ -326,9 +326,9 @@ func TestAnswersOfTheServer(t *testing.T) {
 		"greylisting":          {"RCPT", "451 4.7.1 later", mail.Pending, false, "recipient"},
 		"sender refused":       {"MAIL", "553 5.1.8 bad sender", mail.Pending, false, "sender"},
 		"server busy":          {"greeting", "421 busy", mail.Pending, false, "reached"},
-		"content refused":      {".", "554 5.6.0 spam", mail.Failed, false, "the mail:"},
-		"content, for now":     {".", "451 4.3.0 disk", mail.Pending, false, "the mail:"},
-		"data refused for now": {"DATA", "451 later", mail.Pending, false, "the mail:"},
+		"content refused":      {".", "554 5.6.0 spam", mail.Failed, false, "the email:"},
+		"content, for now":     {".", "451 4.3.0 disk", mail.Pending, false, "the email:"},
+		"data refused for now": {"DATA", "451 later", mail.Pending, false, "the email:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clk := clock.NewFrozen(dbtest.Start)
@@ -608,7 +608,7 @@ func TestEventsCauseMails(t *testing.T) {
 					"volumesDeletedAt": at.Add(48 * time.Hour),
 				}},
 				[]string{"admin", "billing", "owner"},
-				[]string{"-$3.00", "2 March 2028, 02:02 UTC", "4 March 2028, " +
+				[]string{"-$3.00", "March 2, 2028 at 02:02 UTC", "March 4, 2028 at " +
 					"01:02 UTC", "https://gpu.example.com/wallet"},
 			},
 			{
@@ -763,7 +763,7 @@ func TestText(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2028, 3, 2, 1, 2, 3, 0, time.FixedZone("", 3600))
 	for want, v := range map[string]any{
-		"2 March 2028, 00:02 UTC": at, "$1234.56": money.Micros(1_234_567_890), "-$0.01": money.Micros(-1),
+		"March 2, 2028 at 00:02 UTC": at, "$1234.56": money.Micros(1_234_567_890), "-$0.01": money.Micros(-1),
 		"$0.00": money.Micros(1),
 		"x":     "x", "3": 3, "": (*time.Time)(nil),
 	} {

@@ -146,7 +146,7 @@ func (s *Service) record(ctx context.Context, m Mail, version int64, sendErr err
 	}
 	m.LastError = at.explain(s.timeout(sendTimeout))
 	end := at.fate()
-	s.cfg.Log.WarnContext(ctx, "a mail was not sent", "mail", string(m.ID), "kind", string(m.Kind),
+	s.cfg.Log.WarnContext(ctx, "an email was not sent", "mail", string(m.ID), "kind", string(m.Kind),
 		"step", string(at.step), "attempt", m.Attempts, "error", m.LastError)
 	if end == retry {
 		next := s.again(m)
@@ -195,7 +195,7 @@ func ended(ctx context.Context, tx *db.Tx, m Mail, state State) error {
 
 // TestResult is the result of a test of the mail server.
 type TestResult struct {
-	OK bool `json:"ok" doc:"Whether the mail server took the mail."`
+	OK bool `json:"ok" doc:"Whether the mail server accepted the email."`
 	// Step is nil if the mail was taken.
 	Step    *Step  `json:"step" doc:"Step that failed; null if none did."`
 	Message string `json:"message" doc:"What happened, and the server's answer if it gave one."`

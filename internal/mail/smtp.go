@@ -105,7 +105,7 @@ func (e *stepError) explain(timeout time.Duration) string {
 		StepSignIn:    "The mail server refused the user or password",
 		StepSender:    "The mail server refused the sender",
 		StepRecipient: "The mail server refused the recipient",
-		StepContent:   "The mail server refused the mail",
+		StepContent:   "The mail server refused the email",
 	}[e.step]
 	why := e.err.Error()
 	if t, is := errors.AsType[net.Error](e.err); is && t.Timeout() {

@@ -28,10 +28,10 @@ const MaxStartingCredit money.Micros = 10_000 * 1_000_000
 // Change is a change of some settings. A nil field keeps its value.
 type Change struct {
 	Installation InstallationChange `json:"installation,omitempty" doc:"Name and links of the installation."`
-	Mail         MailChange         `json:"mail,omitempty" doc:"Mail server, and the sender of mails."`
+	Mail         MailChange         `json:"mail,omitempty" doc:"Mail server, and the sender of emails."`
 	SignUp       SignUpChange       `json:"signUp,omitempty" doc:"Who may create an account."`
 	PublicPages  PublicPagesChange  `json:"publicPages,omitempty" doc:"Pages that anyone can read without signing in."`
-	Branding     BrandingChange     `json:"branding,omitempty" doc:"Color of the dashboard, the public pages and mails."`
+	Branding     BrandingChange     `json:"branding,omitempty" doc:"Color of the dashboard, the public pages and emails."`
 	Payments     PaymentsChange     `json:"payments,omitempty" doc:"How tenants pay for top-ups."`
 }
 
@@ -46,7 +46,7 @@ type InstallationChange struct {
 
 // MailChange changes a Mail.
 type MailChange struct {
-	Host        *string  `json:"host,omitempty" maxLength:"253" doc:"SMTP server, a host name or IP address; empty to send no mail."`
+	Host        *string  `json:"host,omitempty" maxLength:"253" doc:"SMTP server, a host name or IP address; empty to send no email."`
 	Port        *int64   `json:"port,omitempty" minimum:"1" maximum:"65535" doc:"TCP port of the server."`
 	TLS         *TLSMode `json:"tls,omitempty" doc:"Encryption of the connection."`
 	User        *string  `json:"user,omitempty" maxLength:"256" doc:"Name to sign in with; empty to send without signing in."`

@@ -25,10 +25,10 @@ type Settings struct {
 	Version      int64        `json:"version" doc:"Number of changes so far."`
 	ChangedAt    *time.Time   `json:"changedAt" doc:"Time of the last change; null if there was none."`
 	Installation Installation `json:"installation" doc:"Name and links of the installation."`
-	Mail         Mail         `json:"mail" doc:"Mail server, and the sender of mails."`
+	Mail         Mail         `json:"mail" doc:"Mail server, and the sender of emails."`
 	SignUp       SignUp       `json:"signUp" doc:"Who may create an account."`
 	PublicPages  PublicPages  `json:"publicPages" doc:"Pages that anyone can read without signing in."`
-	Branding     Branding     `json:"branding" doc:"Logo and color of the dashboard, the public pages and mails."`
+	Branding     Branding     `json:"branding" doc:"Logo and color of the dashboard, the public pages and emails."`
 	Payments     Payments     `json:"payments" doc:"How tenants pay for top-ups."`
 
 	// password, stripeKey and stripeSecret are sealed.
@@ -37,7 +37,7 @@ type Settings struct {
 
 // Installation is how this cloud presents itself.
 type Installation struct {
-	Name           string `json:"name" example:"Example Cloud" doc:"Name of the cloud, in the dashboard and in mails."`
+	Name           string `json:"name" example:"Example Cloud" doc:"Name of the cloud, in the dashboard and in emails."`
 	SupportAddress string `json:"supportAddress" doc:"Email address for questions of tenants; empty if there is none."`
 	TermsURL       string `json:"termsUrl" doc:"URL of the terms of service; empty if there are none."`
 	TermsVersion   string `json:"termsVersion" example:"2028-01" doc:"Version of the terms that new users accept; empty if there are none."`
@@ -60,8 +60,8 @@ func (TLSMode) Enum() []TLSMode { return []TLSMode{StartTLS, TLS, NoTLS} }
 // Mail is the mail server, and the sender of mails. Without a host no mail is sent.
 type Mail struct {
 	// Configured and PasswordSet follow from the rest and are not stored.
-	Configured  bool    `json:"configured" doc:"Whether mails are sent: there is a host and a sender."`
-	Host        string  `json:"host" example:"smtp.example.com" doc:"SMTP server; empty if no mail is sent."`
+	Configured  bool    `json:"configured" doc:"Whether emails are sent: there is a host and a sender."`
+	Host        string  `json:"host" example:"smtp.example.com" doc:"SMTP server; empty if no email is sent."`
 	Port        int64   `json:"port" doc:"TCP port of the server: 587 for starttls, 465 for tls."`
 	TLS         TLSMode `json:"tls" doc:"starttls requires the STARTTLS command, tls begins with TLS, none sends in the clear."`
 	User        string  `json:"user" doc:"Name to sign in with; empty to send without signing in."`

@@ -61,7 +61,7 @@ func New(cfg Config) *Service {
 type Options struct {
 	Open          bool     `json:"open" doc:"Whether anyone, or anyone with an address of domains, can sign up."`
 	Domains       []string `json:"domains" doc:"Domains whose addresses can sign up; empty if all can."`
-	PasswordReset bool     `json:"passwordReset" doc:"Whether a forgotten password can be reset by mail."`
+	PasswordReset bool     `json:"passwordReset" doc:"Whether a forgotten password can be reset by email."`
 	TermsURL      string   `json:"termsUrl" doc:"URL of the terms of service; empty if there are none."`
 	TermsVersion  string   `json:"termsVersion" doc:"Version of the terms to accept; empty if there are none."`
 	PrivacyURL    string   `json:"privacyUrl" doc:"URL of the privacy policy; empty if there is none."`
@@ -108,7 +108,7 @@ type Registration struct {
 
 // errNoMail means that a mail is needed and none can be sent.
 var errNoMail = apierr.New(apierr.ServiceUnavailable,
-	"This installation cannot send mail yet. Ask the operator for an account or a new password.")
+	"This installation cannot send email yet. Ask the operator for an account or a new password.")
 
 // Register mails a link to the address of a stranger, or, if a user has it, the advice to sign in.
 // It returns SIGN_UP_CLOSED, INVALID_REQUEST with every invalid field, RATE_LIMIT_EXCEEDED as
@@ -156,7 +156,7 @@ func (s *Service) Invite(ctx context.Context, tx *db.Tx, email string) (account.
 			"Sign-up is closed. Set the sign-up policy to invitation first.")
 	case !s.mails(now):
 		return account.MailLink{}, apierr.New(apierr.ServiceUnavailable,
-			"Invitations are sent by mail. Set up the mail server, and start billetd with --public-url.")
+			"Invitations are sent by email. Set up the mail server, and start billetd with --public-url.")
 	}
 	l, err := s.cfg.Accounts.StartRegistration(ctx, tx, email, true)
 	if err == nil && l.Known {

@@ -71,7 +71,7 @@ func TestMailsOverSMTP(t *testing.T) {
 		if r := m.test(); r["ok"] != true || r["step"] != nil {
 			t.Errorf("%v", r)
 		}
-		m.mails.Await("me@example.com", "Test mail")
+		m.mails.Await("me@example.com", "Test email")
 		for stage, c := range map[string]struct {
 			code int
 			step string
@@ -85,7 +85,7 @@ func TestMailsOverSMTP(t *testing.T) {
 		made := m.browser.call(201, "POST", "/invitations", map[string]any{
 			"role": "member", "email": "eve@example.com",
 		}).Data
-		mail := m.mails.Await("eve@example.com", "You are invited to an account")
+		mail := m.mails.Await("eve@example.com", "You have been invited to an account")
 		link := text(made, "url")
 		if made["mailed"] != true || !strings.Contains(mail.Text, link) ||
 			!strings.Contains(mail.HTML, `href="`+link+`"`) {
@@ -138,7 +138,7 @@ func TestCrashLosesNoMail(t *testing.T) {
 		}
 		again := 0
 		for to := range promised {
-			m.mails.Await(to, "You are invited to an account")
+			m.mails.Await(to, "You have been invited to an account")
 			all := m.mails.To(to)
 			again += len(all) - 1
 			for _, one := range all {

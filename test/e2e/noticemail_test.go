@@ -27,7 +27,7 @@ func TestMailsOfBudgetsOutagesAndAnnouncements(t *testing.T) {
 		reached := m.mails.Await(m.owner.Email, "A budget reached a threshold")
 		for _, want := range []string{
 			"research", "50 percent", fmt.Sprintf("amount of $%.2f", 4*price), fmt.Sprintf("Spent: $%.2f", 2*price),
-			"only reports",
+			"only alerts",
 		} {
 			if !strings.Contains(reached.Text, want) {
 				t.Errorf("the mail lacks %q:\n%s", want, reached.Text)
@@ -46,8 +46,8 @@ func TestMailsOfBudgetsOutagesAndAnnouncements(t *testing.T) {
 		for range 10 { // each ends with a question to the provider
 			m.Advance("2m")
 		}
-		down := m.mails.Await(m.owner.Email, "A provider of your machines does not answer")
-		if !strings.Contains(down.Text, "Voltage Park has not answered since") ||
+		down := m.mails.Await(m.owner.Email, "Outage of a provider of your machines")
+		if !strings.Contains(down.Text, "Voltage Park has not responded since") ||
 			!strings.Contains(down.Text, "has machines there: 1.") {
 			t.Errorf("%s", down.Text)
 		}
@@ -55,14 +55,14 @@ func TestMailsOfBudgetsOutagesAndAnnouncements(t *testing.T) {
 		for range 5 {
 			m.Advance("2m")
 		}
-		m.mails.Await(m.owner.Email, "The provider of your machines answers again")
+		m.mails.Await(m.owner.Email, "Outage of a provider of your machines has ended")
 		m.Advance("3h") // further hours reach no other threshold
 		counts := map[string]int{}
 		for _, mail := range m.mails.To(m.owner.Email) {
 			counts[mail.Subject]++
 		}
 		for _, subject := range []string{
-			reached.Subject, "Announcement", down.Subject, "The provider of your machines answers again",
+			reached.Subject, "Announcement", down.Subject, "Outage of a provider of your machines has ended",
 		} {
 			if counts[subject] != 1 {
 				t.Errorf("%d mails %q, want 1", counts[subject], subject)

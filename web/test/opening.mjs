@@ -169,7 +169,7 @@ await part('a mail server that hangs, and one that works', async () => {
   visitors.allowed = usual;
   await box.getByLabel('Sender address').fill('no-reply@example.com');
   await box.getByRole('button', { name: 'Save mail server' }).click();
-  await box.getByRole('button', { name: 'Send test mail' }).click();
+  await box.getByRole('button', { name: 'Send test email' }).click();
   await box.getByText('The mail server cannot be reached').waitFor();
   await clean(page, 'setup with a mail server that hangs');
   await box.getByLabel(/^Port/).fill(MAIL_PORT);
@@ -177,7 +177,7 @@ await part('a mail server that hangs, and one that works', async () => {
   await box.getByLabel('Mail password').fill(MAIL_PASSWORD);
   await box.getByRole('button', { name: 'Save mail server' }).click();
   await box.getByRole('button', { name: 'Discard changes' }).waitFor({ state: 'detached' });
-  await box.getByRole('button', { name: 'Send test mail' }).click();
+  await box.getByRole('button', { name: 'Send test email' }).click();
   await box.getByText('The mail server accepted the message').waitFor();
   await box.getByText('done').first().waitFor();
 });
@@ -266,7 +266,7 @@ await part('a stranger signs up by mail', async () => {
   await theirs.getByRole('heading', { name: 'Create an account' }).waitFor();
   await fill(theirs, { Email: tenant });
   await theirs.getByRole('button', { name: 'Send confirmation link' }).click();
-  await theirs.getByRole('heading', { name: 'Check your mail' }).waitFor();
+  await theirs.getByRole('heading', { name: 'Check your email' }).waitFor();
   await theirs.goto(await linkIn(server, tenant, 'Confirm your email address'));
   await fill(theirs, { 'Your name': 'Ada', 'Account name': account, Password: 'another long password' });
   await theirs.getByRole('button', { name: 'Create account' }).click();

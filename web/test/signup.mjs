@@ -69,7 +69,7 @@ await part('a stranger signs up and has the starting credit', async () => {
   await clean(page, 'sign-up, on a phone');
   await fill(page, { Email: email });
   await page.getByRole('button', { name: 'Send confirmation link' }).click();
-  await page.getByRole('heading', { name: 'Check your mail' }).waitFor();
+  await page.getByRole('heading', { name: 'Check your email' }).waitFor();
   await clean(page, 'check your mail');
 
   await page.goto(await linkIn(server, email, 'Confirm your email address'));
@@ -100,7 +100,7 @@ await part('a forgotten password is reset by mail', async () => {
   await clean(other.page, 'forgot password');
   await fill(other.page, { Email: email });
   await other.page.getByRole('button', { name: 'Send reset link' }).click();
-  await other.page.getByRole('heading', { name: 'Check your mail' }).waitFor();
+  await other.page.getByRole('heading', { name: 'Check your email' }).waitFor();
   await other.page.goto(await linkIn(server, email, 'Set a new password'));
   await clean(other.page, 'set a new password');
   await fill(other.page, { 'New password': 'another long password' });

@@ -147,7 +147,7 @@ export function BudgetDialog({ of: b, onClose }: { of: Budget | null; onClose: (
       </div>
       <TextInput
         label="Alert thresholds (%)"
-        description="Each is reported once for each period, by mail and as an event. Leave empty for none."
+        description="Each is reported once per period, by email and as an event. Leave empty for none."
         value={thresholds}
         onChange={(e) => setThresholds(e.currentTarget.value)}
         error={

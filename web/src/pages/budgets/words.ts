@@ -8,7 +8,7 @@ export const periods: Record<BudgetPeriod, string> = { day: 'Day (UTC)', month: 
 export const periodWords: Record<BudgetPeriod, string> = { day: 'today', month: 'this month', total: 'in total' };
 
 export const modes: Record<BudgetMode, { label: string; text: string }> = {
-  alert: { label: 'Alert only', text: 'Nothing is stopped. You get an event and a mail at each threshold.' },
+  alert: { label: 'Alert only', text: 'Nothing is stopped. You get an event and an email at each threshold.' },
   block: {
     label: 'Block new resources',
     text: 'New deployments and volumes that would pass the amount are refused. Running ones continue.',

@@ -136,7 +136,7 @@ export function AnnouncementDialog({ of: a, onClose }: { of?: Announcement; onCl
         error={errors.at('banner')}
       />
       <Checkbox
-        label="Send a mail to each member, once"
+        label="Send an email to each member, once"
         checked={mail}
         onChange={(e) => setMail(e.currentTarget.checked)}
         disabled={!!a?.mailedAt}

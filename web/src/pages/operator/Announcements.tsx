@@ -72,7 +72,7 @@ export function Announcements() {
             action={<Button onClick={() => setEditing('new')}>Create announcement</Button>}
           >
             Announce maintenance or news to all accounts, or to those with machines at one provider: as a banner in the
-            dashboard, by mail, or both.
+            dashboard, by email, or both.
           </EmptyState>
         }
       />

@@ -32,7 +32,7 @@ export function Mails() {
   const again = (m: Mail) =>
     retry.mutate(m.id, {
       onSuccess: (found) =>
-        toast(found ? `The mail to ${m.recipient} is sent now` : 'This mail does not wait for another attempt.'),
+        toast(found ? `The email to ${m.recipient} is sent now` : 'This email is not waiting for another attempt.'),
     });
   return (
     <>
@@ -40,7 +40,7 @@ export function Mails() {
         <div className="notice">
           <b>No mail server is set up.</b>
           <span>
-            No mail is sent and none is kept until then. <Link to="/operator/settings">Set up the mail server</Link>
+            Until then, no email is sent or kept. <Link to="/operator/settings">Set up the mail server</Link>
           </span>
         </div>
       )}
@@ -56,7 +56,7 @@ export function Mails() {
         />
       </search>
       <ResourceTable
-        label="Mails"
+        label="Emails"
         columns={columns}
         rows={rows}
         rowKey={(m) => m.id}
@@ -67,18 +67,18 @@ export function Mails() {
         empty={
           state ? (
             <EmptyState
-              title={`No ${state} mails`}
+              title={`No ${state} emails`}
               action={
                 <Button variant="default" onClick={() => filters.set('state', '')}>
-                  Show all mails
+                  Show all emails
                 </Button>
               }
             >
-              {states[state]}: no mail of the last 30 days.
+              {states[state]}: no email in the last 30 days.
             </EmptyState>
           ) : (
-            <EmptyState title="No mails yet" api={{ path: mailsPath }}>
-              Mails of the last 30 days appear here with their state and last error. What they say is not kept.
+            <EmptyState title="No emails yet" api={{ path: mailsPath }}>
+              Emails of the last 30 days appear here with their state and last error. Their text is not kept.
             </EmptyState>
           )
         }

@@ -23,7 +23,7 @@ export default function Operator() {
   const open = useQuery(issuesPage({ state: 'open', page: 1, limit: 100 })).data?.pagination.total ?? 0;
   return (
     <>
-      <PageHead title="Operator console">Manage accounts, their resources, providers, mails and settings.</PageHead>
+      <PageHead title="Operator console">Manage accounts, their resources, providers, emails and settings.</PageHead>
       <Tabs
         value={tab}
         onChange={(t) => navigate(t === 'accounts' ? '/operator' : `/operator/${t}`, { replace: true })}
@@ -39,7 +39,7 @@ export default function Operator() {
           <Tabs.Tab value="jobs">Failing jobs</Tabs.Tab>
           <Tabs.Tab value="margins">Margins</Tabs.Tab>
           <Tabs.Tab value="announcements">Announcements</Tabs.Tab>
-          <Tabs.Tab value="mails">Mails</Tabs.Tab>
+          <Tabs.Tab value="mails">Emails</Tabs.Tab>
           <Tabs.Tab value="settings">Settings</Tabs.Tab>
           {simulator.data && <Tabs.Tab value="simulator">Simulator</Tabs.Tab>}
         </Tabs.List>

@@ -17,7 +17,7 @@ export function OwnerInvited({ title, invitation: i, onClose }: Props) {
         <Alert color="amber" variant="outline">
           {i.mailed
             ? `We sent the invitation to ${i.email}. You can also share this link.`
-            : `The invitation was not mailed. Copy this link and send it to ${i.email}.`}{' '}
+            : `The invitation was not emailed. Copy this link and send it to ${i.email}.`}{' '}
           The link is shown once and expires <Time at={i.expiresAt} />.
         </Alert>
         <CopyField value={i.url} label="invite link" />

@@ -137,10 +137,10 @@ function PublicUrl() {
         )}
         <p className="dim">
           {state.publicUrl === here
-            ? 'Links in mails, passkeys and cookies use it.'
+            ? 'Links in emails, passkeys and cookies use it.'
             : state.publicUrl
-              ? `You have opened the server at ${here}. Links in mails use the public URL: check that it leads here.`
-              : 'Without it, mails have no links, users cannot sign up, and passkeys work here only.'}{' '}
+              ? `You have opened the server at ${here}. Links in emails use the public URL: check that it leads here.`
+              : 'Without it, emails have no links, users cannot sign up, and passkeys work only here.'}{' '}
           To change it, restart the server with another flag or variable:
         </p>
       </div>

@@ -38,7 +38,7 @@ export function LogoForm() {
     <div className="stack">
       <div className="dim">
         PNG, JPEG or WebP, up to 256 KiB, from 16 to 1024 pixels wide and high. It is shown in the dashboard, on the
-        public pages and in mails. A logo that is at least twice as wide as high replaces the name.
+        public pages and in emails. A logo that is at least twice as wide as high replaces the name.
       </div>
       {logo ? (
         <div className="logo-preview">

@@ -10,7 +10,7 @@ export function InstallationForm({ track, first = false }: { track: Track; first
         of={g}
         name="name"
         label="Name"
-        description="Name of your cloud, on the sign-in page and in mails"
+        description="Name of your cloud, on the sign-in page and in emails"
         maxLength={64}
         required
       />

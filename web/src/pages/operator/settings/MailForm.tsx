@@ -21,7 +21,7 @@ export function MailForm({ track }: { track: Track }) {
           of={g}
           name="host"
           label="Server"
-          description="Host name of the SMTP server, without a port; empty to send no mail"
+          description="Host name of the SMTP server, without a port; empty to send no email"
           placeholder="smtp.example.com"
         />
         <NumberInput

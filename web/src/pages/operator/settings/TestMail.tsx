@@ -13,7 +13,7 @@ const failures: Record<Step, string> = {
   sign_in: 'The mail server refuses the user or the password',
   sender: 'The mail server refuses the sender address',
   recipient: 'The mail server refuses the recipient',
-  content: 'The mail server refuses the mail',
+  content: 'The mail server refuses the email',
 };
 
 /** Sends a mail by the stored settings, and shows which step failed. */
@@ -32,7 +32,7 @@ export function TestMail({ unsaved }: { unsaved: boolean }) {
       noValidate
     >
       <TextInput
-        label="Send test mail to"
+        label="Send test email to"
         description={
           unsaved ? 'Save your changes first: the test uses the stored settings.' : 'It takes up to 8 seconds.'
         }
@@ -58,7 +58,7 @@ export function TestMail({ unsaved }: { unsaved: boolean }) {
       </div>
       <div>
         <Button type="submit" variant="default" disabled={unsaved || !to.trim()} loading={test.isPending}>
-          Send test mail
+          Send test email
         </Button>
       </div>
     </form>
