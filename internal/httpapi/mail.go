@@ -31,14 +31,14 @@ func (h mails) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: preferences, ID: "updateMailPreferences", Tag: tagAccount,
 		Auth: rest.SessionOnly, Summary: "Update your email preferences",
-		Description: "For the account that the session works in. Emails about security and the loss of data cannot be " +
-			"switched off.",
+		Description: "For the account that the session works in. Emails about security and the loss of data cannot " +
+			"be switched off.",
 	}, h.updatePreferences)
 	test := rest.Operation{
 		Method: http.MethodPost, Path: OperatorBase + "/settings/mail-test", ID: "testMail", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Send a test email",
-		Description: "Sends an email by the current settings and waits up to 8 seconds for the result. A failure is a " +
-			"result, too: it names the step that failed.",
+		Description: "Sends an email by the current settings and waits up to 8 seconds for the result. A failure is " +
+			"a result, too: it names the step that failed.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}
 	rest.Unmanaged(r, test, h.test)

@@ -260,8 +260,8 @@ var specs = []spec{
 		kind: DeploymentFailed, roles: workers, perHour: manyPerHour,
 		text:    "Deployment that failed before its machine was ready.",
 		subject: "A deployment failed",
-		body: "The deployment {{.name}} of the account {{.account}} failed before it was ready. You were not charged.\n\n" +
-			"Reason: {{.reason}}",
+		body: "The deployment {{.name}} of the account {{.account}} failed before it was ready. You were " +
+			"not charged.\n\nReason: {{.reason}}",
 		button: "Open deployment", path: "/deployments/{{.subject}}",
 	},
 	{
@@ -276,8 +276,8 @@ var specs = []spec{
 		kind: ProviderOutage, roles: workers, perHour: manyPerHour,
 		text:    "Outage of a provider where you have machines.",
 		subject: "Outage of a provider of your machines",
-		body: "{{.providerName}} has not responded since {{.startedAt}}. The account {{.account}} has machines there: " +
-			"{{.machines}}.\n\n" +
+		body: "{{.providerName}} has not responded since {{.startedAt}}. The account {{.account}} has machines " +
+			"there: {{.machines}}.\n\n" +
 			"They may still be running, and they remain yours. Until the provider responds again, we can neither " +
 			"check nor stop them there. If you terminate one, billing stops immediately, and we retry the " +
 			"termination at the provider until it succeeds.",
@@ -295,8 +295,8 @@ var specs = []spec{
 		kind: WebhookStopped, roles: workers, perHour: manyPerHour,
 		text:    "Webhook that no longer receives events.",
 		subject: "A webhook was stopped",
-		body: "Events are no longer sent to the webhook {{if .description}}{{.description}}{{else}}{{.subject}}{{end}} " +
-			"of the account {{.account}}.\n\n{{.reason}}",
+		body: "Events are no longer sent to the webhook " +
+			"{{if .description}}{{.description}}{{else}}{{.subject}}{{end}} of the account {{.account}}.\n\n{{.reason}}",
 		button: "Open webhooks", path: "/settings/webhooks",
 	},
 	{
