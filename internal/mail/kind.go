@@ -296,7 +296,8 @@ var specs = []spec{
 		text:    "Webhook that no longer receives events.",
 		subject: "A webhook was stopped",
 		body: "Events are no longer sent to the webhook " +
-			"{{if .description}}{{.description}}{{else}}{{.subject}}{{end}} of the account {{.account}}.\n\n{{.reason}}",
+			"{{if .description}}{{.description}}{{else}}{{.subject}}{{end}} of the account " +
+			"{{.account}}.\n\n{{.reason}}",
 		button: "Open webhooks", path: "/settings/webhooks",
 	},
 	{
