@@ -274,3 +274,17 @@ type Movement struct {
 	Currency    string
 	CreatedAt   time.Time
 }
+
+// MovementsOf is the answer of Movements for a processor that has read all of them.
+func MovementsOf(all []Movement, err error) iter.Seq2[Movement, error] {
+	return func(yield func(Movement, error) bool) {
+		for _, m := range all {
+			if !yield(m, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(Movement{}, err)
+		}
+	}
+}

@@ -1,12 +1,11 @@
 // Paying by simulated payments, automatic top-ups, billing details, and the month's invoice.
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBilletd } from './billetd.mjs';
 import { axe, ending, launch } from './browser.mjs';
 import { apiOf } from './seed.mjs';
-import { clean, expected, part, phone, visitorsOf, wide } from './visit.mjs';
+import { everywhere, expected, part, shots, visitorsOf } from './visit.mjs';
 
 const server = await startBilletd();
 const browser = await launch();
@@ -16,25 +15,11 @@ ending(
 );
 const api = apiOf(server);
 const base = '/api/v1/inventory';
-const shots = process.env.WALK_SHOTS;
-if (shots) mkdirSync(shots, { recursive: true });
 // Payment pages are at the address that the server listens at.
 const visitors = visitorsOf(browser, server, server.url.replace('localhost', '127.0.0.1'));
 // Refused amounts are tried on purpose.
 visitors.allowed = [...expected, /\/top-ups$/, /\/auto-top-up$/];
 const { page, context, faults } = await visitors.open();
-
-/** Asserts that the page is clean in both themes, and on a phone. */
-async function everywhere(where) {
-  for (const colorScheme of ['light', 'dark'])
-    for (const size of [wide, phone]) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      await page.setViewportSize(size);
-      await clean(page, `${where}, ${colorScheme}, ${size.width}`);
-      if (shots) await page.screenshot({ path: join(shots, `${where}-${colorScheme}-${size.width}.png`) });
-    }
-  await page.setViewportSize(wide);
-}
 
 /** Begins a top-up, and returns once its payment page is open. */
 async function topUp(amount, save = false) {
@@ -63,7 +48,7 @@ try {
     await page.goto('/billing');
     await page.getByText('No invoices yet.').waitFor();
     await page.getByText('No top-ups yet.').waitFor();
-    await everywhere('billing-empty');
+    await everywhere(page, 'billing-empty');
   });
 
   await part('a payment adds money, once', async () => {
@@ -74,7 +59,7 @@ try {
     await dialog.getByLabel('Amount (USD)').fill('0.5');
     await dialog.getByRole('button', { name: /^Continue to payment/ }).click();
     await dialog.getByText(/must be from/).waitFor();
-    await everywhere('top-up-dialog');
+    await everywhere(page, 'top-up-dialog');
     await topUp('50', true);
     assert.deepEqual(await axe(page), [], 'axe on the payment page');
     await page.getByText('This payment is simulated.').waitFor();
@@ -83,7 +68,7 @@ try {
     await page.getByRole('link', { name: 'Return to the wallet' }).click();
     await page.getByText('Payment received').waitFor();
     await page.getByText('$50.00 was added to the wallet.').waitFor();
-    await everywhere('wallet-topped-up');
+    await everywhere(page, 'wallet-topped-up');
     await page.reload();
     await page.getByText('Payment received').waitFor();
     const after = await api('GET', `${base}/wallet`);
@@ -120,7 +105,7 @@ try {
       .first()
       .waitFor();
     await dialog.getByLabel('At most in a month (USD)').fill('400');
-    await everywhere('auto-top-up');
+    await everywhere(page, 'auto-top-up');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await dialog.waitFor({ state: 'detached' });
     await panel.getByText('$200.00').waitFor();
@@ -140,7 +125,7 @@ try {
       ['Country', 'de'],
     ])
       await dialog.getByLabel(label).fill(text);
-    await everywhere('billing-details');
+    await everywhere(page, 'billing-details');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await panel.getByText('Research & Sons <GmbH>').waitFor();
     await operate('PUT', '/api/v1/operator/tax-rates', { rates: [{ country: 'DE', from: '2007-01-01', percent: 19 }] });
@@ -163,7 +148,7 @@ try {
     await page.goto('/billing');
     const row = page.getByRole('table', { name: 'Invoices' }).getByRole('row').nth(1);
     await row.getByRole('link', { name: /^PDF of/ }).waitFor();
-    await everywhere('billing');
+    await everywhere(page, 'billing');
     const [download] = await Promise.all([
       page.waitForEvent('download'),
       row.getByRole('link', { name: /^PDF of/ }).click(),

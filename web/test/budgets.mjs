@@ -1,12 +1,10 @@
 // Budgets: created, shown with what is spent, changed and deleted, and named where they bind.
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { startBilletd } from './billetd.mjs';
 import { ending, launch } from './browser.mjs';
 import { apiOf, makeKey } from './seed.mjs';
-import { clean, part, phone, visitorsOf, wide } from './visit.mjs';
+import { everywhere, part, visitorsOf } from './visit.mjs';
 
 const server = await startBilletd();
 const browser = await launch();
@@ -16,22 +14,8 @@ ending(
 );
 const api = apiOf(server);
 const base = '/api/v1/inventory';
-const shots = process.env.WALK_SHOTS;
-if (shots) mkdirSync(shots, { recursive: true });
 const visitors = visitorsOf(browser, server);
 const { page, context, faults } = await visitors.open();
-
-/** Asserts that the page is clean in both themes, and on a phone. */
-async function everywhere(where) {
-  for (const colorScheme of ['light', 'dark'])
-    for (const size of [wide, phone]) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      await page.setViewportSize(size);
-      await clean(page, `${where}, ${colorScheme}, ${size.width}`);
-      if (shots) await page.screenshot({ path: join(shots, `${where}-${colorScheme}-${size.width}.png`) });
-    }
-  await page.setViewportSize(wide);
-}
 
 try {
   await visitors.signedIn(context);
@@ -51,7 +35,7 @@ try {
     await page.getByText('No budgets.').waitFor();
     await page.getByRole('link', { name: 'View budgets' }).click();
     await page.getByText('No budgets yet').waitFor();
-    await everywhere('budgets-empty');
+    await everywhere(page, 'budgets-empty');
     await page.getByRole('button', { name: 'Create budget' }).click();
     const dialog = page.getByRole('dialog', { name: 'Create budget' });
     await dialog.getByLabel('Name').fill('research');
@@ -66,7 +50,7 @@ try {
     await dialog.getByText('Enter at most 10 whole numbers').waitFor();
     await dialog.getByLabel('Alert thresholds (%)').fill('80 50%');
     await dialog.getByRole('radio', { name: 'Block new resources' }).check();
-    await everywhere('budget-dialog');
+    await everywhere(page, 'budget-dialog');
     await dialog.getByRole('button', { name: 'Create budget' }).click();
     const row = page.getByRole('table', { name: 'Budgets' }).getByRole('row').filter({ hasText: 'research' });
     await row.getByText('Project research').waitFor();
@@ -78,7 +62,7 @@ try {
       [{ project: 'research' }, 1000, [50, 80], 'block', 'month'],
     );
     assert.equal(made.spent, cheap.hourlyPrice);
-    await everywhere('budgets');
+    await everywhere(page, 'budgets');
   });
 
   await part('it is changed, and keeps what was not changed', async () => {
@@ -95,7 +79,7 @@ try {
       [changed.amount, changed.scope, changed.thresholds],
       [cheap.hourlyPrice, { project: 'research' }, [50, 80]],
     );
-    await everywhere('budget-reached');
+    await everywhere(page, 'budget-reached');
   });
 
   await part('the deploy page names the budget that binds', async () => {
@@ -106,13 +90,13 @@ try {
     await page.getByLabel('Project').fill('research');
     await summary.getByText('A budget refuses this deployment').waitFor();
     await summary.getByRole('link', { name: 'research', exact: true }).waitFor();
-    await everywhere('deploy-budget');
+    await everywhere(page, 'deploy-budget');
   });
 
   await part('it is deleted', async () => {
     await page.goto('/wallet');
     await page.getByRole('region', { name: 'Budgets' }).getByText('research').waitFor();
-    await everywhere('wallet-budgets');
+    await everywhere(page, 'wallet-budgets');
     await page.getByRole('link', { name: 'View budgets' }).click();
     await page.getByRole('button', { name: 'Actions for research' }).click();
     await page.getByRole('menuitem', { name: 'Delete' }).click();

@@ -2,10 +2,9 @@
 // views it read-only.
 
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { startBilletd } from './billetd.mjs';
 import { ending, launch } from './browser.mjs';
-import { clean, expected, part, phone, visitorsOf, wide } from './visit.mjs';
+import { everywhere, expected, part, visitorsOf } from './visit.mjs';
 
 const server = await startBilletd((url) => ['--public-url', url]);
 const browser = await launch();
@@ -18,20 +17,6 @@ const visitors = visitorsOf(browser, server);
 visitors.allowed = [...expected, /\/operator\/accounts\//, /\/inventory\/events$/];
 const { page, context, faults } = await visitors.open();
 await visitors.signedIn(context);
-const shots = process.env.WALK_SHOTS;
-
-/** Asserts that the page is clean in both themes, and on a phone. */
-async function everywhere(where) {
-  for (const colorScheme of ['light', 'dark'])
-    for (const size of [wide, phone]) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      await page.setViewportSize(size);
-      await clean(page, `${where}, ${colorScheme}, ${size.width}`);
-      if (shots)
-        await page.screenshot({ path: join(shots, `${where}-${colorScheme}-${size.width}.png`), fullPage: true });
-    }
-  await page.setViewportSize(wide);
-}
 
 try {
   let invitation = '';
@@ -42,11 +27,11 @@ try {
     await dialog.getByLabel('Name').fill('Vision lab');
     await dialog.getByLabel("Owner's email").fill('grace@example.com');
     await dialog.getByLabel('Opening credit (USD)').fill('250');
-    await everywhere('create-account');
+    await everywhere(page, 'create-account');
     await dialog.getByRole('button', { name: 'Create account' }).click();
     const created = page.getByRole('dialog', { name: 'Account created' });
     await created.getByText('The invitation was not mailed.').waitFor();
-    await everywhere('owner-invited');
+    await everywhere(page, 'owner-invited');
     invitation = await created.locator('code').first().textContent();
     assert.match(invitation, /\/invite#/);
     await created.getByRole('button', { name: 'Done' }).click();
@@ -73,20 +58,20 @@ try {
     await members.getByRole('cell', { name: 'Off' }).waitFor();
     await page.getByRole('region', { name: 'Transactions' }).getByText('Opening credit').waitFor();
     await page.getByRole('region', { name: 'Quotas' }).getByText('no limit').first().waitFor();
-    await everywhere('account');
+    await everywhere(page, 'account');
     await page.getByRole('button', { name: 'Invite owner' }).click();
-    await everywhere('invite-owner');
+    await everywhere(page, 'invite-owner');
     await page.getByRole('button', { name: 'Cancel' }).click();
   });
 
   await part('a read-only view', async () => {
     await page.getByRole('button', { name: 'View read-only' }).click();
     await page.getByRole('dialog').getByLabel('Reason').fill('Support request 7');
-    await everywhere('view-dialog');
+    await everywhere(page, 'view-dialog');
     await page.getByRole('dialog').getByRole('button', { name: 'View account' }).click();
     const banner = page.getByRole('region', { name: 'Read-only view' });
     await banner.getByText('Viewing Vision lab read-only').waitFor();
-    await everywhere('view');
+    await everywhere(page, 'view');
     assert.equal(await page.getByRole('link', { name: 'Operator' }).count(), 0);
     await page.goto('/deployments');
     await banner.waitFor();
@@ -108,9 +93,9 @@ try {
 
   await part('providers', async () => {
     await page.goto('/operator/providers');
-    await everywhere('providers');
+    await everywhere(page, 'providers');
     await page.getByRole('button', { name: 'Add provider' }).click();
-    await everywhere('add-provider');
+    await everywhere(page, 'add-provider');
   });
   assert.deepEqual(faults, []);
 } finally {

@@ -1,7 +1,13 @@
 // Shared by the browser tests: a watched page, signing in, and the checks of a page at rest.
 
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { axe, watch } from './browser.mjs';
+
+/** A folder for screenshots, if they are wanted. */
+export const shots = process.env.WALK_SHOTS;
+if (shots) mkdirSync(shots, { recursive: true });
 
 export const wide = { width: 1440, height: 900 };
 export const phone = { width: 390, height: 844 };
@@ -53,4 +59,17 @@ export async function clean(page, where) {
     () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
   );
   assert.equal(sideways, 0, `${where} scrolls sideways`);
+}
+
+/** Asserts that the page is clean in both themes, on a wide screen and on a phone. */
+export async function everywhere(page, where) {
+  for (const colorScheme of ['light', 'dark'])
+    for (const size of [wide, phone]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.setViewportSize(size);
+      await clean(page, `${where}, ${colorScheme}, ${size.width}`);
+      if (shots)
+        await page.screenshot({ path: join(shots, `${where}-${colorScheme}-${size.width}.png`), fullPage: true });
+    }
+  await page.setViewportSize(wide);
 }

@@ -237,17 +237,7 @@ func (p *Processor) Events(context.Context, time.Time) iter.Seq2[payment.Event, 
 
 // Movements returns the simulated payments and refunds.
 func (p *Processor) Movements(ctx context.Context, from, to time.Time) iter.Seq2[payment.Movement, error] {
-	return func(yield func(payment.Movement, error) bool) {
-		all, err := movements(ctx, p.cfg.DB, from, to)
-		for _, m := range all {
-			if !yield(m, nil) {
-				return
-			}
-		}
-		if err != nil {
-			yield(payment.Movement{}, err)
-		}
-	}
+	return payment.MovementsOf(movements(ctx, p.cfg.DB, from, to))
 }
 
 // Page is what a payment page shows.
