@@ -14,7 +14,7 @@ import (
 func announcements() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "announcements", Aliases: []string{"announcement"},
-		Short: "Announce something to accounts: by a banner, by email, or both",
+		Short: "Manage announcements: by a banner, by email, or both",
 	}
 	cmd.AddCommand(announcementList(), announcementCreate(), announcementDelete())
 	return cmd
@@ -40,7 +40,7 @@ func announcementCreate() *cobra.Command {
 	var text, level, provider, region string
 	var lasts time.Duration
 	var noBanner, mails bool
-	return operatorCommandOn("create TITLE", "Create an announcement that begins now",
+	return operatorCommandOn("create TITLE", "Create an announcement that starts now",
 		func(cmd *cobra.Command) {
 			f := cmd.Flags()
 			f.StringVar(&text, "text", "", "plain `text` below the title")
@@ -48,7 +48,7 @@ func announcementCreate() *cobra.Command {
 			f.StringVar(&provider, "provider", "",
 				"`slug` of a provider: only accounts with machines there are told (default all accounts)")
 			f.StringVar(&region, "region", "", "`slug` of a region of --provider (default all of its regions)")
-			f.DurationVar(&lasts, "for", 24*time.Hour, "`duration` for which it is shown")
+			f.DurationVar(&lasts, "for", 24*time.Hour, "`duration` of the announcement")
 			f.BoolVar(&noBanner, "no-banner", false, "do not show it in the dashboard and on the status page")
 			f.BoolVar(&mails, "mail", false, "send an email to each member, once")
 		},
@@ -71,7 +71,7 @@ func announcementCreate() *cobra.Command {
 }
 
 func announcementDelete() *cobra.Command {
-	return operatorCommandOn("delete ANNOUNCEMENT", "Delete an announcement: it is no longer shown",
+	return operatorCommandOn("delete ANNOUNCEMENT", "Delete an announcement",
 		func(*cobra.Command) {},
 		func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 			var gone announcement.Announcement

@@ -16,7 +16,7 @@ func certificates() *cobra.Command {
 		Use: "certificate", Short: "List and retry the certificates of serve --tls-domain",
 	}
 	var domains []string
-	cmd.AddCommand(operatorCommand("list", "List the certificates, and why one could not be obtained",
+	cmd.AddCommand(operatorCommand("list", "List certificates, with the reason if one could not be obtained",
 		func(*cobra.Command) {},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {
 			all, err := certificate.List(cmd.Context(), o.DB)
@@ -34,7 +34,7 @@ func certificates() *cobra.Command {
 			return out.print(cmd.OutOrStdout(), all,
 				[]any{"DOMAIN", "VALID UNTIL", "FAILED ATTEMPTS", "NEXT ATTEMPT AT", "REASON"}, rows)
 		}))
-	cmd.AddCommand(operatorCommand("retry", "Try again at once, for example after DNS records were corrected",
+	cmd.AddCommand(operatorCommand("retry", "Retry at once, for example after correcting DNS records",
 		func(cmd *cobra.Command) {
 			cmd.Flags().StringSliceVar(&domains, "domain", nil, "`domain`; default: all")
 		},

@@ -41,7 +41,7 @@ func health() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&listen, "listen", app.Default().Listen, "`address` of the API")
 	cmd.Flags().BoolVar(&ready, "ready", false,
-		"check readiness as well: the database is writable, and no background task is stuck")
+		"check readiness as well: the database is writable, and no background job is stuck")
 	return cmd
 }
 

@@ -19,14 +19,14 @@ func ledgers() *cobra.Command {
 		Use: "verify", Args: cobra.NoArgs, Short: "Verify every transaction and balance",
 		Long: `Reads the whole ledger and recomputes everything in it: the hash of each transaction, which covers
 the transaction before it; sequences, balances and holds; the amount of each hour by its rate and
-interval; and the tables that repeat what transactions say. Each row that was changed, removed or
-added is named, and the exit code is 1.
+interval; and the tables that repeat what transactions say. If rows were changed, removed or
+added, it names each of them, and the exit code is 1.
 
-The server signs each day how far each account has come, so a history that was rewritten with all of
-its hashes is found, too. The secret key proves that a signature is the server's; without it, give
-the public keys that you have noted. /api/v1/public/ledger has them.
+The server signs the latest hash of each account every day, so even a history that was rewritten with
+all of its hashes is found. The secret key proves that a signature is the server's. Without it, pass
+the public keys that you trust; the server publishes them at /api/v1/public/ledger.
 
-It only reads. It may run beside the server, or on a copy of its database.`,
+The command only reads. Run it while the server runs, or on a copy of the database.`,
 		Example: `  billetd ledger verify
   billetd ledger verify --data-dir /backup/billet -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,7 +43,7 @@ It only reads. It may run beside the server, or on a copy of its database.`,
 		},
 	}
 	out.flag(verify)
-	verify.Flags().StringSliceVar(&keys, "public-key", nil, "public `key` that is trusted, in base64; repeatable")
+	verify.Flags().StringSliceVar(&keys, "public-key", nil, "trusted public `key`, in base64; repeatable")
 	cmd.AddCommand(common.flags(verify))
 	return cmd
 }

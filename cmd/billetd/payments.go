@@ -6,7 +6,7 @@ import (
 )
 
 func paymentsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "payments", Short: "Check how payments are taken"}
+	cmd := &cobra.Command{Use: "payments", Short: "Check the payment processor"}
 	check := operatorCommand("check", "Check that Stripe accepts the stored key",
 		func(*cobra.Command) {},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {
@@ -23,7 +23,8 @@ func paymentsCommand() *cobra.Command {
 		})
 	check.Long = `Check that Stripe accepts the stored key, and that the key may read what payments need.
 
-It reads only. Whether the key may create pages and refunds is known after a payment in test mode.`
+The check only reads. To test whether the key may create pages and refunds, make a payment in test
+mode.`
 	cmd.AddCommand(check)
 	return cmd
 }

@@ -16,8 +16,8 @@ func priceRules() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "price-rule",
 		Short: "Manage price rules",
-		Long: `Manage what offers cost tenants. Rules are a list: the first that matches an offer and an
-account sets the price, in place of all markups. Without a matching rule the markups apply.
+		Long: `Manage the prices that tenants pay. The first rule that matches an offer and an account
+sets the price and replaces all markups. Without a matching rule, the markups apply.
 
   billetd price-rule add --gpu-type "NVIDIA B200" --percent 12.5 --round-up-to 0.01
   billetd price-rule add --provider basalt --hidden
@@ -41,10 +41,10 @@ type ruleFlags struct {
 
 func (f *ruleFlags) flags(cmd *cobra.Command) {
 	s := cmd.Flags()
-	s.StringVar(&f.provider, "provider", "", "`slug` of the provider that it is for; default: all")
-	s.StringVar(&f.gpuType, "gpu-type", "", "GPU `type` that it is for, such as \"NVIDIA B200\"; default: all")
-	s.StringVar(&f.region, "region", "", "`slug` of the region that it is for; default: all")
-	s.StringVar(&f.account, "account", "", "`ID` of the account that it is for; default: all")
+	s.StringVar(&f.provider, "provider", "", "`slug` of the provider that it applies to; default: all")
+	s.StringVar(&f.gpuType, "gpu-type", "", "GPU `type` that it applies to, such as \"NVIDIA B200\"; default: all")
+	s.StringVar(&f.region, "region", "", "`slug` of the region that it applies to; default: all")
+	s.StringVar(&f.account, "account", "", "`ID` of the account that it applies to; default: all")
 	s.StringVar(&f.percent, "percent", "0", "`percent` added to the provider's price, from -100 to 1000")
 	s.StringVar(&f.fixed, "fixed-per-gpu", "0", "US `dollars` an hour added for each GPU")
 	s.StringVar(&f.floor, "floor-per-gpu", "0", "lowest price of each GPU in US `dollars` an hour")

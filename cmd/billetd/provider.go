@@ -34,8 +34,8 @@ encrypted.
 provider need a --slug each. Alternatively, use a file: billetd serve --providers-file.`,
 	}
 	cmd.AddCommand(providerKinds(), providerAdd(), providerList(), providerKey(), providerMarkup(), providerCheck(),
-		providerUse("pause", provider.Paused, "Make a provider's offers unavailable; what runs there is still managed"),
-		providerUse("drain", provider.Draining, "Sell nothing more of a provider, to remove it when nothing is left"),
+		providerUse("pause", provider.Paused, "Make a provider's offers unavailable; its machines stay managed"),
+		providerUse("drain", provider.Draining, "Stop selling from a provider, to remove it once nothing is left"),
 		providerUse("resume", provider.Sells, "Sell from a paused or draining provider again"), providerRemove())
 	return cmd
 }
@@ -194,7 +194,7 @@ func providerKey() *cobra.Command {
 	return operatorCommandOn("key PROVIDER", "Replace the API key of a provider account", func(cmd *cobra.Command) {
 		k.flags(cmd)
 		cmd.Flags().BoolVar(&force, "force", false,
-			"use the key even if it shows none of the machines that Billet has there")
+			"use the key even if it shows none of our machines there")
 	}, func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 		key, err := k.read(cmd.InOrStdin())
 		if err != nil {
@@ -286,7 +286,7 @@ request fails.`,
 func providerRemove() *cobra.Command {
 	return operatorCommandOn(
 		"remove PROVIDER",
-		"Remove a provider account that is draining or paused and has nothing left",
+		"Remove a paused or draining provider account with nothing left",
 		func(*cobra.Command) {},
 		func(cmd *cobra.Command, slug string, o *app.Operator, _ *output) error {
 			if err := o.RemoveProvider(cmd.Context(), slug); err != nil {

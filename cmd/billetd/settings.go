@@ -18,9 +18,10 @@ import (
 func settingsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "settings",
-		Short: "Show and change what is set while the server runs",
-		Long: `Show and change what is set while the server runs: name and links of the installation,
-logo and color, mail server, sign-up policy and public pages. A running server follows within seconds.
+		Short: "Show and change settings without a restart",
+		Long: `Show and change the settings that apply without a restart: name and links of the installation,
+logo and color, mail server, sign-up policy, public pages and payments. A running server applies a
+change within seconds.
 
   billetd settings show
   billetd settings set installation.name="Example Cloud" branding.primaryColor=#1f6feb
@@ -55,7 +56,7 @@ func settingsSet() *cobra.Command {
 			password.flags(cmd)
 			stripeKey.flags(cmd)
 			stripeSecret.flags(cmd)
-			cmd.Flags().Bool("sim", false, "the server runs with --sim: accept a key of Stripe's test mode")
+			cmd.Flags().Bool("sim", false, "the server runs with --sim: accept a Stripe test key")
 			cmd.Long = "Change settings; others keep their values. An empty value clears a setting. " +
 				"The settings are:\n\n  " + strings.Join(settings.Names(), "\n  ")
 		},
@@ -98,7 +99,7 @@ func settingsSetLogo() *cobra.Command {
 	cmd := operatorCommand("set-logo FILE", "Upload the logo",
 		func(cmd *cobra.Command) {
 			cmd.Long = "Upload the logo of the dashboard, the public pages and emails: a PNG, JPEG or WebP image " +
-				"with up to 256 KiB, and from 16 to 1024 pixels wide and high."
+				"of up to 256 KiB, and from 16 to 1024 pixels wide and high."
 		},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {
 			content, err := readLogo(cmd.Flags().Arg(0))
@@ -126,7 +127,7 @@ func readLogo(name string) ([]byte, error) {
 }
 
 func settingsRemoveLogo() *cobra.Command {
-	return operatorCommand("remove-logo", "Remove the logo; the built-in one is shown again", func(*cobra.Command) {},
+	return operatorCommand("remove-logo", "Remove the logo and show the built-in one again", func(*cobra.Command) {},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {
 			s, err := o.SetLogo(cmd.Context(), nil)
 			if err != nil {

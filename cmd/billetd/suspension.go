@@ -16,7 +16,7 @@ import (
 
 func suspendAccount() *cobra.Command {
 	var reason, terminate string
-	return operatorCommandOn("suspend ACCOUNT", "Suspend an account, so that it can start nothing new",
+	return operatorCommandOn("suspend ACCOUNT", "Suspend an account: it can start nothing new",
 		func(cmd *cobra.Command) {
 			cmd.Flags().StringVar(&reason, "reason", "", "`text` that the account reads")
 			cmd.Flags().StringVar(&terminate, "terminate", string(operator.TerminateNever),
@@ -104,7 +104,7 @@ func (q *quotaFlags) change() (apply func(*quota.Limits), any bool, err error) {
 func accountQuotas() *cobra.Command {
 	var q quotaFlags
 	cmd := operatorCommandOn("quotas ACCOUNT|default",
-		"Show or set how much an account may have at once, or all accounts by default", q.flags,
+		"Show or set the quotas of an account, or the default for all accounts", q.flags,
 		func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 			apply, any, err := q.change()
 			if err != nil {

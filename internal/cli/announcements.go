@@ -33,9 +33,8 @@ var announcementListing = listing[client.Announcement]{
 func (t *tool) announcements() *cobra.Command {
 	return listAll(t, &cobra.Command{
 		Use: "announcements", Aliases: []string{"announcement"}, Short: "List announcements",
-		Args: cobra.NoArgs,
-		Long: `Lists what the operator of the server announces at present, such as planned maintenance. The
-most important come first.`,
+		Args:    cobra.NoArgs,
+		Long:    `Lists the operator's current announcements, such as planned maintenance, most important first.`,
 		Example: "  billet announcements\n  billet announcements -o json",
 	}, announcementListing, func(ctx context.Context, c *client.Client) iter.Seq2[client.Announcement, error] {
 		return c.Announcements.All(ctx)

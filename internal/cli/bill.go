@@ -23,9 +23,9 @@ func (t *tool) billExport() *cobra.Command {
 	var from, to string
 	cmd := &cobra.Command{
 		Use: "export", Short: "Export transactions with their proof", Args: cobra.NoArgs,
-		Long: `Prints the transactions of your account, oldest first, as JSON lines with everything that is needed
-to recompute them: rates, intervals, hashes, and the signature of the server that covers them.
-'billet bill verify' reads it without the server.
+		Long: `Prints the transactions of your account, oldest first, as JSON lines with everything needed to
+recompute them: rates, intervals, hashes, and the server's signature. 'billet bill verify' checks the
+file without the server.
 
 ` + timesHelp,
 		Example: `  billet bill export --from 2026-11-01 --to 2026-12-01 > november.jsonl
@@ -70,14 +70,14 @@ func (t *tool) billVerify() *cobra.Command {
 		Use: "verify <file>", Short: "Verify an exported bill without the server", Args: cobra.ExactArgs(1),
 		Long: `Recomputes a file of 'billet bill export', or standard input for '-': the amount of each hour from
 its rate and interval, the balances, the hash of each transaction, and the signature that covers
-them. Nothing is asked of the server. Exits with 1 if anything is wrong.
+them. It does not contact the server. The exit code is 1 if anything is wrong.
 
-The file has the public key of its signature. Give the key that you know to be the server's with
---public-key; the server publishes it at /api/v1/public/ledger.`,
+The file contains the public key of its signature. To check that the key is the server's, pass the
+key that you trust as --public-key. The server publishes its keys at /api/v1/public/ledger.`,
 		Example: `  billet bill verify november.jsonl
   billet bill verify november.jsonl --public-key "$KEY" -o json`,
 	}
-	cmd.Flags().StringVar(&key, "public-key", "", "`key` that must have signed, in base64")
+	cmd.Flags().StringVar(&key, "public-key", "", "trusted public `key`, in base64")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		in := io.Reader(t.In)
 		if args[0] != "-" {

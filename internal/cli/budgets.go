@@ -45,10 +45,10 @@ func budgetScope(b client.Budget) string {
 func (t *tool) budgets() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "budgets", Aliases: []string{"budget"}, Short: "Manage budgets", Args: cobra.NoArgs,
-		Long: `Lists budgets: what the account, a project, a tag or an API key may cost by day, by month
+		Long: `Lists budgets: how much the account, a project, a tag or an API key may cost per day, per month
 (UTC) or in total. Thresholds are reported as events and by email. With --mode block, new machines and
-volumes that would pass the amount are rejected. With --mode terminate, machines also terminate before
-an hour begins that would pass it. Refer to a budget by ID or name.`,
+volumes that would exceed the amount are refused. With --mode terminate, machines also terminate
+before an hour that would exceed it begins. Refer to a budget by ID or name.`,
 		Example: `  billet budgets create research --amount 5000 --period month --project llm --mode block
   billet budgets update research --amount 6000
   billet budgets rm research`,
@@ -89,8 +89,8 @@ func budgetNames(ctx context.Context, c *client.Client) ([]cobra.Completion, err
 }
 
 const (
-	budgetModeHelp      = "what it does: alert, block or terminate"
-	budgetThresholdHelp = "`percent`ages that are reported"
+	budgetModeHelp      = "what the budget does: alert, block or terminate"
+	budgetThresholdHelp = "percentages (`percent`) at which to alert"
 )
 
 func (t *tool) budgetCreate() *cobra.Command {

@@ -36,8 +36,8 @@ var invoiceListing = listing[client.InvoiceSummary]{
 func (t *tool) invoices() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "invoices", Aliases: []string{"invoice"}, Short: "List and download invoices", Args: cobra.NoArgs,
-		Long: `Lists invoices and credit notes, newest first. The invoice of a month is for what was used in
-it, and has the changes of the prepaid balance. Refer to an invoice by number or ID.`,
+		Long: `Lists invoices and credit notes, newest first. An invoice covers a month's usage and the changes
+of the prepaid balance. Refer to an invoice by number or ID.`,
 		Example: `  billet invoices
   billet invoices show preview
   billet invoices download 2026-000123 --format pdf -O november.pdf`,
@@ -84,8 +84,8 @@ func invoiceNumbers(ctx context.Context, c *client.Client) ([]cobra.Completion, 
 func (t *tool) invoiceShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show <invoice>", Aliases: []string{"get"}, Short: "Show an invoice", Args: cobra.ExactArgs(1),
-		Long: `Shows an invoice or credit note. The invoice "preview" is that of the current month so far: its
-amounts still change.`,
+		Long: `Shows an invoice or credit note. "preview" is the invoice of the current month so far;
+its amounts still change.`,
 		Example: `  billet invoices show 2026-000123
   billet invoices show preview -o json`,
 	}
@@ -147,8 +147,8 @@ func (t *tool) invoiceDownload() *cobra.Command {
 	var format, file string
 	cmd := &cobra.Command{
 		Use: "download <invoice>", Short: "Download an invoice as a file", Args: cobra.ExactArgs(1),
-		Long: `Downloads an invoice or credit note. Every download has the same bytes. The form xml is an
-electronic invoice after EN 16931, in the syntax UN/CEFACT CII.`,
+		Long: `Downloads an invoice or credit note. Every download is byte-for-byte identical. The format
+xml is an electronic invoice according to EN 16931, in the syntax UN/CEFACT CII.`,
 		Example: `  billet invoices download 2026-000123
   billet invoices download 2026-000123 --format xml -O - | xmllint --format -`,
 	}

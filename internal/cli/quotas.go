@@ -10,9 +10,9 @@ import (
 
 func (t *tool) quotas() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "quotas", Aliases: []string{"quota"}, Short: "Show quotas and what is used of them", Args: cobra.NoArgs,
-		Long: `Shows how much the account may have at once, and what it uses of that. A deploy or a volume
-beyond a quota is refused. Only the operator of the server changes quotas.`,
+		Use: "quotas", Aliases: []string{"quota"}, Short: "Show quotas and usage", Args: cobra.NoArgs,
+		Long: `Shows the account's quotas and how much of each is used. Deploys and volumes that would exceed a
+quota are refused. Only the operator can change quotas.`,
 		Example: `  billet quotas
   billet quotas -o json`,
 	}

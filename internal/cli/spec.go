@@ -62,25 +62,26 @@ const specHelp = `A --file has these fields, each of which is also a flag:
     tags: [team-a]
     project: pretraining
     autoTerminate: 8h            # or a time, such as 2026-12-01T18:00:00Z
-    maxSpend: 200                # US dollars: no hour begins that would pass them
+    maxSpend: 200                # US dollars: no hour that would exceed this begins
     maxRuntime: 8h               # counted from the first billed hour
     cloudInitFile: setup.yaml    # or cloudInit: the text itself
     count: 1`
 
 func (s *spec) flags(f *pflag.FlagSet) {
-	f.StringVar(&s.Name, "name", s.Name, "what to call it; with --count a number is put after it")
-	f.StringVar(&s.OfferID, "offer", s.OfferID, "the offer, off_…, as 'billet offers' shows it")
+	f.StringVar(&s.Name, "name", s.Name, "`name` of the machine; with --count, a number is appended")
+	f.StringVar(&s.OfferID, "offer", s.OfferID, "`offer` to deploy, off_…, from 'billet offers'")
 	f.StringSliceVar(&s.Candidates, "candidates", s.Candidates,
-		"several offers that would do, in the order in which to try them; one machine comes of it")
-	f.StringVar(&s.QuoteID, "quote", s.QuoteID, "a quote, quo_…: its offer at its price")
+		"`offers` to try in this order; one machine is deployed")
+	f.StringVar(&s.QuoteID, "quote", s.QuoteID, "`quote` to deploy, quo_…, at its locked price")
 	f.StringVar(&s.GPUType, "gpu", s.GPUType,
-		"the GPU's whole name, such as \"NVIDIA B200\"; without an offer the cheapest that fits is taken")
-	f.IntVar(&s.GPUCount, "gpus", s.GPUCount, "how many GPUs")
+		"full GPU `name`, such as \"NVIDIA B200\"; without an offer, the cheapest match")
+	f.IntVar(&s.GPUCount, "gpus", s.GPUCount, "`number` of GPUs")
 	f.StringVar(&s.Provider, "provider", s.Provider, "provider `slug`")
 	f.StringVar(&s.Region, "region", s.Region, "region `slug`")
 	f.StringVar(&s.InstanceType, "type", s.InstanceType, typeHelp)
 	f.StringVar(&s.MaxHourlyPrice, "max-price", s.MaxHourlyPrice, "maximum price per machine and hour, in `USD`")
-	f.StringVar(&s.OperatingSystem, "os", s.OperatingSystem, "operating system of the offer; default: its first")
+	f.StringVar(&s.OperatingSystem, "os", s.OperatingSystem,
+		"`name` of an operating system of the offer; default: its first")
 	f.StringSliceVar(&s.SSHKeys, "ssh-key", s.SSHKeys, "saved SSH `key` to authorize, by name or ID")
 	f.StringVar(
 		&s.SSHPublicKeyFile,
@@ -213,7 +214,7 @@ func (s *spec) request(now time.Time) (client.CreateDeployment, error) {
 }
 
 const (
-	maxSpendHelp   = "maximum `USD` per machine: it terminates before an hour begins that would pass them"
+	maxSpendHelp   = "maximum `USD` per machine: it terminates before an hour that would exceed this begins"
 	maxRuntimeHelp = "maximum runtime, such as 8h, counted from the first billed hour"
 )
 

@@ -41,8 +41,7 @@ func (t *tool) topUps() *cobra.Command {
 	limit := 50
 	cmd := &cobra.Command{
 		Use: "top-ups", Short: "List top-ups", Args: cobra.NoArgs,
-		Long: `Lists top-ups, newest first: what was paid into the balance, or is to be paid. -o wide has the
-payment page of those that are pending.
+		Long: `Lists top-ups, newest first, paid and pending. -o wide shows the payment pages of pending ones.
 
 A table shows the newest 50 unless --limit is set; json, yaml, csv and id have all.`,
 		Example: `  billet top-ups
@@ -72,17 +71,17 @@ func (t *tool) topUp() *cobra.Command {
 		Long: `Creates a top-up, prints the address of its payment page on standard error, and waits until the
 payment has succeeded or failed. The exit code is 9 if it failed or its page expired.
 
-Ctrl-C ends the waiting and not the top-up: its page stays open, and what is paid there counts. Bank
-transfers take days, so use --no-wait for them.
+Ctrl-C stops waiting but does not cancel the top-up: its page stays open, and a payment there still
+counts. Bank transfers take days, so use --no-wait for them.
 
-The API key needs the scope wallet:write, which a key has only if it was created with it.`,
+The API key needs the scope wallet:write, which must be selected when the key is created.`,
 		Example: `  billet top-up 100
   billet top-up 100 --save-payment-method    # for automatic top-ups
   billet top-up 100 --no-wait -o json | jq -r .checkoutUrl`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&in.SavePaymentMethod, "save-payment-method", false, "save the payment method for automatic top-ups")
-	f.StringVar(&in.ReturnURL, "return-url", "", "`URL` to which the payment page leads; default: the wallet")
+	f.StringVar(&in.ReturnURL, "return-url", "", "`URL` to return to after payment; default: the wallet")
 	f.BoolVar(&noWait, "no-wait", false, "do not wait for the payment")
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		usd, err := dollars("<amount>", args[0])
@@ -249,9 +248,9 @@ it was the last one.`,
 func (t *tool) autoTopUp() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "auto-top-up", Short: "Show or set the automatic top-up", Args: cobra.NoArgs,
-		Long: `Shows when the account is topped up automatically: when the available balance falls below the
-threshold, the newest saved payment method is charged with the amount, up to the monthly limit (UTC).
-Automatic top-ups stop after failures; 'billet auto-top-up set' starts them again.`,
+		Long: `Shows the automatic top-up: when the available balance falls below the threshold, the newest saved
+payment method is charged the amount, up to the monthly limit (UTC). Automatic top-ups stop after
+failures; 'billet auto-top-up set' starts them again.`,
 		Example: `  billet auto-top-up
   billet auto-top-up set --threshold 50 --amount 200 --monthly-limit 1000
   billet auto-top-up off`,
@@ -286,15 +285,15 @@ func (t *tool) autoTopUpSet() *cobra.Command {
 	var threshold, amount, limit string
 	cmd := &cobra.Command{
 		Use: "set", Short: "Turn on the automatic top-up", Args: cobra.NoArgs,
-		Long: `Turns on the automatic top-up, and starts it again if it has stopped. What is left out stays as
-it was set before.`,
+		Long: `Turns on the automatic top-up, or restarts it after it has stopped. Flags that you leave out keep
+their previous values.`,
 		Example: `  billet auto-top-up set --threshold 50 --amount 200 --monthly-limit 1000
   billet auto-top-up set --monthly-limit 2000`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&threshold, "threshold", "", "`USD`: below this available balance the account is topped up")
 	f.StringVar(&amount, "amount", "", "`USD` of each automatic top-up")
-	f.StringVar(&limit, "monthly-limit", "", "`USD` that automatic top-ups may bring in a month (UTC)")
+	f.StringVar(&limit, "monthly-limit", "", "maximum `USD` of automatic top-ups in a month (UTC)")
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		before, err := c.TopUps.Automatic(ctx)
 		if err != nil {
@@ -349,7 +348,7 @@ func autoTopUpFlags(in *client.SetAutoTopUp, threshold, amount, limit string) er
 func (t *tool) autoTopUpOff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "off", Short: "Turn off the automatic top-up", Args: cobra.NoArgs,
-		Long:    "Turns off the automatic top-up. A payment that is under way is not canceled.",
+		Long:    "Turns off the automatic top-up. A payment in progress is not canceled.",
 		Example: "  billet auto-top-up off",
 	}
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, _ []string) error {

@@ -103,80 +103,80 @@ var (
 // FaultKinds describes every kind.
 func FaultKinds() []FaultInfo {
 	return []FaultInfo{
-		{FaultLostAnswer, "the call has its effect, and its answer is a time-out", aCall,
+		{FaultLostAnswer, "the call takes effect, but its response is lost (timeout)", aCall,
 			"lost-answer --operation launch --count 1"},
-		{FaultUnavailable, "the call has no effect and is answered as by a server that is down", aCall,
+		{FaultUnavailable, "the call has no effect and fails, as if the server were down", aCall,
 			"unavailable --provider northgrid --for 10m"},
 		{
 			FaultRateLimited,
-			"the call has no effect; the caller may retry after so many seconds (30)",
+			"the call has no effect and may be retried after this many seconds (30)",
 			with(aCall, "seconds"),
 			"rate-limited --operation machines --percent 50 --seconds 20",
 		},
-		{FaultGarbage, "the call has no effect and is answered with a web page where JSON should be", aCall,
+		{FaultGarbage, "the call has no effect, and the response is a web page instead of JSON", aCall,
 			"garbage --operation offers --count 3"},
 		{
 			FaultGarbled,
-			"the call has its effect, and the texts of its answer are full of NULs, control characters, broken " +
-				"UTF-8, and long",
+			"the call takes effect, but the texts in its response are long and contain NULs, control " +
+				"characters and invalid UTF-8",
 			aCall,
 			"garbled --operation machine --percent 50",
 		},
-		{FaultSlow, "the call takes so many seconds of real time (1-3; 120 at most)", with(aCall, "seconds"),
+		{FaultSlow, "the call takes this many seconds of real time (1-3; at most 120)", with(aCall, "seconds"),
 			"slow --percent 20 --seconds 2-10"},
-		{FaultRejected, "the call is refused for good", aCall,
+		{FaultRejected, "the call is refused permanently", aCall,
 			"rejected --operation attach-volume --count 1"},
-		{FaultNoCapacity, "a launch is answered as sold out, whatever the stock says", aMachine,
+		{FaultNoCapacity, "a launch fails as sold out, regardless of the stock", aMachine,
 			"no-capacity --offer off_abc123 --percent 30"},
 		{
 			FaultScarcity,
-			"the provider has so many of the offer altogether, those that are let included; a script such as " +
-				"0s:4,10m:0 changes that over time",
+			"sets the offer's total number of machines, including rented ones; a script such as 0s:4,10m:0 " +
+				"changes it over time",
 			[]string{"offer", "value", "for"},
 			"scarcity --offer off_abc123 --value 0s:4,10m:0,2h:8",
 		},
 		{
 			FaultPrice,
-			"the offer's price is moved by a percentage, or set to US dollars for an hour of the whole offer",
+			"changes the offer's price by a percentage, or sets it in US dollars per hour of the whole offer",
 			[]string{"offer", "value", "for"},
 			"price --provider basalt --value +25%",
 		},
 		{
 			FaultProvisioningTime,
-			"a machine takes so many seconds to install; three numbers are the least, the median and the most",
+			"sets how many seconds an installation takes; three numbers are minimum, median and maximum",
 			with(aMachine, "seconds"),
 			"provisioning-time --seconds 30-240-1500 --seed 7",
 		},
 		{
 			FaultFailProvisioning,
-			"a machine that is launched fails at a stage: allocating, installing (the default) or booting",
+			"an installation fails at a stage: allocating, installing (the default) or booting",
 			with(aMachine, "value"),
 			"fail-provisioning --value booting --count 1",
 		},
-		{FaultNoSSH, "a machine that is launched gets ready, and its SSH never answers", aMachine,
+		{FaultNoSSH, "a new machine becomes ready, but its SSH never answers", aMachine,
 			"no-ssh --count 1"},
 		{
 			FaultMachineLost,
-			"a ready machine is taken back: at once for count machines (1), or by chance whenever a machine is read",
+			"a ready machine is reclaimed: at once for --count machines (1), or with --percent when one is read",
 			aMachine,
 			"machine-lost --provider voltage-park",
 		},
 		{
 			FaultRefuseTerminate,
-			"a machine's end is refused; without --for the caller may retry after so many seconds (3600)",
+			"terminations are refused; without --for, they may be retried after this many seconds (3600)",
 			with(aMachine, "seconds"),
 			"refuse-terminate --for 24h",
 		},
 		{
 			FaultStaleList,
-			"lists of machines and offers tell what was true so many seconds ago (60)",
+			"lists of machines and offers are this many seconds old (60)",
 			with(aCall, "seconds"),
 			"stale-list --operation machines --seconds 300",
 		},
 		{
 			FaultOrphan,
-			"count orphaned machines (1) appear upstream, without a reference or with the foreign one " +
-				"that is given; clearing the fault ends them",
+			"--count orphaned machines (1) appear upstream, without a reference or with that of --value; " +
+				"clearing the fault removes them",
 			[]string{"offer", "count", "value"},
 			"orphan --provider northgrid --value dep_somebodyelses",
 		},
