@@ -43,12 +43,17 @@ func sqliteOnly(environ []string) []string {
 
 // baseline runs the tests without a change, and returns how long they take.
 func (r runner) baseline(ctx context.Context, pkg string) (time.Duration, error) {
-	// Compiled first, so that only the tests are timed.
-	if out, err := r.goTest(ctx, pkg, time.Hour, "-run", "^$"); err != nil {
+	dir, err := os.MkdirTemp(r.dir, "baseline-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	binary, out, err := r.compile(ctx, pkg, dir)
+	if err != nil {
 		return 0, fmt.Errorf("%s: %w\n%s", pkg, err, out)
 	}
 	start := time.Now()
-	if out, err := r.goTest(ctx, pkg, time.Hour); err != nil {
+	if out, err := r.test(ctx, pkg, binary, time.Hour); err != nil {
 		return 0, fmt.Errorf("the tests of %s fail without a change: %w\n%s", pkg, err, out)
 	}
 	return time.Since(start), nil
@@ -86,10 +91,11 @@ func (r runner) try(ctx context.Context, m mutation, limit time.Duration) (outco
 	if err := os.WriteFile(list, overlay, 0o600); err != nil {
 		return "", err
 	}
-	if _, err := r.goTest(ctx, m.pkg, time.Hour, "-overlay", list, "-run", "^$"); err != nil {
+	binary, _, err := r.compile(ctx, m.pkg, dir, "-overlay", list)
+	if err != nil {
 		return invalid, ctx.Err()
 	}
-	_, err = r.goTest(ctx, m.pkg, limit, "-overlay", list, "-failfast")
+	_, err = r.test(ctx, m.pkg, binary, limit, "-test.failfast")
 	switch {
 	case ctx.Err() != nil:
 		return "", ctx.Err()
@@ -101,12 +107,26 @@ func (r runner) try(ctx context.Context, m mutation, limit time.Duration) (outco
 	return killed, nil
 }
 
-func (r runner) goTest(ctx context.Context, pkg string, limit time.Duration, args ...string) (string, error) {
+// compile returns the path of the package's compiled tests, in dir, and what the compiler wrote.
+func (r runner) compile(ctx context.Context, pkg, dir string, args ...string) (string, string, error) {
+	binary, err := filepath.Abs(filepath.Join(dir, "tests"))
+	if err != nil {
+		return "", "", err
+	}
+	// Without the tables for debuggers, as go test links by itself.
+	args = append([]string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary}, args...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./"+pkg)...)
+	cmd.Dir, cmd.Env = r.root, r.env
+	out, err := cmd.CombinedOutput()
+	return binary, string(out), err
+}
+
+// test runs compiled tests in the package's folder, as go test does.
+func (r runner) test(ctx context.Context, pkg, binary string, limit time.Duration, args ...string) (string, error) {
 	limited, stop := context.WithTimeout(ctx, limit+time.Minute)
 	defer stop()
-	args = append([]string{"test", "-count=1", "-vet=off", "-timeout", limit.String()}, args...)
-	cmd := exec.CommandContext(limited, "go", append(args, "./"+pkg)...)
-	cmd.Dir, cmd.Env = r.root, r.env
+	cmd := exec.CommandContext(limited, binary, append([]string{"-test.timeout", limit.String()}, args...)...)
+	cmd.Dir, cmd.Env = filepath.Join(r.root, pkg), r.env
 	// The tests' own timeout ends them; this is for what ignores it.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
