@@ -23,6 +23,7 @@ const defaultPackages = "wallet meter spendlimit pastdue job deployment volume q
 
 type options struct {
 	root, equivalent string
+	only             string
 	packages         []string
 	seed             uint64
 	n, workers       int
@@ -38,6 +39,7 @@ func main() {
 	flag.IntVar(&o.n, "n", 500, "number of mutations that compile")
 	flag.IntVar(&o.workers, "workers", max(1, runtime.NumCPU()/2), "mutations tried at a time")
 	flag.Float64Var(&o.minimum, "min", 0.95, "fail if a smaller share of mutations that are not equivalent is killed")
+	flag.StringVar(&o.only, "only", "", "only mutations whose key has this text, such as a survivor's")
 	flag.Parse()
 	o.root, o.equivalent = ".", "test/mutate/equivalent.txt"
 	for p := range strings.FieldsSeq(*packages) {
@@ -76,7 +78,11 @@ func run(ctx context.Context, o options, w io.Writer) error {
 		if len(found) == 0 {
 			return fmt.Errorf("%s has no code", pkg)
 		}
-		all = append(all, found...)
+		for _, m := range found {
+			if strings.Contains(m.key(), o.only) {
+				all = append(all, m)
+			}
+		}
 	}
 	dir, err := os.MkdirTemp("", "billet-mutate-")
 	if err != nil {

@@ -128,4 +128,9 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), o, &out); err != nil {
 		t.Errorf("with the survivor listed as equivalent: %v\n%s", err, out.String())
 	}
+	o.only = "Max: a > b → !(a > b)"
+	out.Reset()
+	if err := run(t.Context(), o, &out); err != nil || !strings.Contains(out.String(), "1 mutations: 1 killed") {
+		t.Errorf("only the other one: %v\n%s", err, out.String())
+	}
 }
