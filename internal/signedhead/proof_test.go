@@ -166,3 +166,25 @@ func TestVerifyFindsACutOffHistory(t *testing.T) {
 		}
 	})
 }
+
+// TestVerifyNamesAChangedKey says that the key was changed, not only that signatures do not match.
+func TestVerifyNamesAChangedKey(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		for _, set := range []string{`public_key = 'x'`, `public_key = 'AAAA'`, `id = 'x'`} {
+			r := newRig(t, d, c)
+			if err := r.exec(`UPDATE signed_head_key SET ` + set); err != nil {
+				t.Fatal(err)
+			}
+			v := r.verified(signedhead.VerifyOptions{Secrets: r.box})
+			if len(v.Keys) != 0 || len(v.Problems) != 4 || v.Problems[0].Table != "signed_head_key" ||
+				!strings.Contains(v.Problems[0].Problem, "was changed") {
+				t.Errorf("%s: %+v", set, v)
+			}
+			for _, table := range []string{"signed_head", "signed_head_day", "signed_head_key"} {
+				if err := r.exec(`DELETE FROM ` + table); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
