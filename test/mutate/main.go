@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ const defaultPackages = "wallet meter spendlimit pastdue job deployment volume q
 
 type options struct {
 	root, equivalent string
-	only             string
+	only             *regexp.Regexp
 	packages         []string
 	seed             uint64
 	n, workers       int
@@ -34,13 +35,15 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var o options
+	var only string
 	packages := flag.String("packages", defaultPackages, "packages below internal/, separated by spaces")
 	flag.Uint64Var(&o.seed, "seed", 1, "draws the mutations")
 	flag.IntVar(&o.n, "n", 500, "number of mutations that compile")
 	flag.IntVar(&o.workers, "workers", max(1, runtime.NumCPU()/2), "mutations tried at a time")
 	flag.Float64Var(&o.minimum, "min", 0.95, "fail if a smaller share of mutations that are not equivalent is killed")
-	flag.StringVar(&o.only, "only", "", "only mutations whose key has this text, such as a survivor's")
+	flag.StringVar(&only, "only", "", `only mutations whose place matches, such as "wallet.go:71 swap|hold.go"`)
 	flag.Parse()
+	o.only = regexp.MustCompile(only)
 	o.root, o.equivalent = ".", "test/mutate/equivalent.txt"
 	for p := range strings.FieldsSeq(*packages) {
 		o.packages = append(o.packages, "internal/"+p)
@@ -79,7 +82,7 @@ func run(ctx context.Context, o options, w io.Writer) error {
 			return fmt.Errorf("%s has no code", pkg)
 		}
 		for _, m := range found {
-			if strings.Contains(m.key(), o.only) {
+			if o.only == nil || o.only.MatchString(fmt.Sprintf("%s:%d %s", m.file, m.line, m.operator)) {
 				all = append(all, m)
 			}
 		}
