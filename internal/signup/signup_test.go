@@ -199,8 +199,8 @@ func TestAKnownAddressIsToldByMailOnly(t *testing.T) {
 			t.Errorf("mails %v, want %v", known, want)
 		}
 		r.token("ada@example.com", "/reset-password")
-		r.Must(r.reset("nobody@example.com"))
-		kinds, link := r.mails("nobody@example.com")
+		r.Must(r.reset("unknown@example.com"))
+		kinds, link := r.mails("unknown@example.com")
 		if !slices.Equal(kinds, []string{"address_unknown"}) || link != "" {
 			t.Errorf("mails %v with the link %q", kinds, link)
 		}

@@ -35,15 +35,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var o options
-	var only string
 	packages := flag.String("packages", defaultPackages, "packages below internal/, separated by spaces")
 	flag.Uint64Var(&o.seed, "seed", 1, "draws the mutations")
 	flag.IntVar(&o.n, "n", 500, "number of mutations that compile")
 	flag.IntVar(&o.workers, "workers", max(1, runtime.NumCPU()/2), "mutations tried at a time")
 	flag.Float64Var(&o.minimum, "min", 0.95, "fail if a smaller share of mutations that are not equivalent is killed")
-	flag.StringVar(&only, "only", "", `only mutations whose place matches, such as "wallet.go:71 swap|hold.go"`)
+	flag.Func("only", `only mutations whose place matches, such as "wallet.go:71 swap|hold.go"`,
+		func(text string) (err error) { o.only, err = regexp.Compile(text); return err })
 	flag.Parse()
-	o.only = regexp.MustCompile(only)
 	o.root, o.equivalent = ".", "test/mutate/equivalent.txt"
 	for p := range strings.FieldsSeq(*packages) {
 		o.packages = append(o.packages, "internal/"+p)
