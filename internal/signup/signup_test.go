@@ -187,7 +187,7 @@ func TestRegistrationGivesAnAccount(t *testing.T) {
 	})
 }
 
-// Only the mail to an address tells whether a user has it.
+// Only the mail to an address says that a user has it.
 func TestAKnownAddressIsToldByMailOnly(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := newRig(t, d, c)
