@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"math/big"
 	"regexp"
 	"slices"
@@ -339,6 +340,28 @@ func TestRowsOfAnHour(t *testing.T) {
 				"Adjustment  2026-11-01T00:00:00Z 2026-11-01T01:00:00Z  -0.000000000278",
 			},
 		},
+		"two thirds of a micro-hour round up": {
+			hour(november, 3_000_000, 2_999_998, new(november.Add(time.Second))),
+			[]string{
+				"Usage  2026-11-01T00:00:00Z 2026-11-01T01:00:00Z 0.000001 0.000003",
+				"Adjustment  2026-11-01T00:00:00Z 2026-11-01T01:00:00Z  -0.000001",
+			},
+		},
+		"the smallest price": {
+			hour(november, 1, 0, nil),
+			[]string{"Usage  2026-11-01T00:00:00Z 2026-11-01T01:00:00Z 1 0.000001"},
+		},
+		"free of charge": {
+			hour(november, 0, 0, nil),
+			[]string{"Usage  2026-11-01T00:00:00Z 2026-11-01T01:00:00Z 1 0"},
+		},
+		"free of charge across the end of the month": {
+			hour(end.Add(-15*time.Minute), 0, 0, nil),
+			[]string{
+				"Usage  2026-11-30T23:45:00Z 2026-12-01T00:00:00Z 0.25 0",
+				"Usage  2026-12-01T00:00:00Z 2026-12-01T00:45:00Z 0.75 0",
+			},
+		},
 		"all is refunded": {hour(november, 18_400_000, 18_400_000, new(november.Add(time.Minute))), nil},
 		"it crosses the end of the month": {
 			hour(end.Add(-15*time.Minute), 18_400_000, 0, nil),
@@ -394,5 +417,73 @@ func TestTextsAreNoFormulasInCSVAndUnchangedInJSON(t *testing.T) {
 	if tags, _ := object["Tags"].(map[string]any); object["ResourceName"] != "=run()" || object["InvoiceId"] != nil ||
 		object["BilledCost"] != 1.0 || tags["training"] != true || strings.Count(out.String(), "\n") != 1 {
 		t.Errorf("%s", out.String())
+	}
+}
+
+func TestColumnsThatDescribe(t *testing.T) {
+	t.Parallel()
+	end := november.AddDate(0, 1, 0)
+	deployment := hour(november, 18_400_000, 4_600_001, new(end.Add(time.Hour)))
+	volume := book{of: map[id.ID]wallet.Subject{}}
+	for of := range deployment.of {
+		deployment.of[of] = wallet.Subject{CreatedBy: creator.Creator{Type: creator.APIKey, ID: "key_1"}}
+	}
+	for _, h := range deployment.hours {
+		h.Subject, h.Name, h.GPUType = id.ID("vol_"+strings.Repeat("a", 26)), "data", ""
+		volume.hours = append(volume.hours, h)
+		volume.of[h.Subject] = wallet.Subject{CreatedBy: creator.Creator{Type: creator.Member, ID: "usr_1"}}
+	}
+	names := []string{
+		"ChargeDescription", "SkuId", "SkuPriceId", "SkuMeter", "ResourceType", "x_ApiKeyId", "x_MemberId",
+	}
+	node := []string{
+		"Deployment =run(): NVIDIA B200 in r", "node/p/r/NVIDIA B200", "node/p/r/NVIDIA B200@18.4", "Node Hours",
+		"GPU Node", "key_1", "",
+	}
+	disk := []string{"Volume data in r", "volume/p/r", "volume/p/r@18.4", "Storage", "Volume", "", "usr_1"}
+	for _, c := range []struct {
+		book book
+		want []string
+	}{{deployment, node}, {volume, disk}} {
+		_, rows := parse(t, c.book.file(t, focus.V14, november, end.AddDate(0, 1, 0)))
+		if len(rows) != 3 {
+			t.Fatalf("%d rows, want the hour, its refund and the refund's rounding", len(rows))
+		}
+		for i, prefix := range []string{"", "Refund of unused time. ", "Rounding. "} {
+			want := slices.Clone(c.want)
+			want[0] = prefix + want[0]
+			if i == 2 { // without a quantity there is no price
+				want[1], want[2], want[3] = "", "", ""
+			}
+			for j, name := range names {
+				if rows[i][name] != want[j] {
+					t.Errorf("%s is %q, want %q", name, rows[i][name], want[j])
+				}
+			}
+		}
+	}
+}
+
+// gone is a reader that went away.
+type gone struct{ err error }
+
+func (g gone) Write([]byte) (int, error) { return 0, g.err }
+
+// A file that cannot be written is an error, not a short file.
+func TestWriteReturnsTheErrorOfTheOutput(t *testing.T) {
+	t.Parallel()
+	out := gone{errors.New("gone")}
+	b := hour(november, 1_000_000, 0, nil)
+	e := focus.Export{Account: "acc_1", From: november, To: november.AddDate(0, 1, 0)}
+	rows := e.Rows(slices.Repeat(b.hours, 100), b.of) // more than is buffered
+	if err := focus.NewJSONLines(out, focus.V14).Write(rows); !errors.Is(err, out.err) {
+		t.Errorf("JSON: %v", err)
+	}
+	w, err := focus.NewCSV(out, focus.V14)
+	if err == nil {
+		err = w.Write(rows)
+	}
+	if !errors.Is(err, out.err) || !errors.Is(w.Flush(), out.err) {
+		t.Errorf("CSV: %v", err)
 	}
 }

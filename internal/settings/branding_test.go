@@ -124,6 +124,8 @@ func TestLogosThatAreRefused(t *testing.T) {
 		"an SVG image":     {[]byte("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"), "SVG"},
 		"XML":              {[]byte("\xef\xbb\xbf <?xml version='1.0'?><svg/>"), "SVG"},
 		"a doctype":        {[]byte("<!DOCTYPE svg><svg onload='x()'/>"), "SVG"},
+		"a far SVG tag":    {[]byte("<!--" + strings.Repeat("-", 1024-8) + "<svg>"), "SVG"},
+		"one beyond 1 KiB": {[]byte("<!--" + strings.Repeat("-", 1024-7) + "<svg>"), "is not a readable image"},
 		"a page":           {[]byte("<html><script>alert(1)</script></html>"), "is not a readable image"},
 		"a GIF image":      {moving.Bytes(), "is not a readable image"},
 		"half an image":    {whole[:len(whole)/2], "damaged"},

@@ -3,6 +3,7 @@ package settings_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/google/go-cmp/cmp"
@@ -358,4 +360,50 @@ func TestAKeyOfTestModeIsRefused(t *testing.T) {
 			t.Error("a test key replaces a live one")
 		}
 	})
+}
+
+func TestPaymentsAreBounded(t *testing.T) {
+	d := dbtest.SQLite(t, clock.NewFrozen(dbtest.Start))
+	s := newService(t, d, &machine{now: dbtest.Start})
+	for field, most := range map[string]int{
+		"bankRecipient": 100, "bankAccount": 64, "bankCode": 64, "bankName": 100, "bankNote": 500,
+	} {
+		if _, err := update(t, d, s, "payments."+field+"="+strings.Repeat("x", most)); err != nil {
+			t.Errorf("%s of %d characters: %v", field, most, err)
+		}
+		_, err := update(t, d, s, "payments."+field+"="+strings.Repeat("x", most+1))
+		if got := fieldsOrNone(t, err); !slices.Equal(got, []string{"payments." + field}) {
+			t.Errorf("%s of %d characters: %v", field, most+1, err)
+		}
+	}
+	if got, err := update(t, d, s, "payments.minimum=1", "payments.maximum=1000000"); err != nil ||
+		got.Payments.Minimum != money.USD || got.Payments.Maximum != money.Dollars(1_000_000) {
+		t.Errorf("the widest bounds: %+v, %v", got.Payments, err)
+	}
+	for field, amounts := range map[string][]string{
+		"payments.minimum": {"0.99", "1.005"}, "payments.maximum": {"0.99", "1000000.01", "10.005"},
+	} {
+		for _, amount := range amounts {
+			_, err := update(t, d, s, field+"="+amount)
+			if got := fieldsOrNone(t, err); !slices.Equal(got, []string{field}) {
+				t.Errorf("%s of %s: %v", field, amount, err)
+			}
+		}
+	}
+}
+
+func TestSignUpHasAtMostAHundredDomains(t *testing.T) {
+	d := dbtest.SQLite(t, clock.NewFrozen(dbtest.Start))
+	s := newService(t, d, &machine{now: dbtest.Start})
+	var domains []string
+	for i := range 101 {
+		domains = append(domains, fmt.Sprintf("d%d.example", i))
+	}
+	if _, err := update(t, d, s, "signUp.domains="+strings.Join(domains[:100], ",")); err != nil {
+		t.Error(err)
+	}
+	_, err := update(t, d, s, "signUp.domains="+strings.Join(domains, ","))
+	if got := fieldsOrNone(t, err); !slices.Equal(got, []string{"signUp.domains"}) {
+		t.Errorf("101 domains: %v", err)
+	}
 }

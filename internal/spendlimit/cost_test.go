@@ -32,6 +32,7 @@ func TestUse_cost(t *testing.T) {
 		"ends within its first hour":        {600, 615, true, false, money.Dollars(10)},
 		"ended today, of yesterday's hour":  {-10, 20, true, true, 0},
 		"ended yesterday":                   {-120, -30, true, true, 0},
+		"began and ended tomorrow":          {1450, 1460, true, true, 0},
 		"ended tomorrow, of an hour of now": {1430, 1460, true, true, money.Dollars(5)},
 	} {
 		u := Use{
