@@ -24,7 +24,8 @@ func newBudgets(t *testing.T, d *db.DB, c *clock.Simulated) (*enginetest.Kit, *b
 	s := budget.New(budget.Config{IDs: k.IDs, Clock: c, Events: k.Events, Jobs: k.Jobs})
 	meters := meter.New(meter.Config{DB: d, Wallet: k.Wallet, Events: k.Events, Jobs: k.Jobs})
 	of := wallet.Subject{
-		ID: k.IDs.New(id.Deployment), Account: k.NewAccount(money.Dollars(1000)), Project: "vision", Tags: []string{"a"},
+		ID: k.IDs.New(id.Deployment), Account: k.NewAccount(money.Dollars(1000)),
+		Project: "vision", Tags: []string{"a"},
 		CreatedBy: creator.Creator{Type: creator.APIKey, ID: k.IDs.New(id.APIKey)},
 	}
 	k.MustTx(func(ctx context.Context, tx *db.Tx) error {
