@@ -39,9 +39,9 @@ func pagesOf(t *testing.T, pdf []byte) (all [][]byte) {
 	return all
 }
 
-// TestPDFLooksAsReviewed notices that a document looks different. After a change of the layout, look
-// at the file that TestFormsAreMadeOnceAndKept writes with BILLET_TEST_INVOICES, and then change the
-// hash.
+// TestPDFLooksAsReviewed notices that a document looks different. After a change of the layout,
+// look at the file that TestFormsAreMadeOnceAndKept writes with BILLET_TEST_INVOICES, and then
+// change the hash.
 func TestPDFLooksAsReviewed(t *testing.T) {
 	sum := sha256.New()
 	for _, name := range []string{"debt", "credit-note-domestic"} {
