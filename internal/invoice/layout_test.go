@@ -39,10 +39,9 @@ func pagesOf(t *testing.T, pdf []byte) (all [][]byte) {
 	return all
 }
 
-// TestPDFLooksAsReviewed notices that a document looks different. After a change of the layout,
-// look at the file that TestFormsAreMadeOnceAndKept writes with BILLET_TEST_INVOICES, and then
-// change the hash.
-func TestPDFLooksAsReviewed(t *testing.T) {
+// TestPDFHasTheReviewedLayout notices that the layout of a document changed. Then review the file
+// that TestFormsAreMadeOnceAndKept writes with BILLET_TEST_INVOICES, and change the hash.
+func TestPDFHasTheReviewedLayout(t *testing.T) {
 	sum := sha256.New()
 	for _, name := range []string{"debt", "credit-note-domestic"} {
 		for _, page := range pagesOf(t, invoice.RenderPDF(t, documents(t)[name])) {
