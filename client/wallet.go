@@ -58,6 +58,15 @@ type WalletForecast struct {
 	// Charges is for the hours that begin from now until then: everything that runs now, until its
 	// known end.
 	Charges Money `json:"charges"`
+	// Days divides Charges by the day in UTC on which the hours begin, from today on.
+	Days []ForecastDay `json:"days"`
+}
+
+// ForecastDay is what is to be charged for the hours that begin on a day.
+type ForecastDay struct {
+	// Day is a day in UTC, such as 2028-02-29.
+	Day     string `json:"day"`
+	Charges Money  `json:"charges"`
 }
 
 // Wallet is the account's balance and hourly spend.
@@ -183,6 +192,11 @@ type UsageQuery struct {
 	To   time.Time `query:"to"`
 	// GroupBy is the grouping; "" means ByDay.
 	GroupBy UsageGroup `query:"groupBy"`
+	// TagKey groups ByTag by those tags only that begin with it and ":" or "=".
+	TagKey string `query:"tagKey"`
+	// Daily also divides groups by day, for at most 93 days. It does not apply to ByDay and
+	// ByDeployment, and to ByTag only with TagKey.
+	Daily bool `query:"daily"`
 }
 
 // FOCUSVersion is a version of FOCUS, the FinOps Open Cost and Usage Specification.
@@ -229,6 +243,19 @@ type Usage struct {
 	Groups []UsageCost `json:"groups"`
 	// Total is the sum of all groups.
 	Total Money `json:"total"`
+	// Days is the cost of each group on each day, in the order of days and then of Groups. Empty
+	// unless the query is Daily.
+	Days []UsageDay `json:"days"`
+}
+
+// UsageDay is the cost of a group on a day.
+type UsageDay struct {
+	// Day is the day in UTC (2028-02-29) on which the hours began.
+	Day string `json:"day"`
+	// Key is the key of the group.
+	Key string `json:"key"`
+	// Cost is the charges net of refunds.
+	Cost Money `json:"cost"`
 }
 
 // WalletService reads the balance, transactions and costs. Its calls need the scope wallet:read.

@@ -18,8 +18,8 @@ var usageHeads = map[client.UsageGroup]string{
 }
 
 func (t *tool) usage() *cobra.Command {
-	var from, to, by, version string
-	var focus bool
+	var from, to, by, key, version string
+	var focus, daily bool
 	cmd := &cobra.Command{
 		Use: "usage", Aliases: []string{"costs"},
 		Short: "Show costs by day, machine, GPU, provider, tag, project or creator",
@@ -29,6 +29,9 @@ default is the last 30 days.
 
 Wide terminals and -o wide include a plot.
 
+--daily also divides each group by day, for at most 93 days. --tag-key team groups by the tags that
+begin with "team:" or "team=".
+
 --focus exports each hour for cost tools, as CSV in the format of FOCUS, the FinOps Open Cost and
 Usage Specification. With -o json it writes JSON lines.
 
@@ -36,6 +39,7 @@ Usage Specification. With -o json it writes JSON lines.
 		Example: `  billet usage
   billet usage --by deployment --from 7d
   billet usage --by project --from 30d
+  billet usage --by tag --tag-key team --daily --from 7d
   billet usage --by gpuType --from 2026-11-01 --to 2026-12-01 -o csv
   billet usage --focus --from 2026-11-01 --to 2026-12-01 > november.csv`,
 	}
@@ -43,6 +47,8 @@ Usage Specification. With -o json it writes JSON lines.
 	cmd.Flags().StringVar(&by, "by", string(client.ByDay),
 		"group by "+joined(client.UsageGroups())+"; deployment includes volumes")
 	_ = cmd.RegisterFlagCompletionFunc("by", fixed(client.UsageGroups()))
+	cmd.Flags().StringVar(&key, "tag-key", "", "with --by tag: group by the tags of this `key`, such as team for team:search")
+	cmd.Flags().BoolVar(&daily, "daily", false, "also divide each group by day; not with --by day and --by deployment")
 	cmd.Flags().BoolVar(&focus, "focus", false, "export each hour in the format of FOCUS")
 	cmd.Flags().StringVar(&version, "focus-version", "", "`version` of FOCUS: "+joined(client.FOCUSVersions()))
 	_ = cmd.RegisterFlagCompletionFunc("focus-version", fixed(client.FOCUSVersions()))
@@ -50,7 +56,7 @@ Usage Specification. With -o json it writes JSON lines.
 		if !slices.Contains(client.UsageGroups(), client.UsageGroup(by)) {
 			return usageError("--by must be %s, not %q.", joined(client.UsageGroups()), by)
 		}
-		q := client.UsageQuery{GroupBy: client.UsageGroup(by)}
+		q := client.UsageQuery{GroupBy: client.UsageGroup(by), TagKey: key, Daily: daily}
 		var err error
 		if q.From, q.To, err = interval(from, to, t.Now()); err != nil {
 			return err
@@ -58,12 +64,20 @@ Usage Specification. With -o json it writes JSON lines.
 		switch {
 		case focus && cmd.Flags().Changed("by"):
 			return usageError("--focus has each hour. Remove --by.")
+		case focus && daily:
+			return usageError("--focus has each hour. Remove --daily.")
 		case focus:
 			return t.exportFOCUS(ctx, c, client.FOCUSQuery{
 				From: q.From, To: q.To, Version: client.FOCUSVersion(version), JSONLines: t.format == "json",
 			})
 		case version != "":
 			return usageError("--focus-version needs --focus.")
+		case key != "" && q.GroupBy != client.ByTag:
+			return usageError("--tag-key needs --by tag.")
+		case daily && (q.GroupBy == client.ByDay || q.GroupBy == client.ByDeployment):
+			return usageError("--daily needs another group: add --by project, for example.")
+		case daily && q.GroupBy == client.ByTag && key == "":
+			return usageError("--daily --by tag needs --tag-key: a machine with several tags counts for each.")
 		}
 		u, err := c.Wallet.Usage(ctx, q)
 		if err != nil {
@@ -73,9 +87,12 @@ Usage Specification. With -o json it writes JSON lines.
 		case "json", "yaml":
 			return t.encode(u)
 		case "csv", "id":
+			if daily && t.format == "csv" {
+				return list(t, dailyListing(u), u.Days)
+			}
 			return list(t, usageListing, u.Groups)
 		}
-		return t.usageTable(u)
+		return t.usageTable(u, daily)
 	})
 }
 
@@ -102,45 +119,97 @@ var usageListing = listing[client.UsageCost]{
 	},
 }
 
+// dailyListing lists the days of usage, with the names of its groups.
+func dailyListing(u *client.Usage) listing[client.UsageDay] {
+	names := make(map[string]string, len(u.Groups))
+	for _, g := range u.Groups {
+		names[g.Key] = valueOr(g.Name, "")
+	}
+	return listing[client.UsageDay]{
+		id: func(d client.UsageDay) string { return d.Key },
+		columns: []column[client.UsageDay]{
+			{name: "day", text: func(d client.UsageDay) string { return d.Day }},
+			{name: "key", text: func(d client.UsageDay) string { return d.Key }},
+			{name: "name", text: func(d client.UsageDay) string { return names[d.Key] }},
+			{name: "cost", text: func(d client.UsageDay) string { return d.Cost.Decimal() }},
+		},
+	}
+}
+
+// usageRow is a row of the table: what a group cost, on a day if it is not "".
+type usageRow struct {
+	day, name, key string
+	cost           client.Money
+}
+
+// usageRows returns the rows, without the days that cost nothing unless the groups are days.
+func usageRows(u *client.Usage, daily bool) (rows []usageRow) {
+	groups, names := u.Groups, make(map[string]string, len(u.Groups))
+	if u.GroupBy == client.ByDay {
+		groups = fillDays(groups)
+	}
+	for _, g := range groups {
+		names[g.Key] = usageName(u.GroupBy, g)
+		if !daily {
+			rows = append(rows, usageRow{name: names[g.Key], key: g.Key, cost: g.Cost})
+		}
+	}
+	for _, d := range u.Days {
+		rows = append(rows, usageRow{d.Day, names[d.Key], d.Key, d.Cost})
+	}
+	return rows
+}
+
+// usageName returns what a group is called.
+func usageName(by client.UsageGroup, g client.UsageCost) string {
+	name := g.Key
+	switch by {
+	case client.ByDeployment, client.ByMember, client.ByAPIKey:
+		name = valueOr(g.Name, g.Key)
+	}
+	switch {
+	case name == "" && by == client.ByGPUType:
+		return "volumes"
+	case name == "":
+		return "other"
+	}
+	return name
+}
+
 // usageTable prints costs with their total and, if there is space, a bar for each.
-func (t *tool) usageTable(u *client.Usage) error {
+func (t *tool) usageTable(u *client.Usage, daily bool) error {
 	if len(u.Groups) == 0 {
 		t.note("No charges from %s to %s.", localTime(u.From), localTime(u.To))
 		return nil
 	}
-	groups := u.Groups
-	if u.GroupBy == client.ByDay {
-		groups = fillDays(groups)
-	}
+	all := usageRows(u, daily)
 	heads := []string{usageHeads[u.GroupBy], "COST", "SHARE"}
+	before := 0 // columns before the name
+	if daily {
+		heads, before = append([]string{usageHeads[client.ByDay]}, heads...), 1
+	}
 	if u.GroupBy == client.ByDeployment {
 		heads = append(heads, "ID")
 	}
 	var rows [][]string
 	largest := client.Money(0)
-	for _, g := range groups {
-		largest = max(largest, g.Cost)
-		name := g.Key
-		switch u.GroupBy {
-		case client.ByDeployment, client.ByMember, client.ByAPIKey:
-			name = valueOr(g.Name, g.Key)
+	for _, r := range all {
+		largest = max(largest, r.cost)
+		row := []string{clean(r.name), total(r.cost), percentage(r.cost, u.Total)}
+		if daily {
+			row = append([]string{r.day}, row...)
 		}
-		switch {
-		case name == "" && u.GroupBy == client.ByGPUType:
-			name = "volumes"
-		case name == "":
-			name = "other"
-		}
-		row := []string{clean(name), total(g.Cost), percentage(g.Cost, u.Total)}
 		if u.GroupBy == client.ByDeployment {
-			row = append(row, g.Key)
+			row = append(row, r.key)
 		}
 		rows = append(rows, row)
 	}
-	rows = append(rows, append([]string{"Total", total(u.Total), ""}, make([]string, len(heads)-3)...))
+	sums := make([]string, len(heads))
+	sums[0], sums[before+1] = "Total", total(u.Total)
+	rows = append(rows, sums)
 	style := func(_, column int) lipgloss.Style {
 		s := lipgloss.NewStyle()
-		if column == 1 || column == 2 {
+		if column == before+1 || column == before+2 {
 			s = s.Align(lipgloss.Right)
 		}
 		return s
@@ -149,8 +218,8 @@ func (t *tool) usageTable(u *client.Usage) error {
 		heads = append(heads, "")
 		for i := range rows {
 			cell := ""
-			if i < len(groups) {
-				cell = bar(float64(groups[i].Cost), float64(largest), width)
+			if i < len(all) {
+				cell = bar(float64(all[i].cost), float64(largest), width)
 			}
 			rows[i] = append(rows[i], cell)
 		}

@@ -34,26 +34,39 @@ func (usageFormat) Enum() []usageFormat {
 type usageQuery struct {
 	interval
 	GroupBy wallet.GroupBy `query:"groupBy" doc:"day if omitted."`
-	Format  usageFormat    `query:"format" doc:"csv: the groups as a table. focus: each hour as CSV in the format of FOCUS, the FinOps Open Cost and Usage Specification. focus-jsonl: the same as JSON lines. json if omitted."`
+	TagKey  string         `query:"tagKey" maxLength:"100" doc:"With groupBy=tag: groups are the tags that begin with this key and : or =, such as team:search for team. Costs without such a tag are the group with the empty key. A deployment with several counts for the first by the alphabet."`
+	Daily   bool           `query:"daily" doc:"Also divide each group by day, for an interval of at most 93 days. Not with groupBy=day or deployment, and with groupBy=tag only with tagKey."`
+	Format  usageFormat    `query:"format" doc:"csv: the groups as a table, with a row for each day with daily=true. focus: each hour as CSV in the format of FOCUS, the FinOps Open Cost and Usage Specification. focus-jsonl: the same as JSON lines. json if omitted."`
 	Version focus.Version  `query:"version" doc:"Version of FOCUS; 1.2 if omitted."`
 }
+
+// dailyLength is the longest interval of usage by day and another group.
+const dailyLength = 93 * 24 * time.Hour
 
 // Check finds parameters that contradict each other.
 func (q usageQuery) Check() []apierr.FieldError {
 	invalid := q.interval.Check()
-	switch q.Format {
-	case usageFOCUS, usageFOCUSJSON:
-		if q.GroupBy != "" {
-			invalid = append(invalid, apierr.FieldError{
-				Field: "query.groupBy", Message: "does not apply to the formats focus and focus-jsonl. Omit it.",
-			})
-		}
-	default:
-		if q.Version != "" {
-			invalid = append(invalid, apierr.FieldError{
-				Field: "query.version", Message: "applies to the formats focus and focus-jsonl only. Omit it.",
-			})
-		}
+	add := func(field, message string) {
+		invalid = append(invalid, apierr.FieldError{Field: "query." + field, Message: message})
+	}
+	focus := q.Format == usageFOCUS || q.Format == usageFOCUSJSON
+	if focus && q.GroupBy != "" {
+		add("groupBy", "does not apply to the formats focus and focus-jsonl. Omit it.")
+	}
+	if !focus && q.Version != "" {
+		add("version", "applies to the formats focus and focus-jsonl only. Omit it.")
+	}
+	if q.TagKey != "" && q.GroupBy != wallet.ByTag {
+		add("tagKey", "applies to groupBy=tag only. Omit it.")
+	}
+	switch {
+	case !q.Daily:
+	case focus:
+		add("daily", "does not apply to the formats focus and focus-jsonl. Omit it.")
+	case q.GroupBy == "" || q.GroupBy == wallet.ByDay || q.GroupBy == wallet.ByDeployment:
+		add("daily", "does not apply to groupBy=day and groupBy=deployment. Choose another group.")
+	case q.GroupBy == wallet.ByTag && q.TagKey == "":
+		add("daily", "needs tagKey with groupBy=tag, because a deployment with several tags counts for each. Set tagKey.")
 	}
 	return invalid
 }
@@ -63,7 +76,8 @@ func (h walletResource) usageRoute(r *rest.Router, path string) {
 		Method: http.MethodGet, Path: path, ID: "getUsage", Tag: tagWallet, Scope: string(account.ReadWallet),
 		CSV: true, Media: []string{"application/jsonl"}, ExtraTime: exportTime, Summary: "Get usage",
 		Description: "Cost by day, deployment, GPU type, provider, tag, project, member or API key: charges for " +
-			"hours that began in the interval, less their refunds. The last 30 days if from is omitted.\n\n" +
+			"hours that began in the interval, less their refunds. The last 30 days if from is omitted. " +
+			"An hour and its refund count for the day on which the hour began.\n\n" +
 			"The formats `focus` and `focus-jsonl` are exports for cost tools. They have a row for each hour, by the " +
 			"start of its charge period. An hour that crosses the end of a month is two rows. A refund that was made " +
 			"after the month of its hour is a row of class Correction. Repeat an export of the present month: later " +
@@ -86,13 +100,20 @@ func (h walletResource) usage(
 	if in.Format == usageFOCUS || in.Format == usageFOCUSJSON {
 		return rest.Answer{}, h.exportFOCUS(ctx, w, c, in, from, to)
 	}
+	if in.Daily && to.Sub(from) > dailyLength {
+		return rest.Answer{}, apierr.Invalid([]apierr.FieldError{{
+			Field: "query.daily", Message: "is for an interval of at most 93 days. Choose a later from or an earlier to.",
+		}})
+	}
 	by := in.GroupBy
 	if by == "" {
 		by = wallet.ByDay
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout())
 	defer cancel()
-	usage, err := h.ledger.Usage(ctx, h.db, c.Caller.Account, from, to, by)
+	usage, err := h.ledger.Usage(ctx, h.db, c.Caller.Account, wallet.UsageQuery{
+		From: from, To: to, By: by, TagKey: in.TagKey, Daily: in.Daily,
+	})
 	if err != nil {
 		return rest.Answer{}, err
 	}
@@ -100,12 +121,28 @@ func (h walletResource) usage(
 		return c.Data(usage), nil
 	}
 	beginFile(w, "text/csv; charset=utf-8; header=present", "billet-usage.csv")
-	records := [][]string{{string(by), "name", "cost"}}
-	for _, g := range usage.Groups {
-		records = append(records, []string{focus.Harmless(g.Key), focus.Harmless(orEmpty(g.Name)), g.Cost.Decimal()})
-	}
-	_ = csv.NewWriter(w).WriteAll(records) // a client that has gone gets no answer
+	_ = csv.NewWriter(w).WriteAll(usageRecords(usage, in.Daily)) // a client that has gone gets no answer
 	return rest.Answer{}, nil
+}
+
+// usageRecords returns usage as a table, by day too if it is daily.
+func usageRecords(u wallet.Usage, daily bool) [][]string {
+	records := [][]string{{string(u.GroupBy), "name", "cost"}}
+	if !daily {
+		for _, g := range u.Groups {
+			records = append(records, []string{focus.Harmless(g.Key), focus.Harmless(orEmpty(g.Name)), g.Cost.Decimal()})
+		}
+		return records
+	}
+	records[0] = append([]string{"day"}, records[0]...)
+	names := make(map[string]string, len(u.Groups))
+	for _, g := range u.Groups {
+		names[g.Key] = focus.Harmless(orEmpty(g.Name))
+	}
+	for _, d := range u.Days {
+		records = append(records, []string{d.Day, focus.Harmless(d.Key), names[d.Key], d.Cost.Decimal()})
+	}
+	return records
 }
 
 // beginFile starts a response that browsers save as a file.

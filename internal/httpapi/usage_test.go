@@ -71,3 +71,34 @@ func TestTheExportForCostTools(t *testing.T) {
 		w.want(400, w.ada, "GET", at+"focus&version=1.3", nil)
 	})
 }
+
+func TestTheUsageByDayAndGroup(t *testing.T) {
+	w := newWorld(t)
+	d := w.deploy(w.ada)
+	w.settle(d)
+	at := Base + "/wallet/usage?daily=true&groupBy="
+	r := w.want(200, w.ada, "GET", at+"provider", nil)
+	days, _ := dig(r.data, "days").([]any)
+	same(t, "days", len(days), 1)
+	same(t, "cost", dig(days[0], "cost"), dig(r.data, "total"))
+	day := w.clock.Now().UTC().Format(time.DateOnly)
+	same(t, "day", dig(days[0], "day"), any(day))
+	table := w.do(w.ada, "GET", at+"member&format=csv", nil)
+	same(t, "table", string(table.body), "day,member,name,cost\n"+day+",,,23.92\n")
+	same(t, "the days of the forecast", len(dig(w.want(200, w.ada, "GET", Base+"/wallet", nil).data,
+		"forecast", "days").([]any)) > 0, true)
+	plain := w.want(200, w.ada, "GET", Base+"/wallet/usage?groupBy=provider", nil)
+	same(t, "days without daily", len(dig(plain.data, "days").([]any)), 0)
+	w.want(200, w.ada, "GET", at+"tag&tagKey=team", nil)
+	for query, field := range map[string]string{
+		"groupBy=day&daily=true": "query.daily", "daily=true": "query.daily", "groupBy=deployment&daily=true": "query.daily",
+		"groupBy=tag&daily=true": "query.daily", "groupBy=project&tagKey=team": "query.tagKey",
+		"groupBy=project&daily=true&from=2026-01-01T00:00:00Z&to=2026-12-01T00:00:00Z": "query.daily",
+		"format=focus&daily=true": "query.daily",
+	} {
+		refused := w.want(400, w.ada, "GET", Base+"/wallet/usage?"+query, nil)
+		if !strings.Contains(string(refused.body), `"`+field+`"`) {
+			t.Errorf("%s: %s", query, refused.body)
+		}
+	}
+}

@@ -76,8 +76,9 @@ type walletView struct {
 
 // walletForecast is what is to be charged until the end of the month.
 type walletForecast struct {
-	Until   time.Time    `json:"until" doc:"End of the present month in UTC."`
-	Charges money.Micros `json:"charges" doc:"US dollars for the hours that begin from now until then: everything that runs now, until its known end."`
+	Until   time.Time           `json:"until" doc:"End of the present month in UTC."`
+	Charges money.Micros        `json:"charges" doc:"US dollars for the hours that begin from now until then: everything that runs now, until its known end."`
+	Days    []meter.ForecastDay `json:"days" doc:"charges by the day on which the hours begin, from today on."`
 }
 
 type runningView struct {
@@ -191,6 +192,7 @@ func (h walletResource) get(ctx context.Context, c *rest.Call, _ *rest.NoInput) 
 		now := h.clock.Now().UTC()
 		v.Forecast.Until = time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)
 		v.Forecast.Charges = meter.Expected(rates, v.Forecast.Until)
+		v.Forecast.Days = meter.ExpectedDaily(rates, now, v.Forecast.Until)
 		v.LowBalance = h.terms.LowBalance(v.RunsDryAt, now)
 		v.HourlyCost, v.ActiveDeployments, v.Volumes = 0, []runningView{}, []volumeOnBill{} // a view may run twice
 		for _, r := range rates {

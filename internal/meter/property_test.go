@@ -264,8 +264,9 @@ func (x *lifecycle) check(t *rapid.T) {
 	if got, want := x.r.available(x.account), lifecycleCredit-total; got != want {
 		t.Fatalf("%s is available, want %s", got, want)
 	}
-	u, err := x.r.ledger.Usage(x.r.Context(), x.r.db, x.account, dbtest.Start.AddDate(-1, 0, 0),
-		x.r.clock.Now().AddDate(1, 0, 0), wallet.ByDay)
+	u, err := x.r.ledger.Usage(x.r.Context(), x.r.db, x.account, wallet.UsageQuery{
+		From: dbtest.Start.AddDate(-1, 0, 0), To: x.r.clock.Now().AddDate(1, 0, 0), By: wallet.ByDay,
+	})
 	if err != nil || u.Total != total {
 		t.Fatalf("Usage = %s, %v; want %s", u.Total, err, total)
 	}

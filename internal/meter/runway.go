@@ -83,3 +83,27 @@ func Expected(meters []Running, until time.Time) (sum money.Micros) {
 	}
 	return sum
 }
+
+// ForecastDay is what hours that begin on a day in UTC are expected to cost.
+type ForecastDay struct {
+	Day     string       `json:"day" doc:"Day in UTC, such as 2028-02-29."`
+	Charges money.Micros `json:"charges" doc:"US dollars for the hours that begin on it, from now on."`
+}
+
+// ExpectedDaily divides Expected by the day on which the hours begin, from the day of from on.
+func ExpectedDaily(meters []Running, from, until time.Time) []ForecastDay {
+	days := []ForecastDay{}
+	before := money.Micros(0)
+	y, m, d := from.UTC().Date()
+	for day := time.Date(y, m, d, 0, 0, 0, 0, time.UTC); day.Before(until); {
+		next := day.AddDate(0, 0, 1)
+		end := next
+		if until.Before(end) {
+			end = until
+		}
+		sum := Expected(meters, end)
+		days = append(days, ForecastDay{day.Format(time.DateOnly), sum - before})
+		before, day = sum, next
+	}
+	return days
+}

@@ -117,3 +117,37 @@ func TestExpected(t *testing.T) {
 		})
 	}
 }
+
+func TestExpectedDaily(t *testing.T) {
+	until := noon.AddDate(0, 0, 3) // noon of November 4
+	meters := []meter.Running{
+		metered(5, 30*time.Minute), endsAfter(metered(7, 0), 13*time.Hour), endsAfter(metered(11, time.Hour), time.Minute),
+	}
+	got := meter.ExpectedDaily(meters, noon, until)
+	want := []meter.ForecastDay{
+		{Day: "2026-11-01", Charges: 12*5 + 12*7}, {Day: "2026-11-02", Charges: 24*5 + 7},
+		{Day: "2026-11-03", Charges: 24 * 5}, {Day: "2026-11-04", Charges: 12 * 5},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("ExpectedDaily = %v, want %v", got, want)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		var meters []meter.Running
+		for range rapid.IntRange(0, 5).Draw(t, "meters") {
+			m := metered(money.Micros(rapid.Int64Range(0, 1000).Draw(t, "price")),
+				time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "next")))
+			if rapid.Bool().Draw(t, "ends") {
+				m = endsAfter(m, time.Duration(rapid.Int64Range(0, int64(1000*time.Hour)).Draw(t, "end")))
+			}
+			meters = append(meters, m)
+		}
+		until := noon.Add(time.Duration(rapid.Int64Range(1, int64(800*time.Hour)).Draw(t, "until")))
+		sum := money.Micros(0)
+		for _, d := range meter.ExpectedDaily(meters, noon, until) {
+			sum += d.Charges
+		}
+		if want := meter.Expected(meters, until); sum != want {
+			t.Fatalf("the days sum up to %v, all to %v", sum, want)
+		}
+	})
+}

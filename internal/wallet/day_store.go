@@ -139,40 +139,46 @@ var usageKeys = map[GroupBy]string{
 	ByTag: "tags", ByProject: "project", ByMember: "creator_id", ByAPIKey: "creator_id",
 }
 
-func selectUsage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy,
-	key string) ([]UsageGroup, error) {
-	order := "cost DESC, " + key
-	if by == ByDay {
-		order = key
-	}
+// usageRow is what a group cost, on a day if the query is for days.
+type usageRow struct {
+	UsageGroup
+	day int64
+}
+
+func selectUsage(ctx context.Context, r db.Reader, account id.ID, q UsageQuery) ([]usageRow, error) {
+	key := usageKeys[q.By]
 	table, totals, lines := `wallet_day`, `day, '' AS name, gpu_type, provider`,
 		lineDay+`, '' AS name, gpu_type, provider`
-	if by == ByDeployment {
-		table, totals, lines = `wallet_day_subject`, `subject, name`, `subject, name`
+	if q.By == ByDeployment {
+		table, totals, lines = `wallet_day_subject`, `day, subject, name`, lineDay+`, subject, name`
 	}
-	described := by == ByTag || by == ByProject || creatorTypes[by] != ""
+	described := q.By == ByTag || q.By == ByProject || creatorTypes[q.By] != ""
 	if described {
-		table, totals, lines = `wallet_day_subject`, `subject`, `subject`
+		table, totals, lines = `wallet_day_subject`, `day, subject`, lineDay+`, subject`
 	}
-	hours, args := wholeDays(from, to).hours(table, totals, lines, `account_id = $1 AND`, []any{account})
+	hours, args := wholeDays(q.From, q.To).hours(table, totals, lines, `account_id = $1 AND`, []any{account})
 	if described {
-		args = append(args, creatorTypes[by])
+		args = append(args, creatorTypes[q.By])
 		hours = withSubjects(hours, len(args))
 	}
-	scan := func(row db.Row) (g UsageGroup, err error) {
+	day, group := `0`, key
+	if q.Daily {
+		day, group = `day`, key+`, day`
+	}
+	scan := func(row db.Row) (g usageRow, err error) {
 		var name string
-		err = row.Scan(&g.Key, &name, &g.Cost)
+		err = row.Scan(&g.Key, &name, &g.Cost, &g.day)
 		switch {
 		case err != nil:
-		case by == ByDay:
+		case q.By == ByDay:
 			g.Key = Day(g.Key)
-		case by == ByDeployment || creatorTypes[by] != "" && g.Key != "":
+		case q.By == ByDeployment || creatorTypes[q.By] != "" && g.Key != "":
 			g.Name = &name
 		}
 		return g, err
 	}
-	return db.Collect(ctx, r, scan, `SELECT `+key+`, MAX(name`+db.ByBytes(r)+`), CAST(SUM(cost) AS BIGINT) AS cost
-		FROM (`+hours+`) AS hours GROUP BY `+key+` ORDER BY `+order, args...)
+	return db.Collect(ctx, r, scan, `SELECT `+key+`, MAX(name`+db.ByBytes(r)+`), CAST(SUM(cost) AS BIGINT) AS cost, `+
+		day+` FROM (`+hours+`) AS hours GROUP BY `+group+` ORDER BY `+group, args...)
 }
 
 var revenueKeys = map[GroupBy]string{ByDay: "CAST(day AS TEXT)", ByGPUType: "gpu_type", ByProvider: "provider",

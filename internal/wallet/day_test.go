@@ -173,7 +173,7 @@ func TestDayTotalsAreTheSumOfTheHours(t *testing.T) {
 
 func (r *rig) checkUsage(account id.ID, from, to time.Time, by wallet.GroupBy, want map[string]money.Micros) {
 	r.Helper()
-	u, err := r.ledger.Usage(r.Context(), r.db, account, from, to, by)
+	u, err := r.ledger.Usage(r.Context(), r.db, account, wallet.UsageQuery{From: from, To: to, By: by})
 	got, total := map[string]money.Micros{}, money.Micros(0)
 	for _, g := range u.Groups {
 		got[g.Key] = g.Cost

@@ -95,7 +95,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	from, to := dbtest.Start.Add(-50*time.Hour), dbtest.Start.Add(50*time.Hour)
 	for _, by := range []wallet.GroupBy{wallet.ByDay, wallet.ByDeployment, wallet.ByGPUType} {
 		read("Usage", func(ctx context.Context) error {
-			_, err := r.ledger.Usage(ctx, d, account, from, to, by)
+			_, err := r.ledger.Usage(ctx, d, account, wallet.UsageQuery{From: from, To: to, By: by})
 			return err
 		})
 	}

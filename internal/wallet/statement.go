@@ -128,6 +128,25 @@ type Usage struct {
 	GroupBy GroupBy      `json:"groupBy" doc:"Grouping key."`
 	Total   money.Micros `json:"total" doc:"Sum of all groups in US dollars. By tag, a deployment with several tags is in several groups, and counts once here."`
 	Groups  []UsageGroup `json:"groups" doc:"Groups: days in order, others by cost, highest first. Groups without cost are left out."`
+	Days    []UsageDay   `json:"days" doc:"Cost of each group on each day, in the order of days and then of groups. Their sum is total. Empty without daily=true."`
+}
+
+// UsageDay is what a group cost on a day.
+type UsageDay struct {
+	Day  string       `json:"day" doc:"Day in UTC (2028-02-29) on which the hours began."`
+	Key  string       `json:"key" doc:"Key of the group."`
+	Cost money.Micros `json:"cost" doc:"Charges less refunds in US dollars."`
+}
+
+// UsageQuery selects usage of the hours that began at or after From and before To.
+type UsageQuery struct {
+	From, To time.Time
+	By       GroupBy
+	// TagKey divides by those tags only that begin with it and ":" or "=", if By is ByTag. A subject
+	// with several of them counts for the first by the alphabet.
+	TagKey string
+	// Daily also divides each group by day. By is neither ByDay nor, without a TagKey, ByTag.
+	Daily bool
 }
 
 // UsageGroup is one group's share of a Usage.
@@ -137,25 +156,29 @@ type UsageGroup struct {
 	Cost money.Micros `json:"cost" doc:"Charges less refunds in US dollars."`
 }
 
-// Usage returns the cost of the hours that began at or after from and before to, net of their
-// refunds, whenever these were made. Groups by day are in the order of days, and days without an
-// hour are left out. Other groups are in the order of cost, highest first.
-func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, from, to time.Time, by GroupBy) (Usage, error) {
-	key, known := usageKeys[by]
-	if !known {
-		return Usage{}, fmt.Errorf("wallet: usage cannot be grouped by %q", by)
+// Usage returns the cost of the hours that the query selects, net of their refunds, whenever these
+// were made. Groups by day are in the order of days, and days without an hour are left out. Other
+// groups are in the order of cost, highest first.
+func (l *Ledger) Usage(ctx context.Context, r db.Reader, account id.ID, q UsageQuery) (Usage, error) {
+	if usageKeys[q.By] == "" {
+		return Usage{}, fmt.Errorf("wallet: usage cannot be grouped by %q", q.By)
 	}
-	u := Usage{From: from.UTC(), To: to.UTC(), GroupBy: by}
-	var err error
-	if u.Groups, err = selectUsage(ctx, r, account, from, to, by, key); err != nil {
+	u := Usage{From: q.From.UTC(), To: q.To.UTC(), GroupBy: q.By, Days: []UsageDay{}}
+	rows, err := selectUsage(ctx, r, account, q)
+	if err != nil {
 		return Usage{}, err
 	}
-	if by == ByTag { // a group may count for several tags
-		u.Groups, u.Total, err = eachTag(u.Groups)
-		return u, err
+	for _, row := range rows {
+		u.Total += row.Cost
 	}
-	for _, g := range u.Groups {
-		u.Total += g.Cost
+	if q.By == ByTag {
+		if rows, err = divideTags(rows, q.TagKey); err != nil {
+			return Usage{}, err
+		}
+	}
+	u.Groups = addGroups(rows, q.By)
+	if q.Daily {
+		u.Days = addDaily(rows, u.Groups)
 	}
 	return u, nil
 }

@@ -164,7 +164,7 @@ func TestLedger_UsageIsNetOfRefundsByDayOfStart(t *testing.T) {
 			{wallet.ByProvider, everFrom, everTo, []wallet.UsageGroup{{"voltage-park", nil, 35},
 				{"latitude", nil, 10}}},
 		} {
-			u, err := r.ledger.Usage(t.Context(), d, account, k.from, k.to, k.by)
+			u, err := r.ledger.Usage(t.Context(), d, account, wallet.UsageQuery{From: k.from, To: k.to, By: k.by})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func TestLedger_UsageIsNetOfRefundsByDayOfStart(t *testing.T) {
 				t.Errorf("by %s: %+v, want %+v", k.by, u, k.want)
 			}
 		}
-		if _, err := r.ledger.Usage(t.Context(), d, account, everFrom, everTo, "week"); err == nil {
+		if _, err := r.ledger.Usage(t.Context(), d, account, wallet.UsageQuery{From: everFrom, To: everTo, By: "week"}); err == nil {
 			t.Error("grouped by week")
 		}
 		r.audited()
@@ -223,10 +223,11 @@ func TestLedger_UsageByTag(t *testing.T) {
 			r.charge(hour(account, subject, 0, 10))
 		}
 		from, to := dbtest.Start.Add(-time.Hour), dbtest.Start.Add(time.Hour)
-		got, err := r.ledger.Usage(t.Context(), d, account, from, to, wallet.ByTag)
+		got, err := r.ledger.Usage(t.Context(), d, account, wallet.UsageQuery{From: from, To: to, By: wallet.ByTag})
 		want := wallet.Usage{
 			From: from, To: to, GroupBy: wallet.ByTag, Total: 30,
 			Groups: []wallet.UsageGroup{{Key: "train", Cost: 20}, {Key: "", Cost: 10}, {Key: "eu", Cost: 10}},
+			Days:   []wallet.UsageDay{},
 		}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("Usage by tag: %v (-want +got):\n%s", err, diff)

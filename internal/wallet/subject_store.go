@@ -1,18 +1,12 @@
 package wallet
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
-	"github.com/billetcloud/billet/internal/money"
 )
 
 // Subject is what the usage of a subject is grouped by beside the labels of its charges. It may
@@ -64,36 +58,7 @@ var creatorTypes = map[GroupBy]string{ByMember: string(creator.Member), ByAPIKey
 // the argument that is the type of creator to group by; one of another type counts as none.
 func withSubjects(hours string, typeArg int) string {
 	ofType := `CASE WHEN s.creator_type = $` + strconv.Itoa(typeArg) + ` THEN `
-	return `SELECT h.cost, COALESCE(s.tags, '') AS tags, COALESCE(s.project, '') AS project,
+	return `SELECT h.cost, h.day, COALESCE(s.tags, '') AS tags, COALESCE(s.project, '') AS project,
 		` + ofType + `s.creator_id ELSE '' END AS creator_id, ` + ofType + `s.creator_name ELSE '' END AS name
 		FROM (` + hours + `) AS h LEFT JOIN wallet_subject AS s ON s.subject = h.subject`
-}
-
-// eachTag divides groups by their lists of tags. It returns a group for each tag, the highest cost
-// first, and what all cost.
-func eachTag(groups []UsageGroup) (byTag []UsageGroup, total money.Micros, err error) {
-	costs := map[string]money.Micros{}
-	for _, g := range groups {
-		var tags []string
-		if g.Key != "" {
-			if err := json.Unmarshal([]byte(g.Key), &tags); err != nil {
-				return nil, 0, fmt.Errorf("read tags: %w", err)
-			}
-		}
-		if len(tags) == 0 {
-			tags = []string{""}
-		}
-		for _, t := range tags {
-			costs[t] += g.Cost
-		}
-		total += g.Cost
-	}
-	byTag = []UsageGroup{}
-	for t, cost := range costs {
-		byTag = append(byTag, UsageGroup{Key: t, Cost: cost})
-	}
-	slices.SortFunc(byTag, func(a, b UsageGroup) int {
-		return cmp.Or(cmp.Compare(b.Cost, a.Cost), strings.Compare(a.Key, b.Key))
-	})
-	return byTag, total, nil
 }

@@ -237,6 +237,34 @@ try {
     await page.unroute('**/wallet/usage?*groupBy=deployment*');
   });
 
+  await part(
+    'spending by day and group is a chart, a slider and a table, whose sums are those of the API',
+    async () => {
+      for (const viewport of [phone, wide]) {
+        await page.setViewportSize(viewport);
+        await page.goto('/wallet');
+        const spending = page.getByRole('region', { name: /^Last \d+ days/ });
+        await spending.getByRole('combobox', { name: 'Group by' }).click();
+        const answered = page.waitForResponse((r) => r.url().includes('groupBy=gpuType&daily=true'));
+        await page.getByRole('option', { name: 'GPU', exact: true }).click();
+        const { data } = await (await answered).json();
+        const slider = spending.getByRole('slider', { name: 'Cost by day (UTC) and GPU' });
+        await slider.press('Home');
+        await slider.press('ArrowRight');
+        assert.equal(await slider.getAttribute('aria-valuenow'), '1');
+        assert.match(await slider.getAttribute('aria-valuetext'), /^[A-Z][a-z]{2} \d+: \$/);
+        await clean(page, `the chart by GPU at ${viewport.width}`);
+        await spending.getByRole('button', { name: 'Show as table' }).click();
+        const total = await spending.getByRole('row', { name: /^Total/ }).innerText();
+        const usd = (n) => `$${n.toFixed(2).replace(/\B(?=(\d{3})+\.)/g, ',')}`;
+        for (const amount of [...data.groups.map((g) => g.cost), data.total])
+          assert.ok(total.includes(usd(amount)), `${usd(amount)} is not in ${total}`);
+        await shot('wallet-by-gpu-table');
+        await clean(page, `the table by GPU at ${viewport.width}`);
+      }
+    },
+  );
+
   await part('a provider that is down is shown where it matters', async () => {
     await server.run('sim', 'fault', 'add', 'unavailable', '--provider', 'northgrid');
     await server.run('sim', 'advance', '30m');

@@ -9,6 +9,7 @@ export type TransactionQuery = Query<'/api/v1/inventory/wallet/transactions'>;
 export type GroupBy = Schema['Usage']['groupBy'];
 
 export const walletPath = '/api/v1/inventory/wallet';
+const usagePath = '/api/v1/inventory/wallet/usage';
 
 export function useWallet(enabled = true) {
   const live = useLive();
@@ -28,7 +29,7 @@ export function useServerClock(enabled: boolean) {
     queryKey: ['clock'],
     queryFn: async () => {
       const query = { groupBy: 'provider', from: new Date(serverNow()).toISOString() } as const;
-      const { to } = await call('get', '/api/v1/inventory/wallet/usage', { params: { query } });
+      const { to } = await call('get', usagePath, { params: { query } });
       learnServerTime(to);
       return to;
     },
@@ -37,6 +38,13 @@ export function useServerClock(enabled: boolean) {
   });
 }
 
-export function useUsage(groupBy: GroupBy, from: string, enabled = true) {
-  return useGet('/api/v1/inventory/wallet/usage', { params: { query: { groupBy, from } } }, { enabled });
+export type UsageQuery = Query<'/api/v1/inventory/wallet/usage'>;
+
+export function useUsage(query: UsageQuery, enabled = true) {
+  return useGet(usagePath, { params: { query } }, { enabled });
+}
+
+/** The usage as a file. */
+export function usageFile(query: Record<string, string>): string {
+  return `${usagePath}?${new URLSearchParams(query)}`;
 }

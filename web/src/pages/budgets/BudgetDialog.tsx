@@ -176,6 +176,6 @@ function useKnown(kind: Kind): string[] {
   const by = kind === 'tag' ? 'tag' : 'project';
   // The same text for a whole day, so that it is the same query.
   const from = new Date(Math.floor(serverNow() / 86_400_000) * 86_400_000 - 90 * 86_400_000).toISOString();
-  const usage = useUsage(by, from).data;
+  const usage = useUsage({ groupBy: by, from }).data;
   return (usage?.groups ?? []).map((g) => g.key).filter(Boolean);
 }

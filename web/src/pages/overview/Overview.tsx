@@ -63,7 +63,7 @@ function Figures() {
   const now = useNow(60_000);
   const date = new Date(now);
   const month = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1)).toISOString();
-  const usage = useUsage('day', month);
+  const usage = useUsage({ groupBy: 'day', from: month });
   const today = date.toISOString().slice(0, 10);
   return (
     <Loaded query={wallet}>

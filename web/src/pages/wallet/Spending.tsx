@@ -1,17 +1,16 @@
-import { Button, SegmentedControl, Select, Skeleton } from '@mantine/core';
+import { Button, Select, Skeleton } from '@mantine/core';
 import { useState } from 'react';
-import { Link } from 'react-router';
 import { useNow } from '../../api/clock';
-import { type GroupBy, useUsage, useWallet } from '../../api/wallet';
-import { type Bar, Bars } from '../../parts/Chart';
-import { largest } from '../../parts/fit';
+import { type GroupBy, type UsageQuery, usageFile, useUsage, useWallet } from '../../api/wallet';
+import { Bars } from '../../parts/Chart';
 import { Loaded } from '../../parts/Loaded';
-import { dateFormat, formatNumber } from '../../parts/locale';
+import { dateFormat } from '../../parts/locale';
 import { Money } from '../../parts/Money';
-import { formatTotal, type Micro, micro, sum } from '../../parts/money';
+import { formatTotal, micro, sum } from '../../parts/money';
 import { Panel } from '../../parts/Panel';
+import { barsOf, day, type Period, periodOf, periodsAt, seriesOf, tagKeys } from './days';
+import { Shares } from './Shares';
 
-const day = 86_400_000;
 const groups: Record<GroupBy, string> = {
   day: 'Day',
   deployment: 'Deployment',
@@ -31,33 +30,50 @@ const none: Partial<Record<GroupBy, string>> = {
   apiKey: 'Not created by an API key',
 };
 const monthOf = dateFormat({ month: 'long', timeZone: 'UTC' });
-const short = dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' });
 
-/**
- * The spending by day as a chart, or by another group as shares. Days are UTC days, as in billing.
- */
+/** The spending of a period by day, divided into groups. */
 export function Spending() {
   const [by, setBy] = useState<GroupBy>('day');
-  const [days, setDays] = useState('30');
+  const [tagKey, setTagKey] = useState('');
+  const [choice, setChoice] = useState('30');
+  const [table, setTable] = useState(false);
   const now = useNow(60_000);
-  const today = Math.floor(now / day) * day;
-  const from = new Date(today - (Number(days) - 1) * day).toISOString();
-  const usage = useUsage(by, from);
+  const { days, months } = periodsAt(now);
+  const period = periodOf(choice, now);
+  const daily = by !== 'day' && by !== 'deployment' && (by !== 'tag' || tagKey !== '');
+  const interval = {
+    from: new Date(period.from).toISOString(),
+    ...(period.to && { to: new Date(period.to).toISOString() }),
+  };
+  const query: UsageQuery = {
+    groupBy: by,
+    ...(by === 'tag' && tagKey && { tagKey }),
+    ...(daily && { daily: true }),
+    ...interval,
+  };
+  const usage = useUsage(query);
+  const tags = useUsage({ groupBy: 'tag', ...interval }, by === 'tag').data?.groups ?? [];
+  const keys = tagKeys(tags.map((g) => g.key));
   return (
     <Panel
       title={
         <>
-          Last {days} days: {usage.data ? <Money usd={usage.data.total} /> : '…'}
+          {period.title}: {usage.data ? <Money usd={usage.data.total} /> : '…'}
         </>
       }
       actions={
         <div style={{ display: 'flex', gap: 8, flexWrap: 'wrap' }}>
-          <SegmentedControl
+          <Select
             size="xs"
+            w={150}
             aria-label="Period"
-            value={days}
-            onChange={setDays}
-            data={['7', '30', '90'].map((d) => ({ value: d, label: `${d} days` }))}
+            value={choice}
+            onChange={(v) => setChoice(v ?? '30')}
+            data={[
+              { group: 'Until today', items: days.map((d) => ({ value: d, label: `Last ${d} days` })) },
+              { group: 'Months', items: months },
+            ]}
+            allowDeselect={false}
           />
           <Select
             size="xs"
@@ -68,27 +84,120 @@ export function Spending() {
             data={Object.entries(groups).map(([value, label]) => ({ value, label }))}
             allowDeselect={false}
           />
-          <Button component="a" href={focusUrl(from)} download variant="default" size="xs" title="CSV for cost tools">
-            Export FOCUS
-          </Button>
+          {by === 'tag' && (keys.length > 0 || tagKey) && (
+            <Select
+              size="xs"
+              w={130}
+              aria-label="Tag key"
+              value={tagKey}
+              onChange={(v) => setTagKey(v ?? '')}
+              data={[
+                { value: '', label: 'All tags' },
+                ...[...new Set([...keys, ...(tagKey ? [tagKey] : [])])].map((k) => ({ value: k, label: k })),
+              ]}
+              allowDeselect={false}
+            />
+          )}
         </div>
       }
     >
       <Loaded query={usage} loading={<Skeleton height={200} />}>
-        {(u) =>
-          by === 'day' ? (
+        {(u) => {
+          const names = new Map(u.groups.map((g) => [g.key, g.name]));
+          const nameOf = (key: string) =>
+            key === '' ? (none[by] ?? 'Other') : (names.get(key) ?? (tagKey && by === 'tag' ? tagValue(key) : key));
+          const series = daily ? seriesOf(u.groups, nameOf) : undefined;
+          const cells = by === 'day' ? u.groups.map((g) => ({ day: g.key, key: '', cost: g.cost })) : u.days;
+          return (
             <>
-              <Bars title="Cost by day (UTC)" bars={everyDay(u.groups, today, Number(days))} />
-              <Forecast />
+              {(by === 'day' || (series && series.length > 0)) && (
+                <Days period={period} series={series} cells={cells} table={table} by={by} />
+              )}
+              {by !== 'day' &&
+                (u.groups.length === 0 ? (
+                  <div className="dim">No spending in this period.</div>
+                ) : (
+                  <Shares groups={u.groups} total={micro(u.total)} by={by} nameOf={nameOf} series={series} />
+                ))}
+              {by === 'tag' && !tagKey && u.groups.length > 0 && (
+                <div className="small dim">
+                  A deployment with several tags counts for each.
+                  {keys.length > 0 && ' Choose a tag key to see each day.'}
+                </div>
+              )}
             </>
-          ) : u.groups.length === 0 ? (
-            <div className="dim">No spending yet.</div>
-          ) : (
-            <Shares groups={u.groups} total={micro(u.total)} by={by} />
-          )
-        }
+          );
+        }}
       </Loaded>
+      <div className="spending-foot">
+        {(by === 'day' || daily) && (
+          <Button variant="default" size="xs" aria-pressed={table} onClick={() => setTable(!table)}>
+            {table ? 'Show as chart' : 'Show as table'}
+          </Button>
+        )}
+        <Button
+          component="a"
+          href={usageFile({ ...textOf(query), format: 'csv' })}
+          download
+          variant="default"
+          size="xs"
+          title="The groups of this period, by day if the chart is"
+        >
+          Download CSV
+        </Button>
+        <Button
+          component="a"
+          href={usageFile({ ...textOf(interval), format: 'focus' })}
+          download
+          variant="default"
+          size="xs"
+          title="CSV for cost tools"
+        >
+          Export FOCUS
+        </Button>
+        <span className="small dim">
+          An hour and its refund count for the day (UTC) on which the hour began. An invoice has a refund in the month
+          in which it was made.
+        </span>
+      </div>
     </Panel>
+  );
+}
+
+/** What is after the key of a tag. */
+function tagValue(tag: string): string {
+  return tag.replace(/^[^:=]+[:=]/, '') || tag;
+}
+
+function textOf(query: object): Record<string, string> {
+  return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)]));
+}
+
+interface DaysProps {
+  period: Period;
+  series?: ReturnType<typeof seriesOf>;
+  cells: { day: string; key: string; cost: number }[];
+  by: GroupBy;
+  table: boolean;
+}
+
+/** The days of a period, and of the rest of the month what is expected. */
+function Days({ period, series, cells, by, table }: DaysProps) {
+  const { forecast } = useWallet().data ?? {};
+  const goesOn = period.to === undefined;
+  const until = forecast && Date.parse(forecast.until);
+  const ahead = goesOn && until ? forecast.days : [];
+  const last = goesOn && until ? Math.max(period.last, until - day) : period.last;
+  const title =
+    by === 'day'
+      ? 'Cost by day (UTC)'
+      : `Cost by day (UTC) and ${by === 'gpuType' || by === 'apiKey' ? groups[by] : by}`;
+  const all = series ?? [{ key: '', name: 'Cost', color: 0 }];
+  return (
+    <>
+      <Bars title={title} series={all} bars={barsOf(all, cells, period.from, last, ahead)} table={table} />
+      {goesOn && <Forecast />}
+    </>
   );
 }
 
@@ -97,94 +206,13 @@ function Forecast() {
   const { forecast } = useWallet().data ?? {};
   const end = forecast && new Date(forecast.until);
   const from = end ? new Date(Date.UTC(end.getUTCFullYear(), end.getUTCMonth() - 1, 1)).toISOString() : '';
-  const spent = useUsage('day', from, from !== '').data?.total;
+  const spent = useUsage({ groupBy: 'day', from }, from !== '').data?.total;
   if (!forecast || spent === undefined) return null;
   return (
     <div className="small dim">
-      {monthOf(from)}: <Money usd={spent} /> so far. Forecast:{' '}
+      <i className="swatch" data-expected aria-hidden="true" /> {monthOf(from)}: <Money usd={spent} /> so far. Forecast:{' '}
       <b>{formatTotal(sum(micro(spent), micro(forecast.charges)))}</b> by the end of the month, if what runs now
       continues until its known end.
     </div>
-  );
-}
-
-/** The hours since then, in the format of FOCUS. */
-function focusUrl(from: string): string {
-  return `/api/v1/inventory/wallet/usage?${new URLSearchParams({ format: 'focus', from })}`;
-}
-
-/** Days without cost are bars too, so that the chart has no gaps. */
-function everyDay(groups: { key: string; cost: number }[], today: number, days: number): Bar[] {
-  const cost = new Map(groups.map((g) => [g.key, micro(g.cost)]));
-  return Array.from({ length: days }, (_, i) => {
-    const at = today - (days - 1 - i) * day;
-    const key = new Date(at).toISOString().slice(0, 10);
-    return { key, label: short(at), value: cost.get(key) ?? (0 as Micro) };
-  });
-}
-
-/** The page that shows what a group consists of. */
-function pageOf(by: GroupBy, key: string): string | null {
-  if (!key) return null;
-  if (by === 'deployment') return key.startsWith('dep_') ? `/deployments/${key}` : null;
-  const filter = { project: 'project', tag: 'tag', member: 'createdBy', apiKey: 'createdBy', provider: 'provider' }[
-    by as string
-  ];
-  return filter ? `/deployments?${filter}=${encodeURIComponent(key)}&status=all` : null;
-}
-
-/** The rows shown at first. The rest is one more row. */
-const most = 10;
-
-function Shares({
-  groups,
-  total,
-  by,
-}: {
-  groups: { key: string; name: string | null; cost: number }[];
-  total: Micro;
-  by: GroupBy;
-}) {
-  const [all, setAll] = useState(false);
-  const { shown, rest } = largest(groups, (g) => g.cost, all ? groups.length : most);
-  return (
-    <>
-      <ul className="shares" aria-label="Cost" tabIndex={all ? 0 : undefined} data-all={all || undefined}>
-        {shown.map((g) => {
-          const cost = micro(g.cost);
-          const name = g.name ?? (g.key || (none[by] ?? 'Other'));
-          return (
-            <li key={g.key}>
-              <div className="card-row">
-                <span className="truncate">
-                  {pageOf(by, g.key) ? (
-                    <Link to={pageOf(by, g.key) ?? ''} className="plain-link">
-                      {name}
-                    </Link>
-                  ) : (
-                    name
-                  )}
-                </span>
-                <Money amount={cost} />
-              </div>
-              <div className="meter" aria-hidden="true">
-                <span style={{ width: `${total > 0 ? Math.max(1, (cost / total) * 100) : 0}%` }} />
-              </div>
-            </li>
-          );
-        })}
-        {rest.length > 0 && (
-          <li className="card-row dim">
-            <span>{formatNumber(rest.length)} others</span>
-            <Money amount={sum(...rest.map((g) => micro(g.cost)))} />
-          </li>
-        )}
-      </ul>
-      {(rest.length > 0 || all) && (
-        <Button variant="subtle" color="gray" size="compact-sm" mt="sm" onClick={() => setAll(!all)}>
-          {all ? `Show the ${most} largest` : `Show all ${formatNumber(groups.length)}`}
-        </Button>
-      )}
-    </>
   );
 }
