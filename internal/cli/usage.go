@@ -47,7 +47,8 @@ Usage Specification. With -o json it writes JSON lines.
 	cmd.Flags().StringVar(&by, "by", string(client.ByDay),
 		"group by "+joined(client.UsageGroups())+"; deployment includes volumes")
 	_ = cmd.RegisterFlagCompletionFunc("by", fixed(client.UsageGroups()))
-	cmd.Flags().StringVar(&key, "tag-key", "", "with --by tag: group by the tags of this `key`, such as team for team:search")
+	cmd.Flags().StringVar(&key, "tag-key", "",
+		"with --by tag: group by the tags of this `key`, such as team for team:search")
 	cmd.Flags().BoolVar(&daily, "daily", false, "also divide each group by day; not with --by day and --by deployment")
 	cmd.Flags().BoolVar(&focus, "focus", false, "export each hour in the format of FOCUS")
 	cmd.Flags().StringVar(&version, "focus-version", "", "`version` of FOCUS: "+joined(client.FOCUSVersions()))
@@ -61,23 +62,13 @@ Usage Specification. With -o json it writes JSON lines.
 		if q.From, q.To, err = interval(from, to, t.Now()); err != nil {
 			return err
 		}
-		switch {
-		case focus && cmd.Flags().Changed("by"):
-			return usageError("--focus has each hour. Remove --by.")
-		case focus && daily:
-			return usageError("--focus has each hour. Remove --daily.")
-		case focus:
+		if err := checkUsageFlags(q, focus, cmd.Flags().Changed("by"), version); err != nil {
+			return err
+		}
+		if focus {
 			return t.exportFOCUS(ctx, c, client.FOCUSQuery{
 				From: q.From, To: q.To, Version: client.FOCUSVersion(version), JSONLines: t.format == "json",
 			})
-		case version != "":
-			return usageError("--focus-version needs --focus.")
-		case key != "" && q.GroupBy != client.ByTag:
-			return usageError("--tag-key needs --by tag.")
-		case daily && (q.GroupBy == client.ByDay || q.GroupBy == client.ByDeployment):
-			return usageError("--daily needs another group: add --by project, for example.")
-		case daily && q.GroupBy == client.ByTag && key == "":
-			return usageError("--daily --by tag needs --tag-key: a machine with several tags counts for each.")
 		}
 		u, err := c.Wallet.Usage(ctx, q)
 		if err != nil {
@@ -94,6 +85,25 @@ Usage Specification. With -o json it writes JSON lines.
 		}
 		return t.usageTable(u, daily)
 	})
+}
+
+// checkUsageFlags finds flags that contradict each other.
+func checkUsageFlags(q client.UsageQuery, focus, by bool, version string) error {
+	switch {
+	case focus && by:
+		return usageError("--focus has each hour. Remove --by.")
+	case focus && q.Daily:
+		return usageError("--focus has each hour. Remove --daily.")
+	case !focus && version != "":
+		return usageError("--focus-version needs --focus.")
+	case q.TagKey != "" && q.GroupBy != client.ByTag:
+		return usageError("--tag-key needs --by tag.")
+	case q.Daily && (q.GroupBy == client.ByDay || q.GroupBy == client.ByDeployment):
+		return usageError("--daily needs another group: add --by project, for example.")
+	case q.Daily && q.GroupBy == client.ByTag && q.TagKey == "":
+		return usageError("--daily --by tag needs --tag-key: a machine with several tags counts for each.")
+	}
+	return nil
 }
 
 // exportFOCUS prints the server's file.

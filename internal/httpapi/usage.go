@@ -66,7 +66,8 @@ func (q usageQuery) Check() []apierr.FieldError {
 	case q.GroupBy == "" || q.GroupBy == wallet.ByDay || q.GroupBy == wallet.ByDeployment:
 		add("daily", "does not apply to groupBy=day and groupBy=deployment. Choose another group.")
 	case q.GroupBy == wallet.ByTag && q.TagKey == "":
-		add("daily", "needs tagKey with groupBy=tag, because a deployment with several tags counts for each. Set tagKey.")
+		add("daily", "needs tagKey with groupBy=tag, because a deployment with several tags counts for each. "+
+			"Set tagKey.")
 	}
 	return invalid
 }
@@ -102,7 +103,8 @@ func (h walletResource) usage(
 	}
 	if in.Daily && to.Sub(from) > dailyLength {
 		return rest.Answer{}, apierr.Invalid([]apierr.FieldError{{
-			Field: "query.daily", Message: "is for an interval of at most 93 days. Choose a later from or an earlier to.",
+			Field:   "query.daily",
+			Message: "is for an interval of at most 93 days. Choose a later from or an earlier to.",
 		}})
 	}
 	by := in.GroupBy
@@ -130,7 +132,8 @@ func usageRecords(u wallet.Usage, daily bool) [][]string {
 	records := [][]string{{string(u.GroupBy), "name", "cost"}}
 	if !daily {
 		for _, g := range u.Groups {
-			records = append(records, []string{focus.Harmless(g.Key), focus.Harmless(orEmpty(g.Name)), g.Cost.Decimal()})
+			name := focus.Harmless(orEmpty(g.Name))
+			records = append(records, []string{focus.Harmless(g.Key), name, g.Cost.Decimal()})
 		}
 		return records
 	}

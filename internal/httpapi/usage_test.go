@@ -91,8 +91,9 @@ func TestTheUsageByDayAndGroup(t *testing.T) {
 	same(t, "days without daily", len(dig(plain.data, "days").([]any)), 0)
 	w.want(200, w.ada, "GET", at+"tag&tagKey=team", nil)
 	for query, field := range map[string]string{
-		"groupBy=day&daily=true": "query.daily", "daily=true": "query.daily", "groupBy=deployment&daily=true": "query.daily",
-		"groupBy=tag&daily=true": "query.daily", "groupBy=project&tagKey=team": "query.tagKey",
+		"groupBy=day&daily=true": "query.daily", "daily=true": "query.daily",
+		"groupBy=deployment&daily=true": "query.daily",
+		"groupBy=tag&daily=true":        "query.daily", "groupBy=project&tagKey=team": "query.tagKey",
 		"groupBy=project&daily=true&from=2026-01-01T00:00:00Z&to=2026-12-01T00:00:00Z": "query.daily",
 		"format=focus&daily=true": "query.daily",
 	} {

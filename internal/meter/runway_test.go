@@ -121,7 +121,8 @@ func TestExpected(t *testing.T) {
 func TestExpectedDaily(t *testing.T) {
 	until := noon.AddDate(0, 0, 3) // noon of November 4
 	meters := []meter.Running{
-		metered(5, 30*time.Minute), endsAfter(metered(7, 0), 13*time.Hour), endsAfter(metered(11, time.Hour), time.Minute),
+		metered(5, 30*time.Minute), endsAfter(metered(7, 0), 13*time.Hour),
+		endsAfter(metered(11, time.Hour), time.Minute),
 	}
 	got := meter.ExpectedDaily(meters, noon, until)
 	want := []meter.ForecastDay{

@@ -142,8 +142,8 @@ type UsageDay struct {
 type UsageQuery struct {
 	From, To time.Time
 	By       GroupBy
-	// TagKey divides by those tags only that begin with it and ":" or "=", if By is ByTag. A subject
-	// with several of them counts for the first by the alphabet.
+	// TagKey divides by those tags only that begin with it and ":" or "=", if By is ByTag. A
+	// subject with several of them counts for the first by the alphabet.
 	TagKey string
 	// Daily also divides each group by day. By is neither ByDay nor, without a TagKey, ByTag.
 	Daily bool

@@ -176,7 +176,8 @@ func TestLedger_UsageIsNetOfRefundsByDayOfStart(t *testing.T) {
 				t.Errorf("by %s: %+v, want %+v", k.by, u, k.want)
 			}
 		}
-		if _, err := r.ledger.Usage(t.Context(), d, account, wallet.UsageQuery{From: everFrom, To: everTo, By: "week"}); err == nil {
+		weekly := wallet.UsageQuery{From: everFrom, To: everTo, By: "week"}
+		if _, err := r.ledger.Usage(t.Context(), d, account, weekly); err == nil {
 			t.Error("grouped by week")
 		}
 		r.audited()

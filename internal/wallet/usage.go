@@ -88,7 +88,9 @@ func addDaily(rows []usageRow, groups []UsageGroup) []UsageDay {
 	for c := range costs {
 		cells = append(cells, c)
 	}
-	slices.SortFunc(cells, func(a, b cell) int { return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.group, b.group)) })
+	slices.SortFunc(cells, func(a, b cell) int {
+		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.group, b.group))
+	})
 	days := make([]UsageDay, len(cells))
 	for i, c := range cells {
 		days[i] = UsageDay{Day(strconv.FormatInt(c.day, 10)), groups[c.group].Key, costs[c]}

@@ -210,7 +210,8 @@ function Forecast() {
   if (!forecast || spent === undefined) return null;
   return (
     <div className="small dim">
-      <i className="swatch" data-expected aria-hidden="true" /> {monthOf(from)}: <Money usd={spent} /> so far. Forecast:{' '}
+      <i className="swatch" data-expected aria-hidden="true" />
+      {monthOf(from)}: <Money usd={spent} /> so far. Forecast:{' '}
       <b>{formatTotal(sum(micro(spent), micro(forecast.charges)))}</b> by the end of the month, if what runs now
       continues until its known end.
     </div>
