@@ -154,14 +154,16 @@ func share(price money.Micros, unused time.Duration) money.Micros {
 	return money.Micros(new(big.Int).Quo(r.Num(), r.Denom()).Int64())
 }
 
-// cost is the whole bill at that instant, from the life alone.
+// cost is the whole bill at that instant, from the life alone. No hour begins when it is due to
+// end, or later, even if the job that ends it has failed and is repeated.
 func (l *life) cost(now time.Time) (sum money.Micros, hours int) {
 	if l.started == nil {
 		return 0, 0
 	}
+	due, planned := l.due()
 	for n := 0; ; n++ {
 		from := l.started.Add(time.Duration(n) * time.Hour)
-		if from.After(now) || l.ended != nil && !from.Before(*l.ended) {
+		if from.After(now) || l.ended != nil && !from.Before(*l.ended) || planned && !from.Before(due) {
 			return sum, n
 		}
 		sum += l.price
