@@ -68,6 +68,8 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 	f.StringVar(&common.cfg.SimMachines, "sim-machines", common.cfg.SimMachines,
 		"ssh: simulated machines with an SSH server; banner: only an SSH banner, for tests with many")
 	_ = f.MarkHidden("sim-machines")
+	f.StringVar(&common.cfg.StripeURL, "stripe-url", "", "`URL` of a fake of Stripe, for tests with --sim")
+	_ = f.MarkHidden("stripe-url")
 	f.BoolVar(&common.cfg.Demo, "demo", false, "create a demo account once and write demo.json to the data directory")
 	f.DurationVar(&common.cfg.MaxClockSkew, "max-clock-skew", common.cfg.MaxClockSkew,
 		"maximum difference from the database's clock; beyond it the server runs no jobs")

@@ -100,7 +100,8 @@ type Config struct {
 	// programs that measure the server.
 	Database  *db.DB
 	Providers []provider.Provider
-	// StripeURL replaces Stripe's address, in tests of payments.
+	// StripeURL replaces Stripe's address by that of a fake, which has this server's clock. It is for
+	// tests of payments and needs Sim.
 	StripeURL string
 	Probe     func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
 }
@@ -189,6 +190,9 @@ func (c Config) checkPolicies() error {
 
 func (c Config) checkNetworks() error {
 	var errs []error
+	if c.StripeURL != "" && !c.Sim {
+		errs = append(errs, errors.New("--stripe-url needs --sim: it is for tests, and the key of Stripe goes there"))
+	}
 	if _, err := parseNetworks(c.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
 	}

@@ -39,6 +39,9 @@ func (o *Operator) buildPayments(c Config, public *url.URL, log *slog.Logger) pa
 		p.demo = demo.New(demo.Config{DB: o.DB, Clock: o.Clock, Site: p.site.Load})
 	}
 	p.stripe = &stripeSource{db: o.DB, ids: o.IDs, settings: o.Settings, url: c.StripeURL}
+	if c.StripeURL != "" {
+		p.stripe.now = o.Clock.Now
+	}
 	p.svc = payment.New(payment.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Wallet: o.Wallet, Events: o.Events, Issues: o.Issues,
 		Jobs: o.Jobs, Confirm: p.transfers.Confirm, Site: p.site.Load,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -20,6 +21,8 @@ type stripeSource struct {
 	ids      *id.Maker
 	settings *settings.Service
 	url      string // "" for Stripe's own
+	// now is the clock of the fake at url; nil for real time, which Stripe has.
+	now func() time.Time
 
 	mu   sync.Mutex
 	of   string // what made was made of
@@ -52,6 +55,7 @@ func (s *stripeSource) get(ctx context.Context) (*stripe.Processor, error) {
 	}
 	made, err := stripe.New(stripe.Config{
 		Key: key, WebhookSecrets: secrets, Installation: name, Name: set.Installation.Name, BaseURL: s.url,
+		Now: s.now,
 	})
 	if err != nil {
 		return nil, err

@@ -40,7 +40,8 @@ type topUpView struct {
 
 func openShop(t *testing.T) *shop {
 	t.Helper()
-	fake := stripetest.Start(t, nil)
+	var a *App // the fake has its clock
+	fake := stripetest.Start(t, func() time.Time { return a.Clock.Now() })
 	c := Default()
 	c.Listen, c.MetricsListen, c.DataDir, c.Sim, c.Demo, c.Version, c.Log = "127.0.0.1:0", "", t.TempDir(), true, true,
 		"test", slog.New(slog.DiscardHandler)

@@ -61,18 +61,35 @@ var build = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("BILLET_TEST_BINARY"); path != "" {
 		return path, nil
 	}
+	return compile("billetd")
+})
+
+// Client returns the path of billet, which is built once per test program.
+func Client(t testing.TB) string {
+	t.Helper()
+	path, err := buildClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var buildClient = sync.OnceValues(func() (string, error) { return compile("billet") })
+
+// compile builds one of the commands.
+func compile(name string) (string, error) {
 	if scratch == "" {
 		return "", errors.New("this package's TestMain must call servertest.Run, which removes the binary")
 	}
 	_, here, _, _ := runtime.Caller(0)
-	path := filepath.Join(scratch, "billetd")
-	cmd := exec.Command("go", "build", "-o", path, "./cmd/billetd")
+	path := filepath.Join(scratch, name)
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/"+name)
 	cmd.Dir = filepath.Join(filepath.Dir(here), "..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build billetd: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
 	return path, nil
-})
+}
 
 // Server is a running billetd.
 type Server struct {
