@@ -225,6 +225,21 @@ func TestStripeEventsThatAreNotSignedChangeNothing(t *testing.T) {
 	s.want(made.ID, "succeeded", money.Dollars(50))
 }
 
+// TestStripeEventWhileStripeIsDown: Stripe sends it again, and no error of ours is logged.
+func TestStripeEventWhileStripeIsDown(t *testing.T) {
+	s := openShop(t)
+	made, session := s.topUp()
+	s.fake.Pay(session, stripetest.Visa)
+	event := s.fake.Take()[2]
+	s.fake.Inject(stripetest.Fault{Kind: stripetest.Unavailable})
+	if status, err := s.fake.Send(s.hook(), event); err != nil || status != http.StatusServiceUnavailable {
+		t.Errorf("%d %v, want 503", status, err)
+	}
+	s.fake.Heal()
+	s.deliver(event)
+	s.want(made.ID, "succeeded", money.Dollars(50))
+}
+
 func TestStripeDownWhileATopUpIsCreated(t *testing.T) {
 	s := openShop(t)
 	s.fake.Inject(stripetest.Fault{Kind: stripetest.Unavailable})

@@ -80,6 +80,8 @@ func (h paymentPages) receive(
 		return apierr.New(apierr.InvalidRequest, "The signature of this event is missing, wrong or too old.")
 	case errors.Is(err, payment.ErrUnsupported):
 		return rest.NotFound("payment processor")
+	case errors.Is(err, payment.ErrNoAnswer):
+		return rest.Unavailable("The payment processor did not answer. Send this event again.", err)
 	}
 	return err
 }

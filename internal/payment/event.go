@@ -167,7 +167,8 @@ func (s *Service) catchUp(
 		if stopped := errors.Join(ctx.Err(), job.Holds(ctx)); stopped != nil {
 			return until, errors.Join(err, stopped)
 		}
-		s.cfg.Log.ErrorContext(ctx, "a payment event cannot be processed", "processor", processor, "event", e.ID,
+		// It is tried again; an issue tells the operator if that does not help.
+		s.cfg.Log.WarnContext(ctx, "a payment event cannot be processed", "processor", processor, "event", e.ID,
 			"type", e.Type, "error", err)
 		age := now.Sub(e.CreatedAt)
 		if age >= patience {

@@ -139,7 +139,7 @@ func (s *Service) refreshMethods(ctx context.Context, processor, customer string
 	defer cancel()
 	all, err := p.Methods(within, customer)
 	if err != nil {
-		return err
+		return unanswered(err)
 	}
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		for _, m := range all { // a customer has few

@@ -3,6 +3,7 @@ package payment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -67,7 +68,17 @@ var (
 	// ErrUnsupported is returned for what a processor cannot do, such as charging a saved method by
 	// bank transfer.
 	ErrUnsupported = errors.New("payment: the processor cannot do this")
+	// ErrNoAnswer is returned by this package where a processor returned another error.
+	ErrNoAnswer = errors.New("payment: the processor did not answer")
 )
+
+// unanswered adds ErrNoAnswer to an error that is none of a processor's answers.
+func unanswered(err error) error {
+	if err == nil || errors.Is(err, ErrNotOurs) || errors.Is(err, ErrUnknown) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+}
 
 // CheckoutRequest asks for a page.
 type CheckoutRequest struct {

@@ -119,7 +119,7 @@ func (s *Service) Refresh(ctx context.Context, processor, reference string) erro
 	defer cancel()
 	payment, err := p.Payment(within, reference)
 	if err != nil {
-		return err
+		return unanswered(err)
 	}
 	return s.apply(ctx, processor, payment, live)
 }
