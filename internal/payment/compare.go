@@ -22,6 +22,8 @@ const (
 	settled = 2 * time.Hour
 	// longestCompare is how far back the first comparison, or one after a long pause, begins.
 	longestCompare = 7 * 24 * time.Hour
+	// longestPayment is how far back movements are looked for of what was credited in an interval.
+	longestPayment = 31 * 24 * time.Hour
 )
 
 // Compare is the handler of KindCompare. It compares what each processor says about an interval
@@ -34,8 +36,14 @@ func (s *Service) Compare(ctx context.Context, _ id.ID) (job.Outcome, error) {
 	})
 }
 
-// compareWith compares the movements of one processor until a time.
+// compareWith compares the movements of one processor until a time, or until its events were
+// processed: after an outage, what moved meanwhile is credited first.
 func (s *Service) compareWith(ctx context.Context, name string, p Processor, to time.Time) error {
+	if caughtUp, found, err := cursor(ctx, s.cfg.DB, name, "events"); err != nil {
+		return err
+	} else if found && caughtUp.Before(to) {
+		to = caughtUp
+	}
 	from, found, err := cursor(ctx, s.cfg.DB, name, "movements")
 	if err != nil {
 		return err
@@ -43,14 +51,23 @@ func (s *Service) compareWith(ctx context.Context, name string, p Processor, to 
 	if earliest := to.Add(-longestCompare); !found || from.Before(earliest) {
 		from = earliest
 	}
-	moved := map[string]*sums{}
-	// What is credited near the ends of an interval may have moved before or after: the intervals
-	// of movements overlap.
-	for m, err := range p.Movements(ctx, from.Add(-2*settled), to) {
+	if !from.Before(to) {
+		return nil
+	}
+	since, err := s.movedSince(ctx, name, from, to)
+	if err != nil {
+		return err
+	}
+	moved, seen := map[string]*sums{}, map[string]bool{}
+	for m, err := range p.Movements(ctx, since, to) {
 		if err != nil {
 			return err
 		}
 		if m.Kind == MovementOther || m.IntentReference == "" {
+			continue
+		}
+		seen[m.IntentReference] = true
+		if m.CreatedAt.Before(from.Add(-2 * settled)) { // was compared before
 			continue
 		}
 		if moved[m.IntentReference] == nil {
@@ -59,11 +76,28 @@ func (s *Service) compareWith(ctx context.Context, name string, p Processor, to 
 		moved[m.IntentReference].add(m)
 	}
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := s.compare(ctx, tx, name, from, to, moved); err != nil {
+		if err := s.compare(ctx, tx, name, from, to, moved, seen); err != nil {
 			return err
 		}
 		return setCursor(ctx, tx, name, "movements", to)
 	})
+}
+
+// movedSince returns from when on movements are listed for an interval. What is credited near its
+// ends may have moved before or after, so they overlap; what was credited after an outage may have
+// moved long before, but not before its top-up was created.
+func (s *Service) movedSince(ctx context.Context, name string, from, to time.Time) (time.Time, error) {
+	since := from.Add(-2 * settled)
+	credited, err := creditedBetween(ctx, s.cfg.DB, name, from.Add(-settled), to.Add(-settled))
+	for _, t := range credited {
+		if began := t.CreatedAt.Add(-settled); began.Before(since) {
+			since = began
+		}
+	}
+	if earliest := to.Add(-longestPayment); since.Before(earliest) {
+		since = earliest
+	}
+	return since, err
 }
 
 // sums are the movements of one payment.
@@ -87,16 +121,25 @@ func (k known) difference(m sums) string {
 	switch {
 	case m.paid != 0 && m.paid != k.topUp.Received:
 		return fmt.Sprintf("The processor was paid %s, and %s is credited.", m.paid, k.topUp.Received)
-	case m.refunded > k.refunded():
-		return fmt.Sprintf("The processor refunded %s, and refunds of %s are known.", m.refunded, k.refunded())
+	case m.refunded > k.everRefunded():
+		return fmt.Sprintf("The processor refunded %s, and refunds of %s are known.", m.refunded, k.everRefunded())
 	case m.disputed > 0 && len(k.disputes) == 0:
 		return fmt.Sprintf("The processor lost %s to a dispute that is not known.", m.disputed)
 	}
 	return ""
 }
 
+// everRefunded also has the refunds that failed: what they returned may move after the interval.
+func (k known) everRefunded() (sum money.Micros) {
+	for _, f := range k.refunds {
+		sum += f.Amount
+	}
+	return sum
+}
+
 func (s *Service) compare(
 	ctx context.Context, tx *db.Tx, processor string, from, to time.Time, moved map[string]*sums,
+	seen map[string]bool,
 ) error {
 	intents := make([]string, 0, len(moved))
 	for intent := range moved {
@@ -135,7 +178,7 @@ func (s *Service) compare(
 		return err
 	}
 	for _, t := range credited {
-		if moved[t.intent] != nil {
+		if seen[t.intent] {
 			continue
 		}
 		why := fmt.Sprintf("%s is credited, and the processor has no movement of it.", t.Received)

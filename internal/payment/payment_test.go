@@ -306,6 +306,50 @@ func TestPaymentThatTheProcessorForgotIsAnIssue(t *testing.T) {
 	})
 }
 
+// TestComparisonAfterAnOutage: what moved while this server was down is credited late, and what a
+// failed refund returned moves later. Neither is a difference.
+func TestComparisonAfterAnOutage(t *testing.T) {
+	engines(t, func(w *world) {
+		jobs := func() {
+			w.Helper()
+			_, err := w.svc.CatchUp(w.Context(), payment.Fleet)
+			w.Must(err)
+			_, err = w.svc.Compare(w.Context(), payment.Fleet)
+			w.Must(err)
+		}
+		jobs()
+		made := w.create(50 * usd)
+		w.bank.pay(made.ID, 50*usd)
+		intent := "intent_" + string(made.ID)
+		w.bank.moved = []payment.Movement{{
+			Kind: payment.MovementPayment, IntentReference: intent, Amount: 50 * usd, CreatedAt: w.Clock.Now(),
+		}}
+		w.Clock.Advance(30 * time.Hour)
+		_, err := w.svc.Compare(w.Context(), payment.Fleet) // before the events of the outage are read
+		w.Must(err)
+		w.refresh(made.ID)
+		for range 3 {
+			jobs()
+			w.Clock.Advance(24 * time.Hour)
+		}
+		// A refund fails after the end of the interval in which it was made.
+		p := w.bank.payments[made.ID]
+		w.bank.moved = append(w.bank.moved, payment.Movement{
+			Kind: payment.MovementRefund, IntentReference: intent, Amount: -10 * usd, CreatedAt: w.Clock.Now(),
+		})
+		p.Refunds = []payment.Refund{{Reference: "re_1", Amount: 10 * usd, Status: payment.RefundSucceeded}}
+		w.refresh(made.ID)
+		w.Clock.Advance(3 * time.Hour)
+		p.Refunds = []payment.Refund{{Reference: "re_1", Amount: 10 * usd, Status: payment.RefundFailed}}
+		w.refresh(made.ID)
+		jobs()
+		w.wantAvailable(50 * usd)
+		if got := w.AllIssues(); len(got) != 1 || !strings.Contains(got[0].Detail, "A refund of $10.00 failed") {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // TestCreditsAtTheEndsOfComparedIntervals: each is compared once.
 func TestCreditsAtTheEndsOfComparedIntervals(t *testing.T) {
 	engines(t, func(w *world) {
