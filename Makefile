@@ -45,7 +45,7 @@ crash: ## Kill the server ROUNDS times on each engine and cloud, and audit the r
 CHECKS ?= 1000
 STEPS ?= 60
 properties: ## Run the property tests of money, jobs and lifecycles with CHECKS cases of STEPS steps
-	for package in wallet meter spendlimit volume deployment; do ./scripts/with-services.sh go test ./internal/$$package \
+	for package in wallet meter spendlimit payment volume deployment; do ./scripts/with-services.sh go test ./internal/$$package \
 		-count=1 -timeout 3h -rapid.checks=$(CHECKS) -rapid.steps=$(STEPS) || exit 1; done
 
 .PHONY: mutate

@@ -40,8 +40,8 @@ type bank struct {
 	down, lost bool
 	// broken is a reference whose payment cannot be read.
 	broken string
-	// refuse fails refunds for good.
-	refuse bool
+	// refuse fails refunds for good; pends leaves others pending.
+	refuse, pends bool
 	// silent fails charges before anything is done.
 	silent bool
 	// offer is the name of the processor that is offered.
@@ -130,6 +130,9 @@ func (b *bank) Refund(_ context.Context, r payment.RefundRequest) (payment.Refun
 	if !made {
 		f = payment.Refund{
 			Reference: "re_" + string(r.Refund), Refund: r.Refund, Amount: r.Amount, Status: payment.RefundSucceeded,
+		}
+		if b.pends {
+			f.Status = payment.RefundPending
 		}
 		if b.refuse {
 			f.Status, f.Message = payment.RefundFailed, "The card was closed."
