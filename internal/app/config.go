@@ -100,8 +100,8 @@ type Config struct {
 	// programs that measure the server.
 	Database  *db.DB
 	Providers []provider.Provider
-	// StripeURL replaces Stripe's address by that of a fake, which has this server's clock. It is for
-	// tests of payments and needs Sim.
+	// StripeURL replaces Stripe's address by that of a fake, which has this server's clock. It is
+	// for tests of payments and needs Sim.
 	StripeURL string
 	Probe     func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
 }
