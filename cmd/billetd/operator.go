@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/adjustment"
 	"github.com/billetcloud/billet/internal/app"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -306,37 +307,47 @@ func when(t *time.Time, otherwise string) string {
 
 func wallets() *cobra.Command {
 	cmd := &cobra.Command{Use: "wallet", Short: "Manage wallets"}
-	var of, amount, note, reference string
+	var q adjustment.Request
+	var of, amount string
 	cmd.AddCommand(
 		operatorCommand("credit", "Add credit to a wallet, or deduct a negative amount", func(cmd *cobra.Command) {
 			f := cmd.Flags()
 			f.StringVar(&of, "account", "", "`id` of the account")
 			f.StringVar(&amount, "amount", "", "amount in `USD`")
-			f.StringVar(&note, "note", "", "`text` on the customer's statement")
+			f.StringVar(&q.Note, "note", "", "`text` on the customer's statement")
 			f.StringVar(
-				&reference,
+				&q.Reference,
 				"reference",
 				"",
 				"`reference`, such as an invoice number; prevents duplicate credits",
 			)
+			f.StringVar(&q.Reason, "reason", "",
+				"`reason` for the operator who approves it; required above wallet.approvalAbove")
 			requireFlags(cmd, "account", "amount")
 		}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
 			m, err := money.Parse(amount)
 			if err != nil || m == 0 {
 				return errors.New("--amount must be an amount in US dollars other than 0, such as 100 or 49.99")
 			}
-			w, made, err := o.Credit(cmd.Context(), id.ID(of), m, note, reference)
+			q.Account, q.Amount = id.ID(of), m
+			did, err := o.Credit(cmd.Context(), q)
 			if err != nil {
 				return err
+			}
+			w, made := did.Account, did.Made
+			if a := did.Adjustment; a != nil && a.State == adjustment.Pending {
+				fmt.Fprintf(cmd.ErrOrStderr(), "billetd: nothing is booked yet: %s waits until an operator approves "+
+					"it in the dashboard.\n", a.ID)
 			}
 			return out.print(
 				cmd.OutOrStdout(),
 				map[string]any{
-					"made":      made,
-					"account":   of,
-					"balance":   w.Balance,
-					"held":      w.Held,
-					"available": w.Available,
+					"made":       made,
+					"account":    of,
+					"balance":    w.Balance,
+					"held":       w.Held,
+					"available":  w.Available,
+					"adjustment": did.Adjustment,
 				},
 				[]any{"APPLIED", "BALANCE", "ON HOLD", "AVAILABLE"},
 				[][]any{{made, w.Balance, w.Held, w.Available}},

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/billetcloud/billet/internal/adjustment"
 	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
@@ -246,6 +247,7 @@ func (a *App) buildRunner() {
 	s.payments.handle(a.runner)
 	a.runner.Handle(announcement.KindMail, s.announced.Deliver)
 	a.runner.HandlePeriodic(announcement.KindPurge, s.announced.Purge)
+	a.runner.Handle(adjustment.KindExpire, a.Adjustments.Expire)
 	a.runner.Handle(invoice.KindMonth, s.invoices.Month)
 	a.runner.Handle(invoice.KindIssue, s.invoices.Issue)
 	a.runner.Handle(invoice.KindRender, s.invoices.Render)
@@ -277,7 +279,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		Transfers: s.payments.transfers,
 		Events:    a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Incidents: s.incidents, Announcements: s.announced,
-		Operator: a.Console, Idempotency: s.answers,
+		Operator: a.Console, Adjustments: a.Adjustments, Idempotency: s.answers,
 		Settings: a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demo.Email },

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/adjustment"
 	"github.com/billetcloud/billet/internal/altcha"
 	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/apierr"
@@ -66,6 +67,7 @@ type Operator struct {
 	Mail             *mail.Service
 	SignUp           *signup.Service
 	Announcements    *announcement.Service
+	Adjustments      *adjustment.Service
 	Invoices         *invoice.Service
 	Setup            *setup.Service
 	SignedHeads      *signedhead.Service
@@ -165,6 +167,9 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs, Deployments: o.services.deployments,
 		Volumes: o.services.volumes, Events: o.Events, Mail: o.Mail, Audit: o.Audit,
 	})
+	o.Adjustments = adjustment.New(adjustment.Config{
+		DB: o.DB, IDs: o.IDs, Jobs: o.Jobs, Operator: o.Console, Settings: o.Settings,
+	})
 	o.SignUp = signup.New(signup.Config{
 		DB: o.DB, Accounts: o.Accounts, Operator: o.Console, Settings: o.Settings, Wallet: o.Wallet, Mail: o.Mail,
 		PublicURL: public, Altcha: altcha.New(altcha.Config{Rand: rand.Reader, Now: o.Clock.Now, Secrets: secrets}),
@@ -207,7 +212,7 @@ func (o *Operator) Close() error { return o.DB.Close() }
 func (o *Operator) CreateAccount(ctx context.Context, name string, credit money.Micros) (a operator.Account,
 	err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if a, err = o.Console.CreateAccount(ctx, tx, name, credit); err != nil {
+		if a, err = o.Adjustments.Open(ctx, tx, name, credit, adjustment.Host); err != nil {
 			return err
 		}
 		return o.record(ctx, tx, a.ID, "createAccount", a.ID)
@@ -225,7 +230,7 @@ func (o *Operator) CreateAccountWithOwner(
 		return a, i, err
 	}
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if a, err = o.Console.CreateAccount(ctx, tx, name, credit); err != nil {
+		if a, err = o.Adjustments.Open(ctx, tx, name, credit, adjustment.Host); err != nil {
 			return err
 		}
 		if err := o.record(ctx, tx, a.ID, "createAccount", a.ID); err != nil {
@@ -238,17 +243,26 @@ func (o *Operator) CreateAccountWithOwner(
 	return a, i, err
 }
 
-// Credit adds money to a wallet. The same reference works once, despite retries, and is a CONFLICT
-// with another amount or account; "" generates one.
-func (o *Operator) Credit(ctx context.Context, of id.ID, amount money.Micros, note,
-	reference string) (a operator.Account, made bool, err error) {
+// Credit adds money to a wallet, or asks for it if another operator must approve it. The same
+// reference works once, despite retries, and is a CONFLICT with another amount or account; ""
+// generates one.
+func (o *Operator) Credit(ctx context.Context, q adjustment.Request) (did adjustment.Result, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if a, made, err = o.Console.Credit(ctx, tx, of, amount, note, reference); err != nil || !made {
-			return err
+		if did, err = o.Adjustments.Adjust(ctx, tx, q, adjustment.Host); err != nil || !did.Made {
+			return err // what is asked for is in the list of adjustments
 		}
-		return o.record(ctx, tx, of, "creditAccount", of)
+		return o.record(ctx, tx, q.Account, "creditAccount", q.Account)
 	})
-	return a, made, err
+	return did, err
+}
+
+// WithdrawAdjustment withdraws an adjustment that was asked for on this host.
+func (o *Operator) WithdrawAdjustment(ctx context.Context, of id.ID) (a adjustment.Adjustment, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		a, err = o.Adjustments.Withdraw(ctx, tx, of, adjustment.Host)
+		return err
+	})
+	return a, err
 }
 
 // SetMarkup sets an account's own markup in basis points, or, with nil, the default ones.
@@ -265,7 +279,7 @@ func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) 
 // ChangeSettings changes what an operator sets while the server runs.
 func (o *Operator) ChangeSettings(ctx context.Context, c settings.Change) (s settings.Settings, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		s, err = o.Settings.Update(ctx, tx, c)
+		s, err = o.Settings.UpdateOnHost(ctx, tx, c)
 		return err
 	})
 	return s, err

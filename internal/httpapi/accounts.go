@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/adjustment"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/db"
@@ -18,8 +19,9 @@ import (
 
 // operatorAccounts are all accounts, for the operator.
 type operatorAccounts struct {
-	db  *db.DB
-	svc *operator.Service
+	db          *db.DB
+	svc         *operator.Service
+	adjustments *adjustment.Service
 	// The rest is what the page of one account shows.
 	accounts *account.Service
 	audit    *audit.Service
@@ -49,7 +51,10 @@ func (h operatorAccounts) routes(r *rest.Router) {
 		Method: http.MethodPost, Path: one + "/credit", ID: "creditAccount", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(
 			account.WriteOperator,
-		), Summary: "Credit or debit an account", Errors: []apierr.Code{apierr.Conflict},
+		), Summary: "Credit or debit an account",
+		Description: "If the amount needs the approval of another operator, the response has `made` false and an " +
+			"`adjustment` with the state pending: approve it with POST " + OperatorBase + "/adjustments/{id}/approve.",
+		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.credit)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPut, Path: one + "/markup", ID: "setMarkup", Tag: tagOperator, Auth: rest.OperatorOnly,
@@ -90,6 +95,7 @@ type creditAccount struct {
 		Amount    money.Micros `json:"amount" doc:"US dollars to add; a negative amount is deducted."`
 		Note      string       `json:"note,omitempty" maxLength:"200" example:"Wire transfer of 3 May" doc:"Description of the transaction, shown to the account."`
 		Reference string       `json:"reference,omitempty" maxLength:"100" example:"wire-2028-0503-17" doc:"Your reference, such as an invoice number. A reference can be used once, among all accounts, which prevents duplicate credits."`
+		Reason    string       `json:"reason,omitempty" maxLength:"500" example:"Outage of 3 May, agreed with Ada." doc:"Reason for the operator who approves it. Required if an approval is needed."`
 	}
 }
 
@@ -124,7 +130,9 @@ type credited struct {
 	operator.Account
 	Suspension    *account.Suspension `json:"suspension" doc:"Since when and why it can start nothing new; null if it is not suspended."`
 	MarkupPercent *percent            `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
-	Made          bool                `json:"made" doc:"false if the reference was used before and nothing was changed."`
+	Made          bool                `json:"made" doc:"false if the balance was not changed: it waits for the approval of another operator, or the reference was used before."`
+	// Adjustment is nil if a credit of which there is no record has the reference.
+	Adjustment *adjustment.Adjustment `json:"adjustment" doc:"What was booked, or waits for the approval of another operator if its state is pending; null if it is not known."`
 }
 
 func (h operatorAccounts) list(
@@ -150,7 +158,7 @@ func (h operatorAccounts) create(
 	if in.Body.Credit != nil {
 		credit = *in.Body.Credit
 	}
-	a, err := h.svc.CreateAccount(ctx, tx, in.Body.Name, credit)
+	a, err := h.adjustments.Open(ctx, tx, in.Body.Name, credit, adjusterOf(c))
 	c.Created(a.ID)
 	c.Change.Account = a.ID
 	out := createdAccount{a, a.Suspension(), (*percent)(a.Markup), nil}
@@ -174,9 +182,18 @@ func (h operatorAccounts) get(ctx context.Context, _ *rest.Call, in *accountPath
 func (h operatorAccounts) credit(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *creditAccount,
 ) (credited, error) {
-	a, made, err := h.svc.Credit(ctx, tx, in.ID, in.Body.Amount, in.Body.Note, in.Body.Reference)
-	c.Change.Account, c.Change.None = in.ID, !made
-	return credited{a, a.Suspension(), (*percent)(a.Markup), made}, err
+	b := &in.Body
+	did, err := h.adjustments.Adjust(ctx, tx, adjustment.Request{
+		Account: in.ID, Amount: b.Amount, Note: b.Note, Reference: b.Reference, Reason: b.Reason,
+	}, adjusterOf(c))
+	c.Change.None = !did.Made && !did.Asked
+	if did.Asked { // the account does not learn of what is not decided yet
+		c.Change.Subject = did.Adjustment.ID
+	} else {
+		c.Change.Account = in.ID
+	}
+	a := did.Account
+	return credited{a, a.Suspension(), (*percent)(a.Markup), did.Made, did.Adjustment}, err
 }
 
 func (h operatorAccounts) setMarkup(

@@ -23,7 +23,7 @@ var hiddenIn = map[string]string{
 var (
 	shownTexts = []string{
 		"name", "accountName", "tags", "project", "description", "note", "reference", "reason", "client_id", "email",
-		"ownerEmail", "title", "text",
+		"ownerEmail", "title", "text", "comment",
 	}
 	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
@@ -216,6 +216,11 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 			body{"amount": 1},
 			"",
 		},
+		"creditAccount.reason": {
+			operator, "POST", OperatorBase + "/accounts/" + string(w.ada.account) + "/credit", body{"amount": 1}, "",
+		},
+		"approveAdjustment.comment": {operator, "POST", OperatorBase + "/adjustments/adj_none/approve", body{}, ""},
+		"rejectAdjustment.comment":  {operator, "POST", OperatorBase + "/adjustments/adj_none/reject", body{}, ""},
 		"createRegistration.email": {
 			tenant{}, "POST", registrationsPath,
 			body{"solution": w.solution("registration")}, "",

@@ -110,8 +110,9 @@ var whoMay = map[string]string{
 	"setAutoTopUp": "owner admin billing", "listPaymentMethods": everyRole,
 	"deletePaymentMethod": "owner admin billing",
 	"listAllTopUps":       operators, "confirmTopUp": operators, "refundTopUp": operators,
-	"closeTopUp": operators,
-	"getWallet":  everyRole, "listTransactions": everyRole, "getUsage": everyRole,
+	"closeTopUp": operators, "listAdjustments": operators, "approveAdjustment": operators,
+	"rejectAdjustment": operators, "withdrawAdjustment": operators,
+	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
 
 // Every call of the route table, by every role.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/adjustment"
 	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/budget"
@@ -91,6 +92,7 @@ type Config struct {
 	// Announcements are the operator's.
 	Announcements *announcement.Service
 	Operator      *operator.Service
+	Adjustments   *adjustment.Service
 	SignUp        *signup.Service
 	Setup         *setup.Service
 	Idempotency   *idempotency.Service
@@ -212,8 +214,10 @@ func register(cfg Config) *server {
 		},
 		issues{db: cfg.DB, svc: cfg.Issues},
 		operatorAccounts{
-			db: cfg.DB, svc: cfg.Operator, accounts: cfg.Accounts, audit: cfg.Audit, ledger: cfg.Wallet, site: where,
+			db: cfg.DB, svc: cfg.Operator, adjustments: cfg.Adjustments, accounts: cfg.Accounts, audit: cfg.Audit,
+			ledger: cfg.Wallet, site: where,
 		},
+		adjustments{db: cfg.DB, svc: cfg.Adjustments},
 		operatorSettings{svc: cfg.Settings},
 		public{
 			db: cfg.DB, clock: cfg.Clock, real: cfg.Real, settings: cfg.Settings, catalog: cfg.Catalog,

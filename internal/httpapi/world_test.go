@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/adjustment"
 	"github.com/billetcloud/billet/internal/altcha"
 	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/apierr"
@@ -215,6 +216,9 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		Operator: operators, Idempotency: idempotency.New(idempotency.Config{DB: d, Clock: c}), Version: "test",
 		Settings: set, Mail: mails,
 	}
+	w.c.Adjustments = adjustment.New(adjustment.Config{
+		DB: d, IDs: ids, Jobs: jobs, Operator: operators, Settings: set,
+	})
 	w.c.Invoices = invoice.New(invoice.Config{
 		DB: d, IDs: ids, Clock: c, Accounts: accounts, Wallet: ledger, Events: events, Jobs: jobs,
 	})

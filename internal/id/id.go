@@ -43,6 +43,7 @@ const (
 	Mail                Kind = "eml"
 	PriceRule           Kind = "prl"
 	Budget              Kind = "bud"
+	Adjustment          Kind = "adj"
 	Invoice             Kind = "ivc"
 	Installation        Kind = "ins"
 	TopUp               Kind = "top"

@@ -96,7 +96,7 @@ func (s *Service) CreateAccount(ctx context.Context, tx *db.Tx, name string, cre
 func (s *Service) Credit(
 	ctx context.Context, tx *db.Tx, of id.ID, amount money.Micros, note, reference string,
 ) (a Account, made bool, err error) {
-	if err := checkCredit(amount, note, reference); err != nil {
+	if err := apierr.Invalid(CheckCredit(amount, note, reference)).OrNil(); err != nil {
 		return Account{}, false, err
 	}
 	if _, err := s.cfg.Accounts.Get(ctx, tx, of); err != nil {
@@ -127,8 +127,8 @@ func (s *Service) Credit(
 	return a, made, err
 }
 
-func checkCredit(amount money.Micros, note, reference string) error {
-	var fields []apierr.FieldError
+// CheckCredit returns what is wrong with the fields of a credit.
+func CheckCredit(amount money.Micros, note, reference string) (fields []apierr.FieldError) {
 	if amount == 0 || amount > wallet.MaxAmount || amount < -wallet.MaxAmount {
 		fields = append(fields, apierr.FieldError{
 			Field: "amount", Message: fmt.Sprintf("must not be 0, and must be from -%s to %s.", wallet.MaxAmount,
@@ -136,8 +136,7 @@ func checkCredit(amount money.Micros, note, reference string) error {
 		})
 	}
 	fields = append(fields, apierr.CheckText("note", note, maxNote)...)
-	fields = append(fields, apierr.CheckText("reference", reference, maxReference)...)
-	return apierr.Invalid(fields).OrNil()
+	return append(fields, apierr.CheckText("reference", reference, maxReference)...)
 }
 
 // SetMarkup gives an account its own markup in basis points, or the default one for nil. It returns

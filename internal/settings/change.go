@@ -33,6 +33,7 @@ type Change struct {
 	PublicPages  PublicPagesChange  `json:"publicPages,omitempty" doc:"Pages that anyone can read without signing in."`
 	Branding     BrandingChange     `json:"branding,omitempty" doc:"Color of the dashboard, the public pages and emails."`
 	Payments     PaymentsChange     `json:"payments,omitempty" doc:"How tenants pay for top-ups."`
+	Wallet       WalletRulesChange  `json:"wallet,omitempty" doc:"Rules for the credit that operators add and remove."`
 }
 
 // InstallationChange changes an Installation.
@@ -67,6 +68,21 @@ type SignUpChange struct {
 type PublicPagesChange struct {
 	Prices *bool `json:"prices,omitempty" doc:"Whether the price page is public."`
 	Status *bool `json:"status,omitempty" doc:"Whether the status page is public."`
+}
+
+// WalletRulesChange changes WalletRules.
+type WalletRulesChange struct {
+	ApprovalAbove *money.Micros `json:"approvalAbove,omitempty" doc:"US dollars above which an approval is needed, at most 1000000; 0 if none is needed. While it is set, it can only be lowered; billetd settings set on the server's host raises it."`
+}
+
+// lifted returns why the change must not be made over the API; "" if it may.
+func (w WalletRules) lifted(c WalletRulesChange) string {
+	if w.ApprovalAbove == 0 || c.ApprovalAbove == nil ||
+		*c.ApprovalAbove > 0 && *c.ApprovalAbove <= w.ApprovalAbove {
+		return ""
+	}
+	return fmt.Sprintf("can only be lowered here, from %s, so that no operator lifts the limit alone. "+
+		"Raise it, or set it to 0, with billetd settings set on the server's host.", w.ApprovalAbove)
 }
 
 // BrandingChange changes a Branding, apart from its logo.
@@ -104,6 +120,7 @@ func (s Settings) with(c Change) Settings {
 	set(&s.PublicPages.Prices, c.PublicPages.Prices)
 	set(&s.PublicPages.Status, c.PublicPages.Status)
 	s.Payments.change(c.Payments)
+	set(&s.Wallet.ApprovalAbove, c.Wallet.ApprovalAbove)
 	if c.Branding.PrimaryColor != nil {
 		s.Branding.PrimaryColor = strings.ToLower(*c.Branding.PrimaryColor)
 	}
@@ -154,6 +171,9 @@ func (s Settings) check(before Settings, c Change) error {
 	s.checkMail(&f, before.Mail, c.Mail)
 	s.checkSignUp(&f)
 	s.checkPayments(&f, c.Payments)
+	if a := s.Wallet.ApprovalAbove; a < 0 || a > maxMaximum {
+		f.add("wallet.approvalAbove", fmt.Sprintf("must be from 0 to %s.", maxMaximum))
+	}
 	if s.Branding.PrimaryColor != "" {
 		f.add("branding.primaryColor", checkColor(s.Branding.PrimaryColor))
 	}

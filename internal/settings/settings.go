@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/secret"
@@ -30,6 +31,7 @@ type Settings struct {
 	PublicPages  PublicPages  `json:"publicPages" doc:"Pages that anyone can read without signing in."`
 	Branding     Branding     `json:"branding" doc:"Logo and color of the dashboard, the public pages and emails."`
 	Payments     Payments     `json:"payments" doc:"How tenants pay for top-ups."`
+	Wallet       WalletRules  `json:"wallet" doc:"Rules for the credit that operators add and remove."`
 
 	// password, stripeKey and stripeSecret are sealed.
 	password, stripeKey, stripeSecret string
@@ -97,6 +99,12 @@ type SignUp struct {
 type PublicPages struct {
 	Prices bool `json:"prices" doc:"Whether the price page is public."`
 	Status bool `json:"status" doc:"Whether the status page is public."`
+}
+
+// WalletRules are rules for the credit that operators add and remove.
+type WalletRules struct {
+	// ApprovalAbove is 0 for no approval.
+	ApprovalAbove money.Micros `json:"approvalAbove" doc:"US dollars: more credit than this, added to or removed from an account within 24 hours, needs the approval of another operator; 0 if none is needed."`
 }
 
 // Branding is what the cloud looks like.
@@ -250,12 +258,30 @@ func (s *Service) Password(of Settings) (string, error) {
 	return string(plain), nil
 }
 
-// Update changes the settings and returns them. It returns INVALID_REQUEST with every fault.
+// Update changes the settings as an operator does over the API, and returns them. It returns
+// INVALID_REQUEST with every fault. An operator who may not add an amount alone must not lift that
+// limit alone either: only UpdateOnHost raises the amount that needs an approval.
 func (s *Service) Update(ctx context.Context, tx *db.Tx, c Change) (Settings, error) {
 	now, err := s.Get(ctx, tx)
 	if err != nil {
 		return Settings{}, err
 	}
+	if wrong := now.Wallet.lifted(c.Wallet); wrong != "" {
+		return Settings{}, apierr.Invalid([]apierr.FieldError{{Field: "wallet.approvalAbove", Message: wrong}})
+	}
+	return s.update(ctx, tx, now, c)
+}
+
+// UpdateOnHost is Update for the command on the server's host.
+func (s *Service) UpdateOnHost(ctx context.Context, tx *db.Tx, c Change) (Settings, error) {
+	now, err := s.Get(ctx, tx)
+	if err != nil {
+		return Settings{}, err
+	}
+	return s.update(ctx, tx, now, c)
+}
+
+func (s *Service) update(ctx context.Context, tx *db.Tx, now Settings, c Change) (Settings, error) {
 	next := now.with(c)
 	if c.Mail.Password != nil {
 		next.password = ""

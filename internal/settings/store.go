@@ -34,6 +34,7 @@ var rows = db.NewTable("settings", func(r *row) []db.Column {
 		db.Col("public_pages", db.JSON(&r.PublicPages)),
 		db.Col("branding", db.JSON(&r.Branding)),
 		db.Col("payments", db.JSON(&r.payments)),
+		db.Col("wallet", db.JSON(&r.Wallet)),
 		db.Col("stripe_key", &r.stripeKey),
 		db.Col("stripe_webhook_secret", &r.stripeSecret),
 	}

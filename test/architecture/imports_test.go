@@ -20,7 +20,7 @@ var dependencies = []struct {
 	{"httpapi", []string{
 		"rest",
 		"focus", "payment/demo", "payment/transfer", "payment", "setup",
-		"signup", "altcha", "incident", "announcement", "operator", "invoice",
+		"signup", "altcha", "incident", "announcement", "adjustment", "operator", "invoice",
 		"pastdue", "spendlimit", "quota", "budget", "deployment", "volume", "issue", "quote", "catalog", "pricerule",
 		"meter", "signedhead",
 		"wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event", "idempotency",
@@ -33,6 +33,7 @@ var dependencies = []struct {
 	{"version", nil},
 	{"setup", []string{"operator", "account", "db"}},
 	{"signup", []string{"operator", "altcha", "settings", "wallet", "mail", "account", "db"}},
+	{"adjustment", []string{"operator", "settings", "account", "creator", "job", "db"}},
 	{"operator", []string{
 		"deployment", "volume", "quota", "meter", "wallet", "account", "audit", "event", "job", "mail", "db",
 	}},

@@ -190,6 +190,35 @@ CREATE TABLE top_up_dispute (
     PRIMARY KEY (top_up_id, reference)
 );
 
+-- What operators add to and remove from wallets. Pending ones wait for another operator.
+CREATE TABLE adjustment (
+    id           TEXT   PRIMARY KEY,
+    account_id   TEXT   NOT NULL,
+    state        TEXT   NOT NULL,              -- booked, pending, approved, rejected, withdrawn, expired
+    amount       BIGINT NOT NULL,              -- below 0 it is removed
+    note         TEXT   NOT NULL,              -- which the account reads
+    reference    TEXT   NOT NULL,              -- the operator's; '' = none
+    reason       TEXT   NOT NULL,
+    comment      TEXT   NOT NULL,              -- of who decided
+    creator_type TEXT   NOT NULL,
+    creator_id   TEXT   NOT NULL,
+    creator_name TEXT   NOT NULL,
+    creator_user TEXT   NOT NULL,              -- the user behind it; '' = unknown
+    decider_type TEXT   NOT NULL,              -- '' = not decided
+    decider_id   TEXT   NOT NULL,
+    decider_name TEXT   NOT NULL,
+    decider_user TEXT   NOT NULL,
+    created_at   BIGINT NOT NULL,
+    expires_at   BIGINT,                       -- NULL for one that needed no approval
+    decided_at   BIGINT
+);
+CREATE INDEX adjustment_account ON adjustment (account_id, id);
+CREATE INDEX adjustment_account_state ON adjustment (account_id, state, id);
+CREATE INDEX adjustment_state ON adjustment (state, id);
+CREATE INDEX adjustment_booked ON adjustment (account_id, created_at) WHERE state = 'booked';
+CREATE UNIQUE INDEX adjustment_reference ON adjustment (reference)
+    WHERE reference <> '' AND state IN ('booked', 'pending', 'approved');
+
 -- Events of processors that were processed. Deleted after 90 days; processors repeat for less.
 CREATE TABLE payment_event (
     processor TEXT   NOT NULL,
@@ -1046,12 +1075,13 @@ CREATE TABLE settings (
     public_pages  TEXT   NOT NULL,
     branding      TEXT   NOT NULL,
     payments      TEXT   NOT NULL,
+    wallet        TEXT   NOT NULL,
     stripe_key    TEXT   NOT NULL,             -- sealed; '' = none
     stripe_webhook_secret TEXT NOT NULL        -- sealed; '' = none
 );
 INSERT INTO settings (id, version, installation, mail, mail_password, sign_up, public_pages, branding, payments,
-    stripe_key, stripe_webhook_secret)
-VALUES (1, 0, '{}', '{}', '', '{}', '{}', '{}', '{}', '', '');
+    wallet, stripe_key, stripe_webhook_secret)
+VALUES (1, 0, '{}', '{}', '', '{}', '{}', '{}', '{}', '{}', '', '');
 
 -- The logo: no row or one. settings.branding has what is known of it.
 CREATE TABLE settings_logo (

@@ -3,8 +3,9 @@ import { useState } from 'react';
 import { useSend } from '../../api/hooks';
 import { useIdempotencyKey } from '../../api/idempotency';
 import type { OperatorAccount } from '../../api/operator';
+import { useSettings } from '../../api/settings';
 import { FormDialog } from '../../parts/FormDialog';
-import { dollars, formatMoney, parseMoney } from '../../parts/money';
+import { dollars, formatMoney, micro, parseMoney } from '../../parts/money';
 import { toast } from '../../parts/toast';
 import { amountHint } from './CreateAccountDialog';
 
@@ -14,6 +15,8 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
   const [text, setText] = useState('');
   const [note, setNote] = useState('');
   const [reference, setReference] = useState('');
+  const [reason, setReason] = useState('');
+  const above = useSettings().data?.value.wallet.approvalAbove ?? 0;
   const amount = parseMoney(text);
   const submit = () => {
     if (amount === null) return;
@@ -21,6 +24,7 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
       amount: dollars(amount),
       ...(note.trim() && { note: note.trim() }),
       ...(reference.trim() && { reference: reference.trim() }),
+      ...(above > 0 && reason.trim() && { reason: reason.trim() }),
     };
     credit.mutate(
       { params: { path: { id: a.id }, header: { 'Idempotency-Key': keyFor(body, credit.error) } }, body },
@@ -29,7 +33,9 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
           toast(
             result.made
               ? `${formatMoney(amount)} credited to ${a.name}`
-              : 'This reference was already credited. Nothing changed.',
+              : result.adjustment?.state === 'pending'
+                ? `${formatMoney(amount)} for ${a.name} waits for the approval of another operator`
+                : 'This reference was already credited. Nothing changed.',
           );
           onClose();
         },
@@ -67,6 +73,15 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
         value={reference}
         onChange={(e) => setReference(e.currentTarget.value)}
       />
+      {above > 0 && (
+        <TextInput
+          label="Reason"
+          description={`Another operator must approve more than ${formatMoney(micro(above))} within 24 hours, and reads this.`}
+          value={reason}
+          onChange={(e) => setReason(e.currentTarget.value)}
+          required={amount !== null && Math.abs(dollars(amount)) > above}
+        />
+      )}
     </FormDialog>
   );
 }
