@@ -76,7 +76,7 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
       {above > 0 && (
         <TextInput
           label="Reason"
-          description={`Another operator must approve more than ${formatMoney(micro(above))} within 24 hours, and reads this.`}
+          description={`Another operator approves more than ${formatMoney(micro(above))} within 24 hours.`}
           value={reason}
           onChange={(e) => setReason(e.currentTarget.value)}
           required={amount !== null && Math.abs(dollars(amount)) > above}
