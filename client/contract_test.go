@@ -271,6 +271,11 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	},
 
 	"getQuotas": {func(ctx context.Context, c *Client) (any, error) { return c.Quotas.Get(ctx) }},
+	"listServiceCredits": {
+		func(ctx context.Context, c *Client) (any, error) {
+			return c.Wallet.ServiceCredits(ctx, filled[ServiceCreditQuery]())
+		},
+	},
 	"listAnnouncements": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Announcements.List(ctx, filled[Paging]()) },
 	},
@@ -460,7 +465,8 @@ var types = map[string]reflect.Type{
 	"Budget": reflect.TypeFor[Budget](), "BudgetScope": reflect.TypeFor[BudgetScope](),
 	"WantedBudgetScope": reflect.TypeFor[BudgetScope](),
 	"CreateBudget":      reflect.TypeFor[CreateBudget](), "UpdateBudget": reflect.TypeFor[UpdateBudget](),
-	"Invoice": reflect.TypeFor[Invoice](), "InvoiceSummary": reflect.TypeFor[InvoiceSummary](),
+	"ServiceCredit": reflect.TypeFor[ServiceCredit](),
+	"Invoice":       reflect.TypeFor[Invoice](), "InvoiceSummary": reflect.TypeFor[InvoiceSummary](),
 	"InvoiceLine": reflect.TypeFor[InvoiceLine](), "InvoiceBalance": reflect.TypeFor[InvoiceBalance](),
 	"InvoiceMovement": reflect.TypeFor[InvoiceMovement](), "InvoiceTotals": reflect.TypeFor[InvoiceTotals](),
 	"TaxTreatment": reflect.TypeFor[TaxTreatment](), "Seller": reflect.TypeFor[Seller](),

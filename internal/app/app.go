@@ -235,6 +235,7 @@ func (a *App) buildRunner() {
 	a.runner.TakeOnlyWhile(a.skew.within)
 	remover := issue.NewRemover(issue.RemoverConfig{DB: a.DB, Clock: a.Clock, Issues: a.Issues, Providers: s.providers})
 	a.runner.Handle(deployment.KindReconcile, s.deployments.Reconcile)
+	a.runner.Handle(deployment.KindDowntime, s.owed.Propose)
 	a.runner.Handle(budget.KindEnd, s.deployments.EndForBudget)
 	a.runner.Handle(volume.KindVolume, s.volumes.Reconcile)
 	a.runner.Handle(meter.KindSweep, s.meter.Sweep)
@@ -280,7 +281,8 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		Events:    a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Incidents: s.incidents, Announcements: s.announced,
 		Operator: a.Console, Adjustments: a.Adjustments, Idempotency: s.answers,
-		Settings: a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
+		ServiceCredits: s.owed,
+		Settings:       a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demo.Email },
 		DemoPassword: a.demoPassword,

@@ -15,6 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/quote"
+	"github.com/billetcloud/billet/internal/servicecredit"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/volume"
 )
@@ -37,6 +38,7 @@ type services struct {
 	incidents   *incident.Service
 	announced   *announcement.Service
 	payments    payments
+	owed        *servicecredit.Service
 }
 
 func (o *Operator) buildServices(c Config, log *slog.Logger) services {
@@ -77,6 +79,9 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	})
 	s.invoices = invoice.New(invoice.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Accounts: o.Accounts, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs,
+	})
+	s.owed = servicecredit.New(servicecredit.Config{
+		DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Events: o.Events, Settings: o.Settings,
 	})
 	s.incidents = incident.New(incident.Config{
 		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.ProviderAccounts, Events: o.Events, Jobs: o.Jobs,

@@ -56,6 +56,9 @@ const (
 	RefundBeforeCall    = "refund.before-call"      // the wallet's money is taken
 	RefundAfterCall     = "refund.after-call"       // the processor has refunded; it is not written down
 
+	ServiceCreditBeforeCommit = "service-credit.before-commit" // its money is in the wallet
+	ServiceCreditAfterCommit  = "service-credit.after-commit"  // and committed; the caller is not answered
+
 	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
 )
 
@@ -67,7 +70,7 @@ var All = []string{
 	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall,
 	ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, MailAfterCall,
 	TopUpBeforeCall, TopUpAfterCall, TopUpBeforeCommit, TopUpAfterCommit, AutoTopUpBeforeCall, AutoTopUpAfterCall,
-	RefundBeforeCall, RefundAfterCall, JobBeforeFinish,
+	RefundBeforeCall, RefundAfterCall, ServiceCreditBeforeCommit, ServiceCreditAfterCommit, JobBeforeFinish,
 }
 
 // armed is the point at which this process ends, and how often it must be reached.

@@ -77,6 +77,16 @@
 //	stopped     -- operator        --> terminating
 //	terminating -- confirmed_ended --> terminated
 //
+// # Downtime
+//
+// Each list of a provider's machines says which of them work; downtime.go records when one was last
+// seen to work, first seen not to, and seen to work again. A list that could not be read says
+// nothing, so that a provider that does not answer is no downtime. A machine that is lost was down
+// from when it was last seen until its bill ended. What is owed for it is decided in package
+// servicecredit.
+//
+// A deployment has at most maxDowntimes of them, which are kept as long as the deployment.
+//
 // Decided where the specification is silent: a stopped deployment is billed, since its machine is
 // kept; termination protection refuses DELETE, but neither autoTerminateAt, maxSpend,
 // maxRuntimeMinutes, a budget, a past due account nor the operator;

@@ -46,8 +46,10 @@ func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, r *row, cause Cause, 
 			_, err := s.cfg.Wallet.Release(ctx, tx, r.id)
 			return err
 		}
-		_, err := s.cfg.Meter.Stop(ctx, tx, r.id, at, meter.FirstHour)
-		return err
+		if _, err := s.cfg.Meter.Stop(ctx, tx, r.id, at, meter.FirstHour); err != nil {
+			return err
+		}
+		return s.endDowntime(ctx, tx, r, at)
 	})
 	if err != nil {
 		return err

@@ -218,6 +218,9 @@ func (r *testKit) handleJobs(providers *provider.Registry, jobs *job.Queue) {
 		}).Reconcile
 	}
 	r.runner.Handle(meter.KindPastDue, checkPastDue)
+	r.runner.Handle(deployment.KindDowntime, func(context.Context, id.ID) (job.Outcome, error) {
+		return job.Done(), nil
+	})
 	r.runner.HandlePeriodic(catalog.KindSync, r.catalog.Sync)
 	r.runner.HandlePeriodic(deployment.KindWatch, r.deployments.Watch)
 }

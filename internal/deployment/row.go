@@ -42,6 +42,7 @@ type row struct {
 	steps          []step.Step
 	action         Action
 	actionArgument string
+	offRequested   bool   // the tenant had the machine switched off
 	spendingKeyID  id.ID  // the API key whose spending limits it counts toward; "" for none
 	project        string // "" for none
 	createdBy      creator.Creator

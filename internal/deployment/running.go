@@ -34,6 +34,9 @@ func (s *Service) perform(ctx context.Context, p provider.Provider, r *row) erro
 	reinstalled := err == nil && r.action == ActionReinstall
 	done := *r
 	done.action, done.actionArgument = "", ""
+	if err == nil {
+		done.offRequested = r.action == ActionPowerOff
+	}
 	if reinstalled {
 		done.operatingSystem = r.actionArgument
 		done.forgetHostKeys(s.cfg.Clock.Now())
@@ -87,6 +90,7 @@ func (s *Service) recordPower(ctx context.Context, r *row, cause Cause, m provid
 		if cause == CauseSwitchedOff {
 			return nil
 		}
+		r.offRequested = false
 		r.setMachine(m)
 		return setMachineFacts(ctx, tx, r)
 	})
@@ -159,6 +163,9 @@ func (s *Service) interrupt(ctx context.Context, r *row, reason string, unknown 
 		at := end.at
 		r.billedUntil = &at
 		if _, err := s.cfg.Meter.Stop(ctx, tx, r.id, at, meter.CurrentHour); err != nil {
+			return err
+		}
+		if err := s.recordLoss(ctx, tx, r, at); err != nil {
 			return err
 		}
 		if unknown {

@@ -33,6 +33,8 @@ import (
 const (
 	KindReconcile job.Kind = "deployment" // reconciles one deployment
 	KindWatch     job.Kind = "watch"      // compares all machines of one provider
+	// KindDowntime is enqueued for a deployment once a downtime of its machine has ended.
+	KindDowntime job.Kind = "downtime"
 )
 
 // Config is what a Service needs. Every field is required.

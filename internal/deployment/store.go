@@ -47,6 +47,7 @@ var deployments = db.NewTable("deployment", func(r *row) []db.Column {
 		db.Col("steps", db.SharedJSON(&r.steps)),
 		db.Col("action", &r.action),
 		db.Col("action_argument", &r.actionArgument),
+		db.Col("off_requested", &r.offRequested),
 		db.Col("spending_key_id", &r.spendingKeyID),
 		db.Col("project", &r.project),
 		db.Col("creator_type", &r.createdBy.Type),
@@ -92,7 +93,7 @@ var machineColumns = []string{"machine_id", "address", "ssh_user", "ssh_port", "
 
 // stateColumns are what can change with a status.
 var stateColumns = slices.Concat(machineColumns, []string{
-	"steps", "action", "action_argument", "started_at", "billed_until", "ending_since", "released_at",
+	"steps", "action", "action_argument", "off_requested", "started_at", "billed_until", "ending_since", "released_at",
 })
 
 // deploymentTag is one tag of a deployment.
@@ -180,9 +181,9 @@ func setAction(ctx context.Context, tx *db.Tx, r *row) error {
 	return err
 }
 
-// clearAction clears the action that was performed, and writes the operating system that it left.
+// clearAction clears the action that was performed, and writes what it left.
 func clearAction(ctx context.Context, tx *db.Tx, r *row, performed Action) (bool, error) {
-	columns := []string{"action", "action_argument", "operating_system"}
+	columns := []string{"action", "action_argument", "off_requested", "operating_system"}
 	return set(ctx, tx, r, columns, db.Is("action", performed))
 }
 
@@ -499,6 +500,9 @@ type watched struct {
 	endingSince *time.Time
 	costPrice   money.Micros
 	machineCost money.Micros
+	startedAt   *time.Time
+	// offRequested is whether the tenant had the machine switched off, or an action is pending.
+	offRequested bool
 }
 
 // readWatched returns the provider's deployments that have, or may have, a machine: all whose end
@@ -506,10 +510,11 @@ type watched struct {
 func readWatched(ctx context.Context, r db.Reader, provider string) ([]watched, error) {
 	return db.Collect(ctx, r, func(row db.Row) (w watched, err error) {
 		err = row.Scan(&w.id, &w.account, &w.status, &w.machineID, &w.address, &w.sshPort, &w.endingSince,
-			&w.costPrice, &w.machineCost)
+			&w.costPrice, &w.machineCost, &w.startedAt, &w.offRequested)
 		return w, err
 	}, `SELECT id, account_id, status, machine_id, address, ssh_port, COALESCE(ending_since, billed_until), cost_price,
-		machine_cost FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider)
+		machine_cost, started_at, CASE WHEN off_requested = 1 OR action <> '' THEN 1 ELSE 0 END
+		FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider)
 }
 
 // readMachines returns the provider's deployments that have a machine, or a launch without an

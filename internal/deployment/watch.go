@@ -48,6 +48,7 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	if !configured {
 		return s.cfg.Catalog.Unknown(ctx, slug)
 	}
+	asked := s.cfg.Clock.Now()
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	machines, err := p.Machines(ask)
@@ -59,6 +60,9 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 		return job.Outcome{}, err
 	}
 	found := compare(rows, machines, p.Info().PrivateAddresses, s.cfg.Clock.Now())
+	if err := s.recordDowntimes(ctx, slug, rows, found.machines.Own, asked); err != nil {
+		return job.Outcome{}, err
+	}
 	providers, err := providersOf(ctx, s.cfg.DB, found.machines.Strays)
 	if err != nil {
 		return job.Outcome{}, err

@@ -232,6 +232,19 @@ type DeploymentsEndedData struct {
 	Deployments int `json:"deployments" doc:"Number of terminated deployments."`
 }
 
+// ServiceCreditData is the data of account.service_credit.
+type ServiceCreditData struct {
+	ServiceCreditID id.ID        `json:"serviceCreditId" doc:"Service credit."`
+	DeploymentID    id.ID        `json:"deploymentId" doc:"Deployment whose machine did not work."`
+	Name            string       `json:"name" doc:"Name of the deployment."`
+	Cause           string       `json:"cause" doc:"machine_lost, machine_unhealthy, machine_off or gpus_failed."`
+	From            time.Time    `json:"from" doc:"Beginning of the time that is credited."`
+	To              time.Time    `json:"to" doc:"End of the time that is credited."`
+	Amount          money.Micros `json:"amount" doc:"US dollars that were credited."`
+	Description     string       `json:"description" doc:"Description, as on the statement."`
+	Note            string       `json:"note" doc:"Note of the operator; may be empty."`
+}
+
 // AccountSuspendedData is the data of account.suspended.
 type AccountSuspendedData struct {
 	Reason    string    `json:"reason" doc:"Reason of the operator."`
@@ -331,6 +344,10 @@ var Kinds = []Kind{
 	},
 	{"account.provider_recovered", "The provider of account.provider_outage answers again.", ProviderRecoveredData{}},
 	{"account.suspended", "The operator suspended the account: nothing new can be started.", AccountSuspendedData{}},
+	{
+		"account.service_credit", "Money was credited for a machine, or GPUs of one, that did not work.",
+		ServiceCreditData{},
+	},
 	{"account.resumed", "The operator resumed the account.", AccountResumedData{}},
 	{"webhook.paused", "Nothing could be delivered to a webhook for 72 hours.", WebhookStoppedData{}},
 	{"webhook.disabled", "A webhook's endpoint answered 410 Gone.", WebhookStoppedData{}},

@@ -269,6 +269,12 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		},
 		"refundTopUp.reason": {operator, "POST", OperatorBase + "/top-ups/top_none/refund", body{"amount": 50}, ""},
 		"closeTopUp.reason":  {operator, "POST", OperatorBase + "/top-ups/top_none/close", body{}, ""},
+		"createServiceCredit.note": {operator, "POST", OperatorBase + "/service-credits", body{
+			"deploymentId": deployment, "from": "2028-03-01T00:00:00Z", "to": "2028-03-01T01:00:00Z", "failedGpus": 1,
+		}, ""},
+		"rejectServiceCredit.reason": {
+			operator, "POST", OperatorBase + "/service-credits/svc_none/reject", body{}, "",
+		},
 		"dismissIssue.note": {
 			operator,
 			"POST",

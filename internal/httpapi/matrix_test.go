@@ -74,6 +74,8 @@ var whoMay = map[string]string{
 	"updateWebhook": workers, "deleteWebhook": workers,
 	"rotateWebhookSecret": workers, "testWebhook": workers, "replayWebhookDelivery": workers,
 	"listEvents": everyRole, "openTerminal": workers,
+	"listServiceCredits": everyRole, "listAllServiceCredits": operators, "createServiceCredit": operators,
+	"getAnyServiceCredit": operators, "approveServiceCredit": operators, "rejectServiceCredit": operators,
 	"listIssues": operators, "getIssue": operators, "terminateIssueResource": operators, "dismissIssue": operators,
 	"listAccounts": operators, "createAccount": operators,
 	"listAccountMembers": operators, "listAccountApiKeys": operators, "listAccountTransactions": operators,

@@ -37,6 +37,7 @@ import (
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
+	"github.com/billetcloud/billet/internal/servicecredit"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/setup"
 	"github.com/billetcloud/billet/internal/signedhead"
@@ -98,6 +99,9 @@ type Config struct {
 	Idempotency   *idempotency.Service
 	Settings      *settings.Service
 	Mail          *mail.Service
+
+	// ServiceCredits are for machines that did not work.
+	ServiceCredits *servicecredit.Service
 
 	// Version is that of the server, for the document and the index.
 	Version string
@@ -228,6 +232,7 @@ func register(cfg Config) *server {
 		views{db: cfg.DB, svc: cfg.Operator, accounts: cfg.Accounts},
 		operatorResources{db: cfg.DB, svc: cfg.Operator},
 		quotas{db: cfg.DB, svc: cfg.Operator},
+		serviceCredits{db: cfg.DB, svc: cfg.ServiceCredits},
 		announcements{db: cfg.DB, clock: cfg.Clock, svc: cfg.Announcements},
 		mails{db: cfg.DB, svc: cfg.Mail, accounts: cfg.Accounts},
 		operations{db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, meter: cfg.Meter},

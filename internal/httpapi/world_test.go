@@ -50,6 +50,7 @@ import (
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/secret"
+	"github.com/billetcloud/billet/internal/servicecredit"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/setup"
 	"github.com/billetcloud/billet/internal/signedhead"
@@ -226,6 +227,9 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.c.Announcements = announcement.New(announcement.Config{
 		DB: d, IDs: ids, Catalog: offers, Accounts: accounts, Mail: w.c.Mail, Jobs: jobs,
 		ProviderAccounts: provideraccount.New(secrets, nil),
+	})
+	w.c.ServiceCredits = servicecredit.New(servicecredit.Config{
+		DB: d, IDs: ids, Wallet: ledger, Events: events, Settings: set,
 	})
 	events.OnEvents(w.c.Mail.EnqueueForEvents)
 	w.secrets = secrets

@@ -34,6 +34,7 @@ const (
 	Job                 Kind = "job"
 	Request             Kind = "req"
 	Issue               Kind = "iss"
+	ServiceCredit       Kind = "svc"
 	Incident            Kind = "inc"
 	Announcement        Kind = "ann"
 	Quote               Kind = "quo"

@@ -23,6 +23,7 @@ var byEvent = map[string]Kind{
 	"account.payment_disputed":   PaymentDisputed,
 	"deployment.failed":          DeploymentFailed,
 	"deployment.interrupted":     DeploymentInterrupted,
+	"account.service_credit":     ServiceCredit,
 	"account.provider_outage":    ProviderOutage,
 	"account.provider_recovered": ProviderRecovered,
 	"webhook.paused":             WebhookStopped,
@@ -52,7 +53,7 @@ func (s *Service) EnqueueForEvents(ctx context.Context, tx *db.Tx, events []even
 			continue
 		}
 		data := map[string]string{
-			"subject": string(e.Subject), "reason": "none was given.", "deployments": "", "description": "",
+			"subject": string(e.Subject), "reason": "none was given.", "deployments": "", "description": "", "note": "",
 		}
 		for name, value := range e.Data {
 			if text, has := Text(value), data[name]; text != "" || has == "" {

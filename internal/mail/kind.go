@@ -29,6 +29,7 @@ const (
 	InvoiceIssued         Kind = "invoice"
 	DeploymentFailed      Kind = "deployment_failed"
 	DeploymentInterrupted Kind = "deployment_interrupted"
+	ServiceCredit         Kind = "service_credit"
 	ProviderOutage        Kind = "provider_outage"
 	ProviderRecovered     Kind = "provider_recovered"
 	WebhookStopped        Kind = "webhook_stopped"
@@ -263,6 +264,14 @@ var specs = []spec{
 		body: "The deployment {{.name}} of the account {{.account}} failed before it was ready. You were " +
 			"not charged.\n\nReason: {{.reason}}",
 		button: "Open deployment", path: "/deployments/{{.subject}}",
+	},
+	{
+		kind: ServiceCredit, roles: payers, perHour: manyPerHour,
+		text:    "Service credit for a machine that did not work.",
+		subject: "You received a service credit",
+		body: "{{.amount}} was added to the balance of the account {{.account}}: {{.description}}." +
+			"{{if .note}}\n\nNote: {{.note}}{{end}}\n\nService credit: {{.serviceCreditId}}",
+		button: "Open the wallet", path: "/wallet",
 	},
 	{
 		kind: DeploymentInterrupted, roles: workers, perHour: manyPerHour,

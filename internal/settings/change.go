@@ -34,6 +34,8 @@ type Change struct {
 	Branding     BrandingChange     `json:"branding,omitempty" doc:"Color of the dashboard, the public pages and emails."`
 	Payments     PaymentsChange     `json:"payments,omitempty" doc:"How tenants pay for top-ups."`
 	Wallet       WalletRulesChange  `json:"wallet,omitempty" doc:"Rules for the credit that operators add and remove."`
+
+	ServiceCredits ServiceCreditsChange `json:"serviceCredits,omitempty" doc:"What accounts get for machines that did not work."`
 }
 
 // InstallationChange changes an Installation.
@@ -121,6 +123,7 @@ func (s Settings) with(c Change) Settings {
 	set(&s.PublicPages.Status, c.PublicPages.Status)
 	s.Payments.change(c.Payments)
 	set(&s.Wallet.ApprovalAbove, c.Wallet.ApprovalAbove)
+	s.ServiceCredits.change(c.ServiceCredits)
 	if c.Branding.PrimaryColor != nil {
 		s.Branding.PrimaryColor = strings.ToLower(*c.Branding.PrimaryColor)
 	}
@@ -174,6 +177,7 @@ func (s Settings) check(before Settings, c Change) error {
 	if a := s.Wallet.ApprovalAbove; a < 0 || a > maxMaximum {
 		f.add("wallet.approvalAbove", fmt.Sprintf("must be from 0 to %s.", maxMaximum))
 	}
+	s.ServiceCredits.check(&f)
 	if s.Branding.PrimaryColor != "" {
 		f.add("branding.primaryColor", checkColor(s.Branding.PrimaryColor))
 	}

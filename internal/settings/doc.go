@@ -1,6 +1,6 @@
 // Package settings owns what an operator sets while the server runs: the name of the installation
-// and its links, its logo and color, the mail server, who may sign up, and which public pages are
-// on.
+// and its links, its logo and color, the mail server, who may sign up, which public pages are on,
+// how top-ups are paid, and what accounts get for machines that did not work.
 //
 // It does not own what a flag of `billetd serve` sets, provider accounts or prices, nor what the
 // settings mean: the packages that read them do.

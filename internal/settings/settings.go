@@ -33,6 +33,8 @@ type Settings struct {
 	Payments     Payments     `json:"payments" doc:"How tenants pay for top-ups."`
 	Wallet       WalletRules  `json:"wallet" doc:"Rules for the credit that operators add and remove."`
 
+	ServiceCredits ServiceCredits `json:"serviceCredits" doc:"What accounts get for machines that did not work."`
+
 	// password, stripeKey and stripeSecret are sealed.
 	password, stripeKey, stripeSecret string
 }
@@ -156,6 +158,7 @@ func (s Settings) completed() Settings {
 	s.Mail.Configured = s.Mail.Host != "" && s.Mail.FromAddress != ""
 	s.Mail.PasswordSet = s.password != ""
 	s.Payments.complete()
+	s.ServiceCredits.complete()
 	s.Payments.StripeKeySet, s.Payments.StripeWebhookSecretSet = s.stripeKey != "", s.stripeSecret != ""
 	return s
 }

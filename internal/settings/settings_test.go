@@ -98,6 +98,9 @@ func TestService_Update(t *testing.T) {
 			Payments: settings.Payments{
 				Processor: settings.NoPayments, Minimum: 10_000_000, Maximum: 10_000_000_000,
 			},
+			ServiceCredits: settings.ServiceCredits{
+				Mode: settings.ServiceCreditsReview, FactorPercent: 100, MinimumMinutes: 10, AutomaticBelow: 50_000_000,
+			},
 		}
 		ignore := cmpopts.IgnoreUnexported(settings.Settings{})
 		if diff := cmp.Diff(want, current(t, s), ignore); diff != "" {
@@ -133,6 +136,9 @@ func TestService_Update(t *testing.T) {
 			PublicPages: settings.PublicPages{Prices: true},
 			Payments: settings.Payments{
 				Processor: settings.NoPayments, Minimum: 10_000_000, Maximum: 10_000_000_000,
+			},
+			ServiceCredits: settings.ServiceCredits{
+				Mode: settings.ServiceCreditsReview, FactorPercent: 100, MinimumMinutes: 10, AutomaticBelow: 50_000_000,
 			},
 		}
 		for name, got := range map[string]settings.Settings{"returned": got, "current": current(t, s)} {
@@ -338,6 +344,32 @@ func TestAssign(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func TestServiceCreditsAreChecked(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
+		s := newService(t, d, &machine{})
+		mode, zero, many, debt := settings.ServiceCreditMode("sometimes"), int64(0), int64(1441), money.Micros(-1)
+		_, err := change(t, d, s, settings.Change{ServiceCredits: settings.ServiceCreditsChange{
+			Mode: &mode, FactorPercent: &zero, MinimumMinutes: &many, AutomaticBelow: &debt,
+		}})
+		var e *apierr.Error
+		if !errors.As(err, &e) || len(e.Fields()) != 4 {
+			t.Errorf("%v", err)
+		}
+		c, err := settings.Assign([]string{"serviceCredits.mode=automatic", "serviceCredits.minimumMinutes=0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // what was left out is kept
+			got, err := change(t, d, s, c)
+			if err != nil || got.ServiceCredits != (settings.ServiceCredits{
+				Mode: settings.ServiceCreditsAutomatic, FactorPercent: 100, AutomaticBelow: 50 * money.USD,
+			}) {
+				t.Errorf("%+v, %v", got.ServiceCredits, err)
+			}
+		}
+	})
 }
 
 // TestAKeyOfTestModeIsRefused: Stripe's test cards would give credit that real machines are paid

@@ -37,6 +37,7 @@ var rows = db.NewTable("settings", func(r *row) []db.Column {
 		db.Col("wallet", db.JSON(&r.Wallet)),
 		db.Col("stripe_key", &r.stripeKey),
 		db.Col("stripe_webhook_secret", &r.stripeSecret),
+		db.Col("service_credits", db.JSON(&r.ServiceCredits)),
 	}
 })
 

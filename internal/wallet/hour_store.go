@@ -51,6 +51,13 @@ func (l *Ledger) RefundedHours(
 	return eachHour(ctx, r, account, `refunded_at`, from, to, each)
 }
 
+// SubjectHours returns the charged hours of the subject from the hour first to the hour last, in
+// order.
+func (l *Ledger) SubjectHours(ctx context.Context, r db.Reader, subject id.ID, first, last int64) ([]Hour, error) {
+	return db.Collect(ctx, r, scanHour, `SELECT `+hourColumns+` FROM wallet_charge
+		WHERE subject = $1 AND hour BETWEEN $2 AND $3 ORDER BY hour`, subject, first, last)
+}
+
 func eachHour(
 	ctx context.Context, r db.Reader, account id.ID, at string, from, to time.Time,
 	each func([]Hour, map[id.ID]Subject) error,

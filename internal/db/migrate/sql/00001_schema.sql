@@ -697,6 +697,7 @@ CREATE TABLE deployment (
     creator_name           TEXT   NOT NULL DEFAULT '', -- as it was then
     max_spend              BIGINT,             -- no hour begins that would pass it; NULL for no limit
     max_runtime            BIGINT,             -- minutes from started_at; NULL for no limit
+    off_requested          BIGINT NOT NULL DEFAULT 0, -- 0 or 1: the tenant had the machine switched off
     UNIQUE (account_id, id)
 );
 CREATE INDEX deployment_account ON deployment (account_id, status, id);
@@ -722,6 +723,68 @@ CREATE TABLE deployment_tag (
     PRIMARY KEY (deployment_id, tag)
 );
 CREATE INDEX deployment_tag_account ON deployment_tag (account_id, tag, deployment_id);
+
+-- When a provider's machines were last compared with the deployments: a row for each provider.
+CREATE TABLE machine_list (
+    provider  TEXT   PRIMARY KEY,
+    listed_at BIGINT NOT NULL
+);
+
+-- Times for which a machine did not work, as measured. At most 200 for each deployment.
+CREATE TABLE deployment_downtime (
+    deployment_id TEXT   NOT NULL,
+    from_at       BIGINT NOT NULL,             -- when the machine was last seen to work
+    seen_at       BIGINT NOT NULL,             -- when it was first seen not to work
+    to_at         BIGINT,                      -- when it worked again, or its bill ended; NULL before
+    cause         TEXT   NOT NULL,             -- lost, unhealthy, off
+    provider      TEXT   NOT NULL,
+    settled       BIGINT NOT NULL,             -- 0 or 1: it was decided whether there is a service credit for it
+    PRIMARY KEY (deployment_id, from_at)
+);
+CREATE UNIQUE INDEX deployment_downtime_open ON deployment_downtime (deployment_id) WHERE to_at IS NULL;
+CREATE INDEX deployment_downtime_provider ON deployment_downtime (provider) WHERE to_at IS NULL;
+
+-- What the operator owes for machines that did not work. Kept as long as the account's statement.
+CREATE TABLE service_credit (
+    id             TEXT   PRIMARY KEY,
+    account_id     TEXT   NOT NULL,
+    deployment_id  TEXT   NOT NULL,
+    name           TEXT   NOT NULL,            -- of the deployment at that time
+    state          TEXT   NOT NULL,            -- proposed, approved, rejected
+    cause          TEXT   NOT NULL,            -- machine_lost, machine_unhealthy, machine_off, gpus_failed
+    from_at        BIGINT NOT NULL,
+    to_at          BIGINT NOT NULL,
+    seen_at        BIGINT,                     -- when a measured one was first seen; NULL for one by hand
+    failed         BIGINT NOT NULL,            -- GPUs that did not work
+    gpus           BIGINT NOT NULL,
+    hourly_price   BIGINT NOT NULL,
+    factor         BIGINT NOT NULL,            -- percent
+    amount         BIGINT NOT NULL,            -- proposed, or booked
+    note           TEXT   NOT NULL,            -- the operator's; the tenant reads it
+    automatic      BIGINT NOT NULL,            -- booked without a review
+    reason         TEXT   NOT NULL,            -- of a rejection
+    created_at     BIGINT NOT NULL,
+    decided_at     BIGINT
+);
+-- A measured downtime has one.
+CREATE UNIQUE INDEX service_credit_measured ON service_credit (deployment_id, from_at) WHERE seen_at IS NOT NULL;
+CREATE INDEX service_credit_account ON service_credit (account_id, state, id);
+CREATE INDEX service_credit_deployment ON service_credit (deployment_id, state, id);
+CREATE INDEX service_credit_state ON service_credit (state, id);
+
+-- The charged hours that a service credit is about: at most 745 for each.
+CREATE TABLE service_credit_hour (
+    service_credit_id TEXT   NOT NULL,
+    hour              BIGINT NOT NULL,
+    from_at           BIGINT NOT NULL,
+    charged           BIGINT NOT NULL,
+    refunded          BIGINT NOT NULL,
+    hourly_price      BIGINT NOT NULL,
+    seconds           BIGINT NOT NULL,         -- of the hour that the credit's time covers
+    credited_before   BIGINT NOT NULL,
+    amount            BIGINT NOT NULL,
+    PRIMARY KEY (service_credit_id, hour)
+);
 
 CREATE TABLE past_due (
     account_id TEXT   PRIMARY KEY,
@@ -1077,11 +1140,12 @@ CREATE TABLE settings (
     payments      TEXT   NOT NULL,
     wallet        TEXT   NOT NULL,
     stripe_key    TEXT   NOT NULL,             -- sealed; '' = none
-    stripe_webhook_secret TEXT NOT NULL        -- sealed; '' = none
+    stripe_webhook_secret TEXT NOT NULL,       -- sealed; '' = none
+    service_credits TEXT NOT NULL
 );
 INSERT INTO settings (id, version, installation, mail, mail_password, sign_up, public_pages, branding, payments,
-    wallet, stripe_key, stripe_webhook_secret)
-VALUES (1, 0, '{}', '{}', '', '{}', '{}', '{}', '{}', '{}', '', '');
+    wallet, stripe_key, stripe_webhook_secret, service_credits)
+VALUES (1, 0, '{}', '{}', '', '{}', '{}', '{}', '{}', '{}', '', '', '{}');
 
 -- The logo: no row or one. settings.branding has what is known of it.
 CREATE TABLE settings_logo (
