@@ -50,6 +50,7 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'account.deployments_ended': 'Deployments terminated',
   'account.volumes_deleted': 'Volumes deleted',
   'account.suspended': 'Account suspended',
+  'account.service_credit': 'Service credit received',
   'account.resumed': 'Account resumed',
   'webhook.paused': 'Webhook paused',
   'webhook.disabled': 'Webhook disabled',
