@@ -11,6 +11,16 @@ func DeploymentStatuses() []DeploymentStatus {
 // InstanceTypes returns every instance type.
 func InstanceTypes() []InstanceType { return []InstanceType{BareMetal, VM, Spot, Cluster} }
 
+// OfferSortKeys returns every key that a list of offers can be sorted by. A leading hyphen sorts in
+// descending order.
+func OfferSortKeys() []string {
+	return []string{"price", "pricePerGpu", "gpuCount", "gpuMemoryGb", "name", "provider", "region"}
+}
+
+// DeploymentSortKeys returns every key that a list of deployments can be sorted by. A leading hyphen
+// sorts in descending order.
+func DeploymentSortKeys() []string { return []string{"createdAt", "name", "hourlyPrice", "costToDate"} }
+
 // TransactionTypes returns every type of transaction.
 func TransactionTypes() []TransactionType {
 	return []TransactionType{

@@ -25,6 +25,26 @@ func TestEnumerations(t *testing.T) {
 	}
 }
 
+func TestSortKeysAreThoseOfTheDocument(t *testing.T) {
+	t.Parallel()
+	_, ops := load(t)
+	for id, keys := range map[string][]string{
+		"listOffers": OfferSortKeys(), "listDeployments": DeploymentSortKeys(),
+	} {
+		i := slices.IndexFunc(ops[id].Parameters, func(p parameter) bool { return p.Name == "sortBy" })
+		if i < 0 {
+			t.Fatalf("%s: no parameter sortBy", id)
+		}
+		var want []string
+		for _, e := range ops[id].Parameters[i].Schema.Enum {
+			want = append(want, e.(string))
+		}
+		if diff := cmp.Diff(want, keys); diff != "" {
+			t.Errorf("%s (-document +function):\n%s", id, diff)
+		}
+	}
+}
+
 // names returns the values as sorted strings.
 func names[T ~string](values []T) []string {
 	var out []string

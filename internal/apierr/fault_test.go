@@ -10,6 +10,7 @@ import (
 )
 
 func TestInvalidListsEveryError(t *testing.T) {
+	t.Parallel()
 	if err := apierr.Invalid(nil).OrNil(); err != nil {
 		t.Fatalf("no fields gave %v", err)
 	}
@@ -20,6 +21,7 @@ func TestInvalidListsEveryError(t *testing.T) {
 }
 
 func TestCodeOfUnwraps(t *testing.T) {
+	t.Parallel()
 	inner := apierr.New(apierr.NotFound, "No such deployment.")
 	if got := apierr.CodeOf(fmt.Errorf("get: %w", inner)); got != apierr.NotFound {
 		t.Errorf("code %s", got)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestCheckName(t *testing.T) {
+	t.Parallel()
 	for _, good := range []string{"a", "my laptop", "训练", "naïve 🤖", "it's <b>", strings.Repeat("é", 64), "❤️",
 		"👩🏽\u200d🔬", "👩\u200d❤️\u200d👨", "1️⃣", "می\u200cخواهم", "क्\u200dष", "Zoë", "Ω≈ç√", "東京　三号", "한국어", "ไทย",
 		"e\u0301te\u0301", "x\u00a0y"} {
@@ -67,6 +68,7 @@ func TestCheckName(t *testing.T) {
 }
 
 func TestHiddenCharactersAreRefused(t *testing.T) {
+	t.Parallel()
 	taken := map[rune]bool{}
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		// the planes of private and no characters: some of them
@@ -92,6 +94,7 @@ func TestHiddenCharactersAreRefused(t *testing.T) {
 }
 
 func TestCheckText(t *testing.T) {
+	t.Parallel()
 	if f := apierr.CheckText("note", "", 3); f != nil {
 		t.Errorf("%v", f)
 	}
@@ -105,6 +108,7 @@ func TestCheckText(t *testing.T) {
 }
 
 func TestVisible(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{"a\u200bb\U000E0041": "ab",
 		"two\nlines\tand\u2028more": "two lines and more", "a\x1b[31m\xff": "a[31m", "❤️ 👩\u200d🔬": "❤️ 👩\u200d🔬",
 		"\u202eabc": "abc"} {

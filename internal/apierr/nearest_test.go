@@ -8,6 +8,7 @@ import (
 )
 
 func TestNearest(t *testing.T) {
+	t.Parallel()
 	known := []string{"gpuCount", "gpuType", "region", "name"}
 	for given, want := range map[string]string{
 		"gpuCuont": "gpuCount", "GPU_TYPE": "gpuType", "reigon": "region", "nmae": "name", "regionn": "region",

@@ -100,8 +100,8 @@ type Settings struct {
 	Scope      BudgetScope  `json:"scope" doc:"What counts: an empty object for everything of the account, or one of project, tag and apiKeyId."`
 	Period     Period       `json:"period" doc:"day or month (UTC), or total for all that was ever charged."`
 	Amount     money.Micros `json:"amount" doc:"US dollars for each period."`
-	Thresholds []int        `json:"thresholds" doc:"Percentages of the amount that are reported when they are reached, once for each period."`
-	Mode       Mode         `json:"mode" doc:"alert only reports; block also refuses new deployments and volumes that would pass the amount; terminate also ends deployments before an hour begins that would pass it."`
+	Thresholds []int        `json:"thresholds" doc:"Percentages of the amount. Each is reported when it is reached, once per period."`
+	Mode       Mode         `json:"mode" doc:"alert only reports; block also refuses new deployments and volumes that would exceed the amount; terminate also ends deployments before an hour that would exceed it begins."`
 }
 
 // DefaultThresholds are those of a budget that names none.
@@ -141,9 +141,9 @@ type Budget struct {
 	ID      id.ID `json:"id" doc:"Id of the budget, bud_…"`
 	Account id.ID `json:"-"`
 	Settings
-	Spent     money.Micros    `json:"spent" doc:"US dollars charged for hours that began in the present period, less refunds."`
-	Committed money.Micros    `json:"committed" doc:"US dollars that what has not ended will be charged at least, and has not been: first hours on hold, and the hours of minimum runtimes."`
-	ResetsAt  *time.Time      `json:"resetsAt" doc:"When the present period ends; null for total."`
+	Spent     money.Micros    `json:"spent" doc:"US dollars charged for hours that began in the current period, less refunds."`
+	Committed money.Micros    `json:"committed" doc:"Minimum in US dollars that deployments and volumes that have not ended will still be charged: first hours on hold, and the hours of minimum runtimes."`
+	ResetsAt  *time.Time      `json:"resetsAt" doc:"When the current period ends; null for total."`
 	CreatedBy creator.Creator `json:"createdBy" doc:"Who created the budget."`
 	CreatedAt time.Time       `json:"createdAt" doc:"When the budget was created."`
 }

@@ -10,8 +10,13 @@ import (
 // Help for flags that several commands share.
 var (
 	typeHelp = "instance `type`: " + joined(client.InstanceTypes())
-	sortHelp = "sort by `keys` createdAt or name; prefix - for descending, separate several by commas"
+	sortHelp = sortBy([]string{"createdAt", "name"})
 )
+
+// sortBy is the help of a flag that sorts by the keys.
+func sortBy(keys []string) string {
+	return "sort by `keys` " + joined(keys) + "; prefix - for descending, separate several by commas"
+}
 
 // joined lists the values of an enumeration: "a, b or c".
 func joined[T ~string](values []T) string {

@@ -88,9 +88,7 @@ Words filter the list: each must occur in the GPU type, provider, region or inte
 	f.StringVar(&q.Region, "region", "", "region `slug`")
 	f.StringVar(&instance, "type", "", typeHelp)
 	f.StringVar(&most, "max-price", "", "maximum price per machine and hour, in `USD`")
-	f.StringVar(&q.Sort, "sort", "",
-		"sort by `keys` price, pricePerGpu, gpuCount, gpuMemoryGb, name, provider or region; prefix - for descending, "+
-			"separate several by commas")
+	f.StringVar(&q.Sort, "sort", "", sortBy(client.OfferSortKeys()))
 	f.BoolVarP(&all, "all", "a", false, "include sold-out offers")
 	t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		q.Search, q.InstanceType = strings.Join(args, " "), client.InstanceType(strings.ToUpper(instance))

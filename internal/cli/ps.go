@@ -79,13 +79,7 @@ func (t *tool) ps() *cobra.Command {
 	f.StringVar(&q.Provider, "provider", "", "provider `slug`")
 	f.StringVar(&q.Region, "region", "", "region `slug`")
 	f.StringVar(&q.Search, "name", "", "only machines whose name, tags, address or ID contain this `text`")
-	f.StringVar(
-		&q.Sort,
-		"sort",
-		"",
-		"sort by `keys` createdAt, name, hourlyPrice or costToDate; prefix - for descending, "+
-			"separate several by commas",
-	)
+	f.StringVar(&q.Sort, "sort", "", sortBy(client.DeploymentSortKeys()))
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(client.DeploymentStatuses()))
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		switch {

@@ -164,7 +164,7 @@ type InvoiceIssuedData struct {
 	Number string       `json:"number" doc:"Number of the document."`
 	Month  string       `json:"month" doc:"Month that is billed, such as 2026-11."`
 	Total  money.Micros `json:"total" doc:"Total in US dollars, with tax."`
-	Due    money.Micros `json:"due" doc:"Part of the total that the wallet had no money for."`
+	Due    money.Micros `json:"due" doc:"Part of the total that the balance did not cover."`
 }
 
 // ToppedUpData is the data of account.topped_up.
@@ -177,7 +177,7 @@ type ToppedUpData struct {
 // TopUpFailedData is the data of account.top_up_failed.
 type TopUpFailedData struct {
 	TopUpID   id.ID        `json:"topUpId" doc:"Top-up."`
-	Amount    money.Micros `json:"amount" doc:"US dollars that were asked for."`
+	Amount    money.Micros `json:"amount" doc:"Requested amount in US dollars."`
 	Automatic bool         `json:"automatic" doc:"Whether it was an automatic top-up."`
 	Reason    string       `json:"reason" doc:"Reason as text."`
 }
@@ -185,7 +185,7 @@ type TopUpFailedData struct {
 // AuthenticationRequiredData is the data of account.payment_authentication_required.
 type AuthenticationRequiredData struct {
 	TopUpID id.ID        `json:"topUpId" doc:"Automatic top-up that failed."`
-	Amount  money.Micros `json:"amount" doc:"US dollars that were asked for."`
+	Amount  money.Micros `json:"amount" doc:"Requested amount in US dollars."`
 }
 
 // PaymentRefundedData is the data of account.payment_refunded.
@@ -200,7 +200,7 @@ type PaymentRefundedData struct {
 type PaymentDisputedData struct {
 	TopUpID id.ID        `json:"topUpId" doc:"Top-up."`
 	Amount  money.Micros `json:"amount" doc:"US dollars that are disputed."`
-	Status  string       `json:"status" doc:"open, won (the money is in the wallet again) or lost."`
+	Status  string       `json:"status" doc:"open, won (the amount was returned to the wallet) or lost."`
 	Reason  string       `json:"reason" doc:"Code of the payer's bank; may be empty."`
 }
 

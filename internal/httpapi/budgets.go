@@ -24,15 +24,14 @@ func (h budgets) routes(r *rest.Router) {
 	const all, one = Base + "/budgets", Base + "/budgets/{id}"
 	rest.List(r, rest.Operation{
 		Method: http.MethodGet, Path: all, ID: "listBudgets", Tag: tagWallet, Scope: string(account.ReadWallet),
-		Summary: "List budgets", Description: "Newest first, with what is spent in the present period.",
+		Summary: "List budgets", Description: "Newest first, with the spend of the current period.",
 	}, h.list)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "createBudget", Tag: tagWallet,
 		Scope: string(account.WriteDeployments), Status: http.StatusCreated, Summary: "Create a budget",
-		Description: "Counts what was charged in the present day or month (UTC) or in total, and what is on hold. " +
-			"Each threshold is reported once for each period, as the event account.budget_reached and by email. An " +
-			"account can have 50 budgets. A key that is bound to a project or has spending limits cannot " +
-			"change budgets.",
+		Description: "Counts charges of the current day or month (UTC) or in total, and holds. Each threshold is " +
+			"reported once per period, as the event account.budget_reached and by email. An account can have 50 " +
+			"budgets. A key that is bound to a project or has spending limits cannot change budgets.",
 		Errors: []apierr.Code{apierr.LimitReached, apierr.AccountSuspended, apierr.KeyLimitReached},
 	}, h.create)
 	rest.ReadVersioned(r, rest.Operation{
@@ -42,7 +41,7 @@ func (h budgets) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: one, ID: "updateBudget", Tag: tagWallet,
 		Scope: string(account.WriteDeployments), Summary: "Update a budget",
-		Description: "Applies to the present period at once. What the budget terminated stays terminated.",
+		Description: "Applies to the current period at once. Machines that the budget terminated stay terminated.",
 		Errors:      []apierr.Code{apierr.KeyLimitReached},
 	}, h.update)
 	rest.Write(r, rest.Operation{
@@ -78,7 +77,7 @@ type createBudget struct {
 		Period     budget.Period     `json:"period" example:"month" doc:"day or month (UTC), or total for all that was ever charged."`
 		Amount     money.Micros      `json:"amount" example:"5000" doc:"US dollars for each period, more than 0."`
 		Thresholds *[]int            `json:"thresholds,omitempty" maxItems:"10" doc:"Percentages from 1 to 100 that are reported; 50, 80 and 100 if omitted."`
-		Mode       budget.Mode       `json:"mode,omitempty" example:"block" doc:"alert reports, block also refuses new deployments and volumes, terminate also ends deployments before an hour begins that would pass the amount; alert if omitted."`
+		Mode       budget.Mode       `json:"mode,omitempty" example:"block" doc:"alert reports, block also refuses new deployments and volumes, terminate also ends deployments before an hour that would exceed the amount begins; alert if omitted."`
 	}
 }
 

@@ -32,21 +32,21 @@ func (h invoices) routes(r *rest.Router) {
 		}
 	}
 	rest.List(r, op(all, "listInvoices", "List invoices",
-		"Newest first, with credit notes. The invoice of a month is issued an hour after its end (UTC), if the "+
+		"Newest first, with credit notes. A month's invoice is issued an hour after the month ends (UTC), if the "+
 			"operator issues invoices and the account had transactions."), h.list)
 	rest.Read(r, op(all+"/preview", "previewInvoice", "Preview the current month's invoice",
 		"What the invoice would be if the month ended now. Nothing is issued."), h.preview)
 	get := op(one, "getInvoice", "Get an invoice",
-		"With `format`, the document as a file: the same bytes whenever it is downloaded. `xml` is an electronic "+
-			"invoice after EN 16931, in the syntax UN/CEFACT CII.")
+		"With `format`, returns the document as a file. Every download is byte-for-byte identical. `xml` is an "+
+			"electronic invoice according to EN 16931, in the syntax UN/CEFACT CII.")
 	get.Media, get.Errors = invoiceMedia, []apierr.Code{apierr.NotFound}
 	rest.CustomRead[invoiceQuery, invoice.Document](r, get, h.get)
 	rest.ReadVersioned(r, op(details, "getBillingDetails", "Get the billing details",
-		"The account as the buyer on its next invoices. Empty if nothing is set: invoices then have the account's "+
-			"name, and are taxed as those of a buyer in the seller's country."), h.details)
+		"The account's details as the buyer on future invoices. If nothing is set, invoices show the account's "+
+			"name and are taxed as if the buyer were in the seller's country."), h.details)
 	put := op(details, "setBillingDetails", "Set the billing details",
-		"Replaces the details on invoices that are issued from now on. Issued ones keep theirs. The form of an EU VAT "+
-			"identification number is checked, and that it is of the country.")
+		"Replaces the details on future invoices. Issued invoices keep theirs. An EU VAT identification number "+
+			"must have the right form and belong to the country.")
 	put.Method, put.Auth, put.Scope = http.MethodPut, rest.SessionOnly, string(account.WriteWallet)
 	rest.Write(r, put, h.setDetails)
 }

@@ -36,31 +36,32 @@ func (h operatorInvoices) routes(r *rest.Router) {
 	rest.List(r, op(http.MethodGet, all, "listAllInvoices", "List invoices of all accounts",
 		"Newest first, with credit notes."), h.list)
 	get := op(http.MethodGet, one, "getAnyInvoice", "Get an invoice of any account",
-		"With `format`, the document as a file: the same bytes whenever it is downloaded.")
+		"With `format`, returns the document as a file. Every download is byte-for-byte identical.")
 	get.Media, get.Errors = invoiceMedia, []apierr.Code{apierr.NotFound}
 	rest.CustomRead[invoiceQuery, invoice.Document](r, get, h.get)
 	note := op(http.MethodPost, one+"/credit-note", "createCreditNote", "Issue a credit note",
-		"Corrects an invoice: by the given lines, or by all that is left of it. Together the credit notes of an "+
-			"invoice are at most its total. No balance changes: credit the account to give money back.")
+		"Corrects an invoice by the given lines or, without lines, by the remaining amount. The credit notes of an "+
+			"invoice never exceed its total. Balances do not change: credit the account to return money.")
 	note.Status, note.Errors = http.StatusCreated, []apierr.Code{apierr.NotFound, apierr.Conflict}
 	rest.Write(r, note, h.correct)
 	rest.ReadVersioned(r, op(http.MethodGet, set, "getInvoiceSettings", "Get the invoice settings",
-		"The seller, the numbers and the tax of invoices."), h.settings)
+		"The seller, number formats and tax of invoices."), h.settings)
 	rest.Write(r, op(http.MethodPut, set, "setInvoiceSettings", "Set the invoice settings",
-		"Replaces all of them. Issued documents keep theirs. Invoices are issued for each month from `firstMonth` on, "+
-			"once it is over; earlier months that are named here are issued at once."), h.setSettings)
+		"Replaces all settings. Issued documents do not change. An invoice is issued for each month from "+
+			"`firstMonth` on, once the month is over; past months from `firstMonth` on are invoiced "+
+			"at once."), h.setSettings)
 	rest.ReadVersioned(r, op(http.MethodGet, rates, "getTaxRates", "Get the tax rates",
-		"By country and day."), h.rates)
+		"By country and start date."), h.rates)
 	rest.Write(r, op(http.MethodPut, rates, "setTaxRates", "Set the tax rates",
-		"Replaces all of them. A buyer in a country with a rate pays that rate, unless reverse charge applies. Issued "+
-			"documents keep theirs."), h.setRates)
+		"Replaces all rates. A buyer in a country with a rate pays that rate, unless reverse charge applies. "+
+			"Issued documents do not change."), h.setRates)
 }
 
 type createCreditNote struct {
 	invoicePath
 	Body struct {
-		Reason string           `json:"reason" minLength:"1" maxLength:"500" example:"Wrong address" doc:"Reason, as the credit note says it."`
-		Lines  []creditNoteLine `json:"lines,omitempty" maxItems:"100" doc:"What is credited; all that is left of the invoice if omitted."`
+		Reason string           `json:"reason" minLength:"1" maxLength:"500" example:"Wrong address" doc:"Reason, as stated on the credit note."`
+		Lines  []creditNoteLine `json:"lines,omitempty" maxItems:"100" doc:"Lines to credit; the remaining amount of the invoice if omitted."`
 	}
 }
 

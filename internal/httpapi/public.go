@@ -64,8 +64,8 @@ func (h public) routes(r *rest.Router) {
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: PublicBase + "/ledger", ID: "getPublicLedger", Tag: tagPublic, Auth: rest.Public,
 		Summary: "Get the ledger's keys",
-		Description: "Public keys of the signatures of exported statements, and the newest signed statement. The " +
-			"answer can be cached for five minutes.",
+		Description: "The public keys that verify exported statements, and the newest signed statement. The " +
+			"response can be cached for five minutes.",
 	}, h.ledger)
 	r.Dynamic(settings.LogoPath, h.logo)
 }

@@ -30,32 +30,33 @@ func (h topUps) routes(r *rest.Router) {
 		}
 	}
 	create := op(http.MethodPost, all, "createTopUp", account.WriteWallet, "Create a top-up",
-		"Returns `checkoutUrl`, the page to pay on. It is null if the payment processor did not answer "+
-			"in time; get the top-up again then. The money is credited once the processor has confirmed the payment, "+
-			"which can take days for some methods. An account can have 20 pending top-ups.")
+		"Returns `checkoutUrl`, the page to pay on. If it is null, the payment processor did not answer in time: "+
+			"get the top-up again. The money is credited once the processor confirms the payment, which can take "+
+			"days for some methods. An account can have 20 pending top-ups.")
 	create.Status, create.ExtraTime = http.StatusCreated, payment.CallTime
 	create.Errors = []apierr.Code{apierr.LimitReached, apierr.AccountSuspended}
 	rest.WriteThen(r, create, h.create, h.open)
 	rest.List(r, op(http.MethodGet, all, "listTopUps", account.ReadWallet, "List top-ups", "Newest first."), h.list)
 	rest.Read(r, op(http.MethodGet, all+"/{id}", "getTopUp", account.ReadWallet, "Get a top-up", ""), h.get)
 	rest.Read(r, op(http.MethodGet, auto, "getAutoTopUp", account.ReadWallet, "Get the automatic top-up",
-		"When the account is topped up automatically. It is off until it is set."), h.automatic)
+		"Shows when the account is topped up automatically. Off by default."), h.automatic)
 	set := op(http.MethodPut, auto, "setAutoTopUp", account.WriteWallet, "Set the automatic top-up",
-		"Charges the newest saved payment method when the available balance falls below `threshold`. It stops after "+
-			"three failures in a row, at once for a card that will never work, and when a payment is disputed; "+
-			"setting it again starts it. A key that has spending limits cannot set it.")
+		"Charges the newest saved payment method when the available balance falls below `threshold`. It stops "+
+			"after three failures in a row, immediately for a card that will never work, and when a payment is "+
+			"disputed. Set it again to restart it. A key that has spending limits cannot set it.")
 	set.Errors = []apierr.Code{apierr.Conflict, apierr.KeyLimitReached}
 	rest.Write(r, set, h.setAutomatic)
 	rest.List(r, op(http.MethodGet, methods, "listPaymentMethods", account.ReadWallet, "List saved payment methods",
 		"Newest first. A top-up with `savePaymentMethod` saves one."), h.methods)
 	rest.Write(r, op(http.MethodDelete, methods+"/{id}", "deletePaymentMethod", account.WriteWallet,
-		"Delete a saved payment method", "Returns it. Automatic top-ups stop if it was the last one."), h.removeMethod)
+		"Delete a saved payment method", "Returns the deleted payment method. Automatic top-ups stop if it was the "+
+			"last one."), h.removeMethod)
 }
 
 type createTopUp struct {
 	Body struct {
-		Amount            money.Micros `json:"amount" example:"50" doc:"US dollars, without fractions of a cent. The operator sets the least and the most."`
-		ReturnURL         string       `json:"returnUrl,omitempty" maxLength:"2000" doc:"Where the payment page leads afterwards; the wallet if omitted. It gets the query parameter topUp."`
+		Amount            money.Micros `json:"amount" example:"50" doc:"US dollars, without fractions of a cent. The operator sets the minimum and maximum."`
+		ReturnURL         string       `json:"returnUrl,omitempty" maxLength:"2000" doc:"URL to return to after payment, with the query parameter topUp added; the wallet if omitted."`
 		SavePaymentMethod bool         `json:"savePaymentMethod,omitempty" doc:"Whether to save the payment method for automatic top-ups."`
 	}
 }
@@ -103,7 +104,7 @@ type setAutoTopUp struct {
 		Enabled      bool         `json:"enabled" doc:"Whether it is on."`
 		Threshold    money.Micros `json:"threshold" example:"25" doc:"US dollars: below this available balance the account is topped up."`
 		Amount       money.Micros `json:"amount" example:"100" doc:"US dollars of each automatic top-up."`
-		MonthlyLimit money.Micros `json:"monthlyLimit" example:"1000" doc:"US dollars that automatic top-ups may bring in a month (UTC), at least amount."`
+		MonthlyLimit money.Micros `json:"monthlyLimit" example:"1000" doc:"Maximum US dollars of automatic top-ups in a month (UTC), at least amount."`
 	}
 }
 
@@ -154,28 +155,28 @@ func (h operatorTopUps) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all + "/{id}/confirm", ID: "confirmTopUp", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Confirm a bank transfer",
-		Description: "Credits the amount that has arrived, once. The same confirmation again changes nothing; " +
-			"another one is a CONFLICT, as is a bank reference that has confirmed another top-up. A transfer that " +
-			"arrives after its top-up has expired can be confirmed, too.",
+		Description: "Credits the amount that arrived, once. Repeating the same confirmation changes nothing. A " +
+			"different one is a CONFLICT, as is a bank reference that confirmed another top-up. A transfer that " +
+			"arrives after its top-up has expired can also be confirmed.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.confirm)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all + "/{id}/refund", ID: "refundTopUp", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Status: http.StatusCreated,
 		Summary: "Refund a top-up",
-		Description: "Takes the amount out of the wallet, and returns it to the payment method that paid. At most " +
-			"the unspent part of the top-up can be refunded: money is spent in the order in which it came in. If the " +
-			"processor refuses, the amount is in the wallet again. For a bank transfer it is recorded only: transfer " +
-			"the money at your bank. The customer reads the reason.",
+		Description: "Deducts the amount from the wallet and returns it to the payment method that paid. At most " +
+			"the unspent part of the top-up can be refunded: money is spent in the order in which it arrived. If " +
+			"the processor refuses, the amount is returned to the wallet. A refund of a bank transfer is only " +
+			"recorded: transfer the money at your bank. The customer sees the reason.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.refund)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all + "/{id}/close", ID: "closeTopUp", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Close a top-up",
-		Description: "Ends a top-up whose money was paid and is not credited, as its `problem` says: it fails with " +
-			"the reason, which the customer reads, and its issue is closed. Before, refund the money at the " +
-			"processor, or add it as credit. No money is ever credited to a closed top-up: more of it is another " +
-			"`problem`.",
+		Description: "Closes a top-up whose money was paid but not credited, as stated in its `problem`. The " +
+			"top-up fails with the reason, which the customer sees, and its issue is closed. First refund the " +
+			"money at the processor or add it as credit. Money is never credited to a closed top-up: if more " +
+			"arrives, it is another `problem`.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.close)
 }
@@ -201,7 +202,7 @@ type confirmTopUp struct {
 	topUpPath
 	Body struct {
 		Amount    money.Micros `json:"amount" example:"50" doc:"US dollars that have arrived."`
-		Reference string       `json:"reference" minLength:"1" maxLength:"100" doc:"Bank's own reference of the transfer. Each confirms one top-up."`
+		Reference string       `json:"reference" minLength:"1" maxLength:"100" doc:"The bank's own reference of the transfer. Each confirms one top-up."`
 	}
 }
 
@@ -217,7 +218,7 @@ type refundTopUp struct {
 	topUpPath
 	Body struct {
 		Amount money.Micros `json:"amount" example:"25" doc:"US dollars, without fractions of a cent."`
-		Reason string       `json:"reason" minLength:"1" maxLength:"200" doc:"Reason, which the customer reads."`
+		Reason string       `json:"reason" minLength:"1" maxLength:"200" doc:"Reason, shown to the customer."`
 	}
 }
 
@@ -232,7 +233,7 @@ func (h operatorTopUps) refund(
 type closeTopUp struct {
 	topUpPath
 	Body struct {
-		Reason string `json:"reason" minLength:"1" maxLength:"200" doc:"Reason, which the customer reads."`
+		Reason string `json:"reason" minLength:"1" maxLength:"200" doc:"Reason, shown to the customer."`
 	}
 }
 

@@ -77,12 +77,12 @@ func (h walletResource) usageRoute(r *rest.Router, path string) {
 		Method: http.MethodGet, Path: path, ID: "getUsage", Tag: tagWallet, Scope: string(account.ReadWallet),
 		CSV: true, Media: []string{"application/jsonl"}, ExtraTime: exportTime, Summary: "Get usage",
 		Description: "Cost by day, deployment, GPU type, provider, tag, project, member or API key: charges for " +
-			"hours that began in the interval, less their refunds. The last 30 days if from is omitted. " +
-			"An hour and its refund count for the day on which the hour began.\n\n" +
-			"The formats `focus` and `focus-jsonl` are exports for cost tools. They have a row for each hour, by the " +
-			"start of its charge period. An hour that crosses the end of a month is two rows. A refund that was made " +
-			"after the month of its hour is a row of class Correction. Repeat an export of the present month: later " +
-			"refunds change its rows.",
+			"hours that began in the interval, less their refunds. The default is the last 30 days. An hour and " +
+			"its refund count toward the day on which the hour began.\n\nThe formats `focus` and `focus-jsonl` " +
+			"are exports for cost tools. They have a row for each hour whose charge period starts in the " +
+			"interval. An hour that crosses the end of a month has two rows. A refund made after the month of " +
+			"its hour is a row of class Correction in the month of the refund. Repeat exports of the current " +
+			"month, because later refunds change its rows.",
 	}, h.usage)
 }
 

@@ -46,12 +46,10 @@ func (h walletResource) routes(r *rest.Router) {
 		Scope: string(account.ReadWallet), CSV: true, Media: []string{"application/jsonl"},
 		ExtraTime: exportTime, Summary: "List transactions",
 		Description: "Newest first. `amount` is the change of the available balance, `balanceAfter` the balance " +
-			"after the transaction. A " +
-			"hold is released before its charge. Charges and refunds have subject, interval and hourly price, so " +
-			"that the bill can be " +
-			"recomputed. With `format=jsonl`, all transactions of the interval come oldest first, with their " +
-			"hashes and the signature that covers them; docs/ledger.md describes these lines. They are the same " +
-			"each time for an interval that is over and signed.",
+			"after the transaction. A hold is released before its charge. Charges and refunds have subject, " +
+			"interval and hourly price, so that the bill can be recomputed. With `format=jsonl`, returns all " +
+			"transactions of the interval, oldest first, with their hashes and the signature that covers them; " +
+			"docs/ledger.md describes these lines. Exports of an interval that is over and signed are identical.",
 	}, h.transactions)
 	h.usageRoute(r, at+"/usage")
 }

@@ -27,25 +27,25 @@ type Summary struct {
 	Type     Type         `json:"type" doc:"invoice, or credit_note for a document that corrects one."`
 	Number   string       `json:"number" example:"2026-000123" doc:"Number of the document; empty for a preview."`
 	Month    string       `json:"month" example:"2026-11" doc:"Month that is billed, in UTC."`
-	IssuedAt time.Time    `json:"issuedAt" doc:"Time of issue; for a preview the time that it was made."`
+	IssuedAt time.Time    `json:"issuedAt" doc:"Time of issue; for a preview, the time at which it was created."`
 	Currency string       `json:"currency" enum:"USD" doc:"Currency of every amount."`
 	Total    money.Micros `json:"total" doc:"Total in US dollars, with tax. Positive for a credit note, too."`
 	Tax      money.Micros `json:"tax" doc:"Tax that the total contains."`
-	Due      money.Micros `json:"due" doc:"Part of the total that the wallet had no money for when the month ended. It is paid by adding money."`
+	Due      money.Micros `json:"due" doc:"Part of the total that the balance did not cover when the month ended. Add money to pay it."`
 	Corrects *id.ID       `json:"corrects" doc:"Invoice that a credit note corrects; null for an invoice."`
 }
 
 // Document is an invoice or credit note with everything that is on it.
 type Document struct {
 	Summary
-	Preview        bool       `json:"preview" doc:"true while the month is not over: the amounts still change, and nothing is issued."`
+	Preview        bool       `json:"preview" doc:"true for a preview of the current month: the amounts still change, and nothing is issued."`
 	CorrectsNumber string     `json:"correctsNumber" doc:"Number of the invoice that a credit note corrects; empty for an invoice."`
 	Reason         string     `json:"reason" doc:"Reason of a credit note; empty for an invoice."`
 	From           time.Time  `json:"from" doc:"Start of the billed month."`
 	To             time.Time  `json:"to" doc:"End of the billed month, exclusive."`
 	Seller         Seller     `json:"seller" doc:"Seller, as the operator had set it at the time of issue."`
 	Buyer          Buyer      `json:"buyer" doc:"Buyer, as the account had set it at the time of issue."`
-	Lines          []Line     `json:"lines" doc:"What was used, by deployment or volume and hourly price."`
+	Lines          []Line     `json:"lines" doc:"Usage by deployment or volume and hourly price."`
 	Balance        *Balance   `json:"balance" doc:"Changes of the wallet's balance in the month; null for a credit note."`
 	Movements      []Movement `json:"movements" doc:"Payments, credits and adjustments, oldest first."`
 	Totals         Totals     `json:"totals" doc:"Total with its tax."`
@@ -96,7 +96,7 @@ type Totals struct {
 	TaxRounding money.Micros `json:"taxRounding" doc:"total less net and tax: at most one cent, where no net amount and its tax add up to the total."`
 	Total       money.Micros `json:"total" doc:"Total with tax."`
 	Paid        money.Micros `json:"paid" doc:"Part of the total that was paid from the wallet."`
-	Due         money.Micros `json:"due" doc:"Rest of the total."`
+	Due         money.Micros `json:"due" doc:"Remaining part of the total."`
 	Treatment   Treatment    `json:"treatment" doc:"Why this tax applies."`
 }
 

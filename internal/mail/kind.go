@@ -252,10 +252,10 @@ var specs = []spec{
 		subject: "Your invoice is ready",
 		body: "{{if eq .type \"credit_note\"}}The credit note{{else}}The invoice{{end}} {{.number}} of the account " +
 			"{{.account}} for {{.month}} is ready. Total: {{.total}}.\n\n" +
-			"Download it with the command: billet invoices download {{.number}}" +
+			"Download it under Billing, or with the command: billet invoices download {{.number}}" +
 			"{{if and (ne .due \"$0.00\") (ne .type \"credit_note\")}}\n\nNot covered by the balance: {{.due}}. " +
 			"Add money to the wallet to pay it.{{end}}",
-		button: "Open wallet", path: "/wallet",
+		button: "Open billing", path: "/billing",
 	},
 	{
 		kind: DeploymentFailed, roles: workers, perHour: manyPerHour,

@@ -77,8 +77,8 @@ func (s *session) addAccountTools(server *sdk.Server) {
 	addTool(server, toolSpec{
 		name: "get_wallet", title: "Get the wallet",
 		text: "Get the balance, the holds, the active resources with their hourly spend, and the runway. While the " +
-			"balance is low or past due, lowBalance or pastDue has the deadlines: when machines end and when volumes " +
-			"are deleted. The dearest 100 deployments and volumes are listed.",
+			"balance is low or past due, lowBalance or pastDue has the deadlines: when machines end and when " +
+			"volumes are deleted. The 100 most expensive deployments and volumes are listed.",
 	}, s.getWallet)
 	addTool(server, toolSpec{
 		name: "get_quotas", title: "Get the quotas",
@@ -95,8 +95,8 @@ func (s *session) addAccountTools(server *sdk.Server) {
 	})
 	addTool(server, toolSpec{
 		name: "list_announcements", title: "List announcements",
-		text: "List announcements to the account at present, such as maintenance at a provider where " +
-			"it has machines: the most important first. Tell the user of warning and critical ones.",
+		text: "List current announcements to the account, such as maintenance at a provider where it has " +
+			"machines: the most important first. Tell the user of warning and critical ones.",
 	}, func(ctx context.Context, in paging) (*listed[client.Announcement], error) {
 		p, err := s.Client.Announcements.List(ctx, in.of())
 		return page(p, err, same)
@@ -104,7 +104,7 @@ func (s *session) addAccountTools(server *sdk.Server) {
 	addTool(server, toolSpec{
 		name: "list_projects", title: "List projects",
 		text: "List the projects with their machines that have not ended, their hourly price, and their cost in an " +
-			"interval. The default is the last 30 days. The dearest 100 are listed.",
+			"interval. The default is the last 30 days. The 100 most expensive are listed.",
 	}, s.listProjects)
 	addTool(server, toolSpec{
 		name: "list_events", title: "List events",
@@ -121,15 +121,14 @@ func (s *session) addAccountTools(server *sdk.Server) {
 	})
 	addTool(server, toolSpec{
 		name: "get_usage", title: "Get usage",
-		text: "Get costs by day, deployment, GPU type, provider, tag, project, member or API key. " +
-			"The default is the last 30 days. The dearest 100 groups are listed.",
+		text: "Get costs by day, deployment, GPU type, provider, tag, project, member or API key. The default is " +
+			"the last 30 days. The 100 most expensive groups are listed.",
 		enums: map[string][]string{"groupBy": texts(client.UsageGroups())},
 	}, s.getUsage)
 	addTool(server, toolSpec{
 		name: "list_volumes", title: "List volumes",
 		text: "List volumes with size, price and the deployment they are attached to. A deploy can attach volumes " +
-			"of the " +
-			"offer's provider and region.",
+			"of the offer's provider and region.",
 	}, func(ctx context.Context, in namedInput) (*listed[client.Volume], error) {
 		p, err := s.Client.Volumes.List(ctx, client.VolumeQuery{Paging: in.of(), Search: in.Search})
 		return page(p, err, same)

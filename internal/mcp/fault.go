@@ -67,18 +67,16 @@ func (r *toolError) inInputTerms(spec toolSpec, schema *jsonschema.Schema) *tool
 // hints say what to do about an error of the API, whose message does not know the tools.
 var hints = map[client.Code]string{
 	client.ErrInvalidRequest: "Correct the named fields and call the tool again.",
-	client.ErrMinimumRuntimeNotMet: "Call terminate with earliest: true to terminate as soon as the minimum runtime " +
-		"is met.",
+	client.ErrMinimumRuntimeNotMet: "Call terminate with earliest: true to terminate as soon as the minimum " +
+		"runtime is met.",
 	client.ErrInsufficientBalance: "Call get_wallet to see the balance. Ask the user to add funds, or choose a " +
-		"cheaper offer. " +
-		"Then create a new quote.",
-	client.ErrKeyLimitReached: "Call whoami to see the limits and their use. Choose something cheaper or shorter, or " +
-		"terminate " +
-		"a machine. Only the user can raise a limit, in the dashboard under Settings → API keys.",
+		"cheaper offer. Then create a new quote.",
+	client.ErrKeyLimitReached: "Call whoami to see the limits and their use. Choose something cheaper or shorter, " +
+		"or terminate a machine. Only the user can raise a limit, in the dashboard under Settings → API keys.",
 	client.ErrQuotaExceeded: "Terminate a machine or delete a volume. Only the operator can raise a quota: ask the " +
 		"user to ask for it.",
-	client.ErrBudgetExceeded: "Call list_budgets to see what is spent. Choose something cheaper, or terminate " +
-		"a machine. Only the user can change a budget, with 'billet budgets update'.",
+	client.ErrBudgetExceeded: "Call list_budgets to see what is spent. Choose something cheaper, or terminate a " +
+		"machine. Only the user can change a budget, with 'billet budgets update'.",
 	client.ErrAccountSuspended:      "Nothing new can be started. Tell the user the reason.",
 	client.ErrInsufficientScope:     "Ask the user for a key with this scope.",
 	client.ErrNotFound:              "Find the ID with the list tool. Do not guess IDs.",

@@ -165,7 +165,7 @@ type listDeploymentsInput struct {
 	Project   string   `json:"project,omitempty"`
 	CreatedBy string   `json:"createdBy,omitempty" jsonschema:"id of the user or API key that created it"`
 	GPUType   string   `json:"gpuType,omitempty"`
-	Sort      string   `json:"sort,omitempty" jsonschema:"createdAt, name, hourlyPrice or costToDate, with a leading hyphen for descending; default: -createdAt"`
+	Sort      string   `json:"sort,omitempty" jsonschema:"default: -createdAt; prefix - for descending"`
 	paging
 }
 
@@ -202,8 +202,8 @@ const maxWait = 50
 func (s *session) addReading(server *sdk.Server) {
 	addTool(server, toolSpec{
 		name: "whoami", title: "Show the API key",
-		text: "Show the API key in use: account, scopes, spending limits, how much of them is used, and whether the " +
-			"tools that spend work with it. Call it first, and after KEY_LIMIT_REACHED.",
+		text: "Show the API key in use: account, scopes, spending limits, how much of them is used, and whether " +
+			"the tools that spend work with it. Call it first, and after KEY_LIMIT_REACHED.",
 	}, s.whoami)
 	s.addOfferTools(server)
 	s.addMarketTools(server)
@@ -226,21 +226,17 @@ func (s *session) whoami(ctx context.Context, _ noInput) (*whoamiResult, error) 
 func (s *session) addOfferTools(server *sdk.Server) {
 	addTool(server, toolSpec{
 		name: "list_offers", title: "List offers",
-		text: "List GPU machines that can be deployed now, cheapest first, with live price and stock. " +
-			"Use it to choose an offerId.",
+		text: "List GPU machines that can be deployed now, cheapest first, with live price and stock. Use it to " +
+			"choose an offerId.",
 		enums: map[string][]string{
 			"instanceType": append(texts(client.InstanceTypes()), "DEDICATED"), // an alias of VM
-			"sort": {
-				"price", "-price", "pricePerGpu", "-pricePerGpu",
-				"gpuCount", "-gpuCount", "gpuMemoryGb", "-gpuMemoryGb",
-			},
+			"sort":         upAndDown(client.OfferSortKeys()),
 		},
 	}, s.listOffers)
 	addTool(server, toolSpec{
 		name: "get_offer", title: "Get an offer",
 		text: "Get an offer: processor, memory, storage, operating systems, minimum runtime, the provider's " +
-			"capabilities, " +
-			"and the launch success rate. Use it before a quote.",
+			"capabilities, and the launch success rate. Use it before a quote.",
 	}, func(ctx context.Context, in offerInput) (*client.Offer, error) {
 		return s.Client.Offers.Get(ctx, in.OfferID)
 	})
@@ -296,8 +292,10 @@ func (s *session) checkCapacity(ctx context.Context, in capacityInput) (*capacit
 func (s *session) addDeploymentTools(server *sdk.Server) {
 	addTool(server, toolSpec{
 		name: "list_deployments", title: "List deployments",
-		text:  "List the account's machines, newest first, with status, total cost and auto-terminate time.",
-		enums: map[string][]string{"status": texts(client.DeploymentStatuses())},
+		text: "List the account's machines, newest first, with status, total cost and auto-terminate time.",
+		enums: map[string][]string{
+			"status": texts(client.DeploymentStatuses()), "sort": upAndDown(client.DeploymentSortKeys()),
+		},
 	}, s.listDeployments)
 	addTool(server, toolSpec{
 		name: "get_deployment", title: "Get a deployment",
@@ -316,8 +314,7 @@ func (s *session) addDeploymentTools(server *sdk.Server) {
 	addTool(server, toolSpec{
 		name: "can_terminate", title: "Preview termination",
 		text: "Preview the termination of a machine: the refund, or why it is too early. terminate needs the " +
-			"confirmToken " +
-			"that it returns. Terminating deletes everything on the machine's local disks.",
+			"confirmToken that it returns. Terminating deletes everything on the machine's local disks.",
 	}, s.canTerminate)
 }
 
@@ -352,6 +349,15 @@ func (s *session) getDeployment(ctx context.Context, in getDeploymentInput) (*cl
 		return s.Client.Deployments.Get(ctx, in.DeploymentID)
 	}
 	return d, err
+}
+
+// upAndDown returns every key, and with a leading hyphen for descending order.
+func upAndDown(keys []string) []string {
+	var all []string
+	for _, k := range keys {
+		all = append(all, k, "-"+k)
+	}
+	return all
 }
 
 func texts[T ~string](values []T) []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -33,18 +34,17 @@ func checkLimits(k *client.Key) *toolError {
 		return &toolError{
 			Code:    "KEY_NOT_LIMITED",
 			Message: "This API key has no spending limit, so it can only be used to read.",
-			Hint: "Ask the user for a key with a spending limit, created in the dashboard under Settings → API keys, " +
-				"or by " +
-				"the operator with `billetd key create --account acc_… --name agent --max-spend-per-day 100`. The " +
-				"key needs a " +
-				"daily limit, a monthly limit, or a maximum hourly price together with a maximum number of " +
-				"deployments.",
+			Hint: "Ask the user for a key with a spending limit, created in the dashboard under Settings → API " +
+				"keys, or by the operator with `billetd key create --account acc_… --name agent " +
+				"--max-spend-per-day 100`. The key needs a daily limit, a monthly limit, or a maximum hourly price " +
+				"together with a maximum number of deployments.",
 		}
 	}
 	if !slices.Contains(k.Scopes, client.ScopeWriteDeployments) {
 		return &toolError{
-			Code: string(client.ErrInsufficientScope), Message: "This API key lacks the scope deployments:write.",
-			Hint: hints[client.ErrInsufficientScope],
+			Code:    string(client.ErrInsufficientScope),
+			Message: "This API key lacks the scope " + string(client.ScopeWriteDeployments) + ".",
+			Hint:    hints[client.ErrInsufficientScope],
 		}
 	}
 	return nil
@@ -145,9 +145,8 @@ type terms struct {
 	NextStep              string                   `json:"nextStep"`
 }
 
-const billing = "Billed hourly in advance, starting when SSH is ready. A deployment that fails costs nothing. If you " +
-	"terminate " +
-	"within the first hour, unused time is refunded to the second; later hours are not refunded."
+const billing = "Billed hourly in advance, starting when SSH is ready. A deployment that fails costs nothing. If " +
+	"you terminate within the first hour, unused time is refunded to the second; later hours are not refunded."
 
 // quote locks a price and has the API validate the deploy with a dry run.
 func (s *session) quote(ctx context.Context, in quoteInput) (*terms, error) {
@@ -188,8 +187,7 @@ func (s *session) quote(ctx context.Context, in quoteInput) (*terms, error) {
 		AutoTerminateAt: request.AutoTerminateAt, MinimumRuntimeMinutes: o.MinimumRuntimeMinutes,
 		Hold: q.Hold, Required: q.Required, Available: q.Available, Remaining: remainingOf(k), Billing: billing,
 		NextStep: "Nothing is deployed or billed yet. Show the user hourlyPrice, maxCost, autoTerminateAt and " +
-			"sshKeys, " +
-			"then call deploy with the quoteId before expiresAt.",
+			"sshKeys, then call deploy with the quoteId before expiresAt.",
 	}, nil
 }
 
@@ -374,18 +372,25 @@ func (s *session) extend(ctx context.Context, in extendInput) (*machine, error) 
 
 type powerInput struct {
 	deploymentInput
-	Action string `json:"action"`
+	Action client.PendingAction `json:"action"`
+}
+
+type powerAction = func(context.Context, string, ...client.CallOption) (*client.Deployment, error)
+
+// powerActions returns the calls of the tool power.
+func (s *session) powerActions() map[client.PendingAction]powerAction {
+	return map[client.PendingAction]powerAction{
+		client.ActionReboot:   s.Client.Deployments.Reboot,
+		client.ActionPowerOn:  s.Client.Deployments.PowerOn,
+		client.ActionPowerOff: s.Client.Deployments.PowerOff,
+	}
 }
 
 func (s *session) power(ctx context.Context, in powerInput) (*machine, error) {
 	if _, err := s.spendingKey(ctx); err != nil {
 		return nil, err
 	}
-	do := map[string]func(context.Context, string, ...client.CallOption) (*client.Deployment, error){
-		"reboot": s.Client.Deployments.Reboot, "power-on": s.Client.Deployments.PowerOn,
-		"power-off": s.Client.Deployments.PowerOff,
-	}[in.Action] // the schema allows no other value
-	d, err := do(ctx, in.DeploymentID)
+	d, err := s.powerActions()[in.Action](ctx, in.DeploymentID) // the schema allows no other action
 	if err != nil {
 		return nil, err
 	}
@@ -397,8 +402,8 @@ func (s *session) addSpending(server *sdk.Server) {
 	addTool(server, toolSpec{
 		name: "quote", title: "Quote a machine", kind: creates,
 		text: "Quote a machine, the first step of a deploy: lock the price of an offer for ten minutes, check the " +
-			"request, the " +
-			"balance and the key's limits, and show the cost. Spends nothing. Needs a key with a spending limit.",
+			"request, the balance and the key's limits, and show the cost. Spends nothing. Needs a key with a " +
+			"spending limit.",
 		apiFields: map[string]string{
 			"ssh_public_key": "sshPublicKey", "sshKeyId": "sshKeyIds", "quoteId": "offerId",
 			"autoTerminateAt": "hours", "dryRun": "offerId",
@@ -406,27 +411,24 @@ func (s *session) addSpending(server *sdk.Server) {
 	}, s.quote)
 	addTool(server, toolSpec{
 		name: "deploy", title: "Deploy a quoted machine", kind: idempotent,
-		text: "Deploy a quoted machine, the second step: exactly what a quote of this session showed. Places a hold " +
-			"for the " +
-			"first hour. SPENDS MONEY. Repeating the call with the same quoteId creates no second machine.",
+		text: "Deploy a quoted machine, the second step: exactly what a quote of this session showed. Places a " +
+			"hold for the first hour. SPENDS MONEY. Repeating the call with the same quoteId creates no second " +
+			"machine.",
 	}, s.deploy)
 	addTool(server, toolSpec{
 		name: "extend", title: "Extend a machine", kind: idempotent,
 		text: "Extend a machine: move its auto-terminate time to later. SPENDS MONEY: the machine is billed until " +
-			"then, within " +
-			"the key's limits.",
+			"then, within the key's limits.",
 	}, s.extend)
 	addTool(server, toolSpec{
 		name: "power", title: "Reboot or power a machine on or off", kind: interrupting,
-		text: "Reboot a machine, or power it on or off. Running processes are interrupted. Billing continues while a " +
-			"machine is " +
-			"powered off.",
-		enums: map[string][]string{"action": {"reboot", "power-off", "power-on"}},
+		text: "Reboot a machine, or power it on or off. Running processes are interrupted. Billing continues while " +
+			"a machine is powered off.",
+		enums: map[string][]string{"action": texts(slices.Sorted(maps.Keys(s.powerActions())))},
 	}, s.power)
 	addTool(server, toolSpec{
 		name: "terminate", title: "Terminate a machine", kind: destructive,
 		text: "Terminate a machine and stop its billing. DELETES its local disks; volumes are kept. Needs the " +
-			"confirmToken of " +
-			"can_terminate.",
+			"confirmToken of can_terminate.",
 	}, s.terminate)
 }

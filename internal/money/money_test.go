@@ -10,6 +10,7 @@ import (
 )
 
 func TestDecimalAndString(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		in            money.Micros
 		decimal, text string
@@ -31,6 +32,7 @@ func TestDecimalAndString(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{"", "-", ".", "1.", ".5", "1.0000001", "1e3", "+1", " 1", "1 ", "0x1", "1,5", "--1",
 		"9223372036855", "NaN", "1.-5", `"1"`} {
 		if v, err := money.Parse(s); err == nil {
@@ -40,6 +42,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestAmountsRoundTripAsJSON(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := money.Micros(rapid.Int64Min(-1<<63+1).Draw(t, "micros"))
 		b, err := json.Marshal(m)
@@ -54,6 +57,7 @@ func TestAmountsRoundTripAsJSON(t *testing.T) {
 }
 
 func TestForSecondsRoundsHalfUp(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rate := rapid.Int64Range(0, 1<<62).Draw(t, "rate")
 		seconds := rapid.Int64Range(0, money.HourSeconds).Draw(t, "seconds")
@@ -67,6 +71,7 @@ func TestForSecondsRoundsHalfUp(t *testing.T) {
 }
 
 func TestForSeconds(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		hourly  money.Micros
 		seconds int64
@@ -81,12 +86,14 @@ func TestForSeconds(t *testing.T) {
 }
 
 func TestPercent(t *testing.T) {
+	t.Parallel()
 	if got := money.Dollars(10).Percent(1250); got != 11_250_000 {
 		t.Errorf("10 USD and 12.5 %% = %s", got)
 	}
 }
 
 func TestOverflowPanics(t *testing.T) {
+	t.Parallel()
 	defer func() {
 		if recover() == nil {
 			t.Error("an amount that does not fit was returned")

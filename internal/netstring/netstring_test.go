@@ -8,6 +8,7 @@ import (
 )
 
 func TestFieldsHaveTheirLengthInFront(t *testing.T) {
+	t.Parallel()
 	n, at := int64(-7), time.UnixMicro(1_000_001)
 	b := netstring.Text(nil, "é")
 	b = netstring.Text(b, "")

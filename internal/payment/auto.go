@@ -39,7 +39,7 @@ type AutoTopUp struct {
 	Enabled      bool         `json:"enabled" doc:"Whether it is on."`
 	Threshold    money.Micros `json:"threshold" doc:"US dollars: below this available balance the account is topped up."`
 	Amount       money.Micros `json:"amount" doc:"US dollars of each automatic top-up."`
-	MonthlyLimit money.Micros `json:"monthlyLimit" doc:"US dollars that automatic top-ups may bring in a month (UTC)."`
+	MonthlyLimit money.Micros `json:"monthlyLimit" doc:"Maximum US dollars of automatic top-ups in a month (UTC)."`
 	// StoppedReason is nil while it is not stopped.
 	StoppedReason *string        `json:"stoppedReason" doc:"Why automatic top-ups have stopped, such as a card that was declined; null if they have not. Set enabled to true to start them again."`
 	Spent         money.Micros   `json:"usedThisMonth" doc:"US dollars of this month's automatic top-ups that have not failed."`

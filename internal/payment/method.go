@@ -19,7 +19,7 @@ const KindDetach job.Kind = "payment-method-detach"
 type PaymentMethod struct {
 	ID          id.ID     `json:"id" doc:"Id of the payment method, pmt_…"`
 	Account     id.ID     `json:"-"`
-	Processor   string    `json:"processor" doc:"Processor that has it."`
+	Processor   string    `json:"processor" doc:"Payment processor that stores it."`
 	Type        string    `json:"type" example:"card" doc:"Kind of payment method."`
 	Brand       string    `json:"brand" example:"visa" doc:"Brand of a card; empty for others."`
 	Last4       string    `json:"last4" example:"4242" doc:"Last four characters of its number."`

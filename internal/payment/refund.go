@@ -27,7 +27,7 @@ type RefundView struct {
 	AccountID   id.ID        `json:"accountId" doc:"Id of the account."`
 	Amount      money.Micros `json:"amount" doc:"US dollars."`
 	Reason      string       `json:"reason" doc:"Reason of the operator."`
-	Status      RefundStatus `json:"status" enum:"pending,succeeded,failed" doc:"pending until the processor has decided; after failed the money is in the wallet again."`
+	Status      RefundStatus `json:"status" enum:"pending,succeeded,failed" doc:"pending until the processor has decided; failed: the amount was returned to the wallet."`
 	CreatedAt   time.Time    `json:"createdAt" doc:"When it was made."`
 	CompletedAt *time.Time   `json:"completedAt" doc:"When the processor decided; null before."`
 }

@@ -57,16 +57,16 @@ const (
 type TopUp struct {
 	ID        id.ID        `json:"id" doc:"Id of the top-up, top_…"`
 	Account   id.ID        `json:"-"`
-	Status    Status       `json:"status" doc:"pending until the money has arrived or will not; refunded once all of it was refunded; disputed while the payer's bank asks it back, and for good if the dispute is lost."`
+	Status    Status       `json:"status" doc:"pending until the money has arrived or will not; refunded once all of it was refunded; disputed while the payer's bank disputes it, and permanently if the dispute is lost."`
 	Automatic bool         `json:"automatic" doc:"Whether it is an automatic top-up."`
-	Amount    money.Micros `json:"amount" doc:"US dollars that are asked for."`
+	Amount    money.Micros `json:"amount" doc:"Requested amount in US dollars."`
 	Received  money.Micros `json:"received" doc:"US dollars that were credited; 0 before."`
 	Refunded  money.Micros `json:"refunded" doc:"US dollars that were refunded, or are being refunded."`
-	Disputed  money.Micros `json:"disputed" doc:"US dollars that the payer's bank asks back or has taken back."`
+	Disputed  money.Micros `json:"disputed" doc:"US dollars that the payer's bank disputes or has taken back."`
 	Currency  string       `json:"currency" enum:"USD" doc:"Currency of every amount."`
 	Processor string       `json:"processor" example:"stripe" doc:"How it is paid: stripe, transfer (bank transfer) or demo (simulated)."`
 	// CheckoutURL is nil until the processor has made the page, and once the page is closed.
-	CheckoutURL    *string         `json:"checkoutUrl" doc:"Page to pay on; null while it is being made, for automatic top-ups, and once the top-up is no longer pending."`
+	CheckoutURL    *string         `json:"checkoutUrl" doc:"Page to pay on; null while it is being created, for automatic top-ups, and once the top-up is no longer pending."`
 	ExpiresAt      *time.Time      `json:"expiresAt" doc:"When the page closes; null once the top-up is no longer pending."`
 	FailureCode    *string         `json:"failureCode" doc:"Code of the processor for the last failure, such as card_declined; null if there was none."`
 	FailureMessage *string         `json:"failureMessage" doc:"Why the last payment failed; null if none did."`
@@ -79,7 +79,7 @@ type TopUp struct {
 type OperatorTopUp struct {
 	TopUp
 	AccountID id.ID        `json:"accountId" doc:"Id of the account, acc_…"`
-	Reference string       `json:"reference" doc:"What the processor calls the payment, or what the customer writes into the bank transfer; empty while there is none."`
+	Reference string       `json:"reference" doc:"The processor's id of the payment, or the reference that the customer writes on the bank transfer; empty while there is none."`
 	Fee       money.Micros `json:"fee" doc:"US dollars that the processor keeps; 0 if unknown."`
 	Problem   string       `json:"problem" doc:"Why money that was paid is not credited; empty if it is, or none was paid."`
 }

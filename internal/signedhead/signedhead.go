@@ -132,11 +132,11 @@ func (s *Service) Newest(ctx context.Context, r db.Reader) (st LedgerDay, found 
 type LedgerDay struct {
 	Day string `json:"day" doc:"Day in UTC."`
 	// Previous is "" for the first.
-	Previous     string `json:"previous" doc:"SHA-256 of the statement before it in hexadecimal; empty for the first."`
+	Previous     string `json:"previous" doc:"SHA-256 of the previous statement in hexadecimal; empty for the first."`
 	Root         string `json:"root" doc:"Merkle root of the heads that changed, in hexadecimal; empty if none changed."`
-	Accounts     int64  `json:"accounts" doc:"Number of these heads."`
+	Accounts     int64  `json:"accounts" doc:"Number of heads that changed."`
 	Transactions int64  `json:"transactions" doc:"Number of transactions of all accounts so far."`
-	KeyID        string `json:"keyId" doc:"Key of the signature."`
+	KeyID        string `json:"keyId" doc:"Id of the key of the signature."`
 	Signature    string `json:"signature" doc:"Ed25519 signature of the statement, in base64."`
 }
 

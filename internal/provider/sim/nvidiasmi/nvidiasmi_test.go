@@ -33,6 +33,7 @@ func run(t *testing.T, s nvidiasmi.System, args ...string) (stdout, stderr strin
 
 // What other projects' programs ask, in their own words, and what they look for in the answer.
 func TestProgramsGetTheAnswersThatTheyParse(t *testing.T) {
+	t.Parallel()
 	s := system("NVIDIA H100", 8)
 	for name, c := range map[string]struct {
 		args []string
@@ -83,6 +84,7 @@ func TestProgramsGetTheAnswersThatTheyParse(t *testing.T) {
 
 // The log, its XML, the list and the queries state the same facts.
 func TestEveryFormStatesTheSameFacts(t *testing.T) {
+	t.Parallel()
 	s := system("NVIDIA B200", 2)
 	out, _, code := run(t, s, "-q", "-x")
 	var log struct {
@@ -153,6 +155,7 @@ func TestEveryFormStatesTheSameFacts(t *testing.T) {
 
 // Every field that help lists can be asked for, alone, with a name that has no unit of its own.
 func TestEveryListedFieldCanBeQueried(t *testing.T) {
+	t.Parallel()
 	for _, model := range []string{"NVIDIA B200", "NVIDIA RTX 4090", "Something else"} {
 		s := system(model, 1)
 		help, _, _ := run(t, s, "--help-query-gpu")
@@ -170,6 +173,7 @@ func TestEveryListedFieldCanBeQueried(t *testing.T) {
 }
 
 func TestWhatCannotBeDoneHasNVIDIAsExitCodes(t *testing.T) {
+	t.Parallel()
 	s := system("NVIDIA L40S", 2)
 	for args, want := range map[string]int{
 		"--query-gpu=nonsense --format=csv": 2, "--query-gpu=name": 2, "--query-gpu=name " +
