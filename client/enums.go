@@ -17,8 +17,8 @@ func OfferSortKeys() []string {
 	return []string{"price", "pricePerGpu", "gpuCount", "gpuMemoryGb", "name", "provider", "region"}
 }
 
-// DeploymentSortKeys returns every key that a list of deployments can be sorted by. A leading hyphen
-// sorts in descending order.
+// DeploymentSortKeys returns every key that a list of deployments can be sorted by. A leading
+// hyphen sorts in descending order.
 func DeploymentSortKeys() []string { return []string{"createdAt", "name", "hourlyPrice", "costToDate"} }
 
 // TransactionTypes returns every type of transaction.
