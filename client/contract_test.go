@@ -173,7 +173,19 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"listTopUps": {
 		func(ctx context.Context, c *Client) (any, error) { return c.TopUps.List(ctx, filled[TopUpQuery]()) },
 	},
-	"getTopUp":     {func(ctx context.Context, c *Client) (any, error) { return c.TopUps.Get(ctx, "top_1") }},
+	"getTopUp": {func(ctx context.Context, c *Client) (any, error) { return c.TopUps.Get(ctx, "top_1") }},
+	"getTopUpReceipt": {
+		func(ctx context.Context, c *Client) (any, error) {
+			return c.TopUps.Receipt(ctx, "top_1", filled[ReceiptQuery]())
+		},
+		func(ctx context.Context, c *Client) (any, error) {
+			body, err := c.TopUps.DownloadReceipt(ctx, "top_1", filled[ReceiptQuery](), InvoicePDF)
+			if err != nil {
+				return nil, err
+			}
+			return nil, body.Close()
+		},
+	},
 	"getAutoTopUp": {func(ctx context.Context, c *Client) (any, error) { return c.TopUps.Automatic(ctx) }},
 	"setAutoTopUp": {func(ctx context.Context, c *Client) (any, error) {
 		return c.TopUps.SetAutomatic(ctx, filled[SetAutoTopUp]())
@@ -461,8 +473,9 @@ var types = map[string]reflect.Type{
 	"SpendingLimits": reflect.TypeFor[SpendingLimits](), "Spent": reflect.TypeFor[Spent](),
 	"AutoTopUp": reflect.TypeFor[AutoTopUp](), "CreateTopUp": reflect.TypeFor[CreateTopUp](),
 	"PaymentMethod": reflect.TypeFor[PaymentMethod](), "SetAutoTopUp": reflect.TypeFor[SetAutoTopUp](),
-	"TopUp":  reflect.TypeFor[TopUp](),
-	"Budget": reflect.TypeFor[Budget](), "BudgetScope": reflect.TypeFor[BudgetScope](),
+	"TopUp": reflect.TypeFor[TopUp](), "TopUpRefund": reflect.TypeFor[TopUpRefund](),
+	"Receipt": reflect.TypeFor[Receipt](),
+	"Budget":  reflect.TypeFor[Budget](), "BudgetScope": reflect.TypeFor[BudgetScope](),
 	"WantedBudgetScope": reflect.TypeFor[BudgetScope](),
 	"CreateBudget":      reflect.TypeFor[CreateBudget](), "UpdateBudget": reflect.TypeFor[UpdateBudget](),
 	"ServiceCredit": reflect.TypeFor[ServiceCredit](),

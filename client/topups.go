@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"time"
@@ -52,6 +53,43 @@ type TopUp struct {
 	CreatedAt time.Time `json:"createdAt"`
 	// CompletedAt is when it was credited, failed or expired; nil before.
 	CompletedAt *time.Time `json:"completedAt"`
+	// Refunds were made, oldest first.
+	Refunds []TopUpRefund `json:"refunds"`
+}
+
+// TopUpRefund is money of a top-up that was returned to the payer.
+type TopUpRefund struct {
+	// ID has the form ref_….
+	ID     string    `json:"id"`
+	Amount Money     `json:"amount"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// Receipt states a payment or a refund. It is no tax document, and never changes.
+type Receipt struct {
+	// ID is that of the top-up, or of the refund if Refund is true.
+	ID        string   `json:"id"`
+	TopUpID   string   `json:"topUpId"`
+	Refund    bool     `json:"refund"`
+	AccountID string   `json:"accountId"`
+	Amount    Money    `json:"amount"`
+	Currency  Currency `json:"currency"`
+	// PaidBy is how it was paid, At when the money was credited or returned.
+	PaidBy string    `json:"paidBy"`
+	At     time.Time `json:"at"`
+	// Reason is that of a refund.
+	Reason string         `json:"reason"`
+	Seller Seller         `json:"seller"`
+	Buyer  BillingDetails `json:"buyer"`
+	// MadeAt is when the receipt was first read.
+	MadeAt time.Time `json:"madeAt"`
+}
+
+// ReceiptQuery selects a receipt of a top-up.
+type ReceiptQuery struct {
+	// Refund is one of the top-up's refunds; "" for the payment itself.
+	Refund string `query:"refund"`
 }
 
 // CreateTopUp is a top-up to create. Amount is required.
@@ -219,4 +257,30 @@ func (s *TopUpService) DeletePaymentMethod(ctx context.Context, id string, optio
 		_, err := open[PaymentMethod](body)
 		return err
 	})
+}
+
+// Receipt returns the receipt of a credited top-up, or of one of its refunds.
+func (s *TopUpService) Receipt(
+	ctx context.Context, id string, q ReceiptQuery, options ...CallOption,
+) (*Receipt, error) {
+	return one[Receipt](ctx, s.c, request{
+		method: http.MethodGet, path: "/wallet/top-ups/" + id + "/receipt", id: id, field: "path.id", query: queryOf(q),
+	}, options)
+}
+
+// DownloadReceipt is Receipt as a file, InvoiceHTML or InvoicePDF: the same bytes whenever it is
+// called. The caller closes it.
+func (s *TopUpService) DownloadReceipt(
+	ctx context.Context, id string, q ReceiptQuery, format InvoiceFormat, options ...CallOption,
+) (io.ReadCloser, error) {
+	media := "text/html"
+	if format != InvoiceHTML {
+		media = "application/" + string(format)
+	}
+	query := queryOf(q)
+	query.Set("format", string(format))
+	return s.c.send(ctx, request{
+		method: http.MethodGet, path: "/wallet/top-ups/" + id + "/receipt", id: id, field: "path.id", query: query,
+		accept: media, streaming: true,
+	}, options)
 }

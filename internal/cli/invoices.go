@@ -171,20 +171,25 @@ xml is an electronic invoice according to EN 16931, in the syntax UN/CEFACT CII.
 			return err
 		}
 		defer func() { _ = body.Close() }()
-		if file == "-" {
-			_, err = io.Copy(t.Out, body)
-			return err
-		}
 		if file == "" {
 			file = strings.NewReplacer("/", "-", ".", "-").Replace(args[0]) + "." + format
 		}
-		content, err := io.ReadAll(body) // before the file is replaced
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, content, 0o600); err != nil {
-			return errors.Join(errors.New("the invoice was not saved"), err)
-		}
-		return printResult(t, id, map[string]any{"id": id, "file": file}, "Saved %s.", file)
+		return t.save(id, file, body)
 	})
+}
+
+// save writes a document to a file, or to standard output for "-".
+func (t *tool) save(id, file string, body io.Reader) error {
+	if file == "-" {
+		_, err := io.Copy(t.Out, body)
+		return err
+	}
+	content, err := io.ReadAll(body) // before the file is replaced
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		return errors.Join(errors.New("the document was not saved"), err)
+	}
+	return printResult(t, id, map[string]any{"id": id, "file": file}, "Saved %s.", file)
 }

@@ -45,8 +45,10 @@ func (t *tool) topUps() *cobra.Command {
 
 A table shows the newest 50 unless --limit is set; json, yaml, csv and id have all.`,
 		Example: `  billet top-ups
-  billet top-ups --status pending -o wide`,
+  billet top-ups --status pending -o wide
+  billet top-ups receipt top_… -O receipt.pdf`,
 	}
+	cmd.AddCommand(t.topUpReceipt())
 	cmd.Flags().StringVar(&status, "status", "", "only top-ups with this `status`: "+joined(client.TopUpStatuses()))
 	cmd.Flags().IntVar(&limit, "limit", limit, "maximum `number` in a table; 0 for all")
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(client.TopUpStatuses()))
@@ -60,6 +62,47 @@ A table shows the newest 50 unless --limit is set; json, yaml, csv and id have a
 		}
 		q := client.TopUpQuery{Status: client.TopUpStatus(status)}
 		return listLimited(t, topUpListing, c.TopUps.All(ctx, q), most)
+	})
+}
+
+func (t *tool) topUpReceipt() *cobra.Command {
+	var format, file, refund string
+	cmd := &cobra.Command{
+		Use: "receipt <top-up>", Short: "Download a receipt as a file", Args: cobra.ExactArgs(1),
+		Long: `Downloads the receipt of a top-up whose money was credited, or with --refund of one of its refunds.
+Every download has the same bytes. A receipt is not a tax document: 'billet invoices' lists those.`,
+		Example: `  billet top-ups receipt top_01kbagk6zx3nq0
+  billet top-ups receipt top_01kbagk6zx3nq0 --refund ref_01kbagq2m1v8rc -O refund.pdf`,
+	}
+	f := cmd.Flags()
+	f.StringVar(&format, "format", "pdf", "pdf or html")
+	f.StringVar(&refund, "refund", "", "`ID` of a refund of the top-up")
+	f.StringVarP(&file, "output-file", "O", "", "`file` to write; - for standard output; default: receipt and the ID")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"pdf", "html"},
+		cobra.ShellCompDirectiveNoFileComp))
+	t.completeFirstArg(cmd, func(ctx context.Context, c *client.Client) ([]cobra.Completion, error) {
+		items, err := collect(c.TopUps.All(ctx, client.TopUpQuery{}))
+		found := make([]cobra.Completion, len(items))
+		for i, p := range items {
+			found[i] = cobra.CompletionWithDesc(p.ID, total(p.Amount)+" "+string(p.Status))
+		}
+		return found, err
+	})
+	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		if format != "pdf" && format != "html" {
+			return usageError("--format must be pdf or html, not %q.", format)
+		}
+		q := client.ReceiptQuery{Refund: refund}
+		body, err := c.TopUps.DownloadReceipt(ctx, args[0], q, client.InvoiceFormat(format))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		id := valueIf(refund, args[0])
+		if file == "" {
+			file = "receipt-" + id + "." + format
+		}
+		return t.save(id, file, body)
 	})
 }
 

@@ -211,7 +211,7 @@ func register(cfg Config) *server {
 		budgets{db: cfg.DB, svc: cfg.Budgets},
 		invoices{db: cfg.DB, svc: cfg.Invoices},
 		operatorInvoices{db: cfg.DB, svc: cfg.Invoices},
-		topUps{db: cfg.DB, svc: cfg.Payments, log: cfg.Log},
+		topUps{db: cfg.DB, svc: cfg.Payments, receipts: cfg.Invoices, log: cfg.Log},
 		operatorTopUps{db: cfg.DB, svc: cfg.Payments},
 		paymentPages{
 			svc: cfg.Payments, settings: cfg.Settings, demo: cfg.DemoPayments, transfers: cfg.Transfers, log: cfg.Log,

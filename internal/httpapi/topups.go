@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/invoice"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/rest"
@@ -16,9 +19,10 @@ import (
 
 // topUps are how an account pays in money.
 type topUps struct {
-	db  *db.DB
-	svc *payment.Service
-	log *slog.Logger
+	db       *db.DB
+	svc      *payment.Service
+	receipts *invoice.Service
+	log      *slog.Logger
 }
 
 func (h topUps) routes(r *rest.Router) {
@@ -38,6 +42,11 @@ func (h topUps) routes(r *rest.Router) {
 	rest.WriteThen(r, create, h.create, h.open)
 	rest.List(r, op(http.MethodGet, all, "listTopUps", account.ReadWallet, "List top-ups", "Newest first."), h.list)
 	rest.Read(r, op(http.MethodGet, all+"/{id}", "getTopUp", account.ReadWallet, "Get a top-up", ""), h.get)
+	receipt := op(http.MethodGet, all+"/{id}/receipt", "getTopUpReceipt", account.ReadWallet, "Get a receipt",
+		"States what was paid, or with `refund` what was returned; not a tax document. It is made when it is first "+
+			"read, and has the same bytes from then on. CONFLICT before the money is credited.")
+	receipt.Media, receipt.Errors = []string{"text/html", "application/pdf"}, []apierr.Code{apierr.Conflict}
+	rest.CustomRead[receiptQuery, invoice.Receipt](r, receipt, h.receipt)
 	rest.Read(r, op(http.MethodGet, auto, "getAutoTopUp", account.ReadWallet, "Get the automatic top-up",
 		"Shows when the account is topped up automatically. Off by default."), h.automatic)
 	set := op(http.MethodPut, auto, "setAutoTopUp", account.WriteWallet, "Set the automatic top-up",
@@ -93,6 +102,68 @@ func (h topUps) list(
 
 func (h topUps) get(ctx context.Context, c *rest.Call, in *topUpPath) (payment.TopUp, error) {
 	return h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+}
+
+type receiptQuery struct {
+	topUpPath
+	Refund id.ID          `query:"refund" maxLength:"40" doc:"Id of a refund of the top-up, ref_…, whose receipt is wanted."`
+	Format invoice.Format `query:"format" enum:"json,html,pdf" doc:"json if omitted."`
+}
+
+func (h topUps) receipt(
+	ctx context.Context, w http.ResponseWriter, c *rest.Call, in *receiptQuery, invalid []apierr.FieldError,
+) (rest.Answer, error) {
+	if err := apierr.Invalid(invalid).OrNil(); err != nil {
+		return rest.Answer{}, err
+	}
+	t, err := h.svc.Get(ctx, h.db, c.Caller.Account, in.ID)
+	if err != nil {
+		return rest.Answer{}, err
+	}
+	p, err := paymentOf(t, in.Refund)
+	if err != nil {
+		return rest.Answer{}, err
+	}
+	f := in.Format
+	if f == "" {
+		f = invoice.JSON
+	}
+	content, err := h.receipts.Receipt(ctx, p, f)
+	if err != nil {
+		return rest.Answer{}, err
+	}
+	if f == invoice.JSON {
+		return c.Data(json.RawMessage(content)), nil
+	}
+	sendFile(w, f.MediaType(), fmt.Sprintf("receipt-%s.%s", p.ID, f), content)
+	return rest.Answer{}, nil
+}
+
+// paidBy are the names of processors for users.
+var paidBy = map[string]string{"stripe": "Card", payment.Transfer: "Bank transfer", payment.Demo: "Simulated payment"}
+
+// paymentOf returns the payment that a top-up or one of its refunds is.
+func paymentOf(t payment.TopUp, refund id.ID) (invoice.Payment, error) {
+	if t.Received == 0 || t.CompletedAt == nil {
+		return invoice.Payment{}, apierr.New(apierr.Conflict,
+			"The top-up is %s: there is a receipt once its money is credited.", t.Status)
+	}
+	p := invoice.Payment{
+		ID: t.ID, TopUp: t.ID, Account: t.Account, Amount: t.Received, How: t.Processor, At: t.CompletedAt.UTC(),
+	}
+	if name, known := paidBy[t.Processor]; known {
+		p.How = name
+	}
+	if refund == "" {
+		return p, nil
+	}
+	for _, f := range t.Refunds {
+		if f.ID == refund {
+			p.ID, p.Amount, p.At, p.Reason = f.ID, f.Amount, f.At.UTC(), f.Reason
+			return p, nil
+		}
+	}
+	return p, apierr.New(apierr.NotFound, "No refund of this top-up has this id. Its refunds are in GET /wallet/top-ups/{id}.")
 }
 
 func (h topUps) automatic(ctx context.Context, c *rest.Call, _ *rest.NoInput) (payment.AutoTopUp, error) {

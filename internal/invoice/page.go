@@ -19,6 +19,8 @@ type page struct {
 	Movements     []pageMovement
 	Notes         []string
 	Foot          string
+	// Receipt is true for one, which has no lines.
+	Receipt bool
 }
 
 // pair is a label and its value. Strong ones are emphasized.

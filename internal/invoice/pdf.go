@@ -3,6 +3,7 @@ package invoice
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,25 +41,26 @@ type sheet struct {
 
 // pdf writes the document twice: the first time counts the pages. The same document and the same
 // version of this server give the same bytes, but they are kept, so nothing depends on that.
-func (d Document) pdf() ([]byte, error) {
-	first, pages, err := d.pdfWith(0)
+func (d Document) pdf() ([]byte, error) { return d.page().pdf(d.Seller.Name, d.IssuedAt) }
+
+func (p page) pdf(author string, at time.Time) ([]byte, error) {
+	first, pages, err := p.pdfWith(author, at, 0)
 	if err != nil || first == nil {
 		return nil, err
 	}
-	out, _, err := d.pdfWith(pages)
+	out, _, err := p.pdfWith(author, at, pages)
 	return out, err
 }
 
-func (d Document) pdfWith(pages int) ([]byte, int, error) {
-	p := d.page()
+func (p page) pdfWith(author string, at time.Time, pages int) ([]byte, int, error) {
 	s := &sheet{Fpdf: fpdf.New("P", "mm", "A4", "")}
 	s.AddUTF8FontFromBytes(fontName, "", goregular.TTF)
 	s.AddUTF8FontFromBytes(fontName, "B", gobold.TTF)
-	s.SetCreationDate(d.IssuedAt.UTC().Truncate(time.Second))
-	s.SetModificationDate(d.IssuedAt.UTC().Truncate(time.Second))
+	s.SetCreationDate(at.UTC().Truncate(time.Second))
+	s.SetModificationDate(at.UTC().Truncate(time.Second))
 	s.SetCatalogSort(true)
 	s.SetTitle(s.shown(p.Title+" "+p.Number), true)
-	s.SetAuthor(s.shown(d.Seller.Name), true)
+	s.SetAuthor(s.shown(author), true)
 	s.SetLang("en-US")
 	s.SetMargins(margin, margin, margin)
 	s.SetAutoPageBreak(false, 0)
@@ -73,7 +75,9 @@ func (d Document) pdfWith(pages int) ([]byte, int, error) {
 	})
 	s.AddPage()
 	s.header(p)
-	s.lines(p.Lines)
+	if !p.Receipt {
+		s.lines(p.Lines)
+	}
 	s.pairs("Total", p.Totals)
 	s.pairs("Prepaid balance", p.Balance)
 	s.movements(p.Movements)
@@ -81,8 +85,12 @@ func (d Document) pdfWith(pages int) ([]byte, int, error) {
 		s.shown(n) // also a note may have such characters
 	}
 	if s.replaced {
-		p.Notes = append(p.Notes, "Characters that this document's font does not have are written as [U+…]. The HTML "+
-			"and XML forms of the document have them.")
+		others := "HTML and XML forms of the document have"
+		if p.Receipt {
+			others = "HTML form of the document has"
+		}
+		p.Notes = append(slices.Clip(p.Notes), "Characters that this document's font does not have are written as "+
+			"[U+…]. The "+others+" them.")
 	}
 	s.notes(p.Notes)
 	var b bytes.Buffer

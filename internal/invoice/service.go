@@ -148,11 +148,7 @@ func (s *Service) draft(
 		if rates, err = selectRates(ctx, tx); err != nil {
 			return err
 		}
-		if buyer, err = findBuyer(ctx, tx, of); err != nil || buyer.Name != "" {
-			return err
-		}
-		a, err := s.cfg.Accounts.Get(ctx, tx, of)
-		buyer.Name = a.Name
+		buyer, err = s.buyerOf(ctx, tx, of)
 		return err
 	})
 	if err != nil {
@@ -173,6 +169,17 @@ func (s *Service) draft(
 	}
 	d.setTotals(totalsOf(b.Usage, t, -b.Closing))
 	return d, nil
+}
+
+// buyerOf returns the account as a buyer, with its own name if its details have none.
+func (s *Service) buyerOf(ctx context.Context, r db.Reader, of id.ID) (Buyer, error) {
+	buyer, err := findBuyer(ctx, r, of)
+	if err != nil || buyer.Name != "" {
+		return buyer, err
+	}
+	a, err := s.cfg.Accounts.Get(ctx, r, of)
+	buyer.Name = a.Name
+	return buyer, err
 }
 
 func (d *Document) setTotals(t Totals) {

@@ -260,6 +260,42 @@ func findRendering(ctx context.Context, r db.Reader, of id.ID, f Format) ([]byte
 	return content, true, err
 }
 
+type receiptRow struct {
+	renderingRow
+	account id.ID
+}
+
+var receipts = db.NewTable("receipt", func(r *receiptRow) []db.Column {
+	return []db.Column{
+		db.Col("subject", &r.of), db.Col("format", &r.format), db.Col("account_id", &r.account),
+		db.Col("content", &r.content),
+	}
+})
+
+// insertReceipt keeps all forms of a receipt, or those that are there: they are inserted by one
+// statement, so they are of one receipt.
+func insertReceipt(ctx context.Context, tx *db.Tx, account id.ID, all []rendering) error {
+	packed := make([]receiptRow, len(all))
+	for i, r := range all {
+		content, err := pack(r.content)
+		if err != nil {
+			return err
+		}
+		packed[i] = receiptRow{renderingRow{string(r.of), string(r.format), content}, account}
+	}
+	_, err := receipts.InsertNew(ctx, tx, "subject, format", packed...)
+	return err
+}
+
+func findReceipt(ctx context.Context, r db.Reader, of id.ID, f Format) ([]byte, bool, error) {
+	found, is, err := receipts.Find(ctx, r, `WHERE subject = $1 AND format = $2`, of, string(f))
+	if err != nil || !is {
+		return nil, is, err
+	}
+	content, err := unpack(found.content)
+	return content, true, err
+}
+
 // pack compresses content, and writes it as text, which both engines keep.
 func pack(content []byte) (string, error) {
 	var b bytes.Buffer

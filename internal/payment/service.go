@@ -115,6 +115,16 @@ func (s *Service) newRow(tx *db.Tx, account id.ID, processor string, amount mone
 func (k known) view(now time.Time) TopUp {
 	t := k.topUp.TopUp
 	t.Currency, t.Refunded, t.Disputed = "USD", k.refunded(), k.disputed()
+	t.Refunds = []TopUpRefund{}
+	for _, f := range k.refunds {
+		if f.Status == RefundSucceeded {
+			at := f.CreatedAt
+			if f.CompletedAt != nil {
+				at = *f.CompletedAt
+			}
+			t.Refunds = append(t.Refunds, TopUpRefund{f.ID, f.Amount, f.Reason, at})
+		}
+	}
 	t.CheckoutURL, t.ExpiresAt = nil, nil
 	if t.Status == Pending {
 		t.ExpiresAt = &k.topUp.expiresAt

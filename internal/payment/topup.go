@@ -73,6 +73,15 @@ type TopUp struct {
 	CreatedBy      creator.Creator `json:"createdBy" doc:"Who created it."`
 	CreatedAt      time.Time       `json:"createdAt" doc:"When it was created."`
 	CompletedAt    *time.Time      `json:"completedAt" doc:"When the money was credited, or the top-up failed or expired; null before."`
+	Refunds        []TopUpRefund   `json:"refunds" doc:"Refunds that were made, oldest first."`
+}
+
+// TopUpRefund is money of a top-up that was returned to the payer.
+type TopUpRefund struct {
+	ID     id.ID        `json:"id" doc:"Id of the refund, ref_…"`
+	Amount money.Micros `json:"amount" doc:"US dollars."`
+	Reason string       `json:"reason" doc:"Reason."`
+	At     time.Time    `json:"at" doc:"When it was made."`
 }
 
 // OperatorTopUp is a top-up as operators see it.

@@ -34,6 +34,12 @@ export function useBillingDetails() {
   return useGet('/api/v1/inventory/wallet/billing-details');
 }
 
+/** The address of a receipt of a top-up, or of one of its refunds. */
+export function receiptURL(topUp: string, refund?: string): string {
+  const query = new URLSearchParams({ format: 'pdf', ...(refund && { refund }) });
+  return `${topUpsPath}/${encodeURIComponent(topUp)}/receipt?${query}`;
+}
+
 /** The address of a document in a format. */
 export function documentURL(id: string, format: 'pdf' | 'html' | 'xml'): string {
   return `${invoicesPath}/${encodeURIComponent(id)}?format=${format}`;

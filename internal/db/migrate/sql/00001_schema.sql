@@ -427,6 +427,15 @@ CREATE TABLE invoice_rendering (
     PRIMARY KEY (invoice_id, format)
 );
 
+-- Receipts of payments and refunds. One is made when it is first read, and never changes.
+CREATE TABLE receipt (
+    subject    TEXT   NOT NULL,                -- the top-up, or the refund of a part of it
+    format     TEXT   NOT NULL,                -- json, html, pdf
+    account_id TEXT   NOT NULL,
+    content    TEXT   NOT NULL,                -- with gzip, in base64
+    PRIMARY KEY (subject, format)
+);
+
 -- The keys that sign heads: one, unless the secret key was replaced.
 CREATE TABLE signed_head_key (
     id          TEXT   PRIMARY KEY,            -- of the public key: the first 16 digits of its SHA-256

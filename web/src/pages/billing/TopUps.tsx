@@ -1,6 +1,6 @@
 import { Anchor } from '@mantine/core';
 import { useId } from 'react';
-import { type TopUp, topUpsPath } from '../../api/billing';
+import { receiptURL, type TopUp, topUpsPath } from '../../api/billing';
 import { pageQuery } from '../../api/hooks';
 import { Money } from '../../parts/Money';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
@@ -23,7 +23,7 @@ export function TopUps() {
         rows={rows}
         rowKey={(t) => t.id}
         rowHeight={50}
-        cardHeight={174}
+        cardHeight={206}
         empty={<div className="panel panel-body dim">No top-ups yet.</div>}
       />
     </section>
@@ -57,6 +57,27 @@ const columns: Column<TopUp>[] = [
     end: true,
     from: 800,
     cell: (t) => (t.refunded ? <Money usd={t.refunded} /> : '–'),
+  },
+  {
+    key: 'receipt',
+    head: 'Receipts',
+    width: '150px',
+    end: true,
+    cell: (t) =>
+      t.received ? (
+        <span className="billing-files">
+          <Anchor href={receiptURL(t.id)} download aria-label={`Receipt of ${t.id}`}>
+            Receipt
+          </Anchor>
+          {t.refunds.map((f) => (
+            <Anchor key={f.id} href={receiptURL(t.id, f.id)} download aria-label={`Receipt of the refund ${f.id}`}>
+              Refund
+            </Anchor>
+          ))}
+        </span>
+      ) : (
+        '–'
+      ),
   },
   { key: 'amount', head: 'Amount', width: '120px', end: true, cell: (t) => <Money usd={t.amount} /> },
 ];
