@@ -163,7 +163,8 @@ func paymentOf(t payment.TopUp, refund id.ID) (invoice.Payment, error) {
 			return p, nil
 		}
 	}
-	return p, apierr.New(apierr.NotFound, "No refund of this top-up has this id. Its refunds are in GET /wallet/top-ups/{id}.")
+	return p, apierr.New(apierr.NotFound,
+		"No refund of this top-up has this id. Its refunds are in GET /wallet/top-ups/{id}.")
 }
 
 func (h topUps) automatic(ctx context.Context, c *rest.Call, _ *rest.NoInput) (payment.AutoTopUp, error) {

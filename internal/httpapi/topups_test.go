@@ -96,6 +96,26 @@ func (w *world) balance(of tenant) money.Micros {
 	return b.Balance
 }
 
+// checkReceipt checks the receipt of Ada's top-up of $50.
+func (w *world) checkReceipt(t *testing.T, one string) {
+	t.Helper()
+	r := w.want(200, w.ada, "GET", one+"/receipt", nil)
+	same(t, "amount", dig(r.data, "amount"), any(50.0))
+	same(t, "paid by", r.text("paidBy"), "Simulated payment")
+	file := w.do(w.ada, "GET", one+"/receipt?format=pdf", nil)
+	same(t, "type", file.header.Get("Content-Type"), "application/pdf")
+	same(t, "again", string(w.do(w.ada, "GET", one+"/receipt?format=pdf", nil).body), string(file.body))
+	html := w.do(w.ada, "GET", one+"/receipt?format=html", nil)
+	if !strings.Contains(string(html.body), "$50.00") {
+		t.Errorf("the receipt is %s", html.body)
+	}
+	w.refused("NOT_FOUND", w.bob, "GET", one+"/receipt", nil)
+	w.refused("NOT_FOUND", w.ada, "GET", one+"/receipt?refund=ref_1", nil)
+	w.refused("INVALID_REQUEST", w.ada, "GET", one+"/receipt?format=xml", nil)
+	other := w.want(201, w.payer(w.ada), "POST", topUpsPath, map[string]any{"amount": 50})
+	w.refused("CONFLICT", w.ada, "GET", topUpsPath+"/"+other.text("id")+"/receipt", nil)
+}
+
 func TestTopUps(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
@@ -129,6 +149,8 @@ func TestTopUps(t *testing.T) {
 		same(t, "canceled afterwards", w.form(page, url.Values{"action": {"cancel"}}).Code, 303)
 		same(t, "status", w.want(200, ada, "GET", one, nil).text("status"), "succeeded")
 		same(t, "balance", w.balance(w.ada)-before, money.Dollars(50))
+
+		w.checkReceipt(t, one)
 
 		saved := w.want(200, ada, "GET", Base+"/wallet/payment-methods", nil).data.([]any)
 		method := saved[0].(map[string]any)

@@ -35,9 +35,9 @@
 //   - The opening balance of an invoice is the closing balance of the one before.
 //
 // The tables invoice and invoice_rendering grow by a document for each account and month, and are
-// kept: tax law asks for that. receipt grows by three rows for each payment and refund whose receipt
-// is read, and is kept as long as the top-up. invoice_month and invoice_sequence grow with months and years.
-// Settings and tax rates are bounded.
+// kept: tax law asks for that. receipt grows by three rows for each payment and refund whose
+// receipt is read, and is kept like the top-up. invoice_month and invoice_sequence grow with months
+// and years. Settings and tax rates are bounded.
 //
 // Locks are taken in this order: the corrected invoice, the settings, the sequence, then what
 // package wallet takes, then events and jobs.
