@@ -110,6 +110,7 @@ try {
       '/operator/volumes',
       '/operator/providers',
       '/operator/price-rules',
+      '/operator/adjustments',
       '/operator/issues',
       '/operator/jobs',
       '/operator/margins',

@@ -17,6 +17,7 @@ export const allDeploymentsPath = '/api/v1/operator/deployments';
 export const allVolumesPath = '/api/v1/operator/volumes';
 export const mailsPath = '/api/v1/operator/mails';
 export const jobsPath = '/api/v1/operator/jobs';
+export const adjustmentsPath = '/api/v1/operator/adjustments';
 const simulatorPath = '/api/v1/operator/simulator';
 
 export function issuesPage(query: Query<typeof issuesPath>) {
@@ -29,6 +30,10 @@ export function allDeploymentsPage(query: Query<typeof allDeploymentsPath>) {
 
 export function allVolumesPage(query: Query<typeof allVolumesPath>) {
   return { ...pageQuery(allVolumesPath, { params: { query } }), refetchInterval: 20_000 };
+}
+
+export function adjustmentsPage(query: Query<typeof adjustmentsPath>) {
+  return { ...pageQuery(adjustmentsPath, { params: { query } }), refetchInterval: 20_000 };
 }
 
 export function mailsPage(query: Query<typeof mailsPath>) {

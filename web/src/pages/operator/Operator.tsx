@@ -4,6 +4,7 @@ import { useNavigate, useParams } from 'react-router';
 import { issuesPage, useSimulator } from '../../api/operator';
 import { PageHead } from '../../parts/PageHead';
 import { Accounts } from './Accounts';
+import { Adjustments } from './Adjustments';
 import { AllDeployments } from './AllDeployments';
 import { AllVolumes } from './AllVolumes';
 import { Announcements } from './Announcements';
@@ -31,6 +32,7 @@ export default function Operator() {
       >
         <Tabs.List>
           <Tabs.Tab value="accounts">Accounts</Tabs.Tab>
+          <Tabs.Tab value="adjustments">Adjustments</Tabs.Tab>
           <Tabs.Tab value="deployments">Deployments</Tabs.Tab>
           <Tabs.Tab value="volumes">Volumes</Tabs.Tab>
           <Tabs.Tab value="providers">Providers</Tabs.Tab>
@@ -46,6 +48,9 @@ export default function Operator() {
         <div style={{ marginTop: 16 }}>
           <Tabs.Panel value="accounts">
             <Accounts />
+          </Tabs.Panel>
+          <Tabs.Panel value="adjustments">
+            <Adjustments />
           </Tabs.Panel>
           <Tabs.Panel value="deployments">
             <AllDeployments />
