@@ -211,6 +211,14 @@ func TestService_Send(t *testing.T) {
 		if err := d.QueryRow(t.Context(), `SELECT data FROM mail`).Scan(&kept); err != nil || kept != "" {
 			t.Errorf("what was sent is kept: %q, %v", kept, err)
 		}
+		for _, mailID := range []id.ID{m.ID, "eml_none"} { // a job that runs again
+			if next, err := w.Send(t.Context(), mailID); err != nil || next != job.Done() {
+				t.Errorf("%s again: %v, %v", mailID, next, err)
+			}
+		}
+		if mails, _ := w.server.got(); len(mails) != 1 {
+			t.Errorf("%d mails, want that nothing is sent again", len(mails))
+		}
 	})
 }
 

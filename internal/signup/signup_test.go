@@ -44,6 +44,7 @@ type rig struct {
 	accounts *account.Service
 	signup   *signup.Service
 	unlinked *signup.Service // without a public URL
+	cfg      signup.Config
 }
 
 func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
@@ -71,7 +72,7 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 	}
 	r.unlinked = signup.New(cfg)
 	cfg.PublicURL = public
-	r.signup = signup.New(cfg)
+	r.signup, r.cfg = signup.New(cfg), cfg
 	r.set("mail.host=smtp.example.com", "mail.fromAddress=no-reply@example.com", "signUp.policy=open")
 	return r
 }
@@ -391,4 +392,31 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		_, err := r.signup.Invite(ctx, tx, "bob@example.com")
 		return err
 	})
+}
+
+// A server with a missing part does not start, instead of failing at the first registration.
+func TestNew_needsEveryField(t *testing.T) {
+	t.Parallel()
+	c := clock.NewFrozen(dbtest.Start)
+	r := newRig(t, dbtest.SQLite(t, c), c)
+	for name, remove := range map[string]func(*signup.Config){
+		"DB":       func(c *signup.Config) { c.DB = nil },
+		"Accounts": func(c *signup.Config) { c.Accounts = nil },
+		"Operator": func(c *signup.Config) { c.Operator = nil },
+		"Settings": func(c *signup.Config) { c.Settings = nil },
+		"Wallet":   func(c *signup.Config) { c.Wallet = nil },
+		"Mail":     func(c *signup.Config) { c.Mail = nil },
+		"Altcha":   func(c *signup.Config) { c.Altcha = nil },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("a service without %s is made", name)
+				}
+			}()
+			cfg := r.cfg
+			remove(&cfg)
+			signup.New(cfg)
+		}()
+	}
 }
