@@ -79,6 +79,7 @@ func TestEveryInvoiceEqualsItsPartOfTheLedger(t *testing.T) {
 		k.Pass(40 * 24 * time.Hour)
 		for _, of := range accounts {
 			k.checkInvoices(of)
+			k.checkLines(of)
 		}
 	})
 }
@@ -118,6 +119,57 @@ func (k *kit) checkInvoices(of id.ID) {
 	}
 	if len(want) > 0 {
 		k.Fatalf("no invoice for %v", want)
+	}
+}
+
+// checkLines compares each line with the transactions that it stands for: its hours, its time and
+// its amounts, and that price and quantity give the amount.
+func (k *kit) checkLines(of id.ID) {
+	k.Helper()
+	type key struct {
+		month   string
+		subject id.ID
+		price   money.Micros
+	}
+	type part struct {
+		hours, refunds, seconds int64
+		charged, refunded       money.Micros
+	}
+	want := map[key]part{}
+	costs := wallet.Filter{Types: []wallet.Type{wallet.TypeCharge, wallet.TypeRefund}}
+	k.Must(k.Wallet.Export(k.Context(), k.DB, of, costs, func(t wallet.Transaction) error {
+		subject := t.DeploymentID
+		if subject == nil {
+			subject = t.VolumeID
+		}
+		at := key{t.CreatedAt.Format("2006-01"), *subject, *t.HourlyPrice}
+		p, seconds := want[at], int64(t.To.Sub(*t.From)/time.Second)
+		if t.Type == wallet.TypeCharge {
+			p.hours, p.seconds, p.charged = p.hours+1, p.seconds+seconds, p.charged-t.Amount
+		} else {
+			p.refunds, p.seconds, p.refunded = p.refunds+1, p.seconds-seconds, p.refunded+t.Amount
+		}
+		want[at] = p
+		return nil
+	}))
+	for _, d := range k.all(invoice.Filter{Account: of}) {
+		for _, l := range d.Lines {
+			at := key{d.Month, l.Subject, l.HourlyPrice}
+			w, found := want[at]
+			delete(want, at)
+			got := part{l.Hours, w.refunds, l.Seconds, l.Charged, l.Refunded}
+			if !found || got != w {
+				k.Fatalf("%s: the line %+v, want %+v", d.Month, l, w)
+			}
+			// Each refund is rounded half-up by itself.
+			rest := int64(l.HourlyPrice)*l.Seconds - int64(l.Amount)*3600
+			if l.Charged != l.HourlyPrice.Times(l.Hours) || max(rest, -rest) > 1800*w.refunds {
+				k.Fatalf("%s: price and quantity of %+v give another amount", d.Month, l)
+			}
+		}
+	}
+	if len(want) > 0 {
+		k.Fatalf("no line for %v", want)
 	}
 }
 
