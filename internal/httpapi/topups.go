@@ -38,7 +38,7 @@ func (h topUps) routes(r *rest.Router) {
 			"get the top-up again. The money is credited once the processor confirms the payment, which can take "+
 			"days for some methods. An account can have 20 pending top-ups.")
 	create.Status, create.ExtraTime = http.StatusCreated, payment.CallTime
-	create.Errors = []apierr.Code{apierr.LimitReached, apierr.AccountSuspended}
+	create.Errors = []apierr.Code{apierr.Conflict, apierr.LimitReached, apierr.AccountSuspended}
 	rest.WriteThen(r, create, h.create, h.open)
 	rest.List(r, op(http.MethodGet, all, "listTopUps", account.ReadWallet, "List top-ups", "Newest first."), h.list)
 	rest.Read(r, op(http.MethodGet, all+"/{id}", "getTopUp", account.ReadWallet, "Get a top-up", ""), h.get)

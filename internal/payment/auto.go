@@ -57,8 +57,11 @@ func (q AutoTopUpRequest) check(l Limits) error {
 	add := func(field, format string, args ...any) {
 		errs = append(errs, apierr.FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
 	}
-	if q.Enabled || q.Amount != 0 {
+	switch {
+	case q.Enabled:
 		errs = append(errs, l.check("amount", q.Amount)...)
+	case q.Amount < 0 || q.Amount > maxMonthly: // the limits may have changed: switching off always works
+		add("amount", "must be from 0 to %s.", maxMonthly)
 	}
 	if q.Threshold < 0 || q.Threshold > maxMonthly {
 		add("threshold", "must be from 0 to %s.", maxMonthly)
@@ -113,7 +116,7 @@ func (s *Service) SetAutomatic(
 		methods, err := methodsOf(ctx, tx, account)
 		if err == nil && len(methods) == 0 {
 			err = apierr.New(apierr.Conflict,
-				"There is no saved payment method. Make a top-up with savePaymentMethod first.")
+				"There is no saved payment method. Make a top-up first, and have its payment method saved.")
 		}
 		if err != nil {
 			return AutoTopUp{}, err

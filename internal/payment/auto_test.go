@@ -358,3 +358,32 @@ func TestComparisonKnowsClosedTopUps(t *testing.T) {
 		}
 	})
 }
+
+// TestSwitchingOffAlwaysWorks: also with settings that the operator's limits no longer allow, or
+// where no payments are taken.
+func TestSwitchingOffAlwaysWorks(t *testing.T) {
+	engines(t, func(w *world) {
+		w.paid(100 * usd)
+		w.automatic(50*usd, 80*usd, 80*usd)
+		w.bank.maximum, w.bank.offer = 20*usd, ""
+		w.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			a, err := w.svc.SetAutomatic(ctx, tx, w.account, creator.ByOperator, payment.AutoTopUpRequest{
+				Threshold: 50 * usd, Amount: 80 * usd, MonthlyLimit: 80 * usd,
+			})
+			if a.Enabled {
+				t.Errorf("%+v", a)
+			}
+			return err
+		})
+	})
+}
+
+func TestTopUpsWhereNoPaymentsAreTaken(t *testing.T) {
+	engines(t, func(w *world) {
+		w.bank.offer = ""
+		enginetest.WantError(w, w.Tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.svc.Create(ctx, tx, w.account, creator.ByOperator, payment.Request{Amount: 50 * usd})
+			return err
+		}), apierr.Conflict, "Ask the operator")
+	})
+}

@@ -64,13 +64,13 @@ const CallTime = 10 * time.Second
 
 var (
 	errNotFound = apierr.New(apierr.NotFound, "No top-up has this id. List yours with GET /wallet/top-ups.")
-	errNoOffer  = apierr.New(apierr.ServiceUnavailable,
+	errNoOffer  = apierr.New(apierr.Conflict, // trying again does not help
 		"No payments are taken here. Ask the operator to add credit to your account.")
 )
 
 // Create creates a top-up, which has no page yet. Open makes the page after the commit; if it is
 // not called, or fails, a job does. It returns INVALID_REQUEST, ACCOUNT_SUSPENDED, LIMIT_REACHED,
-// or SERVICE_UNAVAILABLE if no payments are taken.
+// or CONFLICT if no payments are taken.
 func (s *Service) Create(
 	ctx context.Context, tx *db.Tx, account id.ID, by creator.Creator, q Request,
 ) (TopUp, error) {
