@@ -48,15 +48,8 @@ func (c cloud) plan() plan {
 		return plan{c.short, 2}
 	}
 	// The suite has no mail server: TestCrashLosesNoMail of test/e2e covers that step.
-	// It makes no payments yet.
-	payments := []string{
-		crashpoint.TopUpBeforeCall, crashpoint.TopUpAfterCall, crashpoint.TopUpBeforeCommit,
-		crashpoint.TopUpAfterCommit,
-		crashpoint.AutoTopUpBeforeCall, crashpoint.AutoTopUpAfterCall, crashpoint.RefundBeforeCall,
-		crashpoint.RefundAfterCall,
-	}
-	others := func(step string) bool { return step == crashpoint.MailAfterCall || slices.Contains(payments, step) }
-	return plan{slices.DeleteFunc(slices.Clone(crashpoint.All), others), random}
+	mail := func(step string) bool { return step == crashpoint.MailAfterCall }
+	return plan{slices.DeleteFunc(slices.Clone(crashpoint.All), mail), random}
 }
 
 func (p plan) pass() int { return len(p.steps) + p.random }
@@ -150,6 +143,8 @@ type tally struct {
 	asked, lost, retried, replayed          int64
 	deployments, volumes, machines, charges int
 	told, toldAgain                         int
+	payments, automatic, refunds, disputes  int
+	eventsTold, eventsLost, payTroubles     int
 }
 
 func (t *tally) add(o tally) {
@@ -165,6 +160,10 @@ func (t *tally) add(o tally) {
 	t.deployments, t.volumes = t.deployments+o.deployments, t.volumes+o.volumes
 	t.machines, t.charges = t.machines+o.machines, t.charges+o.charges
 	t.told, t.toldAgain = t.told+o.told, t.toldAgain+o.toldAgain
+	t.payments, t.automatic = t.payments+o.payments, t.automatic+o.automatic
+	t.refunds, t.disputes = t.refunds+o.refunds, t.disputes+o.disputes
+	t.eventsTold, t.eventsLost = t.eventsTold+o.eventsTold, t.eventsLost+o.eventsLost
+	t.payTroubles += o.payTroubles
 }
 
 func (t tally) String() string {
@@ -187,6 +186,11 @@ func (t tally) String() string {
 		t.deployments, t.machines, t.volumes, t.charges,
 	)
 	fmt.Fprintf(&b, "%d events were told to webhooks, and %d times one again\n", t.told, t.toldAgain)
+	fmt.Fprintf(
+		&b, "at the last checks: %d payments, %d of them automatic, %d refunds, %d disputes; %d times an event of "+
+			"Stripe was accepted, %d were lost, %d troubles of Stripe\n",
+		t.payments, t.automatic, t.refunds, t.disputes, t.eventsTold, t.eventsLost, t.payTroubles,
+	)
 	for _, step := range t.steps {
 		fmt.Fprintf(&b, "  %-30s %d\n", step, t.hits[step])
 	}
@@ -250,6 +254,11 @@ func (h *history) round(step string) {
 				work.Go(func() { newWorker(h, tn, k, round, dead).run() })
 			}
 		}
+		for _, tn := range h.tenants[1:] {
+			work.Go(func() { newPayer(h, tn, round, dead).run() })
+		}
+		work.Go(func() { h.courier(round, dead) })
+		work.Go(func() { h.disturbPayments(round, dead) })
 		work.Go(func() { h.moveClock(round, dead) })
 		if h.fake != nil {
 			work.Go(func() { h.disturb(round, dead) })

@@ -27,6 +27,7 @@ type history struct {
 	t       *testing.T
 	cloud   cloud
 	fake    *fake // nil for the simulator
+	till    *till
 	seed    uint64
 	server  *servertest.Server
 	tenants []*tenant
@@ -141,6 +142,8 @@ func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 		names: map[string]*intent{}, deps: map[string]*deployment{}, vols: map[string]*volume{},
 	}
 	dir := directory(t)
+	h.till = openTill(t, dir)
+	args = append(args, "--stripe-url", h.till.fake.URL)
 	if c.serve != nil {
 		h.fake = c.serve(t)
 		args = append(args, h.fake.configure(t, dir)...)
@@ -170,6 +173,7 @@ func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 		h.subscribe(tn)
 		h.tenants = append(h.tenants, tn)
 	}
+	h.setUpPayments(limits...)
 	if err := h.advance(time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +314,10 @@ var badLog = regexp.MustCompile(`(?m)^.*(level=ERROR|panic|DATA RACE).*$`)
 
 // ended checks the log of a server that has died.
 func (h *history) ended() {
-	for _, line := range badLog.FindAllString(h.server.Log(), 3) {
+	for _, line := range badLog.FindAllString(h.server.Log(), -1) {
+		if strings.Contains(line, "route=hook status=503 ") { // Stripe has a trouble, and sends its event again
+			continue
+		}
 		h.fault("the server's log: %s", line)
 	}
 }

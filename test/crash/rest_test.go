@@ -34,6 +34,7 @@ func (h *history) check(round int) {
 			}
 		}
 	}
+	h.settlePayments(round, dead)
 	if !h.rest() {
 		return
 	}
@@ -70,6 +71,7 @@ func (h *history) check(round int) {
 	s.checkDeployments()
 	s.checkVolumes()
 	s.checkMoney()
+	s.checkPayments()
 	h.deployments, h.volumes = len(s.deps), len(s.vols)
 	h.machines, h.charges = len(s.upstream.Machines), 0
 	for _, c := range s.charges {
@@ -140,7 +142,7 @@ func (h *history) moving() string {
 			}
 		}
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(append(out, h.paymentsMove()...), ", ")
 }
 
 // list reads all deployments and volumes of a tenant.

@@ -37,6 +37,7 @@ type snapshot struct {
 	causes    map[string]string         // the cause of a deployment's end
 	audit     []string
 	leftovers []string // failing jobs
+	books
 }
 
 // machineFile and volumeFile are the upstream's own records.
@@ -166,6 +167,7 @@ func (s *snapshot) readDatabase() {
 		s.causes[subject] = e.Cause
 		return err
 	})
+	s.readBooks(each)
 	each(`SELECT kind, subject, last_error FROM job WHERE failures > 2`, func(scan func(...any) error) error {
 		var kind, subject, last string
 		err := scan(&kind, &subject, &last)

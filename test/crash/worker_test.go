@@ -130,7 +130,7 @@ func (w *worker) ask(method, path string, body any, headers ...string) (a server
 	return a, true
 }
 
-var pathless = regexp.MustCompile(`(dep|vol)_[0-9a-z]+|[?].*`)
+var pathless = regexp.MustCompile(`(dep|vol|top)_[0-9a-z]+|[?].*`)
 
 // once sends a request with an effect. It records what is acknowledged, and what must be repeated.
 func (w *worker) once(i *intent) (a servertest.Answer, answered bool) {

@@ -221,23 +221,40 @@ func (s *Server) Authenticate(session string, ok bool) {
 	s.complete(o, "paid")
 }
 
-// Settle ends a payment that was processing, days later.
+// Settle ends a payment of a session, or of the intent of a saved method, that was processing, days
+// later.
 func (s *Server) Settle(session string, ok bool) {
+	if !s.TrySettle(session, ok) {
+		panic(fmt.Sprintf("stripetest: %s is not processing", session))
+	}
+}
+
+// TrySettle is Settle for a payment that may have ended; it reports whether it had not.
+func (s *Server) TrySettle(id string, ok bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.objects[session]
-	i := s.objects[text(o["payment_intent"])]
+	session, i := s.objects[id], s.objects[id]
+	if session["object"] == "checkout.session" {
+		i = s.objects[text(session["payment_intent"])]
+	} else {
+		session = nil
+	}
 	if i == nil || i["status"] != "processing" {
-		panic(fmt.Sprintf("stripetest: %s is not processing", session))
+		return false
 	}
 	if !ok {
 		s.fail(i, text(i["payment_method"]), "payment_intent_payment_attempt_failed", "")
-		s.emit("checkout.session.async_payment_failed", o)
-		return
+		if session != nil {
+			s.emit("checkout.session.async_payment_failed", session)
+		}
+		return true
 	}
 	s.succeed(i, s.cards[text(i["payment_method"])])
-	o["payment_status"] = "paid"
-	s.emit("checkout.session.async_payment_succeeded", o)
+	if session != nil {
+		session["payment_status"] = "paid"
+		s.emit("checkout.session.async_payment_succeeded", session)
+	}
+	return true
 }
 
 // Expire ends open pages whose time is up.

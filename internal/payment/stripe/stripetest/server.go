@@ -136,6 +136,13 @@ func (s *Server) Requests() []Request {
 	return slices.Clone(s.requests)
 }
 
+// Asked returns how many requests there were.
+func (s *Server) Asked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.requests)
+}
+
 // Count returns how many objects of a kind there are, such as "payment_intent".
 func (s *Server) Count(kind string) int {
 	s.mu.Lock()
