@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+
+	"github.com/billetcloud/billet/internal/payment/stripe/stripetest"
 )
 
 // books are what the database has of payments.
@@ -89,64 +91,36 @@ func (b *books) readBooks(each func(query string, row func(scan func(...any) err
 	})
 }
 
+// due is what the wallets must have, by what Stripe has.
+type due struct {
+	want map[string]credit // by key, of what has one possible key
+	net  map[string]credit // by object of Stripe: the sum of its keys
+	keys map[string]string // objects of Stripe by key
+	// paid and refunded are the payments of top-ups and the refunds at Stripe of those made here.
+	paid, refunded map[string]string
+}
+
 // checkPayments: what Stripe has is what the wallets have, each payment, refund and dispute once.
 func (s *snapshot) checkPayments() {
 	h, b := s.h, &s.books
-	want := map[string]credit{} // by key, of what has one possible key
-	net := map[string]credit{}  // by object of Stripe: the sum of its keys
-	keys := map[string]string{} // objects of Stripe by key
-	automatic, refunds, disputes := 0, 0, 0
-	paid, refunded := map[string]string{}, map[string]string{}
-	truth := h.till.fake.Payments()
-	for _, p := range truth {
-		t, known := b.topUps[p.TopUp]
-		if !known || paid[p.TopUp] != "" || t.automatic != (p.Kind == "charge") {
-			h.fault("%+v was paid for %q, %+v, and before %q", p, p.TopUp, t, paid[p.TopUp])
-		}
-		paid[p.TopUp] = p.Intent
-		if t.automatic {
-			automatic++
-		}
-		received, _, _ := ours(p)
-		want["payment:stripe:"+p.Intent] = credit{t.account, received}
-		for _, f := range p.Refunds {
-			refunds++
-			s.checkRefund(f.ID, f.ByID, f.Status, p.TopUp, f.Amount*10_000)
-			ours := f.ByID
-			if ours == "" {
-				ours = b.refundOf(f.ID)
-			} else if refunded[ours] != "" {
-				h.fault("%s was refunded twice at Stripe, by %s and %s", ours, refunded[ours], f.ID)
-			}
-			refunded[ours] = f.ID
-			keys["refund:"+ours], keys["refund:stripe:"+f.ID], keys["refund-failed:"+ours] = f.ID, f.ID, f.ID
-			net[f.ID] = credit{t.account, -f.Amount * 10_000}
-			if f.Status == "failed" {
-				net[f.ID] = credit{t.account, 0}
-			}
-		}
-		for _, d := range p.Disputes {
-			disputes++
-			keys["dispute:stripe:"+d.ID], keys["dispute-won:stripe:"+d.ID] = d.ID, d.ID
-			net[d.ID] = credit{t.account, -d.Amount * 10_000}
-			if d.Status == "won" {
-				net[d.ID] = credit{t.account, 0}
-			}
-		}
+	d := due{map[string]credit{}, map[string]credit{}, map[string]string{}, map[string]string{}, map[string]string{}}
+	h.payments, h.automatic, h.refunds, h.disputes = 0, 0, 0, 0
+	for _, p := range h.till.fake.Payments() {
+		s.checkPayment(&d, p)
 	}
 	for id, f := range b.refunds {
-		if refunded[id] == "" { // Stripe has refused it
-			keys["refund:"+id], keys["refund-failed:"+id] = id, id
-			net[id] = credit{b.topUps[f.topUp].account, 0}
+		if d.refunded[id] == "" { // Stripe has refused it
+			d.keys["refund:"+id], d.keys["refund-failed:"+id] = id, id
+			d.net[id] = credit{b.topUps[f.topUp].account, 0}
 			if f.status != "failed" {
 				h.fault("%s is %s, and Stripe has none: %+v", id, f.status, f)
 			}
 		}
 	}
-	s.checkCredits(want, net, keys)
+	s.checkCredits(d)
 	for id, t := range b.topUps {
-		if t.problem != "" || t.intent != paid[id] {
-			h.fault("%s has the payment %q, Stripe has %q; problem %q", id, t.intent, paid[id], t.problem)
+		if t.problem != "" || t.intent != d.paid[id] {
+			h.fault("%s has the payment %q, Stripe has %q; problem %q", id, t.intent, d.paid[id], t.problem)
 		}
 	}
 	for _, detail := range b.issues {
@@ -159,9 +133,47 @@ func (s *snapshot) checkPayments() {
 		h.fault("the ledger's entries sum to %d", b.sum)
 	}
 	s.checkTries()
-	h.payments, h.automatic, h.refunds, h.disputes = len(truth), automatic, refunds, disputes
 	if out, err := h.server.TryRun("ledger", "verify"); err != nil {
 		h.fault("ledger verify: %v %s", err, out)
+	}
+}
+
+// checkPayment checks a payment of Stripe and adds what is due for it.
+func (s *snapshot) checkPayment(d *due, p stripetest.Payment) {
+	h := s.h
+	t, known := s.topUps[p.TopUp]
+	if !known || d.paid[p.TopUp] != "" || t.automatic != (p.Kind == "charge") {
+		h.fault("%+v was paid for %q, %+v, and before %q", p, p.TopUp, t, d.paid[p.TopUp])
+	}
+	d.paid[p.TopUp] = p.Intent
+	h.payments, h.refunds, h.disputes = h.payments+1, h.refunds+len(p.Refunds), h.disputes+len(p.Disputes)
+	if t.automatic {
+		h.automatic++
+	}
+	received, _, _ := ours(p)
+	d.want["payment:stripe:"+p.Intent] = credit{t.account, received}
+	for _, f := range p.Refunds {
+		id := f.ByID
+		if id == "" {
+			id = s.refundOf(f.ID)
+		}
+		if d.refunded[id] != "" {
+			h.fault("%s was refunded twice at Stripe, by %s and %s", id, d.refunded[id], f.ID)
+		}
+		s.checkRefund(id, p.TopUp, f)
+		d.refunded[id] = f.ID
+		d.keys["refund:"+id], d.keys["refund:stripe:"+f.ID], d.keys["refund-failed:"+id] = f.ID, f.ID, f.ID
+		d.net[f.ID] = credit{t.account, -f.Amount * microsPerCent}
+		if f.Status == "failed" {
+			d.net[f.ID] = credit{t.account, 0}
+		}
+	}
+	for _, x := range p.Disputes {
+		d.keys["dispute:stripe:"+x.ID], d.keys["dispute-won:stripe:"+x.ID] = x.ID, x.ID
+		d.net[x.ID] = credit{t.account, -x.Amount * microsPerCent}
+		if x.Status == "won" {
+			d.net[x.ID] = credit{t.account, 0}
+		}
 	}
 }
 
@@ -175,46 +187,43 @@ func (b *books) refundOf(reference string) string {
 	return ""
 }
 
-func (s *snapshot) checkRefund(reference, id, status, topUp string, amount int64) {
-	if id == "" {
-		id = s.refundOf(reference)
-	}
-	f, known := s.refunds[id]
-	if !known || f.status != status || f.topUp != topUp || f.amount != amount || f.reference != reference {
-		s.h.fault("Stripe has the refund %s of %d for %s, which is %s; the server has %q, %+v", reference, amount, topUp,
-			status, id, f)
+// checkRefund compares a refund at Stripe with its record.
+func (s *snapshot) checkRefund(id, topUp string, f stripetest.Refund) {
+	want := bookedRefund{topUp, f.ID, f.Status, f.Amount * microsPerCent}
+	if got := s.refunds[id]; got != want {
+		s.h.fault("Stripe has the refund %+v, the server %q, %+v", want, id, got)
 	}
 }
 
 // checkCredits compares the keys of the wallets with what is wanted, and the statements with the
 // keys.
-func (s *snapshot) checkCredits(want, net map[string]credit, keys map[string]string) {
+func (s *snapshot) checkCredits(d due) {
 	h := s.h
 	sums := map[string]int64{}
 	for key, c := range s.credits {
 		if e := s.entries[sum256(key)]; !slices.Equal(e, []credit{c}) {
 			h.fault("%s is %+v, and in the statement %+v", key, c, e)
 		}
-		object, known := keys[key]
+		object, known := d.keys[key]
 		switch {
-		case want[key] != credit{}:
-			if want[key] != c {
-				h.fault("%s is %+v in the wallet, and at Stripe %+v", key, c, want[key])
+		case d.want[key] != credit{}:
+			if d.want[key] != c {
+				h.fault("%s is %+v in the wallet, and at Stripe %+v", key, c, d.want[key])
 			}
-			delete(want, key)
+			delete(d.want, key)
 		case known:
 			sums[object] += c.amount
-			if net[object].account != c.account {
-				h.fault("%s is %+v in the wallet, and at Stripe of %+v", key, c, net[object])
+			if d.net[object].account != c.account {
+				h.fault("%s is %+v in the wallet, and at Stripe of %+v", key, c, d.net[object])
 			}
 		case strings.Contains(key, ":stripe:") || strings.HasPrefix(key, "refund"):
 			h.fault("%s is %+v in the wallet, and nothing at Stripe", key, c)
 		}
 	}
-	for key, c := range want {
+	for key, c := range d.want {
 		h.fault("%s is not in the wallet, and at Stripe %+v", key, c)
 	}
-	for object, c := range net {
+	for object, c := range d.net {
 		if sums[object] != c.amount {
 			h.fault("%s is %d in the wallet, and at Stripe %+v", object, sums[object], c)
 		}

@@ -15,8 +15,8 @@
 // for the simulated clock and not for real time. On a fake, the short form covers the steps that
 // call the cloud; a long run covers all.
 //
-// Two of the tenants top up, on payment pages and automatically, with cards that work, are declined,
-// must be confirmed, take days, or are disputed. An operator refunds, here and at the processor.
+// Two of the tenants top up, on payment pages and automatically, with cards that work, are
+// declined, must be confirmed, take days, or are disputed. An operator refunds, here and at the processor.
 // The processor is the fake of Stripe, which is part of the test, too: its events come late, twice,
 // in another order or never. What it was paid is compared with the wallets.
 //

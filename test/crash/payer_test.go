@@ -58,8 +58,8 @@ func openTill(t *testing.T, dir string) *till {
 	})}
 }
 
-// setUpPayments has the server take payments, and makes the keys of those who pay: all tenants but the
-// first, who has too much money for automatic top-ups.
+// setUpPayments has the server take payments, and makes the keys of those who pay: all tenants but
+// the first, who has too much money for automatic top-ups.
 func (h *history) setUpPayments(limits ...string) {
 	h.t.Helper()
 	files := map[string]string{"key": stripetest.Key, "secret": stripetest.Secret}
@@ -370,20 +370,21 @@ func (h *history) disturbPayments(round int, dead <-chan struct{}) {
 	}
 }
 
+const microsPerCent = 10_000
+
 // ours is what a payment is in the wallet, in micro-dollars: received, refunded, disputed.
 func ours(p stripetest.Payment) (received, refunded, disputed int64) {
-	const cent = 10_000
 	for _, f := range p.Refunds {
 		if f.Status != "failed" {
-			refunded += f.Amount * cent
+			refunded += f.Amount * microsPerCent
 		}
 	}
 	for _, d := range p.Disputes {
 		if d.Status != "won" {
-			disputed += d.Amount * cent
+			disputed += d.Amount * microsPerCent
 		}
 	}
-	return p.Received * cent, refunded, disputed
+	return p.Received * microsPerCent, refunded, disputed
 }
 
 // apiTopUp is a top-up as the operator sees it.
@@ -415,7 +416,7 @@ func (h *history) allTopUps() map[string]apiTopUp {
 	}
 }
 
-// paymentsMove returns what of payments has not finished, or "". Nobody acts any more.
+// paymentsMove returns what of payments has not finished, or "". The tenants do nothing any more.
 func (h *history) paymentsMove() (out []string) {
 	h.till.fake.Expire()
 	all := h.allTopUps()
@@ -450,7 +451,7 @@ func (h *history) settlePayments(round int, dead <-chan struct{}) {
 		}
 	}
 	rng := rand.New(rand.NewPCG(h.seed, uint64(round)<<32|1<<26))
-	// The server takes a limited number a minute. What is left comes later, and is caught up before.
+	// The server takes a limited number a minute. What is left is caught up before it comes.
 	for n := 0; n < 400 && (n == 0 || len(h.till.events) > 0); n++ {
 		h.bring(rng)
 	}
