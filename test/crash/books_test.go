@@ -163,14 +163,14 @@ func (s *snapshot) checkPayment(d *due, p stripetest.Payment) {
 		s.checkRefund(id, p.TopUp, f)
 		d.refunded[id] = f.ID
 		d.keys["refund:"+id], d.keys["refund:stripe:"+f.ID], d.keys["refund-failed:"+id] = f.ID, f.ID, f.ID
-		d.net[f.ID] = credit{t.account, -f.Amount * microsPerCent}
+		d.net[f.ID] = credit{t.account, -f.Amount * microsInCent}
 		if f.Status == "failed" {
 			d.net[f.ID] = credit{t.account, 0}
 		}
 	}
 	for _, x := range p.Disputes {
 		d.keys["dispute:stripe:"+x.ID], d.keys["dispute-won:stripe:"+x.ID] = x.ID, x.ID
-		d.net[x.ID] = credit{t.account, -x.Amount * microsPerCent}
+		d.net[x.ID] = credit{t.account, -x.Amount * microsInCent}
 		if x.Status == "won" {
 			d.net[x.ID] = credit{t.account, 0}
 		}
@@ -189,7 +189,7 @@ func (b *books) refundOf(reference string) string {
 
 // checkRefund compares a refund at Stripe with its record.
 func (s *snapshot) checkRefund(id, topUp string, f stripetest.Refund) {
-	want := bookedRefund{topUp, f.ID, f.Status, f.Amount * microsPerCent}
+	want := bookedRefund{topUp, f.ID, f.Status, f.Amount * microsInCent}
 	if got := s.refunds[id]; got != want {
 		s.h.fault("Stripe has the refund %+v, the server %q, %+v", want, id, got)
 	}

@@ -16,9 +16,9 @@
 // call the cloud; a long run covers all.
 //
 // Two of the tenants top up, on payment pages and automatically, with cards that work, are
-// declined, must be confirmed, take days, or are disputed. An operator refunds, here and at the processor.
-// The processor is the fake of Stripe, which is part of the test, too: its events come late, twice,
-// in another order or never. What it was paid is compared with the wallets.
+// declined, must be confirmed, take days, or are disputed. An operator refunds, here and at the
+// processor. The processor is the fake of Stripe, which is part of the test, too: its events come
+// late, twice, in another order or never. What it was paid is compared with the wallets.
 //
 // TestReplicas runs three servers on one PostgreSQL database instead, in real time: the clock of
 // one machine is wrong, the cloud is slow, and servers are killed, crash at steps, or are stopped

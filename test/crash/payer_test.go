@@ -370,21 +370,21 @@ func (h *history) disturbPayments(round int, dead <-chan struct{}) {
 	}
 }
 
-const microsPerCent = 10_000
+const microsInCent = 10_000
 
 // ours is what a payment is in the wallet, in micro-dollars: received, refunded, disputed.
 func ours(p stripetest.Payment) (received, refunded, disputed int64) {
 	for _, f := range p.Refunds {
 		if f.Status != "failed" {
-			refunded += f.Amount * microsPerCent
+			refunded += f.Amount * microsInCent
 		}
 	}
 	for _, d := range p.Disputes {
 		if d.Status != "won" {
-			disputed += d.Amount * microsPerCent
+			disputed += d.Amount * microsInCent
 		}
 	}
-	return p.Received * microsPerCent, refunded, disputed
+	return p.Received * microsInCent, refunded, disputed
 }
 
 // apiTopUp is a top-up as the operator sees it.
