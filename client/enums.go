@@ -29,6 +29,11 @@ func TransactionTypes() []TransactionType {
 	}
 }
 
+// CreditStates returns every state of a credit.
+func CreditStates() []CreditState {
+	return []CreditState{CreditActive, CreditUsed, CreditExpired, CreditPermanent}
+}
+
 // TopUpStatuses returns every status of a top-up.
 func TopUpStatuses() []TopUpStatus {
 	return []TopUpStatus{TopUpPending, TopUpSucceeded, TopUpFailed, TopUpExpired, TopUpRefunded, TopUpDisputed}

@@ -78,6 +78,10 @@ type Wallet struct {
 	Balance   Money `json:"balance"`
 	Held      Money `json:"held"`
 	Available Money `json:"available"`
+	// ExpiringCredits is the part of Available that is left of credits which expire. It is spent
+	// first. NextCreditExpiresAt is when the first of them expires; nil if there is none.
+	ExpiringCredits     Money      `json:"expiringCredits"`
+	NextCreditExpiresAt *time.Time `json:"nextCreditExpiresAt"`
 	// NegativeSince is when Available became negative; nil if it is not.
 	NegativeSince *time.Time `json:"negativeSince"`
 	// PastDue is the schedule while Available is negative; nil if it is not.

@@ -308,7 +308,7 @@ func when(t *time.Time, otherwise string) string {
 func wallets() *cobra.Command {
 	cmd := &cobra.Command{Use: "wallet", Short: "Manage wallets"}
 	var q adjustment.Request
-	var of, amount string
+	var of, amount, expires string
 	cmd.AddCommand(
 		operatorCommand("credit", "Add credit to a wallet, or deduct a negative amount", func(cmd *cobra.Command) {
 			f := cmd.Flags()
@@ -323,13 +323,20 @@ func wallets() *cobra.Command {
 			)
 			f.StringVar(&q.Reason, "reason", "",
 				"`reason` for the operator who approves it; required above wallet.approvalAbove")
+			f.StringVar(&expires, "expires", "",
+				"`date` after which what is left of the credit expires (UTC), such as 2028-05-31, or an exact time "+
+					"(RFC 3339); default: never")
 			requireFlags(cmd, "account", "amount")
 		}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			at, err := expiryOf(expires)
+			if err != nil {
+				return err
+			}
 			m, err := money.Parse(amount)
 			if err != nil || m == 0 {
 				return errors.New("--amount must be an amount in US dollars other than 0, such as 100 or 49.99")
 			}
-			q.Account, q.Amount = id.ID(of), m
+			q.Account, q.Amount, q.CreditExpiresAt = id.ID(of), m, at
 			did, err := o.Credit(cmd.Context(), q)
 			if err != nil {
 				return err
@@ -376,6 +383,50 @@ func wallets() *cobra.Command {
 				)
 			},
 		),
+		walletCredits(),
 	)
 	return cmd
+}
+
+func walletCredits() *cobra.Command {
+	var of string
+	var p db.Page
+	return operatorCommand("credits", "List the credits of an account", func(cmd *cobra.Command) {
+		cmd.Flags().StringVar(&of, "account", "", "`id` of the account")
+		page(cmd, &p)
+		requireFlags(cmd, "account")
+	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
+		if err := checkPage(p); err != nil {
+			return err
+		}
+		list, err := o.AccountCredits(cmd.Context(), id.ID(of), p)
+		if err != nil {
+			return err
+		}
+		var rows [][]any
+		for _, c := range list {
+			left := any("")
+			if c.Remaining != nil {
+				left = *c.Remaining
+			}
+			rows = append(rows, []any{c.ID, c.State, c.Amount, left, when(c.ExpiresAt, "never"), c.Source, c.Note})
+		}
+		return out.print(cmd.OutOrStdout(), list,
+			[]any{"CREDIT", "STATE", "AMOUNT", "LEFT", "EXPIRES", "SOURCE", "NOTE"}, rows)
+	})
+}
+
+// expiryOf reads the last day of a credit, or an exact time; "" is never.
+func expiryOf(text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return new(day.AddDate(0, 0, 1)), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return nil, errors.New("--expires must be a date, such as 2028-05-31, or a time, such as 2028-05-31T12:00:00Z")
+	}
+	return &at, nil
 }

@@ -57,9 +57,11 @@ type Adjustment struct {
 	Reference string       `json:"reference" doc:"The operator's reference; empty if there is none."`
 	Reason    string       `json:"reason" doc:"Reason, which operators read; may be empty if it needed no approval."`
 	// Comment is that of who decided.
-	Comment   string          `json:"comment" doc:"Comment of the operator who approved or rejected it; may be empty."`
-	CreatedBy creator.Creator `json:"createdBy" doc:"Who asked for it."`
-	CreatedAt time.Time       `json:"createdAt" doc:"When it was asked for."`
+	Comment string `json:"comment" doc:"Comment of the operator who approved or rejected it; may be empty."`
+	// CreditExpiresAt is nil for a credit that does not expire, and for what is removed.
+	CreditExpiresAt *time.Time      `json:"creditExpiresAt" doc:"When the credit that it gives expires; null for never."`
+	CreatedBy       creator.Creator `json:"createdBy" doc:"Who asked for it."`
+	CreatedAt       time.Time       `json:"createdAt" doc:"When it was asked for."`
 	// ExpiresAt is nil for one that needed no approval.
 	ExpiresAt *time.Time       `json:"expiresAt" doc:"Until when it can be approved; null if it needed no approval."`
 	DecidedBy *creator.Creator `json:"decidedBy" doc:"Who approved, rejected or withdrew it; null if it was not decided, or expired."`
@@ -77,6 +79,14 @@ type Request struct {
 	Reference string
 	// Reason is for the operator who approves it; required if an approval is needed.
 	Reason string
+	// CreditExpiresAt is when what is left of the credit expires; nil for never.
+	CreditExpiresAt *time.Time
+}
+
+func (q Request) credit() operator.Credit {
+	return operator.Credit{
+		Amount: q.Amount, Note: q.Note, Reference: q.Reference, ExpiresAt: q.CreditExpiresAt,
+	}
 }
 
 // By is an operator who asks for or decides about an adjustment.
@@ -125,7 +135,7 @@ type Result struct {
 // has an effect once. It returns what operator.Credit does, INVALID_REQUEST without a reason if an
 // approval is needed, or LIMIT_REACHED.
 func (s *Service) Adjust(ctx context.Context, tx *db.Tx, q Request, by By) (Result, error) {
-	faults := append(operator.CheckCredit(q.Amount, q.Note, q.Reference),
+	faults := append(q.credit().Check(tx.Now),
 		apierr.CheckText("reason", q.Reason, maxReason)...)
 	if err := apierr.Invalid(faults).OrNil(); err != nil {
 		return Result{}, err
@@ -151,7 +161,7 @@ func (s *Service) Adjust(ctx context.Context, tx *db.Tx, q Request, by By) (Resu
 	if needed {
 		return s.ask(ctx, tx, r, above)
 	}
-	a, made, err := s.cfg.Operator.Credit(ctx, tx, q.Account, q.Amount, q.Note, q.Reference)
+	a, made, err := s.cfg.Operator.Credit(ctx, tx, q.Account, q.credit())
 	if err != nil || !made {
 		return Result{Account: a}, err
 	}
@@ -184,13 +194,14 @@ func (s *Service) needsApproval(
 func (s *Service) newRow(tx *db.Tx, q Request, by By) row {
 	return row{Adjustment: Adjustment{
 		ID: s.cfg.IDs.New(id.Adjustment), Account: q.Account, State: Booked, Amount: q.Amount, Note: q.Note,
-		Reference: q.Reference, Reason: q.Reason, CreatedBy: by.Creator, CreatedAt: tx.Now,
+		Reference: q.Reference, Reason: q.Reason, CreditExpiresAt: q.CreditExpiresAt, CreatedBy: by.Creator,
+		CreatedAt: tx.Now,
 	}, asker: by.User}
 }
 
 // repeated answers a request whose reference an adjustment has.
 func (s *Service) repeated(ctx context.Context, tx *db.Tx, q Request, k row) (Result, error) {
-	if k.Account != q.Account || k.Amount != q.Amount {
+	if k.Account != q.Account || k.Amount != q.Amount || !sameTime(k.CreditExpiresAt, q.CreditExpiresAt) {
 		return Result{}, apierr.New(apierr.Conflict,
 			"The reference %q belongs to another adjustment, %s. Use another reference.", q.Reference, k.ID)
 	}
@@ -199,10 +210,18 @@ func (s *Service) repeated(ctx context.Context, tx *db.Tx, q Request, k row) (Re
 	if k.State == Pending {
 		out.Account, err = s.cfg.Operator.Account(ctx, tx, q.Account)
 	} else { // finds the booked one
-		out.Account, _, err = s.cfg.Operator.Credit(ctx, tx, q.Account, q.Amount, q.Note, q.Reference)
+		out.Account, _, err = s.cfg.Operator.Credit(ctx, tx, q.Account, q.credit())
 	}
 	out.Adjustment = &v
 	return out, err
+}
+
+// sameTime compares expiries as the database has them.
+func sameTime(a, b *time.Time) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond))
 }
 
 // ask stores an adjustment that needs an approval.
@@ -305,7 +324,12 @@ func (s *Service) Approve(ctx context.Context, tx *db.Tx, of id.ID, comment stri
 	if reference == "" {
 		reference = string(r.ID)
 	}
-	_, made, err := s.cfg.Operator.Credit(ctx, tx, r.Account, r.Amount, r.Note, reference)
+	if at := r.CreditExpiresAt; at != nil && !at.After(tx.Now) {
+		return Adjustment{}, apierr.New(apierr.Conflict, "The credit would have expired meanwhile. Reject this one.")
+	}
+	_, made, err := s.cfg.Operator.Credit(ctx, tx, r.Account, operator.Credit{
+		Amount: r.Amount, Note: r.Note, Reference: reference, ExpiresAt: r.CreditExpiresAt,
+	})
 	if err == nil && !made {
 		err = apierr.New(apierr.Conflict, "A credit with the reference %q was booked meanwhile. Reject this one.",
 			reference)

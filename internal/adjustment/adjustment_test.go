@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/creator"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
@@ -54,7 +55,8 @@ func engines(t *testing.T, f func(w *world)) {
 		w.Must(err)
 		w.set = settings.New(settings.Config{DB: d, Real: time.Now, Secrets: secrets})
 		op := operator.New(operator.Config{
-			IDs: w.IDs, Wallet: w.Wallet, Jobs: w.Jobs, Deployments: deployment.New(deployment.Config{DB: d}),
+			Credits: credit.New(credit.Config{DB: d, IDs: w.IDs, Wallet: w.Wallet, Events: w.Events, Jobs: w.Jobs}),
+			IDs:     w.IDs, Wallet: w.Wallet, Jobs: w.Jobs, Deployments: deployment.New(deployment.Config{DB: d}),
 			Volumes: volume.New(volume.Config{DB: d}), Events: w.Events, Mail: &mail.Service{}, Audit: audit.New(w.IDs),
 			Accounts: account.New(account.Config{DB: d, IDs: w.IDs, Rand: rand.Reader, Clock: c, Real: time.Now,
 				Secrets: secrets}),

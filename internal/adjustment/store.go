@@ -22,6 +22,7 @@ func (r *row) columns() []db.Column {
 		db.Col("id", &r.ID), db.Col("account_id", &r.Account), db.Col("state", &r.State),
 		db.Col("amount", &r.Amount), db.Col("note", &r.Note), db.Col("reference", &r.Reference),
 		db.Col("reason", &r.Reason), db.Col("comment", &r.Comment),
+		db.Col("credit_expires_at", &r.CreditExpiresAt),
 		db.Col("creator_type", &r.CreatedBy.Type), db.Col("creator_id", &r.CreatedBy.ID),
 		db.Col("creator_name", &r.CreatedBy.Name), db.Col("creator_user", &r.asker),
 		db.Col("decider_type", &r.decidedBy.Type), db.Col("decider_id", &r.decidedBy.ID),

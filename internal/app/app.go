@@ -23,6 +23,7 @@ import (
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/dashboard"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
@@ -246,6 +247,8 @@ func (a *App) buildRunner() {
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
 	a.runner.Handle(mail.KindSend, a.Mail.Send)
 	s.payments.handle(a.runner)
+	a.runner.Handle(credit.KindExpire, a.Credits.Expire)
+	a.runner.Handle(credit.KindRemind, a.Credits.Remind)
 	a.runner.Handle(announcement.KindMail, s.announced.Deliver)
 	a.runner.HandlePeriodic(announcement.KindPurge, s.announced.Purge)
 	a.runner.Handle(adjustment.KindExpire, a.Adjustments.Expire)
@@ -273,7 +276,8 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
-		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet, Meter: s.meter,
+		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet,
+		Credits: a.Credits, Meter: s.meter,
 		SignedHeads: a.SignedHeads,
 		Volumes:     s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,
 		Budgets: s.budgets, Invoices: s.invoices, Payments: s.payments.svc, DemoPayments: s.payments.demo,

@@ -20,6 +20,7 @@ import (
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/db/sqlite"
@@ -57,6 +58,7 @@ type Operator struct {
 	Audit            *audit.Service
 	Wallet           *wallet.Ledger
 	Jobs             *job.Queue
+	Credits          *credit.Service
 	Events           *event.Service
 	Issues           *issue.Service
 	Console          *operator.Service
@@ -160,18 +162,20 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
 	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy})
 	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Issues: o.Issues, Secrets: secrets})
+	o.Credits = credit.New(credit.Config{DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs})
 	o.services = o.buildServices(c, log)
 	o.services.payments = o.buildPayments(c, public, log)
 	o.Announcements, o.Invoices = o.services.announced, o.services.invoices
 	o.Console = operator.New(operator.Config{
-		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Jobs: o.Jobs, Deployments: o.services.deployments,
-		Volumes: o.services.volumes, Events: o.Events, Mail: o.Mail, Audit: o.Audit,
+		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Credits: o.Credits, Jobs: o.Jobs,
+		Deployments: o.services.deployments, Volumes: o.services.volumes, Events: o.Events, Mail: o.Mail,
+		Audit: o.Audit,
 	})
 	o.Adjustments = adjustment.New(adjustment.Config{
 		DB: o.DB, IDs: o.IDs, Jobs: o.Jobs, Operator: o.Console, Settings: o.Settings,
 	})
 	o.SignUp = signup.New(signup.Config{
-		DB: o.DB, Accounts: o.Accounts, Operator: o.Console, Settings: o.Settings, Wallet: o.Wallet, Mail: o.Mail,
+		DB: o.DB, Accounts: o.Accounts, Operator: o.Console, Settings: o.Settings, Credits: o.Credits, Mail: o.Mail,
 		PublicURL: public, Altcha: altcha.New(altcha.Config{Rand: rand.Reader, Now: o.Clock.Now, Secrets: secrets}),
 	})
 	o.Setup = setup.New(setup.Config{
@@ -244,7 +248,7 @@ func (o *Operator) CreateAccountWithOwner(
 }
 
 // Credit adds money to a wallet, or asks for it if another operator must approve it. The same
-// reference works once, despite retries, and is a CONFLICT with another amount or account; ""
+// reference works once, despite retries, and is a CONFLICT with another amount, account or expiry; ""
 // generates one.
 func (o *Operator) Credit(ctx context.Context, q adjustment.Request) (did adjustment.Result, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -396,6 +400,18 @@ func (o *Operator) RevokeKey(ctx context.Context, of, key id.ID) (k account.Key,
 		return o.record(ctx, tx, of, "revokeApiKey", key)
 	})
 	return k, err
+}
+
+// AccountCredits returns a page of the credits of an account, newest first.
+func (o *Operator) AccountCredits(ctx context.Context, of id.ID, p db.Page) (list []credit.Credit, err error) {
+	err = o.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if _, err := o.Accounts.Get(ctx, tx, of); err != nil {
+			return err
+		}
+		list, _, err = o.Credits.List(ctx, tx, of, "", p)
+		return err
+	})
+	return list, err
 }
 
 // Wallet is an account's money in the operator's list.

@@ -43,7 +43,8 @@ func (o *Operator) buildPayments(c Config, public *url.URL, log *slog.Logger) pa
 		p.stripe.now = o.Clock.Now
 	}
 	p.svc = payment.New(payment.Config{
-		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Wallet: o.Wallet, Events: o.Events, Issues: o.Issues,
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Wallet: o.Wallet, Credits: o.Credits,
+		Events: o.Events, Issues: o.Issues,
 		Jobs: o.Jobs, Confirm: p.transfers.Confirm, Site: p.site.Load,
 		Offer: func(ctx context.Context, r db.Reader) (payment.Offer, error) {
 			set, err := o.Settings.Peek(ctx, r)

@@ -38,6 +38,7 @@ func (t *tool) wallet() *cobra.Command {
 			row{"Available", total(w.Available)},
 			row{"On hold", held},
 			row{"Balance", total(w.Balance)},
+			row{"Credits", expiringCredits(w)},
 			row{"Past due", pastDue(w)},
 			row{"Hourly spend", hourlySpend(w)},
 			row{

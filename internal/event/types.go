@@ -128,6 +128,21 @@ type VolumeData struct {
 	MountPath   string `json:"mountPath,omitempty" doc:"Mount path in the machine; omitted if it is not attached."`
 }
 
+// CreditExpiringData is the data of account.credit_expiring.
+type CreditExpiringData struct {
+	CreditID  id.ID        `json:"creditId" doc:"Credit."`
+	Amount    money.Micros `json:"amount" doc:"US dollars that are left of it."`
+	ExpiresAt time.Time    `json:"expiresAt" doc:"When what is left then expires."`
+	Note      string       `json:"note" doc:"Text of the credit on the statement."`
+}
+
+// CreditExpiredData is the data of account.credit_expired.
+type CreditExpiredData struct {
+	CreditID id.ID        `json:"creditId" doc:"Credit."`
+	Amount   money.Micros `json:"amount" doc:"US dollars that were taken out of the wallet."`
+	Note     string       `json:"note" doc:"Text of the credit on the statement."`
+}
+
 // PastDueData is the data of account.past_due.
 type PastDueData struct {
 	Available        money.Micros `json:"available" doc:"Available balance in US dollars, below zero."`
@@ -333,6 +348,9 @@ var Kinds = []Kind{
 		"The payer's bank asks a payment back, which takes it out of the wallet, or a dispute was decided.",
 		PaymentDisputedData{},
 	},
+	{"account.credit_expiring", "A credit of which something is left expires in seven days.", CreditExpiringData{}},
+	{"account.credit_expired", "A credit expired, and what was left of it was taken out of the wallet.",
+		CreditExpiredData{}},
 	{"account.past_due", "The available balance fell below zero.", PastDueData{}},
 	{"account.recovered", "The available balance is zero or more again.", RecoveredData{}},
 	{"account.deployments_ended", "Deployments were terminated because the account stayed past due.",

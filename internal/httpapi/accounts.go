@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/adjustment"
@@ -53,7 +54,9 @@ func (h operatorAccounts) routes(r *rest.Router) {
 			account.WriteOperator,
 		), Summary: "Credit or debit an account",
 		Description: "If the amount needs the approval of another operator, the response has `made` false and an " +
-			"`adjustment` with the state pending: approve it with POST " + OperatorBase + "/adjustments/{id}/approve.",
+			"`adjustment` with the state pending: approve it with POST " + OperatorBase + "/adjustments/{id}/approve. " +
+			"A credit with `expiresAt` is spent before other money. What is left of it then is taken out of the " +
+			"wallet. An account can have 100 of them at once.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.credit)
 	rest.Write(r, rest.Operation{
@@ -96,6 +99,7 @@ type creditAccount struct {
 		Note      string       `json:"note,omitempty" maxLength:"200" example:"Wire transfer of 3 May" doc:"Description of the transaction, shown to the account."`
 		Reference string       `json:"reference,omitempty" maxLength:"100" example:"wire-2028-0503-17" doc:"Your reference, such as an invoice number. A reference can be used once, among all accounts, which prevents duplicate credits."`
 		Reason    string       `json:"reason,omitempty" maxLength:"500" example:"Outage of 3 May, agreed with Ada." doc:"Reason for the operator who approves it. Required if an approval is needed."`
+		ExpiresAt *time.Time   `json:"expiresAt,omitempty" doc:"When what is left of the credit expires, at most 10 years ahead; never if omitted. Credits that expire are spent before other money."`
 	}
 }
 
@@ -185,6 +189,7 @@ func (h operatorAccounts) credit(
 	b := &in.Body
 	did, err := h.adjustments.Adjust(ctx, tx, adjustment.Request{
 		Account: in.ID, Amount: b.Amount, Note: b.Note, Reference: b.Reference, Reason: b.Reason,
+		CreditExpiresAt: b.ExpiresAt,
 	}, adjusterOf(c))
 	c.Change.None = !did.Made && !did.Asked
 	if did.Asked { // the account does not learn of what is not decided yet

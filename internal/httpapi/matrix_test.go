@@ -108,6 +108,7 @@ var whoMay = map[string]string{
 	"createCreditNote": operators,
 	"setTaxRates":      operators,
 	"createTopUp":      "owner admin billing", "listTopUps": everyRole, "getTopUp": everyRole,
+	"listCredits": everyRole, "listAccountCredits": operators,
 	"getTopUpReceipt": everyRole,
 	"getAutoTopUp":    everyRole,
 	"setAutoTopUp":    "owner admin billing", "listPaymentMethods": everyRole,

@@ -107,6 +107,7 @@ GET /volumes/pricing
 GET /wallet
 GET /wallet/transactions
 GET /wallet/usage
+GET /wallet/credits
 GET /wallet/top-ups
 POST /wallet/top-ups
 GET /wallet/top-ups/{id}

@@ -17,6 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
@@ -73,6 +74,7 @@ type Config struct {
 	Catalog     *catalog.Catalog
 	SSHKeys     *sshkey.Service
 	Wallet      *wallet.Ledger
+	Credits     *credit.Service
 	SignedHeads *signedhead.Service
 	Meter       *meter.Service
 	Volumes     *volume.Service
@@ -182,8 +184,8 @@ func register(cfg Config) *server {
 		sshKeys{db: cfg.DB, svc: cfg.SSHKeys},
 		volumes{db: cfg.DB, svc: cfg.Volumes, deployments: cfg.Deployments, catalog: cfg.Catalog},
 		walletResource{
-			db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, meter: cfg.Meter, terms: cfg.PastDueTerms,
-			accounts: cfg.Accounts, settings: cfg.Settings,
+			db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, credits: cfg.Credits, meter: cfg.Meter,
+			terms: cfg.PastDueTerms, accounts: cfg.Accounts, settings: cfg.Settings,
 		},
 		signIn{
 			db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, signUp: cfg.SignUp, site: where,
@@ -209,6 +211,7 @@ func register(cfg Config) *server {
 		events{db: cfg.DB, svc: cfg.Events, streams: s.streams},
 		webhooks{db: cfg.DB, svc: cfg.Webhooks},
 		budgets{db: cfg.DB, svc: cfg.Budgets},
+		credits{db: cfg.DB, svc: cfg.Credits, operator: cfg.Operator},
 		invoices{db: cfg.DB, svc: cfg.Invoices},
 		operatorInvoices{db: cfg.DB, svc: cfg.Invoices},
 		topUps{db: cfg.DB, svc: cfg.Payments, receipts: cfg.Invoices, log: cfg.Log},

@@ -27,7 +27,8 @@ func (w *world) pay(jobs *job.Queue, ids *id.Maker) {
 	w.c.DemoPayments = demo.New(demo.Config{DB: w.d, Clock: w.clock, Site: site})
 	w.c.Transfers = transfer.New(transfer.Config{DB: w.d, Clock: w.clock, Site: site})
 	w.c.Payments = payment.New(payment.Config{
-		DB: w.d, IDs: ids, Clock: w.clock, Log: w.c.Log, Wallet: w.c.Wallet, Events: w.c.Events, Issues: w.c.Issues,
+		DB: w.d, IDs: ids, Clock: w.clock, Log: w.c.Log, Wallet: w.c.Wallet, Credits: w.c.Credits,
+		Events: w.c.Events, Issues: w.c.Issues,
 		Jobs: jobs, Confirm: w.c.Transfers.Confirm, Site: site,
 		Offer: func(ctx context.Context, r db.Reader) (payment.Offer, error) {
 			set, err := w.c.Settings.Peek(ctx, r)

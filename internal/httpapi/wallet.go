@@ -11,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/focus"
@@ -29,6 +30,7 @@ type walletResource struct {
 	db       *db.DB
 	clock    clock.Clock
 	ledger   *wallet.Ledger
+	credits  *credit.Service
 	meter    *meter.Service
 	terms    pastdue.Terms
 	accounts *account.Service
@@ -60,6 +62,8 @@ type walletView struct {
 	Balance           money.Micros        `json:"balance" doc:"available plus held."`
 	Held              money.Micros        `json:"held" doc:"On hold for the first hour of deployments that do not run yet."`
 	Available         money.Micros        `json:"available" doc:"Available balance; negative if the account owes money."`
+	ExpiringCredits   money.Micros        `json:"expiringCredits" doc:"Part of available that is left of credits which expire. It is spent first."`
+	NextCreditExpires *time.Time          `json:"nextCreditExpiresAt" doc:"When the first of these credits expires; null if there is none."`
 	NegativeSince     *time.Time          `json:"negativeSince" doc:"When available became negative; null while it is not."`
 	PastDue           *pastdue.PastDue    `json:"pastDue" doc:"Deadlines while the account is past due; null while it is not."`
 	HourlyCost        money.Micros        `json:"hourlyCost" doc:"Hourly spend: the cost per hour of everything that runs now."`
@@ -179,6 +183,11 @@ func (h walletResource) get(ctx context.Context, c *rest.Call, _ *rest.NoInput) 
 			return err
 		}
 		v.Balance, v.Held, v.Available, v.NegativeSince = w.Balance, w.Held, w.Available, w.NegativeSince
+		given, err := h.credits.Sum(ctx, tx, c.Caller.Account)
+		if err != nil {
+			return err
+		}
+		v.ExpiringCredits, v.NextCreditExpires = given.Remaining, given.NextExpiresAt
 		v.PastDue = h.terms.PastDue(w.NegativeSince)
 		rates, err := h.meter.Rates(ctx, tx, c.Caller.Account)
 		if err != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
@@ -199,9 +200,10 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Log: log, Settings: set, Accounts: accounts, Jobs: jobs, Secrets: secrets,
 		Chance: func() float64 { return 0.5 },
 	})
+	given := credit.New(credit.Config{DB: d, IDs: ids, Wallet: ledger, Events: events, Jobs: jobs})
 	operators := operator.New(operator.Config{
-		IDs: ids, Accounts: accounts, Wallet: ledger, Jobs: jobs, Deployments: deployments, Volumes: volumes,
-		Events: events, Mail: mails, Audit: audit.New(ids),
+		IDs: ids, Accounts: accounts, Wallet: ledger, Credits: given, Jobs: jobs,
+		Deployments: deployments, Volumes: volumes, Events: events, Mail: mails, Audit: audit.New(ids),
 	})
 	incidents := incident.New(incident.Config{
 		DB: d, IDs: ids, Catalog: offers, Accounts: provideraccount.New(secrets, nil), Events: events, Jobs: jobs,
@@ -209,7 +211,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(),
 		Limiter:  ratelimit.NewMemory(w.time.Now),
-		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger,
+		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger, Credits: given,
 		SignedHeads: signedhead.New(signedhead.Config{DB: d, Jobs: jobs, Secrets: secrets}),
 		Meter:       meters, Volumes: volumes, Deployments: deployments, PriceRules: pricerule.New(ids),
 		Quotes: quote.New(ids), Events: events,
@@ -234,7 +236,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	events.OnEvents(w.c.Mail.EnqueueForEvents)
 	w.secrets = secrets
 	w.c.SignUp = signup.New(signup.Config{
-		DB: d, Accounts: accounts, Operator: operators, Settings: set, Wallet: ledger, Mail: w.c.Mail,
+		DB: d, Accounts: accounts, Operator: operators, Settings: set, Credits: given, Mail: w.c.Mail,
 		Altcha:    altcha.New(altcha.Config{Rand: rand.Reader, Now: c.Now, Secrets: secrets}),
 		PublicURL: &url.URL{Scheme: "https", Host: "gpu.example.com"},
 	})

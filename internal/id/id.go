@@ -50,6 +50,7 @@ const (
 	TopUp               Kind = "top"
 	Refund              Kind = "ref"
 	PaymentMethod       Kind = "pmt"
+	Credit              Kind = "crd"
 )
 
 // MaxLength is the maximum length that Valid accepts.

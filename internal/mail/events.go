@@ -21,6 +21,7 @@ var byEvent = map[string]Kind{
 	"account.top_up_failed":      TopUpFailed,
 	"account.payment_refunded":   PaymentRefunded,
 	"account.payment_disputed":   PaymentDisputed,
+	"account.credit_expiring":    CreditExpiring,
 	"deployment.failed":          DeploymentFailed,
 	"deployment.interrupted":     DeploymentInterrupted,
 	"account.service_credit":     ServiceCredit,

@@ -38,6 +38,7 @@ const (
 	PaymentAuthentication Kind = "payment_authentication"
 	PaymentRefunded       Kind = "payment_refunded"
 	PaymentDisputed       Kind = "payment_disputed"
+	CreditExpiring        Kind = "credit_expiring"
 	Announcement          Kind = "announcement"
 )
 
@@ -233,6 +234,14 @@ var specs = []spec{
 			"top-up {{.topUpId}} of the account {{.account}} has ended. {{.amount}} was returned to the balance." +
 			"{{else}}The bank took back {{.amount}} of the top-up {{.topUpId}} of the account {{.account}}.{{end}}",
 		button: "Open wallet", path: "/wallet",
+	},
+	{
+		kind: CreditExpiring, roles: payers, perHour: manyPerHour,
+		text:    "Credit that expires in a week.",
+		subject: "A credit expires soon",
+		body: "{{.amount}} of a credit of the account {{.account}} expire on {{.expiresAt}}. Credits that expire are " +
+			"spent before other money.\n\nCredit: {{.note}}",
+		button: "Open the wallet", path: "/wallet",
 	},
 	{
 		kind: BudgetReached, roles: payers, perHour: manyPerHour,

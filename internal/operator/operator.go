@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
@@ -28,6 +30,7 @@ type Config struct {
 	IDs         *id.Maker
 	Accounts    *account.Service
 	Wallet      *wallet.Ledger
+	Credits     *credit.Service
 	Jobs        *job.Queue
 	Deployments *deployment.Service
 	Volumes     *volume.Service
@@ -41,8 +44,8 @@ type Service struct{ cfg Config }
 
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
-	if cfg.IDs == nil || cfg.Accounts == nil || cfg.Wallet == nil || cfg.Jobs == nil || cfg.Deployments == nil ||
-		cfg.Volumes == nil || cfg.Events == nil || cfg.Mail == nil || cfg.Audit == nil {
+	if cfg.IDs == nil || cfg.Accounts == nil || cfg.Wallet == nil || cfg.Credits == nil || cfg.Jobs == nil ||
+		cfg.Deployments == nil || cfg.Volumes == nil || cfg.Events == nil || cfg.Mail == nil || cfg.Audit == nil {
 		panic("operator: New needs every field of its Config")
 	}
 	return &Service{cfg}
@@ -61,9 +64,9 @@ type Account struct {
 
 // CreateAccount creates an account with a wallet and that much credit, which may be zero. It
 // returns INVALID_REQUEST.
-func (s *Service) CreateAccount(ctx context.Context, tx *db.Tx, name string, credit money.Micros) (Account, error) {
+func (s *Service) CreateAccount(ctx context.Context, tx *db.Tx, name string, opening money.Micros) (Account, error) {
 	faults := apierr.CheckName("name", name)
-	if credit < 0 || credit > wallet.MaxAmount {
+	if opening < 0 || opening > wallet.MaxAmount {
 		faults = append(faults, apierr.FieldError{Field: "credit",
 			Message: fmt.Sprintf("must be from 0 to %s.", wallet.MaxAmount)})
 	}
@@ -77,44 +80,52 @@ func (s *Service) CreateAccount(ctx context.Context, tx *db.Tx, name string, cre
 	if err := s.cfg.Wallet.Open(ctx, tx, a.ID); err != nil {
 		return Account{}, err
 	}
-	if credit > 0 {
-		opening := wallet.Credit{
-			Account: a.ID, Type: wallet.TypeCredit, Amount: credit, Description: "Opening credit",
-			Dedupe: "opening/" + string(a.ID),
-		}
-		if _, err := s.cfg.Wallet.Credit(ctx, tx, opening); err != nil {
+	if opening > 0 {
+		if _, _, err := s.cfg.Credits.Give(ctx, tx, credit.Grant{
+			Account: a.ID, Amount: opening, Source: credit.ByOperator, Note: "Opening credit",
+			Reference: "opening/" + string(a.ID),
+		}); err != nil {
 			return Account{}, err
 		}
 	}
 	return s.Account(ctx, tx, a.ID)
 }
 
+// Credit is what is added to an account's wallet.
+type Credit struct {
+	// Amount is not 0. Below 0 it removes credit.
+	Amount money.Micros
+	// Note is the text on the statement; "" for a default one.
+	Note string
+	// Reference is used once among all accounts; "" creates one.
+	Reference string
+	// ExpiresAt is when what is left of the credit expires; nil for never.
+	ExpiresAt *time.Time
+}
+
 // Credit adds credit to an account's wallet, or removes some if the amount is negative. A reference
-// is used once among all accounts, however often the call is repeated; "" creates one. It returns
-// INVALID_REQUEST, NOT_FOUND, or CONFLICT for a reference of another credit; made is false if the
-// same credit was booked before.
-func (s *Service) Credit(
-	ctx context.Context, tx *db.Tx, of id.ID, amount money.Micros, note, reference string,
-) (a Account, made bool, err error) {
-	if err := apierr.Invalid(CheckCredit(amount, note, reference)).OrNil(); err != nil {
+// is used once among all accounts, however often the call is repeated. It returns INVALID_REQUEST,
+// NOT_FOUND, LIMIT_REACHED as credit.Give does, or CONFLICT for a reference of another credit; made
+// is false if the same credit was booked before.
+func (s *Service) Credit(ctx context.Context, tx *db.Tx, of id.ID, c Credit) (a Account, made bool, err error) {
+	if err := apierr.Invalid(c.Check(tx.Now)).OrNil(); err != nil {
 		return Account{}, false, err
 	}
 	if _, err := s.cfg.Accounts.Get(ctx, tx, of); err != nil {
 		return Account{}, false, err
 	}
-	if reference == "" {
-		reference = string(s.cfg.IDs.New(id.Request))
+	c.Reference = "operator/" + cmp.Or(c.Reference, string(s.cfg.IDs.New(id.Request)))
+	c.Note = cmp.Or(c.Note, "Credit by the operator")
+	if c.Amount < 0 {
+		made, err = s.cfg.Wallet.Credit(ctx, tx, wallet.Credit{
+			Account: of, Type: wallet.TypeAdjustment, Amount: c.Amount, Description: c.Note, Dedupe: c.Reference,
+		})
+	} else {
+		_, made, err = s.cfg.Credits.Give(ctx, tx, credit.Grant{
+			Account: of, Amount: c.Amount, Source: credit.ByOperator, Note: c.Note, ExpiresAt: c.ExpiresAt,
+			Reference: c.Reference,
+		})
 	}
-	if note == "" {
-		note = "Credit by the operator"
-	}
-	kind := wallet.TypeCredit
-	if amount < 0 {
-		kind = wallet.TypeAdjustment
-	}
-	made, err = s.cfg.Wallet.Credit(ctx, tx, wallet.Credit{
-		Account: of, Type: kind, Amount: amount, Description: note, Dedupe: "operator/" + reference,
-	})
 	if err != nil {
 		return Account{}, false, err
 	}
@@ -127,16 +138,24 @@ func (s *Service) Credit(
 	return a, made, err
 }
 
-// CheckCredit returns what is wrong with the fields of a credit.
-func CheckCredit(amount money.Micros, note, reference string) (fields []apierr.FieldError) {
-	if amount == 0 || amount > wallet.MaxAmount || amount < -wallet.MaxAmount {
+// Check returns what is wrong with the fields of a credit that is given now.
+func (c Credit) Check(now time.Time) (fields []apierr.FieldError) {
+	if c.Amount == 0 || c.Amount > wallet.MaxAmount || c.Amount < -wallet.MaxAmount {
 		fields = append(fields, apierr.FieldError{
 			Field: "amount", Message: fmt.Sprintf("must not be 0, and must be from -%s to %s.", wallet.MaxAmount,
 				wallet.MaxAmount),
 		})
 	}
-	fields = append(fields, apierr.CheckText("note", note, maxNote)...)
-	return append(fields, apierr.CheckText("reference", reference, maxReference)...)
+	fields = append(fields, apierr.CheckText("note", c.Note, maxNote)...)
+	fields = append(fields, apierr.CheckText("reference", c.Reference, maxReference)...)
+	if c.ExpiresAt != nil && c.Amount < 0 {
+		fields = append(fields, apierr.FieldError{
+			Field: "expiresAt", Message: "must be omitted where credit is removed.",
+		})
+	} else {
+		fields = append(fields, credit.CheckExpiry("expiresAt", c.ExpiresAt, now)...)
+	}
+	return fields
 }
 
 // SetMarkup gives an account its own markup in basis points, or the default one for nil. It returns

@@ -10,6 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
@@ -36,6 +37,7 @@ func TestService(t *testing.T) {
 		m := meter.New(meter.Config{DB: d, Wallet: ledger, Events: event.New(ids), Jobs: jobs})
 		s := operator.New(operator.Config{
 			IDs: ids, Wallet: ledger, Jobs: jobs,
+			Credits: credit.New(credit.Config{DB: d, IDs: ids, Wallet: ledger, Events: event.New(ids), Jobs: jobs}),
 			Deployments: deployment.New(
 				deployment.Config{DB: d},
 			), Volumes: volume.New(volume.Config{DB: d}), Events: event.New(ids),
@@ -71,7 +73,7 @@ func TestService(t *testing.T) {
 		}))
 		for i, want := range []bool{true, false} {
 			must(tx(func(ctx context.Context, tx *db.Tx) error {
-				a, made, err := s.Credit(ctx, tx, bob.ID, money.Dollars(-7), "", "once")
+				a, made, err := s.Credit(ctx, tx, bob.ID, operator.Credit{Amount: money.Dollars(-7), Reference: "once"})
 				if err == nil && (made != want || a.Available != money.Dollars(-7) || a.NegativeSince == nil) {
 					t.Errorf("Credit %d: got %+v, made %t, want made %t", i+1, a, made, want)
 				}
@@ -102,11 +104,11 @@ func testRefusals(
 			return err
 		},
 		apierr.NotFound: func(ctx context.Context, tx *db.Tx) error {
-			_, _, err := s.Credit(ctx, tx, "acc_none", 1, "", "")
+			_, _, err := s.Credit(ctx, tx, "acc_none", operator.Credit{Amount: 1})
 			return err
 		},
 		apierr.Conflict: func(ctx context.Context, tx *db.Tx) error {
-			_, _, err := s.Credit(ctx, tx, account, 1, "", "once")
+			_, _, err := s.Credit(ctx, tx, account, operator.Credit{Amount: 1, Reference: "once"})
 			return err
 		},
 	} {

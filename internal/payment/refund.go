@@ -42,8 +42,9 @@ func (f refundRow) view() RefundView {
 }
 
 // Refund takes money of a top-up out of the wallet. A job has the processor return it. At most the
-// unspent part of the top-up is refunded: money is spent in the order in which it came in. It
-// returns INVALID_REQUEST, NOT_FOUND, or CONFLICT if less can be refunded.
+// unspent part of the top-up is refunded: credits that expire are spent first, other money in the
+// order in which it came in. It returns INVALID_REQUEST, NOT_FOUND, or CONFLICT if less can be
+// refunded.
 func (s *Service) Refund(
 	ctx context.Context, tx *db.Tx, topUp id.ID, amount money.Micros, reason string,
 ) (RefundView, error) {
@@ -120,7 +121,12 @@ func (s *Service) refundable(ctx context.Context, tx *db.Tx, k known) (money.Mic
 	if err != nil {
 		return 0, err
 	}
-	most := min(t.Received-k.refunded(), w.Available-paid-given)
+	// Credits that expire are spent first: only what is left of them is no money of the top-up.
+	left, expiring, err := s.cfg.Credits.Reserved(ctx, tx, t.Account, *t.CompletedAt)
+	if err != nil {
+		return 0, err
+	}
+	most := min(t.Received-k.refunded(), w.Available-left-paid-(given-expiring))
 	return max(0, most-most%Cent), nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/creator"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
@@ -38,9 +39,11 @@ type Config struct {
 	Clock  clock.Clock
 	Log    *slog.Logger
 	Wallet *wallet.Ledger
-	Events *event.Service
-	Issues *issue.Service
-	Jobs   *job.Queue
+	// Credits are spent before what was paid in, where they expire.
+	Credits *credit.Service
+	Events  *event.Service
+	Issues  *issue.Service
+	Jobs    *job.Queue
 	// Offer returns the processor that new payments are made with.
 	Offer func(ctx context.Context, r db.Reader) (Offer, error)
 	// Processors finds processors by name, also those of earlier payments.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/creator"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/enginetest"
@@ -189,6 +190,7 @@ type world struct {
 	*enginetest.Kit
 	bank    *bank
 	svc     *payment.Service
+	credits *credit.Service
 	account id.ID
 }
 
@@ -199,8 +201,12 @@ func newWorld(t enginetest.T, d *db.DB, c *clock.Simulated) *world {
 	}}
 	w.IgnorePastDue()
 	w.Wallet = wallet.New(wallet.Config{DB: d, IDs: w.IDs, BelowMark: payment.CrossedLow(w.Jobs)})
+	w.credits = credit.New(credit.Config{DB: d, IDs: w.IDs, Wallet: w.Wallet, Events: w.Events, Jobs: w.Jobs})
+	w.Runner.Handle(credit.KindExpire, w.credits.Expire)
+	w.Runner.Handle(credit.KindRemind, w.credits.Remind)
 	w.svc = payment.New(payment.Config{
-		DB: d, IDs: w.IDs, Clock: c, Log: w.Log, Wallet: w.Wallet, Events: w.Events, Issues: w.Issues, Jobs: w.Jobs,
+		DB: d, IDs: w.IDs, Clock: c, Log: w.Log, Wallet: w.Wallet, Credits: w.credits, Events: w.Events,
+		Issues: w.Issues, Jobs: w.Jobs,
 		Site: func() *url.URL { return &url.URL{Scheme: "https", Host: "gpu.example.com"} },
 		Offer: func(context.Context, db.Reader) (payment.Offer, error) {
 			return payment.Offer{Name: w.bank.offer, Limits: payment.Limits{

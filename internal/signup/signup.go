@@ -12,11 +12,11 @@ import (
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/altcha"
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/settings"
-	"github.com/billetcloud/billet/internal/wallet"
 )
 
 // Use is a form that requires a proof of work.
@@ -37,7 +37,7 @@ type Config struct {
 	Accounts *account.Service
 	Operator *operator.Service
 	Settings *settings.Service
-	Wallet   *wallet.Ledger
+	Credits  *credit.Service
 	Mail     *mail.Service
 	Altcha   *altcha.Service
 	// PublicURL is where the links of mails lead. Without it strangers can do nothing: a request's
@@ -50,7 +50,7 @@ type Service struct{ cfg Config }
 
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
-	if cfg.DB == nil || cfg.Accounts == nil || cfg.Operator == nil || cfg.Settings == nil || cfg.Wallet == nil ||
+	if cfg.DB == nil || cfg.Accounts == nil || cfg.Operator == nil || cfg.Settings == nil || cfg.Credits == nil ||
 		cfg.Mail == nil || cfg.Altcha == nil {
 		panic("signup: New needs every field of its Config but PublicURL")
 	}
@@ -200,9 +200,9 @@ func (s *Service) Complete(ctx context.Context, tx *db.Tx, c Completion, n accou
 	if err != nil || now.SignUp.StartingCredit == 0 {
 		return p, err
 	}
-	_, err = s.cfg.Wallet.Credit(ctx, tx, wallet.Credit{
-		Account: a.ID, Type: wallet.TypeCredit, Amount: now.SignUp.StartingCredit, Description: "Starting credit",
-		Dedupe: creditKey(r.Email),
+	_, _, err = s.cfg.Credits.Give(ctx, tx, credit.Grant{
+		Account: a.ID, Amount: now.SignUp.StartingCredit, Source: credit.BySignUp, Note: "Starting credit",
+		Reference: creditKey(r.Email),
 	})
 	if err != nil && apierr.CodeOf(err) == apierr.Conflict { // this mailbox had one, for an account before
 		err = nil

@@ -19,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
@@ -61,11 +62,13 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated) *rig {
 		DB: d, IDs: r.IDs, Clock: c, Log: slog.New(slog.DiscardHandler), Settings: r.settings, Accounts: r.accounts,
 		Jobs: r.Jobs, Secrets: r.secrets, Chance: func() float64 { return 0.5 }, PublicURL: public,
 	})
+	credits := credit.New(credit.Config{DB: d, IDs: r.IDs, Wallet: r.Wallet, Events: r.Events, Jobs: r.Jobs})
 	cfg := signup.Config{
-		DB: d, Accounts: r.accounts, Settings: r.settings, Wallet: r.Wallet, Mail: mails,
+		DB: d, Accounts: r.accounts, Settings: r.settings, Credits: credits, Mail: mails,
 		Altcha: altcha.New(altcha.Config{Rand: rand.Reader, Now: c.Now, Secrets: r.secrets}),
 		Operator: operator.New(operator.Config{
-			IDs: r.IDs, Accounts: r.accounts, Wallet: r.Wallet, Jobs: r.Jobs, Events: r.Events, Mail: mails,
+			IDs: r.IDs, Accounts: r.accounts, Wallet: r.Wallet, Credits: credits, Jobs: r.Jobs, Events: r.Events,
+			Mail:        mails,
 			Deployments: deployment.New(deployment.Config{DB: d}), Volumes: volume.New(volume.Config{DB: d}),
 			Audit: audit.New(r.IDs),
 		}),

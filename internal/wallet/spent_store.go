@@ -171,6 +171,14 @@ func addKinds(ctx context.Context, tx *db.Tx, kinds map[spentKey]spentKind) erro
 	return nil
 }
 
+// Spent returns what was charged to an account, less refunds: a sum over as many rows as its
+// subjects have descriptions. Where the wallet is locked, nothing is missing.
+func (l *Ledger) Spent(ctx context.Context, r db.Reader, account id.ID) (spent money.Micros, err error) {
+	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM wallet_spent WHERE account_id = $1`,
+		account).Scan(&spent)
+	return spent, err
+}
+
 // Bind sets what the charges of a subject will be at least, such as those of its minimum runtime; 0
 // once it has ended. What they are not yet is committed: see Spending.
 func (l *Ledger) Bind(ctx context.Context, tx *db.Tx, account, subject id.ID, amount money.Micros) error {

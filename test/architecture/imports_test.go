@@ -20,7 +20,7 @@ var dependencies = []struct {
 	{"httpapi", []string{
 		"rest",
 		"focus", "payment/demo", "payment/transfer", "payment", "setup",
-		"signup", "altcha", "incident", "announcement", "adjustment", "operator", "invoice",
+		"signup", "altcha", "incident", "announcement", "adjustment", "operator", "invoice", "credit",
 		"pastdue", "spendlimit", "quota", "budget", "deployment", "volume", "issue", "quote", "catalog", "pricerule",
 		"meter", "signedhead", "servicecredit",
 		"wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event", "idempotency",
@@ -32,10 +32,10 @@ var dependencies = []struct {
 	{"mcp", []string{"client"}},
 	{"version", nil},
 	{"setup", []string{"operator", "account", "db"}},
-	{"signup", []string{"operator", "altcha", "settings", "wallet", "mail", "account", "db"}},
+	{"signup", []string{"operator", "altcha", "settings", "credit", "mail", "account", "db"}},
 	{"adjustment", []string{"operator", "settings", "account", "creator", "job", "db"}},
 	{"operator", []string{
-		"deployment", "volume", "quota", "meter", "wallet", "account", "audit", "event", "job", "mail", "db",
+		"deployment", "volume", "quota", "meter", "credit", "wallet", "account", "audit", "event", "job", "mail", "db",
 	}},
 	{"altcha/altchatest", []string{"altcha"}},
 	{"altcha", []string{"secret", "db"}},
@@ -55,7 +55,8 @@ var dependencies = []struct {
 	{"payment/stripe", []string{"payment", "db"}}, // db to refuse a call inside a transaction
 	{"payment/demo", []string{"payment", "db"}},
 	{"payment/transfer", []string{"payment", "wallet", "db"}},
-	{"payment", []string{"account", "issue", "wallet", "event", "job", "creator", "db"}},
+	{"payment", []string{"account", "issue", "credit", "wallet", "event", "job", "creator", "db"}},
+	{"credit", []string{"wallet", "event", "job", "db"}},
 	{"step", nil},
 	{"volume", []string{
 		"account", "quota", "spendlimit", "budget", "issue", "catalog", "meter", "wallet", "provider", "event", "job",

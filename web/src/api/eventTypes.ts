@@ -42,6 +42,8 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'account.payment_authentication_required': 'Payment confirmation needed',
   'account.payment_refunded': 'Payment refunded',
   'account.payment_disputed': 'Payment disputed',
+  'account.credit_expiring': 'Credit expires soon',
+  'account.credit_expired': 'Credit expired',
   'invoice.issued': 'Invoice issued',
   'account.provider_outage': 'Provider outage',
   'account.provider_recovered': 'Provider recovered',

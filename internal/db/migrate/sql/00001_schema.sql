@@ -125,6 +125,30 @@ CREATE TABLE wallet_credit (
     created_at BIGINT NOT NULL
 );
 
+-- Credits: money that is given to an account. Kept as long as the account's statement.
+CREATE TABLE credit (
+    id             TEXT   PRIMARY KEY,
+    account_id     TEXT   NOT NULL,
+    source         TEXT   NOT NULL,            -- operator, promo_code, sign_up
+    amount         BIGINT NOT NULL,
+    expired_amount BIGINT NOT NULL,            -- what was left at the expiry
+    note           TEXT   NOT NULL,
+    reference      TEXT   NOT NULL UNIQUE,     -- dedupe key of the transaction
+    expires_at     BIGINT,                     -- NULL = never
+    closed_at      BIGINT,                     -- when it expired
+    created_at     BIGINT NOT NULL
+);
+CREATE INDEX credit_account ON credit (account_id, id);
+CREATE INDEX credit_expiring ON credit (account_id, created_at) WHERE expires_at IS NOT NULL;
+
+-- Who has paid what an account has spent: see package credit.
+CREATE TABLE credit_position (
+    account_id TEXT   PRIMARY KEY,
+    spent      BIGINT NOT NULL,                -- charges less refunds, and holds, when the set of credits last changed
+    shares     TEXT   NOT NULL,                -- JSON list of what was left of each credit
+    spans      TEXT   NOT NULL                 -- JSON list of the parts that credits have paid
+);
+
 -- Top-ups: money that an account pays in. Kept as long as the account's statement.
 CREATE TABLE top_up (
     id              TEXT   PRIMARY KEY,
@@ -210,7 +234,8 @@ CREATE TABLE adjustment (
     decider_user TEXT   NOT NULL,
     created_at   BIGINT NOT NULL,
     expires_at   BIGINT,                       -- NULL for one that needed no approval
-    decided_at   BIGINT
+    decided_at   BIGINT,
+    credit_expires_at BIGINT                   -- NULL = the credit does not expire
 );
 CREATE INDEX adjustment_account ON adjustment (account_id, id);
 CREATE INDEX adjustment_account_state ON adjustment (account_id, state, id);
@@ -1443,6 +1468,8 @@ DROP TABLE payment_event;
 DROP TABLE top_up_dispute;
 DROP TABLE top_up_refund;
 DROP TABLE top_up;
+DROP TABLE credit_position;
+DROP TABLE credit;
 DROP TABLE wallet_credit;
 DROP TABLE wallet_entry;
 DROP TABLE wallet_transaction;
