@@ -407,7 +407,7 @@ func TestNew_needsEveryField(t *testing.T) {
 		"Accounts": func(c *signup.Config) { c.Accounts = nil },
 		"Operator": func(c *signup.Config) { c.Operator = nil },
 		"Settings": func(c *signup.Config) { c.Settings = nil },
-		"Wallet":   func(c *signup.Config) { c.Wallet = nil },
+		"Wallet":   func(c *signup.Config) { c.Credits = nil },
 		"Mail":     func(c *signup.Config) { c.Mail = nil },
 		"Altcha":   func(c *signup.Config) { c.Altcha = nil },
 	} {
