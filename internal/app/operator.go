@@ -248,8 +248,8 @@ func (o *Operator) CreateAccountWithOwner(
 }
 
 // Credit adds money to a wallet, or asks for it if another operator must approve it. The same
-// reference works once, despite retries, and is a CONFLICT with another amount, account or expiry; ""
-// generates one.
+// reference works once, despite retries, and is a CONFLICT with another amount, account or expiry;
+// "" generates one.
 func (o *Operator) Credit(ctx context.Context, q adjustment.Request) (did adjustment.Result, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if did, err = o.Adjustments.Adjust(ctx, tx, q, adjustment.Host); err != nil || !did.Made {

@@ -54,9 +54,9 @@ func (h operatorAccounts) routes(r *rest.Router) {
 			account.WriteOperator,
 		), Summary: "Credit or debit an account",
 		Description: "If the amount needs the approval of another operator, the response has `made` false and an " +
-			"`adjustment` with the state pending: approve it with POST " + OperatorBase + "/adjustments/{id}/approve. " +
-			"A credit with `expiresAt` is spent before other money. What is left of it then is taken out of the " +
-			"wallet. An account can have 100 of them at once.",
+			"`adjustment` with the state pending: approve it with POST " + OperatorBase +
+			"/adjustments/{id}/approve. A credit with `expiresAt` is spent before other money. What is left of it " +
+			"then is taken out of the wallet. An account can have 100 of them at once.",
 		Errors: []apierr.Code{apierr.Conflict, apierr.LimitReached},
 	}, h.credit)
 	rest.Write(r, rest.Operation{
