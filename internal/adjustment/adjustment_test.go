@@ -1,8 +1,10 @@
 package adjustment_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,6 +35,7 @@ const usd = money.USD
 type world struct {
 	*enginetest.Kit
 	svc     *adjustment.Service
+	op      *operator.Service
 	set     *settings.Service
 	account id.ID
 }
@@ -54,18 +57,18 @@ func engines(t *testing.T, f func(w *world)) {
 		secrets, err := secret.Open(t.TempDir(), true)
 		w.Must(err)
 		w.set = settings.New(settings.Config{DB: d, Real: time.Now, Secrets: secrets})
-		op := operator.New(operator.Config{
+		w.op = operator.New(operator.Config{
 			Credits: credit.New(credit.Config{DB: d, IDs: w.IDs, Wallet: w.Wallet, Events: w.Events, Jobs: w.Jobs}),
 			IDs:     w.IDs, Wallet: w.Wallet, Jobs: w.Jobs, Deployments: deployment.New(deployment.Config{DB: d}),
 			Volumes: volume.New(volume.Config{DB: d}), Events: w.Events, Mail: &mail.Service{}, Audit: audit.New(w.IDs),
 			Accounts: account.New(account.Config{DB: d, IDs: w.IDs, Rand: rand.Reader, Clock: c, Real: time.Now,
 				Secrets: secrets}),
 		})
-		w.svc = adjustment.New(adjustment.Config{DB: d, IDs: w.IDs, Jobs: w.Jobs, Operator: op, Settings: w.set})
+		w.svc = adjustment.New(adjustment.Config{DB: d, IDs: w.IDs, Jobs: w.Jobs, Operator: w.op, Settings: w.set})
 		w.Runner.Handle(adjustment.KindExpire, w.svc.Expire)
 		w.above(100 * usd)
 		w.MustTx(func(ctx context.Context, tx *db.Tx) error {
-			a, err := op.CreateAccount(ctx, tx, "Ada", 1_000*usd)
+			a, err := w.op.CreateAccount(ctx, tx, "Ada", 1_000*usd)
 			w.account = a.ID
 			return err
 		})
@@ -279,6 +282,38 @@ func TestReferencesAreUsedOnce(t *testing.T) {
 		_, err = w.adjust(2*usd, "wire-1", ann)
 		enginetest.WantError(w, err, apierr.Conflict, "wire-1")
 		w.wantAvailable(1_501 * usd)
+	})
+}
+
+// Two accounts ask with one reference at the same moment: the locks of neither account keep the
+// calls apart.
+func TestParallelCallsUseAReferenceOnce(t *testing.T) {
+	engines(t, func(w *world) {
+		var other id.ID
+		w.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			a, err := w.op.CreateAccount(ctx, tx, "Ben", 1_000*usd)
+			other = a.ID
+			return err
+		})
+		for i, amount := range []money.Micros{500 * usd, 500 * usd, 40 * usd, usd} { // pending, and booked
+			var wg sync.WaitGroup
+			errs := make([]error, 2)
+			for n, of := range []id.ID{w.account, other} {
+				wg.Go(func() {
+					errs[n] = w.Tx(func(ctx context.Context, tx *db.Tx) error {
+						_, err := w.svc.Adjust(ctx, tx, adjustment.Request{
+							Account: of, Amount: amount, Reference: fmt.Sprint("wire-", i), Reason: "an outage",
+						}, ann)
+						return err
+					})
+				})
+			}
+			wg.Wait()
+			if (errs[0] == nil) == (errs[1] == nil) {
+				t.Fatalf("%s: %v", amount, errs)
+			}
+			enginetest.WantError(w, cmp.Or(errs[0], errs[1]), apierr.Conflict, "reference")
+		}
 	})
 }
 

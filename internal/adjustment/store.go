@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
@@ -42,7 +43,15 @@ func (r row) view() Adjustment {
 	return a
 }
 
-func insert(ctx context.Context, tx *db.Tx, r row) error { return adjustments.Insert(ctx, tx, r) }
+// insert adds an adjustment. It returns CONFLICT if another call used the reference meanwhile.
+func insert(ctx context.Context, tx *db.Tx, r row) error {
+	n, err := adjustments.InsertNew(ctx, tx, "", r)
+	if err == nil && n == 0 {
+		err = apierr.New(apierr.Conflict, "The reference %q belongs to another adjustment. Use another reference.",
+			r.Reference)
+	}
+	return err
+}
 
 // find returns an adjustment. In a transaction that writes, the row is locked.
 func find(ctx context.Context, r db.Reader, of id.ID) (row, bool, error) {
