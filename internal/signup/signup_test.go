@@ -279,12 +279,12 @@ func TestRegisterRefuses(t *testing.T) {
 		enginetest.WantError(t, r.invite("ada@example.com"), apierr.Conflict, "Sign-up is closed")
 
 		r.set("signUp.policy=open")
-		enginetest.WantError(t, r.unlinked.Register(t.Context(), once, from), apierr.ServiceUnavailable, "send mail")
+		enginetest.WantError(t, r.unlinked.Register(t.Context(), once, from), apierr.ServiceUnavailable, "send email")
 		err = r.unlinked.RequestPasswordReset(t.Context(), once.Email, once.Solution, from)
-		enginetest.WantError(t, err, apierr.ServiceUnavailable, "send mail")
+		enginetest.WantError(t, err, apierr.ServiceUnavailable, "send email")
 		r.set("mail.host=")
-		enginetest.WantError(t, r.register("ada@example.com"), apierr.ServiceUnavailable, "send mail")
-		enginetest.WantError(t, r.reset("ada@example.com"), apierr.ServiceUnavailable, "send mail")
+		enginetest.WantError(t, r.register("ada@example.com"), apierr.ServiceUnavailable, "send email")
+		enginetest.WantError(t, r.reset("ada@example.com"), apierr.ServiceUnavailable, "send email")
 		enginetest.WantError(t, r.invite("ada@example.com"), apierr.ServiceUnavailable, "mail server")
 	})
 }
