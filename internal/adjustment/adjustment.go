@@ -159,6 +159,11 @@ func (s *Service) Adjust(ctx context.Context, tx *db.Tx, q Request, by By) (Resu
 	}
 	r := s.newRow(tx, q, by)
 	if needed {
+		if by.User == "" && by.Type == creator.APIKey {
+			return Result{}, apierr.New(apierr.Conflict, "More than %s for an account within 24 hours needs the "+
+				"approval of another operator, and it is not known who uses this API key. Ask for it in the dashboard.",
+				above)
+		}
 		return s.ask(ctx, tx, r, above)
 	}
 	a, made, err := s.cfg.Operator.Credit(ctx, tx, q.Account, q.credit())

@@ -216,9 +216,11 @@ func TestSmallAmountsCountTogetherForADay(t *testing.T) {
 		w.Clock.Advance(time.Hour)
 		book(-40*usd, ben) // a removal does not allow more
 		w.wantAvailable(1_020 * usd)
-		for _, by := range []adjustment.By{ann, ben, bare, adjustment.Host} {
+		for _, by := range []adjustment.By{ann, ben, annsKey, adjustment.Host} {
 			w.Must(w.withdraw(w.ask(1, by), by))
 		}
+		_, err := w.adjust(1, "", bare) // its user could approve it, signed in
+		enginetest.WantError(w, err, apierr.Conflict, "API key")
 		w.Clock.Advance(23 * time.Hour) // the first no longer counts
 		book(60*usd, adjustment.Host)
 		w.ask(usd, ann)
@@ -331,7 +333,7 @@ func TestPendingAdjustmentsExpire(t *testing.T) {
 func TestOnlyWhoAskedWithdraws(t *testing.T) {
 	engines(t, func(w *world) {
 		for _, c := range []struct{ asker, other, same adjustment.By }{
-			{ann, ben, annsKey}, {annsKey, bare, ann}, {bare, adjustment.Host, bare},
+			{ann, ben, annsKey}, {annsKey, bare, ann}, {ben, adjustment.Host, ben},
 			{adjustment.Host, ann, adjustment.Host},
 		} {
 			of := w.ask(500*usd, c.asker)

@@ -17,7 +17,9 @@
 //     forever.
 //   - The user who asked for an adjustment never approves or rejects it, also not with an API key
 //     that they made. An approval is by a known user: not by the command on the server's host, nor
-//     by a key that was made there, as all keys of operators are.
+//     by a key that was made there, as all keys of operators are. Such a key does not ask for what
+//     needs an approval either: its user could approve it, signed in. Who has the host can do so,
+//     but has the database, too.
 //   - What was booked for an account without approval within 24 hours, by any operator, counts
 //     together. The account's row is locked meanwhile, so parallel calls count each other.
 //   - The amount and the text of an adjustment never change after it was asked for.
