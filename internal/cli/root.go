@@ -87,7 +87,7 @@ profile, and NO_COLOR turns colors off.`,
 		t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.terminate())
 	add(groupAccount, t.volumes(), t.keys(), t.wallet(), t.credits(), t.topUp(), t.topUps(), t.autoTopUp(),
 		t.paymentMethods(), t.bill(), t.usage(), t.quotas(), t.invoices(), t.budgets(),
-		t.announcements(),
+		t.serviceCredits(), t.announcements(),
 		t.webhooks())
 	add(groupSetup, t.login(), t.logout(), t.whoami(), t.profiles(), t.doctor(), t.api(), t.mcp(),
 		t.completion(), t.man(), t.version())
