@@ -14,8 +14,8 @@ import (
 func adjustments() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "adjustments", Aliases: []string{"adjustment"}, Short: "Manage credit that waits for approval",
-		Long: `Lists the credit that operators have added or removed, and withdraws what was asked for on this
-host. A signed-in operator approves or rejects it in the dashboard: this command is no second pair of eyes.`,
+		Long: `Lists the credit that operators have added, removed or requested, and withdraws what was requested on
+this host. Only a signed-in operator can approve or reject a request, in the dashboard.`,
 	}
 	cmd.AddCommand(adjustmentList(), adjustmentWithdraw())
 	return cmd

@@ -65,5 +65,6 @@ func expiringCredits(w *client.Wallet) string {
 	if w.NextCreditExpiresAt == nil {
 		return ""
 	}
-	return total(w.ExpiringCredits) + " of it expires, the first on " + localTime(*w.NextCreditExpiresAt)
+	return total(w.ExpiringCredits) + " of the available balance expires, starting " +
+		localTime(*w.NextCreditExpiresAt)
 }

@@ -140,7 +140,7 @@ func (h topUps) receipt(
 }
 
 // paidBy are the names of processors for users.
-var paidBy = map[string]string{"stripe": "Card", payment.Transfer: "Bank transfer", payment.Demo: "Simulated payment"}
+var paidBy = map[string]string{"stripe": "Stripe", payment.Transfer: "Bank transfer", payment.Demo: "Simulated payment"}
 
 // paymentOf returns the payment that a top-up or one of its refunds is.
 func paymentOf(t payment.TopUp, refund id.ID) (invoice.Payment, error) {
@@ -237,9 +237,10 @@ func (h operatorTopUps) routes(r *rest.Router) {
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Status: http.StatusCreated,
 		Summary: "Refund a top-up",
 		Description: "Deducts the amount from the wallet and returns it to the payment method that paid. At most " +
-			"the unspent part of the top-up can be refunded: money is spent in the order in which it arrived. If " +
-			"the processor refuses, the amount is returned to the wallet. A refund of a bank transfer is only " +
-			"recorded: transfer the money at your bank. The customer sees the reason.",
+			"the unspent part of the top-up can be refunded: credits that expire are spent first, other money in " +
+			"the order in which it arrived. If the processor refuses, the amount is returned to the wallet. A " +
+			"refund of a bank transfer is only recorded: transfer the money at your bank. The customer sees the " +
+			"reason.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.refund)
 	rest.Write(r, rest.Operation{

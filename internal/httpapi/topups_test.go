@@ -167,6 +167,17 @@ func TestTopUps(t *testing.T) {
 	})
 }
 
+// TestReceiptNamesProcessor checks what a receipt says about a payment with Stripe, which takes
+// other methods than cards, too.
+func TestReceiptNamesProcessor(t *testing.T) {
+	at := dbtest.Start
+	p, err := paymentOf(payment.TopUp{ID: "top_1", Processor: "stripe", Received: money.Dollars(50), CompletedAt: &at}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "paid by", p.How, "Stripe")
+}
+
 func TestPaymentPageRefusesOtherSites(t *testing.T) {
 	w := newWorld(t)
 	made := w.want(201, w.payer(w.ada), "POST", topUpsPath, map[string]any{"amount": 50})

@@ -19,7 +19,7 @@ type Payment struct {
 	ID, TopUp id.ID
 	Account   id.ID
 	Amount    money.Micros
-	// How is what was paid with, for users: "Card".
+	// How is what was paid with, for users: "Bank transfer".
 	How string
 	// At is when the money was credited or returned.
 	At time.Time
@@ -35,7 +35,7 @@ type Receipt struct {
 	Account  id.ID        `json:"accountId" doc:"Id of the account."`
 	Amount   money.Micros `json:"amount" doc:"US dollars that were paid or returned."`
 	Currency string       `json:"currency" enum:"USD" doc:"Currency of every amount."`
-	How      string       `json:"paidBy" example:"Card" doc:"How it was paid."`
+	How      string       `json:"paidBy" example:"Bank transfer" doc:"How it was paid."`
 	At       time.Time    `json:"at" doc:"When the money was credited or returned."`
 	Reason   string       `json:"reason" doc:"Reason of a refund; empty for a payment."`
 	Seller   Seller       `json:"seller" doc:"Seller, as the operator had set it when the receipt was made."`

@@ -239,9 +239,9 @@ var specs = []spec{
 		kind: CreditExpiring, roles: payers, perHour: manyPerHour,
 		text:    "Credit that expires in a week.",
 		subject: "A credit expires soon",
-		body: "{{.amount}} of a credit of the account {{.account}} expire on {{.expiresAt}}. Credits that expire are " +
-			"spent before other money.\n\nCredit: {{.note}}",
-		button: "Open the wallet", path: "/wallet",
+		body: "A credit of the account {{.account}} expires on {{.expiresAt}}. {{.amount}} of it is left. Credits that " +
+			"expire are spent before other money.\n\nCredit: {{.note}}",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: BudgetReached, roles: payers, perHour: manyPerHour,
@@ -280,7 +280,7 @@ var specs = []spec{
 		subject: "You received a service credit",
 		body: "{{.amount}} was added to the balance of the account {{.account}}: {{.description}}." +
 			"{{if .note}}\n\nNote: {{.note}}{{end}}\n\nService credit: {{.serviceCreditId}}",
-		button: "Open the wallet", path: "/wallet",
+		button: "Open wallet", path: "/wallet",
 	},
 	{
 		kind: DeploymentInterrupted, roles: workers, perHour: manyPerHour,

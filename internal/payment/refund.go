@@ -43,7 +43,7 @@ func (f refundRow) view() RefundView {
 
 // Refund takes money of a top-up out of the wallet. A job has the processor return it. At most the
 // unspent part of the top-up is refunded: credits that expire are spent first, other money in the
-// order in which it came in. It returns INVALID_REQUEST, NOT_FOUND, or CONFLICT if less can be
+// order in which it arrived. It returns INVALID_REQUEST, NOT_FOUND, or CONFLICT if less can be
 // refunded.
 func (s *Service) Refund(
 	ctx context.Context, tx *db.Tx, topUp id.ID, amount money.Micros, reason string,
