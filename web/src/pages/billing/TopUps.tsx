@@ -3,6 +3,7 @@ import { useId } from 'react';
 import { receiptURL, type TopUp, topUpsPath } from '../../api/billing';
 import { pageQuery } from '../../api/hooks';
 import { Money } from '../../parts/Money';
+import { formatMoney, micro } from '../../parts/money';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { usePagedRows } from '../../parts/rows';
 import { Status } from '../../parts/Status';
@@ -30,7 +31,7 @@ export function TopUps() {
   );
 }
 
-const processors: Record<string, string> = { stripe: 'Card', transfer: 'Bank transfer', demo: 'Simulated' };
+const processors: Record<string, string> = { stripe: 'Stripe', transfer: 'Bank transfer', demo: 'Simulated' };
 
 const columns: Column<TopUp>[] = [
   { key: 'at', head: 'Date', width: '190px', cell: (t) => <Time at={t.createdAt} /> },
@@ -69,9 +70,9 @@ const columns: Column<TopUp>[] = [
           <Anchor href={receiptURL(t.id)} download aria-label={`Receipt of ${t.id}`}>
             Receipt
           </Anchor>
-          {t.refunds.map((f) => (
+          {t.refunds.map((f, i) => (
             <Anchor key={f.id} href={receiptURL(t.id, f.id)} download aria-label={`Receipt of the refund ${f.id}`}>
-              Refund
+              {i === 0 ? 'Refund' : `Refund ${formatMoney(micro(f.amount))}`}
             </Anchor>
           ))}
         </span>

@@ -1,15 +1,17 @@
 import { Select, Textarea } from '@mantine/core';
 import { useState } from 'react';
 import type { Schema } from '../../api/client';
+import { asApiError } from '../../api/error';
 import { fieldErrors, useSend, withId } from '../../api/hooks';
 import { adjustmentsPage, adjustmentsPath, useOperatorAccounts } from '../../api/operator';
+import { useMe } from '../../api/session';
 import { EmptyState } from '../../parts/EmptyState';
 import { FormDialog } from '../../parts/FormDialog';
 import { formatMoney, micro } from '../../parts/money';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { usePagedRows } from '../../parts/rows';
 import { Status } from '../../parts/Status';
-import { Ago } from '../../parts/Time';
+import { Ago, Time } from '../../parts/Time';
 import { toast } from '../../parts/toast';
 import { useFilters } from './filters';
 
@@ -34,6 +36,16 @@ export function Adjustments() {
   const accounts = useOperatorAccounts().data;
   const [deciding, setDeciding] = useState<{ of: Adjustment; approve: boolean } | null>(null);
   const withdraw = useSend('post', '/api/v1/operator/adjustments/{id}/withdraw');
+  const me = useMe().data?.user.id;
+  const run: Record<Action, (a: Adjustment) => void> = {
+    Approve: (a) => setDeciding({ of: a, approve: true }),
+    Reject: (a) => setDeciding({ of: a, approve: false }),
+    Withdraw: (a) =>
+      withdraw.mutate(withId(a.id), {
+        onSuccess: () => toast('Adjustment withdrawn'),
+        onError: (error) => toast(asApiError(error).message),
+      }),
+  };
   const nameOf = (a: Adjustment) => accounts?.find((x) => x.id === a.accountId)?.name ?? a.accountId;
   return (
     <>
@@ -56,18 +68,7 @@ export function Adjustments() {
         name={(a) => `${formatMoney(micro(a.amount))} for ${nameOf(a)}`}
         rowHeight={72}
         cardHeight={180}
-        actions={(a) =>
-          a.state === 'pending'
-            ? [
-                { text: 'Approve', run: () => setDeciding({ of: a, approve: true }) },
-                { text: 'Reject', run: () => setDeciding({ of: a, approve: false }) },
-                {
-                  text: 'Withdraw',
-                  run: () => withdraw.mutate(withId(a.id), { onSuccess: () => toast('Adjustment withdrawn') }),
-                },
-              ]
-            : []
-        }
+        actions={(a) => actionsOf(a, me).map((action) => ({ text: action, run: () => run[action](a) }))}
         empty={
           <EmptyState
             title={state ? 'No adjustments in this state' : 'No adjustments yet'}
@@ -87,6 +88,14 @@ export function Adjustments() {
       )}
     </>
   );
+}
+
+type Action = 'Approve' | 'Reject' | 'Withdraw';
+
+/** What a user may do with an adjustment: who asked for it withdraws it, others decide. */
+function actionsOf(a: Adjustment, me: string | undefined): Action[] {
+  if (a.state !== 'pending') return [];
+  return me !== undefined && a.createdBy.id === me ? ['Withdraw'] : ['Approve', 'Reject'];
 }
 
 /** Approves or rejects an adjustment, with a comment. */
@@ -118,9 +127,18 @@ function DecideDialog(p: { of: Adjustment; account: string; approve: boolean; on
       onSubmit={submit}
       onClose={p.onClose}
     >
-      <p style={{ overflowWrap: 'anywhere' }}>
-        {p.of.createdBy.name} asked for it: {p.of.reason}
-      </p>
+      <div style={{ overflowWrap: 'anywhere' }}>
+        <p>
+          {p.of.createdBy.name} requested this: {p.of.reason}
+        </p>
+        {p.of.note && <p>Note to the account: {p.of.note}</p>}
+        {p.of.reference && <p>Reference: {p.of.reference}</p>}
+        {p.of.creditExpiresAt && (
+          <p>
+            The credit expires <Time at={p.of.creditExpiresAt} />.
+          </p>
+        )}
+      </div>
       <Textarea
         label="Comment"
         description="Optional. Operators read it."

@@ -1,6 +1,6 @@
 import { TextInput } from '@mantine/core';
 import { useState } from 'react';
-import { useSend } from '../../api/hooks';
+import { fieldErrors, useSend } from '../../api/hooks';
 import { useIdempotencyKey } from '../../api/idempotency';
 import type { OperatorAccount } from '../../api/operator';
 import { useSettings } from '../../api/settings';
@@ -18,6 +18,7 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
   const [reason, setReason] = useState('');
   const above = useSettings().data?.value.wallet.approvalAbove ?? 0;
   const amount = parseMoney(text);
+  const errors = fieldErrors(credit.error);
   const submit = () => {
     if (amount === null) return;
     const body = {
@@ -48,7 +49,7 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
       submit={amount ? `Add ${formatMoney(amount)}` : 'Add credit'}
       disabled={amount === null || amount === 0}
       busy={credit.isPending}
-      error={credit.error}
+      error={errors.general}
       onSubmit={submit}
       onClose={onClose}
     >
@@ -57,7 +58,7 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
         inputMode="decimal"
         value={text}
         onChange={(e) => setText(e.currentTarget.value)}
-        error={text.trim() && amount === null ? amountHint : undefined}
+        error={text.trim() && amount === null ? amountHint : errors.at('amount')}
         required
         data-autofocus
       />
@@ -65,21 +66,26 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
         label="Note"
         description="Optional. The account sees it in its transactions."
         value={note}
+        maxLength={200}
         onChange={(e) => setNote(e.currentTarget.value)}
+        error={errors.at('note')}
       />
       <TextInput
         label="Reference"
         description="Optional. For example, an invoice number. The same reference is credited only once."
         value={reference}
+        maxLength={100}
         onChange={(e) => setReference(e.currentTarget.value)}
+        error={errors.at('reference')}
       />
       {above > 0 && (
         <TextInput
           label="Reason"
-          description={`Another operator approves more than ${formatMoney(micro(above))} within 24 hours.`}
+          description={`Required if more than ${formatMoney(micro(above))} is added or removed for this account within 24 hours. Another operator must then approve it.`}
           value={reason}
+          maxLength={500}
           onChange={(e) => setReason(e.currentTarget.value)}
-          required={amount !== null && Math.abs(dollars(amount)) > above}
+          error={errors.at('reason')}
         />
       )}
     </FormDialog>

@@ -21,7 +21,7 @@ const groups: Record<GroupBy, string> = {
   member: 'Member',
   apiKey: 'API key',
 };
-/** What the costs are called that belong to no group. */
+/** What the costs of no group are called. */
 const none: Partial<Record<GroupBy, string>> = {
   gpuType: 'No GPU',
   project: 'No project',
@@ -105,7 +105,7 @@ export function Spending() {
         {(u) => {
           const names = new Map(u.groups.map((g) => [g.key, g.name]));
           const nameOf = (key: string) =>
-            key === '' ? (none[by] ?? 'Other') : (names.get(key) ?? (tagKey && by === 'tag' ? tagValue(key) : key));
+            key === '' ? nameOfNone(by, tagKey) : (names.get(key) ?? (tagKey && by === 'tag' ? tagValue(key) : key));
           const series = daily ? seriesOf(u.groups, nameOf) : undefined;
           const cells = by === 'day' ? u.groups.map((g) => ({ day: g.key, key: '', cost: g.cost })) : u.days;
           return (
@@ -131,7 +131,7 @@ export function Spending() {
       </Loaded>
       <div className="spending-foot">
         {(by === 'day' || daily) && (
-          <Button variant="default" size="xs" aria-pressed={table} onClick={() => setTable(!table)}>
+          <Button variant="default" size="xs" onClick={() => setTable(!table)}>
             {table ? 'Show as chart' : 'Show as table'}
           </Button>
         )}
@@ -141,7 +141,7 @@ export function Spending() {
           download
           variant="default"
           size="xs"
-          title="The groups of this period, by day if the chart is"
+          title="The groups of this period; also by day if the chart shows days"
         >
           Download CSV
         </Button>
@@ -156,12 +156,17 @@ export function Spending() {
           Export FOCUS
         </Button>
         <span className="small dim">
-          An hour and its refund count for the day (UTC) on which the hour began. An invoice has a refund in the month
+          An hour and its refund count toward the day (UTC) on which the hour began. Invoices show a refund in the month
           in which it was made.
         </span>
       </div>
     </Panel>
   );
+}
+
+/** What the costs are called that belong to no group: with a tag key, those without a tag of this key. */
+function nameOfNone(by: GroupBy, tagKey: string): string {
+  return by === 'tag' && tagKey ? `No ${tagKey} tag` : (none[by] ?? 'Other');
 }
 
 /** What is after the key of a tag. */
@@ -201,7 +206,7 @@ function Days({ period, series, cells, by, table }: DaysProps) {
   );
 }
 
-/** What the month will cost: what was charged so far, and what runs now until its known end. */
+/** What the month will cost: what was charged so far, and what runs now until its scheduled end. */
 function Forecast() {
   const { forecast } = useWallet().data ?? {};
   const end = forecast && new Date(forecast.until);
@@ -212,8 +217,8 @@ function Forecast() {
     <div className="small dim">
       <i className="swatch" data-expected aria-hidden="true" />
       {monthOf(from)}: <Money usd={spent} /> so far. Forecast:{' '}
-      <b>{formatTotal(sum(micro(spent), micro(forecast.charges)))}</b> by the end of the month, if what runs now
-      continues until its known end.
+      <b>{formatTotal(sum(micro(spent), micro(forecast.charges)))}</b> by the end of the month, if what runs now keeps
+      running until its scheduled end.
     </div>
   );
 }
