@@ -171,7 +171,8 @@ func TestTopUps(t *testing.T) {
 // other methods than cards, too.
 func TestReceiptNamesProcessor(t *testing.T) {
 	at := dbtest.Start
-	p, err := paymentOf(payment.TopUp{ID: "top_1", Processor: "stripe", Received: money.Dollars(50), CompletedAt: &at}, "")
+	paid := payment.TopUp{ID: "top_1", Processor: "stripe", Received: money.Dollars(50), CompletedAt: &at}
+	p, err := paymentOf(paid, "")
 	if err != nil {
 		t.Fatal(err)
 	}

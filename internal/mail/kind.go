@@ -239,8 +239,8 @@ var specs = []spec{
 		kind: CreditExpiring, roles: payers, perHour: manyPerHour,
 		text:    "Credit that expires in a week.",
 		subject: "A credit expires soon",
-		body: "A credit of the account {{.account}} expires on {{.expiresAt}}. {{.amount}} of it is left. Credits that " +
-			"expire are spent before other money.\n\nCredit: {{.note}}",
+		body: "A credit of the account {{.account}} expires on {{.expiresAt}}. {{.amount}} of it is left. Credits " +
+			"that expire are spent before other money.\n\nCredit: {{.note}}",
 		button: "Open wallet", path: "/wallet",
 	},
 	{

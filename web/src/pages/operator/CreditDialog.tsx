@@ -81,7 +81,10 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
       {above > 0 && (
         <TextInput
           label="Reason"
-          description={`Required if more than ${formatMoney(micro(above))} is added or removed for this account within 24 hours. Another operator must then approve it.`}
+          description={
+            `Required if more than ${formatMoney(micro(above))} is added or removed for this account within ` +
+            '24 hours. Another operator must then approve it.'
+          }
           value={reason}
           maxLength={500}
           onChange={(e) => setReason(e.currentTarget.value)}

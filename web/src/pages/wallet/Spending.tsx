@@ -164,7 +164,7 @@ export function Spending() {
   );
 }
 
-/** What the costs are called that belong to no group: with a tag key, those without a tag of this key. */
+/** What the costs of no group are called: with a tag key, those without a tag of this key. */
 function nameOfNone(by: GroupBy, tagKey: string): string {
   return by === 'tag' && tagKey ? `No ${tagKey} tag` : (none[by] ?? 'Other');
 }
