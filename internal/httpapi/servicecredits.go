@@ -44,7 +44,8 @@ func (h serviceCredits) routes(r *rest.Router) {
 		"With the charged hours that it is computed from."), h.get)
 	approve := op(http.MethodPost, one+"/approve", "approveServiceCredit", write, "Approve a service credit",
 		"Adds the amount to the account's balance, once. If less is left to credit than was proposed, that is added; "+
-			"CONFLICT if nothing is left, or if it was rejected. Approving it again changes nothing.")
+			"CONFLICT if nothing is left, or if it was rejected. One of more than wallet.approvalAbove that an operator "+
+			"entered is approved by another operator, who is signed in. Approving it again changes nothing.")
 	approve.Errors = []apierr.Code{apierr.Conflict}
 	rest.Write(r, approve, h.approve)
 	reject := op(http.MethodPost, one+"/reject", "rejectServiceCredit", write, "Reject a service credit",
@@ -96,10 +97,9 @@ type createServiceCredit struct {
 func (h serviceCredits) create(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *createServiceCredit,
 ) (servicecredit.ServiceCreditDetail, error) {
-	made, err := h.svc.Create(ctx, tx, in.Body)
+	made, err := h.svc.Create(ctx, tx, in.Body, adjusterOf(c).User)
 	if err == nil {
-		c.Created(made.ID)
-		c.Change.Account = made.AccountID
+		c.Created(made.ID) // in the log of the operator's account: the tenant does not learn of proposals
 	}
 	return made, err
 }
@@ -113,7 +113,7 @@ func (h serviceCredits) get(
 func (h serviceCredits) approve(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *serviceCreditPath,
 ) (servicecredit.OperatorServiceCredit, error) {
-	made, changed, err := h.svc.Approve(ctx, tx, in.ID)
+	made, changed, err := h.svc.Approve(ctx, tx, in.ID, adjusterOf(c).User)
 	c.Change.Account, c.Change.None = made.AccountID, !changed
 	return made, err
 }
@@ -129,6 +129,6 @@ func (h serviceCredits) reject(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *rejectServiceCredit,
 ) (servicecredit.OperatorServiceCredit, error) {
 	made, changed, err := h.svc.Reject(ctx, tx, in.ID, in.Body.Reason)
-	c.Change.Account, c.Change.None = made.AccountID, !changed
+	c.Change.None = !changed // in the log of the operator's account: the tenant does not learn of rejections
 	return made, err
 }

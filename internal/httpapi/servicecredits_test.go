@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
@@ -70,13 +71,55 @@ func TestServiceCreditsAreReviewed(t *testing.T) {
 		if got := w.want(200, operator, "GET", one, nil); got.text("state") != "approved" {
 			t.Errorf("%v", got.data)
 		}
-		audit := w.want(200, operator, "GET", OperatorBase+"/accounts/"+string(w.ada.account)+"/audit", nil)
-		done := map[any]int{}
-		for _, e := range audit.list {
-			done[e.(map[string]any)["action"]]++
+		// The tenant learns of the approval only.
+		rejected := w.want(201, operator, "POST", all, map[string]any{
+			"deploymentId": machine, "from": start.Add(30 * time.Minute), "to": start.Add(40 * time.Minute), "failedGpus": 1,
+		})
+		for range 2 {
+			w.want(200, operator, "POST", all+"/"+rejected.text("id")+"/reject", map[string]any{"reason": "no"})
 		}
-		if done["createServiceCredit"] != 1 || done["approveServiceCredit"] != 1 {
-			t.Errorf("the audit log has %v", done)
+		entries := func(of id.ID) map[any]int {
+			done := map[any]int{}
+			log := w.want(200, operator, "GET", OperatorBase+"/accounts/"+string(of)+"/audit?limit=100", nil).list
+			for _, e := range log {
+				done[e.(map[string]any)["action"]]++
+			}
+			return done
+		}
+		own, tenants := entries(operator.account), entries(w.ada.account)
+		for action, want := range map[string][2]int{
+			"createServiceCredit": {2, 0}, "rejectServiceCredit": {1, 0}, "approveServiceCredit": {1, 1},
+		} {
+			if got := [2]int{own[action], tenants[action]}; got != want {
+				t.Errorf("%s: %d entries of the operator's account and the tenant's, want %d", action, got, want)
+			}
+		}
+	})
+}
+
+func TestLargeServiceCreditIsApprovedByASecondOperator(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorldOn(t, d, c)
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
+		key, site := w.operator(), header("Sec-Fetch-Site", "same-origin")
+		operator := func(email string) option {
+			w.newUser(w.bob, account.Viewer, account.UserRequest{Email: email, Password: goodPassword, Operator: true})
+			return header("Cookie", w.cookie(email))
+		}
+		ann, ben := operator("ann@example.com"), operator("ben@example.com")
+		machine := w.running(w.ada)
+		start := c.Now().UTC().Truncate(time.Second)
+		c.Advance(50 * time.Minute)
+		const all = OperatorBase + "/service-credits"
+		w.want(200, key, "PATCH", OperatorBase+"/settings",
+			map[string]any{"wallet": map[string]any{"approvalAbove": 0.01}})
+		one := all + "/" + w.want(201, tenant{}, "POST", all, map[string]any{
+			"deploymentId": machine, "from": start, "to": start.Add(30 * time.Minute), "failedGpus": 1,
+		}, ann, site).text("id")
+		w.refused("CONFLICT", tenant{}, "POST", one+"/approve", nil, ann, site)
+		w.refused("CONFLICT", key, "POST", one+"/approve", nil)
+		if got := w.want(200, tenant{}, "POST", one+"/approve", nil, ben, site); got.text("state") != "approved" {
+			t.Errorf("%v", got.data)
 		}
 	})
 }

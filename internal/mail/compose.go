@@ -192,13 +192,19 @@ func Text(v any) string {
 // dollars rounds to cents, down, so that no mail promises more than there is.
 func dollars(m money.Micros) string {
 	const cent = money.Micros(10_000)
-	cents := m / cent
-	if m < 0 && m%cent != 0 {
-		cents--
+	rest := m % cent
+	if rest < 0 {
+		rest += cent
 	}
-	sign := ""
-	if cents < 0 {
-		sign, cents = "-", -cents
+	return exactly(m - rest)
+}
+
+// exactly returns the whole amount: cents, and further decimals where it has them.
+func exactly(m money.Micros) string {
+	s := m.String()
+	start, point := strings.IndexByte(s, '$')+1, strings.IndexByte(s, '.')
+	for at := point - 3; at > start; at -= 3 {
+		s = s[:at] + "," + s[at:]
 	}
-	return fmt.Sprintf("%s$%d.%02d", sign, cents/100, cents%100)
+	return s
 }

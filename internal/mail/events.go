@@ -6,6 +6,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 // byEvent are the kinds of mails that events cause.
@@ -45,6 +46,18 @@ func isOldInvoice(e event.Event, now time.Time) bool {
 	return err == nil && e.Data["type"] == "invoice" && now.Sub(begins.AddDate(0, 1, 0)) > newsOfInvoice
 }
 
+// exact are the kinds whose amount is a computed one, to the micro-dollar: in cents, it would differ
+// from that of the statement, or be $0.00.
+var exact = map[Kind]bool{ServiceCredit: true, CreditExpiring: true}
+
+// valueText returns a value as the mails of the kind show it.
+func valueText(kind Kind, v any) string {
+	if amount, is := v.(money.Micros); is && exact[kind] {
+		return exactly(amount)
+	}
+	return Text(v)
+}
+
 // EnqueueForEvents adds the mails that events cause, in the transaction that appends them. Their
 // data are those of the event.
 func (s *Service) EnqueueForEvents(ctx context.Context, tx *db.Tx, events []event.Event) error {
@@ -57,7 +70,7 @@ func (s *Service) EnqueueForEvents(ctx context.Context, tx *db.Tx, events []even
 			"subject": string(e.Subject), "reason": "none was given.", "deployments": "", "description": "", "note": "",
 		}
 		for name, value := range e.Data {
-			if text, has := Text(value), data[name]; text != "" || has == "" {
+			if text, has := valueText(kind, value), data[name]; text != "" || has == "" {
 				data[name] = text
 			}
 		}

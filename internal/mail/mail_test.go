@@ -639,6 +639,22 @@ func TestEventsCauseMails(t *testing.T) {
 				},
 				[]string{"admin", "member", "off", "owner"}, []string{"whk_1", "410 Gone"},
 			},
+			{
+				event.Event{
+					Account: w.account, Subject: w.account, Type: "account.service_credit", Data: map[string]any{
+						"serviceCreditId": "svc_1", "amount": money.Micros(2_666_667), "description": "an hour", "note": "",
+					},
+				},
+				[]string{"admin", "billing", "owner"}, []string{"$2.666667 was added to the balance"},
+			},
+			{
+				event.Event{
+					Account: w.account, Subject: w.account, Type: "account.credit_expiring", Data: map[string]any{
+						"amount": money.Micros(1_234_500_400), "expiresAt": c.Now(), "note": "Welcome",
+					},
+				},
+				[]string{"admin", "billing", "owner"}, []string{"$1,234.5004 of a credit"},
+			},
 			{event.Event{Account: w.account, Subject: "dep_1", Type: "deployment.running"}, nil, nil},
 		} {
 			before, _ := w.server.got()
@@ -771,7 +787,8 @@ func TestText(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2028, 3, 2, 1, 2, 3, 0, time.FixedZone("", 3600))
 	for want, v := range map[string]any{
-		"March 2, 2028 at 00:02 UTC": at, "$1234.56": money.Micros(1_234_567_890), "-$0.01": money.Micros(-1),
+		"March 2, 2028 at 00:02 UTC": at, "$1,234.56": money.Micros(1_234_567_890), "-$0.01": money.Micros(-1),
+		"-$1,000,000.01": -money.Dollars(1_000_000) - 1, "$999.99": money.Micros(999_999_999),
 		"$0.00": money.Micros(1),
 		"x":     "x", "3": 3, "": (*time.Time)(nil),
 	} {

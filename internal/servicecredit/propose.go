@@ -112,9 +112,12 @@ func billedEnd(of deployment.Billed, now time.Time) time.Time {
 	return now
 }
 
-// Create proposes a service credit for GPUs that failed. It returns INVALID_REQUEST with every
-// fault, NOT_FOUND, LIMIT_REACHED, or CONFLICT if nothing is left to credit.
-func (s *Service) Create(ctx context.Context, tx *db.Tx, n ServiceCreditDraft) (ServiceCreditDetail, error) {
+// Create proposes a service credit for GPUs that failed. by is the user who enters it; "" if none is
+// known. It returns INVALID_REQUEST with every fault, NOT_FOUND, LIMIT_REACHED, or CONFLICT if
+// nothing is left to credit.
+func (s *Service) Create(
+	ctx context.Context, tx *db.Tx, n ServiceCreditDraft, by id.ID,
+) (ServiceCreditDetail, error) {
 	of, found, err := deployment.FindBilled(ctx, tx, n.DeploymentID)
 	if err != nil {
 		return ServiceCreditDetail{}, err
@@ -139,7 +142,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, n ServiceCreditDraft) (
 	made, hours, err := s.add(ctx, tx, of, OperatorServiceCredit{ServiceCredit: ServiceCredit{
 		Cause: GPUsFailed, From: n.From, To: n.To, FailedGPUs: n.FailedGPUs, Note: n.Note,
 		FactorPercent: set.ServiceCredits.FactorPercent,
-	}})
+	}, enteredBy: by})
 	if err == nil && made.ID == "" {
 		err = errNothing
 	}

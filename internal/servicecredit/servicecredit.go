@@ -97,6 +97,8 @@ type OperatorServiceCredit struct {
 	CreatedAt time.Time  `json:"createdAt" doc:"When it was proposed."`
 	// DecidedAt is nil before.
 	DecidedAt *time.Time `json:"decidedAt" doc:"When it was approved or rejected; null before."`
+	// enteredBy is the user who entered it; "" for a measured one, and if the user is not known.
+	enteredBy id.ID
 }
 
 // ServiceCreditDetail is a service credit with its hours.
@@ -224,10 +226,11 @@ func (s *Service) book(ctx context.Context, tx *db.Tx, c OperatorServiceCredit) 
 }
 
 // Approve books a proposal and returns it. Approving it again changes nothing. If less is left to
-// credit than was proposed, that is booked. It returns NOT_FOUND, or CONFLICT if it was rejected or
-// nothing is left.
+// credit than was proposed, that is booked. by is the user who approves it; "" if none is known. It
+// returns NOT_FOUND, or CONFLICT if it was rejected, another operator must approve it, or nothing is
+// left.
 func (s *Service) Approve(
-	ctx context.Context, tx *db.Tx, credit id.ID,
+	ctx context.Context, tx *db.Tx, credit, by id.ID,
 ) (c OperatorServiceCredit, changed bool, err error) {
 	c, of, err := s.lock(ctx, tx, credit)
 	if err != nil || c.State == Approved {
@@ -236,6 +239,13 @@ func (s *Service) Approve(
 	if c.State == Rejected {
 		return c, false, apierr.New(apierr.Conflict,
 			"The service credit was rejected. Enter a new one to credit the time.")
+	}
+	set, err := s.cfg.Settings.Peek(ctx, tx)
+	if err == nil {
+		err = c.checkSecond(set.Wallet.ApprovalAbove, by)
+	}
+	if err != nil {
+		return c, false, err
 	}
 	hours, _, err := s.work(ctx, tx, of, c.ServiceCredit)
 	if err != nil {
@@ -249,6 +259,22 @@ func (s *Service) Approve(
 	}
 	c, err = s.book(ctx, tx, c)
 	return c.shown(), true, err
+}
+
+// checkSecond returns CONFLICT if an operator entered the service credit, its amount is above what
+// an operator may add alone, and by is the same user or nobody known. above is 0 for no limit.
+func (c OperatorServiceCredit) checkSecond(above money.Micros, by id.ID) error {
+	switch {
+	case c.SeenAt != nil || above == 0 || c.Amount <= above:
+		return nil
+	case by == "":
+		return apierr.New(apierr.Conflict, "An operator entered this service credit, and it is above %s, so a "+
+			"signed-in operator approves it. Sign in to the dashboard.", above)
+	case by == c.enteredBy:
+		return apierr.New(apierr.Conflict, "You have entered this service credit, and it is above %s, so another "+
+			"operator approves it. You can reject it.", above)
+	}
+	return nil
 }
 
 // Reject closes a proposal without a credit. Rejecting it again changes nothing. It returns

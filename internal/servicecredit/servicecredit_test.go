@@ -114,7 +114,7 @@ func (k *testKit) create(from, to int, failed int64) (made servicecredit.Service
 	err = k.Tx(func(ctx context.Context, tx *db.Tx) error {
 		made, err = k.svc.Create(ctx, tx, servicecredit.ServiceCreditDraft{
 			DeploymentID: k.deployment, From: k.at(from), To: k.at(to), FailedGPUs: failed, Note: "Sorry.",
-		})
+		}, "usr_a")
 		return err
 	})
 	return made, err
@@ -122,7 +122,7 @@ func (k *testKit) create(from, to int, failed int64) (made servicecredit.Service
 
 func (k *testKit) approve(credit id.ID) (c servicecredit.OperatorServiceCredit, changed bool, err error) {
 	err = k.Tx(func(ctx context.Context, tx *db.Tx) error {
-		c, changed, err = k.svc.Approve(ctx, tx, credit)
+		c, changed, err = k.svc.Approve(ctx, tx, credit, "usr_b")
 		return err
 	})
 	return c, changed, err
@@ -338,7 +338,7 @@ func TestCreateFindsEveryFault(t *testing.T) {
 			}
 		}
 		err := k.Tx(func(ctx context.Context, tx *db.Tx) error {
-			_, err := k.svc.Create(ctx, tx, servicecredit.ServiceCreditDraft{DeploymentID: "dep_none"})
+			_, err := k.svc.Create(ctx, tx, servicecredit.ServiceCreditDraft{DeploymentID: "dep_none"}, "")
 			return err
 		})
 		enginetest.WantError(t, err, apierr.NotFound)
@@ -378,6 +378,45 @@ func TestRejectedCreditIsNotBooked(t *testing.T) {
 	})
 }
 
+// What an operator enters is not approved by the same one if it is above the amount that adjustments
+// need a second operator for. Nobody enters what is measured.
+func TestLargeCreditByHandNeedsASecondOperator(t *testing.T) {
+	each(t, func(t *testing.T, k *testKit) {
+		approve := func(credit, by id.ID) error {
+			return k.Tx(func(ctx context.Context, tx *db.Tx) error {
+				_, _, err := k.svc.Approve(ctx, tx, credit, by)
+				return err
+			})
+		}
+		k.Pass(5 * time.Hour)
+		k.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := k.settings.UpdateOnHost(ctx, tx, settings.Change{
+				Wallet: settings.WalletRulesChange{ApprovalAbove: new(price / 2)},
+			})
+			return err
+		})
+		large, err := k.create(0, 31, 8)
+		k.Must(err)
+		enginetest.WantError(t, approve(large.ID, "usr_a"), apierr.Conflict, "another operator")
+		enginetest.WantError(t, approve(large.ID, ""), apierr.Conflict, "signed-in")
+		k.wantCredited(0)
+		k.Must(approve(large.ID, "usr_b"))
+		k.Must(approve(large.ID, "usr_a")) // which changes nothing
+		want := large.Amount
+		k.wantCredited(want)
+
+		exact, err := k.create(60, 90, 8)
+		k.Must(err)
+		k.Must(approve(exact.ID, "usr_a"))
+		k.wantCredited(want + price/2)
+
+		k.down(deployment.DownUnhealthy, 120, 180)
+		all := k.all()
+		k.Must(approve(all[len(all)-1].ID, ""))
+		k.wantCredited(want + price/2 + price)
+	})
+}
+
 func TestNoFailedStatementIsIgnored(t *testing.T) {
 	t.Parallel()
 	c := clock.NewFrozen(dbtest.Start)
@@ -397,7 +436,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	faults.FailEachTx(t, "Create", d, func(ctx context.Context, tx *db.Tx) (err error) {
 		made, err = k.svc.Create(ctx, tx, servicecredit.ServiceCreditDraft{
 			DeploymentID: k.deployment, From: k.at(60), To: k.at(90), FailedGPUs: 8,
-		})
+		}, "usr_a")
 		return err
 	})
 	for name, f := range map[string]func() error{
@@ -410,7 +449,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		faults.FailEach(t, name, f)
 	}
 	faults.FailEachTx(t, "Approve", d, func(ctx context.Context, tx *db.Tx) error {
-		_, _, err := k.svc.Approve(ctx, tx, made.ID)
+		_, _, err := k.svc.Approve(ctx, tx, made.ID, "usr_b")
 		return err
 	})
 	k.wantCredited(price)

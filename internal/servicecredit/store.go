@@ -16,7 +16,7 @@ var credits = db.NewTable("service_credit", func(c *OperatorServiceCredit) []db.
 		db.Col("failed", &c.FailedGPUs), db.Col("gpus", &c.GPUs), db.Col("hourly_price", &c.HourlyPrice),
 		db.Col("factor", &c.FactorPercent), db.Col("amount", &c.Amount), db.Col("note", &c.Note),
 		db.Col("automatic", &c.Automatic), db.Col("reason", &c.Reason), db.Col("created_at", &c.CreatedAt),
-		db.Col("decided_at", &c.DecidedAt),
+		db.Col("decided_at", &c.DecidedAt), db.Col("entered_by", &c.enteredBy),
 	}
 })
 

@@ -797,6 +797,7 @@ CREATE TABLE service_credit (
     note           TEXT   NOT NULL,            -- the operator's; the tenant reads it
     automatic      BIGINT NOT NULL,            -- booked without a review
     reason         TEXT   NOT NULL,            -- of a rejection
+    entered_by     TEXT   NOT NULL,            -- user; '' for a measured one, and if the user is not known
     created_at     BIGINT NOT NULL,
     decided_at     BIGINT
 );
