@@ -73,28 +73,36 @@ func TestServiceCreditsAreReviewed(t *testing.T) {
 		}
 		// The tenant learns of the approval only.
 		rejected := w.want(201, operator, "POST", all, map[string]any{
-			"deploymentId": machine, "from": start.Add(30 * time.Minute), "to": start.Add(40 * time.Minute), "failedGpus": 1,
+			"deploymentId": machine, "from": start.Add(30 * time.Minute), "to": start.Add(40 * time.Minute),
+			"failedGpus": 1,
 		})
 		for range 2 {
 			w.want(200, operator, "POST", all+"/"+rejected.text("id")+"/reject", map[string]any{"reason": "no"})
 		}
-		entries := func(of id.ID) map[any]int {
-			done := map[any]int{}
-			log := w.want(200, operator, "GET", OperatorBase+"/accounts/"+string(of)+"/audit?limit=100", nil).list
-			for _, e := range log {
-				done[e.(map[string]any)["action"]]++
-			}
-			return done
-		}
-		own, tenants := entries(operator.account), entries(w.ada.account)
-		for action, want := range map[string][2]int{
-			"createServiceCredit": {2, 0}, "rejectServiceCredit": {1, 0}, "approveServiceCredit": {1, 1},
-		} {
-			if got := [2]int{own[action], tenants[action]}; got != want {
-				t.Errorf("%s: %d entries of the operator's account and the tenant's, want %d", action, got, want)
-			}
-		}
+		w.wantServiceCreditEntries(operator)
 	})
+}
+
+// wantServiceCreditEntries fails the test unless the operator's own account has an entry of
+// everything, and the tenant's of the approval only.
+func (w *world) wantServiceCreditEntries(operator tenant) {
+	w.t.Helper()
+	entries := func(of id.ID) map[any]int {
+		done := map[any]int{}
+		log := w.want(200, operator, "GET", OperatorBase+"/accounts/"+string(of)+"/audit?limit=100", nil).list
+		for _, e := range log {
+			done[e.(map[string]any)["action"]]++
+		}
+		return done
+	}
+	own, tenants := entries(operator.account), entries(w.ada.account)
+	for action, want := range map[string][2]int{
+		"createServiceCredit": {2, 0}, "rejectServiceCredit": {1, 0}, "approveServiceCredit": {1, 1},
+	} {
+		if got := [2]int{own[action], tenants[action]}; got != want {
+			w.t.Errorf("%s: %d entries of the operator's account and the tenant's, want %d", action, got, want)
+		}
+	}
 }
 
 func TestLargeServiceCreditIsApprovedByASecondOperator(t *testing.T) {

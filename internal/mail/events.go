@@ -46,8 +46,8 @@ func isOldInvoice(e event.Event, now time.Time) bool {
 	return err == nil && e.Data["type"] == "invoice" && now.Sub(begins.AddDate(0, 1, 0)) > newsOfInvoice
 }
 
-// exact are the kinds whose amount is a computed one, to the micro-dollar: in cents, it would differ
-// from that of the statement, or be $0.00.
+// exact are the kinds whose amount is a computed one, to the micro-dollar: in cents, it would
+// differ from that of the statement, or be $0.00.
 var exact = map[Kind]bool{ServiceCredit: true, CreditExpiring: true}
 
 // valueText returns a value as the mails of the kind show it.

@@ -642,7 +642,8 @@ func TestEventsCauseMails(t *testing.T) {
 			{
 				event.Event{
 					Account: w.account, Subject: w.account, Type: "account.service_credit", Data: map[string]any{
-						"serviceCreditId": "svc_1", "amount": money.Micros(2_666_667), "description": "an hour", "note": "",
+						"serviceCreditId": "svc_1", "amount": money.Micros(2_666_667),
+						"description": "an hour", "note": "",
 					},
 				},
 				[]string{"admin", "billing", "owner"}, []string{"$2.666667 was added to the balance"},

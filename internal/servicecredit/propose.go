@@ -112,8 +112,8 @@ func billedEnd(of deployment.Billed, now time.Time) time.Time {
 	return now
 }
 
-// Create proposes a service credit for GPUs that failed. by is the user who enters it; "" if none is
-// known. It returns INVALID_REQUEST with every fault, NOT_FOUND, LIMIT_REACHED, or CONFLICT if
+// Create proposes a service credit for GPUs that failed. by is the user who enters it; "" if none
+// is known. It returns INVALID_REQUEST with every fault, NOT_FOUND, LIMIT_REACHED, or CONFLICT if
 // nothing is left to credit.
 func (s *Service) Create(
 	ctx context.Context, tx *db.Tx, n ServiceCreditDraft, by id.ID,

@@ -226,9 +226,9 @@ func (s *Service) book(ctx context.Context, tx *db.Tx, c OperatorServiceCredit) 
 }
 
 // Approve books a proposal and returns it. Approving it again changes nothing. If less is left to
-// credit than was proposed, that is booked. by is the user who approves it; "" if none is known. It
-// returns NOT_FOUND, or CONFLICT if it was rejected, another operator must approve it, or nothing is
-// left.
+// credit than was proposed, that is booked. by is the user who approves it; "" if none is known.
+// It returns NOT_FOUND, or CONFLICT if it was rejected, another operator must approve it, or
+// nothing is left.
 func (s *Service) Approve(
 	ctx context.Context, tx *db.Tx, credit, by id.ID,
 ) (c OperatorServiceCredit, changed bool, err error) {
@@ -262,7 +262,7 @@ func (s *Service) Approve(
 }
 
 // checkSecond returns CONFLICT if an operator entered the service credit, its amount is above what
-// an operator may add alone, and by is the same user or nobody known. above is 0 for no limit.
+// an operator may add alone, and by is the same user or "". above is 0 for no limit.
 func (c OperatorServiceCredit) checkSecond(above money.Micros, by id.ID) error {
 	switch {
 	case c.SeenAt != nil || above == 0 || c.Amount <= above:

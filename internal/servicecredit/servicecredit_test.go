@@ -378,8 +378,8 @@ func TestRejectedCreditIsNotBooked(t *testing.T) {
 	})
 }
 
-// What an operator enters is not approved by the same one if it is above the amount that adjustments
-// need a second operator for. Nobody enters what is measured.
+// What an operator enters is not approved by the same one if it is above the amount that
+// adjustments need a second operator for. What is measured has no such operator.
 func TestLargeCreditByHandNeedsASecondOperator(t *testing.T) {
 	each(t, func(t *testing.T, k *testKit) {
 		approve := func(credit, by id.ID) error {
