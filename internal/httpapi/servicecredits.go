@@ -43,9 +43,9 @@ func (h serviceCredits) routes(r *rest.Router) {
 	rest.Read(r, op(http.MethodGet, one, "getAnyServiceCredit", read, "Get a service credit",
 		"With the charged hours that it is computed from."), h.get)
 	approve := op(http.MethodPost, one+"/approve", "approveServiceCredit", write, "Approve a service credit",
-		"Adds the amount to the account's balance, once. If less is left to credit than was proposed, that "+
-			"is added; CONFLICT if nothing is left, or if it was rejected. One of more than wallet.approvalAbove that an operator "+
-			"entered is approved by another operator, who is signed in. Approving it again changes nothing.")
+		"Adds the amount to the account's balance, once. If less is left to credit than was proposed, that is "+
+			"added; CONFLICT if nothing is left, or if it was rejected. One of more than wallet.approvalAbove that an "+
+			"operator entered is approved by another operator, who is signed in. Approving it again changes nothing.")
 	approve.Errors = []apierr.Code{apierr.Conflict}
 	rest.Write(r, approve, h.approve)
 	reject := op(http.MethodPost, one+"/reject", "rejectServiceCredit", write, "Reject a service credit",
