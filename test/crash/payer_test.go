@@ -427,10 +427,14 @@ func (h *history) paymentsMove() (out []string) {
 			out = append(out, fmt.Sprintf("%s of %s: Stripe has %+v, the server %+v", p.Intent, p.TopUp, p, t))
 		}
 	}
+	days := map[string]bool{} // top-ups whose payment takes days; their page closes meanwhile
+	for _, id := range h.till.fake.Processing() {
+		days[h.till.fake.Field(id, "client_reference_id")] = true
+	}
 	for _, t := range all {
 		// A charge that never reached Stripe is looked for until its day is over, once its account
 		// has no automatic top-ups any more.
-		waits := t.Automatic && h.till.fake.Charged(t.ID) || !t.Automatic && t.CheckoutURL == nil
+		waits := t.Automatic && h.till.fake.Charged(t.ID) || !t.Automatic && t.CheckoutURL == nil && !days[t.ID]
 		if t.Status == "pending" && t.Problem == "" && waits {
 			out = append(out, fmt.Sprintf("%+v waits", t))
 		}
