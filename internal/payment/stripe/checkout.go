@@ -60,8 +60,13 @@ func (p *Processor) newCustomer(ctx context.Context, r payment.CheckoutRequest, 
 	// The key has what may differ between two tries, because Stripe refuses a key with other
 	// parameters.
 	sum := sha256.Sum256([]byte(r.Email + "\x00" + instead))
-	params.SetIdempotencyKey("billet-customer-" + string(r.Account) + "-" + hex.EncodeToString(sum[:8]))
+	key := "billet-customer-" + string(r.Account) + "-" + hex.EncodeToString(sum[:8])
+	params.SetIdempotencyKey(key)
 	c, err := p.api().V1Customers.Create(ctx, params)
+	if replayed(err) { // Stripe keeps an internal error for a day. A second customer does no harm.
+		params.SetIdempotencyKey(key + "-again")
+		c, err = p.api().V1Customers.Create(ctx, params)
+	}
 	if err != nil {
 		return "", problem("create a customer", err)
 	}

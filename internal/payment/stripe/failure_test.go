@@ -95,6 +95,43 @@ func TestRepetitionAfterAnyFailureHasOneEffect(t *testing.T) {
 	}
 }
 
+// TestACustomerDoesNotWaitADayForAnInternalError: Stripe keeps the error for a day, in which the
+// account could pay nothing.
+func TestACustomerDoesNotWaitADayForAnInternalError(t *testing.T) {
+	for _, fault := range faults[:4] {
+		w := newWorld(t)
+		w.fake.Inject(stripetest.Fault{Kind: fault, Method: "POST", Prefix: "/v1/customers"})
+		if c, err := w.p.Checkout(t.Context(), checkoutRequest()); err == nil {
+			t.Errorf("%s: %+v", fault, c)
+		}
+		w.fake.Heal()
+		if c := w.checkout(checkoutRequest()); c.Customer == "" {
+			t.Errorf("%s: %+v", fault, c)
+		}
+	}
+}
+
+// TestARefundDoesNotWaitADayForAnInternalError: nor is it made twice.
+func TestARefundDoesNotWaitADayForAnInternalError(t *testing.T) {
+	w := newWorld(t)
+	p := w.paid(stripetest.Visa)
+	w.fake.Inject(stripetest.Fault{Kind: stripetest.InternalError, Method: "POST", Prefix: "/v1/refunds"})
+	refund := func() error {
+		_, err := w.p.Refund(t.Context(), refundRequest(p, "ref_01", money.Dollars(10)))
+		return err
+	}
+	first := refund()
+	w.fake.Heal()
+	second := refund()
+	w.clock.Advance(20 * time.Minute)
+	if third := refund(); first == nil || second == nil || third != nil || refund() != nil {
+		t.Errorf("%v, %v, %v", first, second, third)
+	}
+	if n := w.fake.Count("refund"); n != 1 {
+		t.Errorf("%d refunds", n)
+	}
+}
+
 // TestPagesAreMadeOnceWithinADay: also if Stripe keeps an internal error.
 func TestPagesAreMadeOnceWithinADay(t *testing.T) {
 	for _, fault := range faults[:4] {

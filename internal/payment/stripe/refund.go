@@ -33,8 +33,14 @@ func (p *Processor) Refund(ctx context.Context, r payment.RefundRequest) (paymen
 			metaInstallation: p.c.Installation, metaTopUp: string(r.TopUp), metaRefund: string(r.Refund),
 		},
 	}
-	params.SetIdempotencyKey("billet-refund-" + string(r.Refund))
+	key := "billet-refund-" + string(r.Refund)
+	params.SetIdempotencyKey(key)
 	created, err := p.api().V1Refunds.Create(ctx, params)
+	if internal(problem("", err)) && p.failures.since(key, p.c.Now()) >= certain && replayed(err) {
+		// Stripe repeats its internal error for a day, and has made no refund, or it were listed.
+		params.SetIdempotencyKey(key + "-again")
+		created, err = p.api().V1Refunds.Create(ctx, params)
+	}
 	if err != nil {
 		if e, no := refused(err); no {
 			return payment.Refund{
