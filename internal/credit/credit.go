@@ -23,7 +23,8 @@ const (
 )
 
 const (
-	// MaxOpen is how many credits that expire an account can have at once.
+	// MaxOpen is how many credits that expire an account can have at once. One that has expired counts
+	// while something of it is left that could not be taken.
 	MaxOpen = 100
 	// RemindBefore is how long before its expiry a credit is told of.
 	RemindBefore = 7 * 24 * time.Hour
@@ -157,7 +158,7 @@ func (s *Service) Give(ctx context.Context, tx *db.Tx, g Grant) (c Credit, made 
 
 // open adds a credit that expires to the account's position, and schedules its end.
 func (s *Service) open(ctx context.Context, tx *db.Tx, r row, before state) (Credit, error) {
-	if len(before.now.open()) >= MaxOpen {
+	if before.now.unspent() >= MaxOpen {
 		return Credit{}, apierr.New(apierr.LimitReached,
 			"An account can have %d credits that expire at once. Wait until one expires, or give a credit without "+
 				"an expiry.", MaxOpen)

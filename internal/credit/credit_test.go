@@ -91,8 +91,8 @@ func TestOnlyWhatIsLeftIsToldOf(t *testing.T) {
 	})
 }
 
-// Money on hold counts as spent. Once it is released it is spent first, and does not expire again.
-func TestMoneyOnHoldDoesNotExpire(t *testing.T) {
+// Money on hold counts as spent. What is released soon after the expiry is taken then.
+func TestMoneyOnHoldExpiresOnceItIsReleased(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(w *world) {
 		account := w.NewAccount(money.Dollars(5))
@@ -103,7 +103,33 @@ func TestMoneyOnHoldDoesNotExpire(t *testing.T) {
 		w.wantAvailable(account, money.Dollars(5))
 		w.release(held)
 		w.want(account, c, credit.Expired, money.Dollars(6))
-		w.Pass(11 * day)
+		w.wantAvailable(account, money.Dollars(11))
+		w.Pass(day)
+		w.want(account, c, credit.Expired, 0)
+		w.wantAvailable(account, money.Dollars(5))
+		if got := w.list(account, "")[0].ExpiredAmount; got != money.Dollars(10) {
+			t.Errorf("%s expired, want all", got)
+		}
+		want := []string{"credit_expiring", "credit_expired", "credit_expired"}
+		if got := w.EventTypes(account, c.ID); !slices.Equal(got, want) {
+			t.Errorf("events %v", got)
+		}
+		w.CheckLedger()
+	})
+}
+
+// What returns to a credit long after its expiry, such as an hour that is refunded, is spent first
+// and does not expire.
+func TestWhatReturnsLateStays(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(w *world) {
+		account := w.NewAccount(money.Dollars(5))
+		c := w.give(account, money.Dollars(10), 10*day)
+		hour := w.charge(account, money.Dollars(6))
+		w.Pass(20 * day)
+		w.refund(account, hour, money.Dollars(6))
+		w.want(account, c, credit.Expired, money.Dollars(6))
+		w.Pass(300 * day)
 		w.wantAvailable(account, money.Dollars(11))
 		w.charge(account, money.Dollars(7))
 		w.want(account, c, credit.Expired, 0)
@@ -121,8 +147,12 @@ func TestExpiryLeavesNoDebt(t *testing.T) {
 		w.want(account, c, credit.Active, money.Dollars(3))
 		w.Pass(11 * day)
 		w.wantAvailable(account, 0)
+		w.Pass(60 * day)
 		w.Credit(account, money.Dollars(22), "won")
+		w.want(account, c, credit.Expired, money.Dollars(7))
+		w.Pass(day)
 		w.want(account, c, credit.Expired, 0)
+		w.wantAvailable(account, money.Dollars(15))
 	})
 }
 

@@ -8,8 +8,7 @@
 // Credits that expire are spent first, the one that expires soonest before the others; then the
 // rest of the money. Money on hold counts as spent. Money that returns, by a refund or the release
 // of a hold, goes to what was spent last. If that is a credit that has expired, it is spent first
-// of all, and does not expire again. A credit that is given to an account with a debt pays the debt
-// first.
+// of all. A credit that is given to an account with a debt pays the debt first.
 //
 // Nothing is written when money is spent. What was spent in total, and what is on hold, is known of
 // package wallet. The position of an account has the total at which the set of its credits last
@@ -24,23 +23,33 @@
 // # Expiry
 //
 // At its expiry a job takes what is left of a credit out of the wallet: at most the available
-// money, so it never leaves a debt. The transaction, an adjustment, has a key that is unique for
-// the credit. Seven days before, an event tells of it, unless the credit was given later than that.
+// money, so it never leaves a debt. Seven days before, an event tells of it, unless the credit was
+// given later than that.
+//
+// What is missing then stays part of the position: it may return, such as when a dispute is won.
+// So may money on hold, when it is released. Otherwise a hold or a dispute around the expiry would
+// turn the credit into money that never expires. The job comes back after an hour, then after pauses
+// that grow to a day, and takes what has returned, again at most the available money. It ends after
+// two days, or after 180 while something is missing, and at once if nothing can return. What
+// returns later does not expire. It is spent first and is never refunded to a payment method.
+//
+// Each time is a transaction, an adjustment. Its key is unique for the credit and what was taken
+// of it before.
 //
 // # Invariants
 //
 //   - A credit is written with the transaction of the wallet that gives it.
 //   - What is left of all credits is together at most the available money.
-//   - A credit expires once.
+//   - What is taken of a credit is together at most its amount, and each part is taken once.
 //   - Of money that was paid in, what is unspent is the available money less what is left of
 //     credits: no payment can be refunded with money of a credit that expires.
 //
 // # Tables
 //
 // Credits grow with what is given, and are kept as long as the account's statement. There is one
-// position for each account that ever had a credit that expires; it has at most the open credits,
-// of which there are 100, and the last 200 parts of the total that were paid by credits. No refund
-// reaches further back.
+// position for each account that ever had a credit that expires; it has at most the credits that are
+// open or of which something is left, 100 together, and the last 200 parts of the total that were
+// paid by credits. No refund reaches further back.
 //
 // Locks are taken in this order: the wallet, then what it takes, then positions, events and jobs.
 package credit

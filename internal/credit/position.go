@@ -17,7 +17,7 @@ type share struct {
 	Credit    id.ID        `json:"credit"`
 	ExpiresAt time.Time    `json:"expiresAt"`
 	Left      money.Micros `json:"left"`
-	// Closed is true once it has expired. What is left of it then was returned later.
+	// Closed is true once it has expired. What is left of it then could not be taken yet.
 	Closed bool `json:"closed,omitempty"`
 }
 
@@ -78,7 +78,7 @@ func (p *position) giveBack(spent money.Micros) {
 	p.spent = min(p.spent, spent)
 }
 
-// find returns the index of a share, which every span has.
+// find returns the index of a share, or -1. Every span has one.
 func (p position) find(credit id.ID) int {
 	return slices.IndexFunc(p.shares, func(s share) bool { return s.Credit == credit })
 }
@@ -143,16 +143,35 @@ func (p position) left(available money.Micros) map[id.ID]money.Micros {
 	return out
 }
 
-// without closes a share: nothing is left of it.
-func (p position) without(credit id.ID) position {
+// without closes a share and takes an amount of it. What is left then is missing, or returns later.
+func (p position) without(credit id.ID, taken money.Micros) position {
 	p = p.clone()
 	if i := p.find(credit); i >= 0 {
-		p.shares[i].Left, p.shares[i].Closed = 0, true
+		p.shares[i].Left -= taken
+		p.shares[i].Closed = true
 	}
 	return p.trimmed()
+}
+
+// get returns a share, or a zero one if there is none.
+func (p position) get(credit id.ID) share {
+	if i := p.find(credit); i >= 0 {
+		return p.shares[i]
+	}
+	return share{}
 }
 
 // open returns the shares that have not expired.
 func (p position) open() []share {
 	return slices.DeleteFunc(slices.Clone(p.shares), func(s share) bool { return s.Closed })
+}
+
+// unspent is how many shares have not expired, or have something left.
+func (p position) unspent() (n int) {
+	for _, s := range p.shares {
+		if !s.Closed || s.Left > 0 {
+			n++
+		}
+	}
+	return n
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
@@ -113,6 +114,44 @@ func TestCreditsThatExpireAreNotRefunded(t *testing.T) {
 			w.Pass(4 * day)
 			w.wantAvailable(100 * usd)
 			w.wantRefundable(paid, "$100.00")
+		},
+		"an expiry during a dispute that is won": func(w *world) {
+			paid := w.topUpLater(100 * usd)
+			w.useHour(100 * usd)
+			w.give(50*usd, 3*day)
+			p := w.bank.payments[paid]
+			p.Disputes = append(p.Disputes, payment.Dispute{
+				Reference: "dp", Amount: 100 * usd, Status: payment.DisputeOpen,
+			})
+			w.refresh(paid)
+			w.Pass(4 * day)
+			w.wantAvailable(-50 * usd)
+			p.Disputes[0].Status = payment.DisputeWon
+			w.refresh(paid)
+			w.wantAvailable(50 * usd)
+			w.wantRefundable(paid, "$0.00")
+			w.Pass(2 * day)
+			w.wantAvailable(0)
+			w.wantRefundable(paid, "$0.00")
+		},
+		"a hold over the expiry": func(w *world) {
+			paid := w.topUpLater(100 * usd)
+			w.useHour(100 * usd)
+			w.give(50*usd, 3*day)
+			w.Pass(3*day - time.Minute)
+			subject := w.IDs.New(id.Deployment)
+			w.MustTx(func(ctx context.Context, tx *db.Tx) error {
+				return w.Wallet.Hold(ctx, tx, wallet.Hold{Account: w.account, Subject: subject, Amount: 50 * usd})
+			})
+			w.Pass(10 * time.Minute)
+			w.MustTx(func(ctx context.Context, tx *db.Tx) error {
+				_, err := w.Wallet.Release(ctx, tx, subject)
+				return err
+			})
+			w.wantRefundable(paid, "$0.00")
+			w.Pass(time.Hour)
+			w.wantAvailable(0)
+			w.wantRefundable(paid, "$0.00")
 		},
 		"a credit that paid a debt": func(w *world) {
 			paid := w.topUpLater(100 * usd)

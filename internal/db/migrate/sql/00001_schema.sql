@@ -131,7 +131,7 @@ CREATE TABLE credit (
     account_id     TEXT   NOT NULL,
     source         TEXT   NOT NULL,            -- operator, promo_code, sign_up
     amount         BIGINT NOT NULL,
-    expired_amount BIGINT NOT NULL,            -- what was left at the expiry
+    expired_amount BIGINT NOT NULL,            -- what was taken at the expiry and after it
     note           TEXT   NOT NULL,
     reference      TEXT   NOT NULL UNIQUE,     -- dedupe key of the transaction
     expires_at     BIGINT,                     -- NULL = never
