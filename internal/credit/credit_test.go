@@ -149,10 +149,10 @@ func TestExpiryLeavesNoDebt(t *testing.T) {
 		w.wantAvailable(account, 0)
 		w.Pass(60 * day)
 		w.Credit(account, money.Dollars(22), "won")
-		w.want(account, c, credit.Expired, money.Dollars(7))
+		w.want(account, c, credit.Expired, money.Dollars(2))
 		w.Pass(day)
 		w.want(account, c, credit.Expired, 0)
-		w.wantAvailable(account, money.Dollars(15))
+		w.wantAvailable(account, money.Dollars(20))
 	})
 }
 
