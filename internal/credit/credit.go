@@ -23,8 +23,8 @@ const (
 )
 
 const (
-	// MaxOpen is how many credits that expire an account can have at once. One that has expired counts
-	// while something of it is left that could not be taken.
+	// MaxOpen is how many credits that expire an account can have at once. One that has expired
+	// counts while something of it is left that could not be taken.
 	MaxOpen = 100
 	// RemindBefore is how long before its expiry a credit is told of.
 	RemindBefore = 7 * 24 * time.Hour

@@ -28,10 +28,10 @@
 //
 // What is missing then stays part of the position: it may return, such as when a dispute is won.
 // So may money on hold, when it is released. Otherwise a hold or a dispute around the expiry would
-// turn the credit into money that never expires. The job comes back after an hour, then after pauses
-// that grow to a day, and takes what has returned, again at most the available money. It ends after
-// two days, or after 180 while something is missing, and at once if nothing can return. What
-// returns later does not expire. It is spent first and is never refunded to a payment method.
+// turn the credit into money that never expires. The job runs again after an hour, then after
+// pauses that grow to a day, and takes what has returned, again at most the available money. It
+// ends after two days, or after 180 while something is missing, and at once if nothing can return.
+// What returns later does not expire. It is spent first and is never refunded to a payment method.
 //
 // Each time is a transaction, an adjustment. Its key is unique for the credit and what was taken
 // of it before.
@@ -47,9 +47,9 @@
 // # Tables
 //
 // Credits grow with what is given, and are kept as long as the account's statement. There is one
-// position for each account that ever had a credit that expires; it has at most the credits that are
-// open or of which something is left, 100 together, and the last 200 parts of the total that were
-// paid by credits. No refund reaches further back.
+// position for each account that ever had a credit that expires; it has at most the credits that
+// are open or of which something is left, 100 together, and the last 200 parts of the total that
+// were paid by credits. No refund reaches further back.
 //
 // Locks are taken in this order: the wallet, then what it takes, then positions, events and jobs.
 package credit

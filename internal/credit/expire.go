@@ -17,10 +17,10 @@ const (
 	// returnTime is how long after its expiry money on hold and refunded hours are taken that
 	// return to a credit: longer than a machine takes to start, or to fail in its first hour.
 	returnTime = 48 * time.Hour
-	// missingTime is how long after its expiry the rest of a credit is taken that could not be taken
-	// then: longer than a dispute takes.
+	// missingTime is how long after its expiry the rest of a credit is taken that could not be
+	// taken then: longer than a dispute takes.
 	missingTime = 180 * 24 * time.Hour
-	// The shortest and the longest pause between two looks at a credit that has expired.
+	// The shortest and the longest pause between two runs for a credit that has expired.
 	minPause, maxPause = time.Hour, 24 * time.Hour
 )
 
@@ -55,7 +55,7 @@ func (s *Service) expire(ctx context.Context, tx *db.Tx, credit id.ID) (job.Outc
 			return job.Outcome{}, err
 		}
 	}
-	if pause, more := lookAgain(tx.Now.Sub(*r.closedAt), after.get(r.ID)); more {
+	if pause, more := nextRun(tx.Now.Sub(*r.closedAt), after.get(r.ID)); more {
 		return job.At(tx.Now.Add(pause)), nil
 	}
 	return job.Done(), nil
@@ -85,9 +85,9 @@ func (s *Service) take(ctx context.Context, tx *db.Tx, r row, amount money.Micro
 	})
 }
 
-// lookAgain says whether more of a credit may return that expired some time ago, and the pause
-// until the next look. The share is zero if nothing can return to it.
-func lookAgain(ago time.Duration, of share) (pause time.Duration, more bool) {
+// nextRun reports whether more of a credit may return that expired some time ago, and the pause
+// until the next run. The share is zero if nothing can return to it.
+func nextRun(ago time.Duration, of share) (pause time.Duration, more bool) {
 	pause = min(max(ago, minPause), maxPause)
 	return pause, of.Credit != "" && (ago < returnTime || of.Left > 0 && ago < missingTime)
 }
