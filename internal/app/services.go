@@ -81,7 +81,7 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Accounts: o.Accounts, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs,
 	})
 	s.owed = servicecredit.New(servicecredit.Config{
-		DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Events: o.Events, Settings: o.Settings,
+		DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Meter: s.meter, Events: o.Events, Settings: o.Settings,
 	})
 	s.incidents = incident.New(incident.Config{
 		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.ProviderAccounts, Events: o.Events, Jobs: o.Jobs,

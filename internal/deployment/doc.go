@@ -85,7 +85,8 @@
 // from when it was last seen until its bill ended. What is owed for it is decided in package
 // servicecredit.
 //
-// A deployment has at most maxDowntimes of them, which are kept as long as the deployment.
+// A deployment has at most maxDowntimes of them, and one more for its loss, which are kept as long
+// as the deployment.
 //
 // Decided where the specification is silent: a stopped deployment is billed, since its machine is
 // kept; termination protection refuses DELETE, but neither autoTerminateAt, maxSpend,

@@ -226,13 +226,22 @@ type Billed struct {
 	StartedAt *time.Time
 	// BilledUntil is when the bill ended; nil before.
 	BilledUntil *time.Time
+	// EndsAt is when the bill will end, or when it will have ended: an auto-termination that is due
+	// may be carried out later. It is nil if none is planned, and once the bill has ended.
+	EndsAt *time.Time
 }
 
 // FindBilled returns what a deployment of any account is billed for. In a transaction that writes,
 // its row is locked. It is for the operator.
 func FindBilled(ctx context.Context, r db.Reader, deployment id.ID) (Billed, bool, error) {
 	x, found, err := findAny(ctx, r, deployment)
-	return Billed{x.id, x.account, x.name, x.gpuCount, x.startedAt, x.billedUntil}, found, err
+	b := Billed{
+		ID: x.id, Account: x.account, Name: x.name, GPUCount: x.gpuCount, StartedAt: x.startedAt, BilledUntil: x.billedUntil,
+	}
+	if end := x.endsAt(); found && b.BilledUntil == nil && end != nil {
+		b.EndsAt = new(seconds(*end))
+	}
+	return b, found, err
 }
 
 // EndedDowntimes returns the deployment's downtimes that have ended, in order, without those that
@@ -247,8 +256,12 @@ func EndedDowntimes(ctx context.Context, r db.Reader, deployment id.ID) ([]Downt
 	return out, err
 }
 
-// SettleDowntimes records that it was decided whether something is owed for the downtimes that
-// EndedDowntimes returns.
-func SettleDowntimes(ctx context.Context, tx *db.Tx, deployment id.ID) error {
-	return settleDowntimes(ctx, tx, deployment)
+// SettleDowntimes records that it was decided whether something is owed for these downtimes, which
+// EndedDowntimes returned. Others may have ended since.
+func SettleDowntimes(ctx context.Context, tx *db.Tx, deployment id.ID, decided []Downtime) error {
+	from := make([]time.Time, len(decided))
+	for i, d := range decided {
+		from[i] = d.From
+	}
+	return settleDowntimes(ctx, tx, deployment, from)
 }

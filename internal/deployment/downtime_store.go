@@ -112,8 +112,12 @@ func endedDowntimes(ctx context.Context, r db.Reader, deployment id.ID) ([]downt
 		ORDER BY from_at`, deployment)
 }
 
-func settleDowntimes(ctx context.Context, tx *db.Tx, deployment id.ID) error {
-	_, err := tx.Exec(ctx, `UPDATE deployment_downtime SET settled = 1
-		WHERE deployment_id = $1 AND to_at IS NOT NULL`, deployment)
+// settleDowntimes settles the downtimes that began then.
+func settleDowntimes(ctx context.Context, tx *db.Tx, deployment id.ID, from []time.Time) error {
+	if len(from) == 0 {
+		return nil
+	}
+	_, err := downtimes.Update(ctx, tx, &downtime{settled: true}, []string{"settled"},
+		db.Is("deployment_id", deployment), db.IsOneOf("from_at", from))
 	return err
 }

@@ -231,7 +231,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		ProviderAccounts: provideraccount.New(secrets, nil),
 	})
 	w.c.ServiceCredits = servicecredit.New(servicecredit.Config{
-		DB: d, IDs: ids, Wallet: ledger, Events: events, Settings: set,
+		DB: d, IDs: ids, Wallet: ledger, Meter: meters, Events: events, Settings: set,
 	})
 	events.OnEvents(w.c.Mail.EnqueueForEvents)
 	w.secrets = secrets

@@ -15,6 +15,8 @@
 // did not work counts, so claims that overlap do not add up: a service credit is what its claim
 // adds to those that are booked. An hour is never credited with more than was charged for it, less
 // its refund; of an hour that lasts, with no more than the part that has passed costs.
+// No time after the end of the bill is credited, also if an auto-termination that is due is not
+// carried out yet.
 //
 // # States
 //
@@ -35,8 +37,11 @@
 //
 // # Tables
 //
-// A deployment has at most maxOfDeployment service credits, and each up to 745 hours. They are kept
-// as long as the account's statement.
+// Operators can enter service credits until a deployment has maxOfDeployment, the measured ones
+// included. Those that are measured have no limit here: each is of one of the deployment's downtimes,
+// whose number deployment limits. Each service credit has up to 745 hours. They are kept as long as
+// the account's statement.
 //
-// Locks are taken in this order: the deployment, the wallet, the service credit, events and jobs.
+// Locks are taken in this order: the deployment, its meter, the wallet, the service credit, events
+// and jobs.
 package servicecredit

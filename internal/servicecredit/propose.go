@@ -15,7 +15,7 @@ import (
 
 // Propose proposes service credits for the measured downtimes of a deployment, and books those that
 // need no review. It is the handler of deployment.KindDowntime. Each downtime is decided once, by
-// the settings of that time.
+// the settings of that time, with its hours booked, also if the meter has not come to them yet.
 func (s *Service) Propose(ctx context.Context, of id.ID) (job.Outcome, error) {
 	return job.Done(), s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		d, found, err := deployment.FindBilled(ctx, tx, of)
@@ -30,7 +30,7 @@ func (s *Service) Propose(ctx context.Context, of id.ID) (job.Outcome, error) {
 		if err != nil {
 			return err
 		}
-		if _, err := s.cfg.Wallet.Lock(ctx, tx, d.Account); err != nil {
+		if err := s.lockCharged(ctx, tx, d, times[len(times)-1].To); err != nil {
 			return err
 		}
 		for _, t := range times { // nearly always one
@@ -38,8 +38,18 @@ func (s *Service) Propose(ctx context.Context, of id.ID) (job.Outcome, error) {
 				return err
 			}
 		}
-		return deployment.SettleDowntimes(ctx, tx, of)
+		return deployment.SettleDowntimes(ctx, tx, of, times)
 	})
+}
+
+// lockCharged books the hours of the deployment that begin before an instant, and locks the wallet.
+func (s *Service) lockCharged(ctx context.Context, tx *db.Tx, of deployment.Billed, until time.Time) error {
+	// What a budget refuses is not charged, and so not credited. The budget ends the deployment.
+	if _, err := s.cfg.Meter.BookUntil(ctx, tx, of.ID, until); err != nil {
+		return err
+	}
+	_, err := s.cfg.Wallet.Lock(ctx, tx, of.Account)
+	return err
 }
 
 // causes are what measured downtimes are credited for.
@@ -51,6 +61,7 @@ var causes = map[deployment.DowntimeCause]Cause{
 func (s *Service) propose(
 	ctx context.Context, tx *db.Tx, d deployment.Billed, t deployment.Downtime, set settings.ServiceCredits,
 ) error {
+	t.To = earlier(t.To, billedEnd(d, tx.Now)) // the bill may have ended before it was seen to work
 	if set.Mode == settings.ServiceCreditsOff || t.To.Sub(t.From) < time.Duration(set.MinimumMinutes)*time.Minute {
 		return nil
 	}
@@ -103,11 +114,21 @@ func (n ServiceCreditDraft) check(of deployment.Billed, now time.Time) []apierr.
 	return faults
 }
 
-// billedEnd returns when the bill ended, or now while it goes on.
+// billedEnd returns when the bill ended, also if that is not carried out yet, or now while it goes
+// on.
 func billedEnd(of deployment.Billed, now time.Time) time.Time {
-	now = now.Truncate(time.Second)
+	now = notAfterEnd(of, now.Truncate(time.Second))
 	if of.BilledUntil != nil {
 		return earlier(*of.BilledUntil, now)
+	}
+	return now
+}
+
+// notAfterEnd returns now, or the instant of an end that is due but not carried out yet: what was
+// charged for the time after it will be refunded.
+func notAfterEnd(of deployment.Billed, now time.Time) time.Time {
+	if of.EndsAt != nil {
+		return earlier(*of.EndsAt, now)
 	}
 	return now
 }
@@ -129,7 +150,7 @@ func (s *Service) Create(
 	if err := apierr.Invalid(n.check(of, tx.Now)).OrNil(); err != nil {
 		return ServiceCreditDetail{}, err
 	}
-	if _, err := s.cfg.Wallet.Lock(ctx, tx, of.Account); err != nil {
+	if err := s.lockCharged(ctx, tx, of, n.To); err != nil {
 		return ServiceCreditDetail{}, err
 	}
 	if all, err := countOf(ctx, tx, of.ID); err != nil || all >= maxOfDeployment {

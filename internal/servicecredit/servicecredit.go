@@ -11,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -19,7 +20,8 @@ import (
 const (
 	// maxLength is the longest time of a service credit.
 	maxLength = 31 * 24 * time.Hour
-	// maxOfDeployment is how many service credits a deployment can have.
+	// maxOfDeployment is how many service credits a deployment can have before an operator can enter
+	// no more.
 	maxOfDeployment = 400
 	// maxText is the most characters of a note or reason.
 	maxText = 200
@@ -127,6 +129,7 @@ type Config struct {
 	DB       *db.DB
 	IDs      *id.Maker
 	Wallet   *wallet.Ledger
+	Meter    *meter.Service
 	Events   *event.Service
 	Settings *settings.Service
 }
@@ -136,7 +139,8 @@ type Service struct{ cfg Config }
 
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
-	if cfg.DB == nil || cfg.IDs == nil || cfg.Wallet == nil || cfg.Events == nil || cfg.Settings == nil {
+	if cfg.DB == nil || cfg.IDs == nil || cfg.Wallet == nil || cfg.Meter == nil || cfg.Events == nil ||
+		cfg.Settings == nil {
 		panic("servicecredit: New needs every field of its Config")
 	}
 	return &Service{cfg}
@@ -165,7 +169,7 @@ func (s *Service) work(
 	if err != nil {
 		return nil, 0, err
 	}
-	before, err := creditedBefore(ctx, tx, of.ID)
+	before, err := creditedBefore(ctx, tx, of.ID, number(c.From)+1, number(c.To)+1)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -176,7 +180,9 @@ func (s *Service) work(
 			CreditedBefore: before[h.Hour+1],
 		}
 	}
-	out, sum := decide(hours, booked, c.claim(), c.FactorPercent, tx.Now)
+	claim := c.claim()
+	claim.To = earlier(claim.To, billedEnd(of, tx.Now))
+	out, sum := decide(hours, booked, claim, c.FactorPercent, notAfterEnd(of, tx.Now))
 	return out, sum, nil
 }
 

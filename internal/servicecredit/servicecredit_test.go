@@ -48,7 +48,7 @@ func newKit(t *testing.T, d *db.DB, c *clock.Simulated) *testKit {
 	k.IgnorePastDue()
 	k.settings = settings.New(settings.Config{DB: d, Real: time.Now, Secrets: box})
 	k.svc = servicecredit.New(servicecredit.Config{
-		DB: d, IDs: k.IDs, Wallet: k.Wallet, Events: k.Events, Settings: k.settings,
+		DB: d, IDs: k.IDs, Wallet: k.Wallet, Meter: k.Meter, Events: k.Events, Settings: k.settings,
 	})
 	k.Runner.Handle(deployment.KindDowntime, k.svc.Propose)
 	k.account, k.deployment, k.start = k.NewAccount(1000*money.USD), k.IDs.New(id.Deployment), seconds(c.Now())

@@ -102,11 +102,15 @@ func bookedClaims(ctx context.Context, r db.Reader, of id.ID) ([]Claim, error) {
 	}, `SELECT from_at, to_at, failed, gpus FROM service_credit WHERE deployment_id = $1 AND state = $2`, of, Approved)
 }
 
-// creditedBefore returns what was booked for each hour of the deployment.
-func creditedBefore(ctx context.Context, r db.Reader, of id.ID) (map[int64]money.Micros, error) {
+// creditedBefore returns what was booked for each of the deployment's hours from first to last,
+// counted from 1.
+func creditedBefore(
+	ctx context.Context, r db.Reader, of id.ID, first, last int64,
+) (map[int64]money.Micros, error) {
 	return db.CollectMap(ctx, r, db.Pair[int64, money.Micros], `SELECT h.hour, CAST(SUM(h.amount) AS BIGINT)
 		FROM service_credit c JOIN service_credit_hour h ON h.service_credit_id = c.id
-		WHERE c.deployment_id = $1 AND c.state = $2 GROUP BY h.hour`, of, Approved)
+		WHERE c.deployment_id = $1 AND c.state = $2 AND h.hour BETWEEN $3 AND $4 GROUP BY h.hour`,
+		of, Approved, first, last)
 }
 
 func list(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]OperatorServiceCredit, db.Listed, error) {

@@ -41,7 +41,7 @@ var dependencies = []struct {
 	{"altcha", []string{"secret", "db"}},
 	{"invoice", []string{"account", "wallet", "emailaddr", "event", "job", "db"}},
 	{"announcement", []string{"deployment", "provideraccount", "catalog", "mail", "account", "job", "db"}},
-	{"servicecredit", []string{"deployment", "settings", "wallet", "event", "job", "db"}},
+	{"servicecredit", []string{"deployment", "settings", "meter", "wallet", "event", "job", "db"}},
 	{"mail", []string{"settings", "account", "event", "emailaddr", "secret", "job", "db"}},
 	{"settings", []string{"emailaddr", "secret", "db"}},
 	{"incident", []string{"deployment", "provideraccount", "catalog", "event", "job", "db"}},
