@@ -52,7 +52,9 @@ func TestLostMachineHasADowntime(t *testing.T) {
 			!got.To.Equal(*x.BilledUntil) || got.SeenAt.Before(silent.Add(19*time.Minute)) {
 			t.Errorf("silent since %s, billed until %s: %+v", silent, x.BilledUntil, got)
 		}
-		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error { return deployment.SettleDowntimes(ctx, tx, d.ID) }))
+		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
+			return deployment.SettleDowntimes(ctx, tx, d.ID, all)
+		}))
 		if all := r.downtimes(d.ID); len(all) != 0 {
 			t.Errorf("settled: %+v", all)
 		}
