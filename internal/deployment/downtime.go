@@ -236,7 +236,8 @@ type Billed struct {
 func FindBilled(ctx context.Context, r db.Reader, deployment id.ID) (Billed, bool, error) {
 	x, found, err := findAny(ctx, r, deployment)
 	b := Billed{
-		ID: x.id, Account: x.account, Name: x.name, GPUCount: x.gpuCount, StartedAt: x.startedAt, BilledUntil: x.billedUntil,
+		ID: x.id, Account: x.account, Name: x.name, GPUCount: x.gpuCount, StartedAt: x.startedAt,
+		BilledUntil: x.billedUntil,
 	}
 	if end := x.endsAt(); found && b.BilledUntil == nil && end != nil {
 		b.EndsAt = new(seconds(*end))

@@ -38,9 +38,9 @@
 // # Tables
 //
 // Operators can enter service credits until a deployment has maxOfDeployment, the measured ones
-// included. Those that are measured have no limit here: each is of one of the deployment's downtimes,
-// whose number deployment limits. Each service credit has up to 745 hours. They are kept as long as
-// the account's statement.
+// included. Those that are measured have no limit here: each is of one of the deployment's
+// downtimes, whose number deployment limits. Each service credit has up to 745 hours. They
+// are kept as long as the account's statement.
 //
 // Locks are taken in this order: the deployment, its meter, the wallet, the service credit, events
 // and jobs.

@@ -124,7 +124,7 @@ func TestNoCreditForTheTimeAfterADueEnd(t *testing.T) {
 				}
 				k.wantCredited(price / 2)
 				if got := k.WalletOf(k.account).Balance; got != 1000*money.USD {
-					t.Errorf("the balance is %s: more or less than was charged came back", got)
+					t.Errorf("the balance is %s: it is not what it was before the charge", got)
 				}
 			})
 		})

@@ -20,8 +20,8 @@ import (
 const (
 	// maxLength is the longest time of a service credit.
 	maxLength = 31 * 24 * time.Hour
-	// maxOfDeployment is how many service credits a deployment can have before an operator can enter
-	// no more.
+	// maxOfDeployment is how many service credits a deployment can have before an operator can
+	// enter no more.
 	maxOfDeployment = 400
 	// maxText is the most characters of a note or reason.
 	maxText = 200
