@@ -51,6 +51,7 @@ const (
 	Refund              Kind = "ref"
 	PaymentMethod       Kind = "pmt"
 	Credit              Kind = "crd"
+	PromoCode           Kind = "prm"
 )
 
 // MaxLength is the maximum length that Valid accepts.

@@ -20,7 +20,7 @@ var dependencies = []struct {
 	{"httpapi", []string{
 		"rest",
 		"focus", "payment/demo", "payment/transfer", "payment", "setup",
-		"signup", "altcha", "incident", "announcement", "adjustment", "operator", "invoice", "credit",
+		"signup", "altcha", "incident", "announcement", "adjustment", "operator", "invoice", "promo", "credit",
 		"pastdue", "spendlimit", "quota", "budget", "deployment", "volume", "issue", "quote", "catalog", "pricerule",
 		"meter", "signedhead", "servicecredit",
 		"wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event", "idempotency",
@@ -56,6 +56,7 @@ var dependencies = []struct {
 	{"payment/demo", []string{"payment", "db"}},
 	{"payment/transfer", []string{"payment", "wallet", "db"}},
 	{"payment", []string{"account", "issue", "credit", "wallet", "event", "job", "creator", "db"}},
+	{"promo", []string{"account", "credit", "wallet", "db"}},
 	{"credit", []string{"wallet", "event", "job", "db"}},
 	{"step", nil},
 	{"volume", []string{

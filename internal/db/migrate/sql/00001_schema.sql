@@ -149,6 +149,31 @@ CREATE TABLE credit_position (
     spans      TEXT   NOT NULL                 -- JSON list of the parts that credits have paid
 );
 
+-- Promo codes of operators. One that was redeemed is kept.
+CREATE TABLE promo_code (
+    id                TEXT   PRIMARY KEY,
+    code              TEXT   NOT NULL UNIQUE,  -- in upper case
+    amount            BIGINT NOT NULL,
+    max_redemptions   BIGINT,                  -- NULL = no limit
+    redemptions       BIGINT NOT NULL,
+    valid_from        BIGINT,
+    valid_until       BIGINT,
+    credit_days       BIGINT,                  -- NULL = the credit does not expire
+    new_accounts_only BIGINT NOT NULL,
+    enabled           BIGINT NOT NULL,
+    created_at        BIGINT NOT NULL
+);
+
+-- Kept as long as the account's statement.
+CREATE TABLE promo_redemption (
+    promo_id   TEXT   NOT NULL REFERENCES promo_code (id),
+    account_id TEXT   NOT NULL,
+    credit_id  TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (promo_id, account_id)
+);
+CREATE INDEX promo_redemption_credit ON promo_redemption (promo_id, credit_id);
+
 -- Top-ups: money that an account pays in. Kept as long as the account's statement.
 CREATE TABLE top_up (
     id              TEXT   PRIMARY KEY,
@@ -1469,6 +1494,8 @@ DROP TABLE payment_event;
 DROP TABLE top_up_dispute;
 DROP TABLE top_up_refund;
 DROP TABLE top_up;
+DROP TABLE promo_redemption;
+DROP TABLE promo_code;
 DROP TABLE credit_position;
 DROP TABLE credit;
 DROP TABLE wallet_credit;

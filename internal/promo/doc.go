@@ -1,0 +1,22 @@
+// Package promo owns promo codes: what an operator offers with a code, who has redeemed it, and the
+// rules of redeeming.
+//
+// It does not own the credit that a redemption gives (credit), nor how often wrong codes may be
+// tried (account, which counts them).
+//
+// # Invariants
+//
+//   - A code is unique whatever its case, and so is a redemption by its code and account.
+//   - A code is redeemed at most as often as its maximum, however many redeem it at once: the count
+//     is a column of the code, which a redemption raises only below the maximum.
+//   - The redemption, its credit and the count are one change.
+//   - A code that does not exist, is disabled, not valid yet, expired, used up or only for new
+//     accounts is refused with one text. So a guess does not tell which codes exist.
+//
+// # Tables
+//
+// Promo codes grow with what operators create, and are deleted only where nobody redeemed them.
+// Redemptions grow with what accounts redeem, and are kept as long as the account's statement.
+//
+// Locks are taken in this order: the account's row, the code, then what package credit takes.
+package promo
