@@ -170,6 +170,9 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"createTopUp": {func(ctx context.Context, c *Client) (any, error) {
 		return c.TopUps.Create(ctx, filled[CreateTopUp]())
 	}},
+	"redeemPromoCode": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Wallet.Redeem(ctx, filled[RedeemPromoCode]().Code)
+	}},
 	"listCredits": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Wallet.Credits(ctx, filled[CreditQuery]()) },
 	},
@@ -477,8 +480,9 @@ var types = map[string]reflect.Type{
 	"AutoTopUp": reflect.TypeFor[AutoTopUp](), "CreateTopUp": reflect.TypeFor[CreateTopUp](),
 	"PaymentMethod": reflect.TypeFor[PaymentMethod](), "SetAutoTopUp": reflect.TypeFor[SetAutoTopUp](),
 	"TopUp": reflect.TypeFor[TopUp](), "TopUpRefund": reflect.TypeFor[TopUpRefund](),
-	"Credit": reflect.TypeFor[Credit](), "Receipt": reflect.TypeFor[Receipt](),
-	"Budget": reflect.TypeFor[Budget](), "BudgetScope": reflect.TypeFor[BudgetScope](),
+	"Credit": reflect.TypeFor[Credit](), "RedeemPromoCode": reflect.TypeFor[RedeemPromoCode](),
+	"Receipt": reflect.TypeFor[Receipt](),
+	"Budget":  reflect.TypeFor[Budget](), "BudgetScope": reflect.TypeFor[BudgetScope](),
 	"WantedBudgetScope": reflect.TypeFor[BudgetScope](),
 	"CreateBudget":      reflect.TypeFor[CreateBudget](), "UpdateBudget": reflect.TypeFor[UpdateBudget](),
 	"ServiceCredit": reflect.TypeFor[ServiceCredit](),

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"net/http"
 	"time"
 )
 
@@ -60,6 +61,20 @@ type CreditQuery struct {
 // Credits returns one page of credits, newest first.
 func (s *WalletService) Credits(ctx context.Context, q CreditQuery, options ...CallOption) (*Page[Credit], error) {
 	return list[Credit](ctx, s.c, request{path: "/wallet/credits", query: queryOf(q)}, options)
+}
+
+// RedeemPromoCode is a promo code to be redeemed.
+type RedeemPromoCode struct {
+	// Code is accepted in any case.
+	Code string `json:"code"`
+}
+
+// Redeem redeems a promo code and returns the credit that it gives. It needs the scope
+// wallet:write, which a key has only if it was created with it. The error is ErrNotFound if the
+// account cannot redeem the code.
+func (s *WalletService) Redeem(ctx context.Context, code string, options ...CallOption) (*Credit, error) {
+	in := RedeemPromoCode{Code: code}
+	return one[Credit](ctx, s.c, request{method: http.MethodPost, path: "/wallet/promo-codes", body: in}, options)
 }
 
 // AllCredits iterates over credits, newest first.

@@ -168,6 +168,12 @@ func (s *Service) CountGuess(ctx context.Context, user id.ID) (done func(wrong b
 	return s.countCode(ctx, guessLimits(user), "Too many wrong codes. Wait %s, then start again in the program.")
 }
 
+// CountPromoCode is CountGuess for a promo code, by the account that redeems it.
+func (s *Service) CountPromoCode(ctx context.Context, of id.ID) (done func(wrong bool) error, err error) {
+	limits := []limit{{"promo-code/" + string(of), codesPerUser}}
+	return s.countCode(ctx, limits, "Too many wrong promo codes. Wait %s, then try again.")
+}
+
 // CountSetupCode is CountGuess for a code of the setup page, by the network that it comes from.
 func (s *Service) CountSetupCode(ctx context.Context, from netip.Addr) (done func(wrong bool) error, err error) {
 	return s.countCode(ctx, setupLimits(from), "Too many wrong codes from your address. Wait %s, then try again.")

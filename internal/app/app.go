@@ -277,7 +277,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet,
-		Credits: a.Credits, Meter: s.meter,
+		Credits: a.Credits, PromoCodes: a.PromoCodes, Meter: s.meter,
 		SignedHeads: a.SignedHeads,
 		Volumes:     s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,
 		Budgets: s.budgets, Invoices: s.invoices, Payments: s.payments.svc, DemoPayments: s.payments.demo,

@@ -35,6 +35,7 @@ import (
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/pricerule"
+	"github.com/billetcloud/billet/internal/promo"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quota"
 	"github.com/billetcloud/billet/internal/secret"
@@ -59,6 +60,7 @@ type Operator struct {
 	Wallet           *wallet.Ledger
 	Jobs             *job.Queue
 	Credits          *credit.Service
+	PromoCodes       *promo.Service
 	Events           *event.Service
 	Issues           *issue.Service
 	Console          *operator.Service
@@ -163,6 +165,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy})
 	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Issues: o.Issues, Secrets: secrets})
 	o.Credits = credit.New(credit.Config{DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs})
+	o.PromoCodes = promo.New(promo.Config{IDs: o.IDs, Credits: o.Credits, Settings: o.Settings})
 	o.services = o.buildServices(c, log)
 	o.services.payments = o.buildPayments(c, public, log)
 	o.Announcements, o.Invoices = o.services.announced, o.services.invoices

@@ -60,6 +60,27 @@ A table shows the newest 50 unless --limit is set; json, yaml, csv and id have a
 	})
 }
 
+func (t *tool) redeem() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "redeem <code>", Short: "Redeem a promo code", Args: cobra.ExactArgs(1),
+		Long: `Adds the credit of a promo code to the balance. An account can redeem a code once.
+
+The API key needs the scope wallet:write, which a key has only if it was created with it.`,
+		Example: `  billet redeem WELCOME50`,
+	}
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		given, err := c.Wallet.Redeem(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		until := ""
+		if given.ExpiresAt != nil {
+			until = " It expires on " + localTime(*given.ExpiresAt) + "."
+		}
+		return printResult(t, given.ID, given, "Added a credit of %s.%s", total(given.Amount), until)
+	})
+}
+
 // expiringCredits describes which part of the balance expires, or returns "".
 func expiringCredits(w *client.Wallet) string {
 	if w.NextCreditExpiresAt == nil {

@@ -108,6 +108,7 @@ GET /wallet
 GET /wallet/transactions
 GET /wallet/usage
 GET /wallet/credits
+POST /wallet/promo-codes
 GET /wallet/top-ups
 POST /wallet/top-ups
 GET /wallet/top-ups/{id}

@@ -35,6 +35,7 @@ import (
 	"github.com/billetcloud/billet/internal/payment/demo"
 	"github.com/billetcloud/billet/internal/payment/transfer"
 	"github.com/billetcloud/billet/internal/pricerule"
+	"github.com/billetcloud/billet/internal/promo"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
@@ -75,6 +76,7 @@ type Config struct {
 	SSHKeys     *sshkey.Service
 	Wallet      *wallet.Ledger
 	Credits     *credit.Service
+	PromoCodes  *promo.Service
 	SignedHeads *signedhead.Service
 	Meter       *meter.Service
 	Volumes     *volume.Service
@@ -212,6 +214,7 @@ func register(cfg Config) *server {
 		webhooks{db: cfg.DB, svc: cfg.Webhooks},
 		budgets{db: cfg.DB, svc: cfg.Budgets},
 		credits{db: cfg.DB, svc: cfg.Credits, operator: cfg.Operator},
+		promoCodes{db: cfg.DB, log: cfg.Log, svc: cfg.PromoCodes, accounts: cfg.Accounts},
 		invoices{db: cfg.DB, svc: cfg.Invoices},
 		operatorInvoices{db: cfg.DB, svc: cfg.Invoices},
 		topUps{db: cfg.DB, svc: cfg.Payments, receipts: cfg.Invoices, log: cfg.Log},

@@ -45,6 +45,7 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
 	"github.com/billetcloud/billet/internal/pricerule"
+	"github.com/billetcloud/billet/internal/promo"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quote"
@@ -222,6 +223,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.c.Adjustments = adjustment.New(adjustment.Config{
 		DB: d, IDs: ids, Jobs: jobs, Operator: operators, Settings: set,
 	})
+	w.c.PromoCodes = promo.New(promo.Config{IDs: ids, Credits: given, Settings: set})
 	w.c.Invoices = invoice.New(invoice.Config{
 		DB: d, IDs: ids, Clock: c, Accounts: accounts, Wallet: ledger, Events: events, Jobs: jobs,
 	})

@@ -9,6 +9,8 @@
 //   - A code is unique whatever its case, and so is a redemption by its code and account.
 //   - A code is redeemed at most as often as its maximum, however many redeem it at once: the count
 //     is a column of the code, which a redemption raises only below the maximum.
+//   - While credit above an amount needs the approval of a second operator (package adjustment), a
+//     code gives at most that amount, and has a maximum. It is checked again when it is redeemed.
 //   - The redemption, its credit and the count are one change.
 //   - A code that does not exist, is disabled, not valid yet, expired, used up or only for new
 //     accounts is refused with one text. So a guess does not tell which codes exist.

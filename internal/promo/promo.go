@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
@@ -56,8 +57,9 @@ type Redemption struct {
 
 // Config is what a Service needs. Every field is required.
 type Config struct {
-	IDs     *id.Maker
-	Credits *credit.Service
+	IDs      *id.Maker
+	Credits  *credit.Service
+	Settings *settings.Service
 }
 
 // Service owns promo codes. It is safe for concurrent use.
@@ -65,7 +67,7 @@ type Service struct{ cfg Config }
 
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
-	if c.IDs == nil || c.Credits == nil {
+	if c.IDs == nil || c.Credits == nil || c.Settings == nil {
 		panic("promo: New needs every field of its Config")
 	}
 	return &Service{c}
@@ -74,20 +76,30 @@ func New(c Config) *Service {
 var (
 	errNotFound = apierr.New(apierr.NotFound, "No promo code has this id. List them with GET /operator/promo-codes.")
 	errInvalid  = apierr.New(apierr.NotFound,
-		"This promo code is not valid for this account. Check its spelling, or ask whoever gave it to you.")
+		"This promo code is not valid for this account. Check its spelling, or ask who gave it to you.")
 	form = regexp.MustCompile(`^[A-Z0-9][A-Z0-9_-]{3,39}$`)
 )
 
 // normal returns the form in which a code is stored and compared.
 func normal(code string) string { return strings.ToUpper(strings.TrimSpace(code)) }
 
-func (s Settings) check() []apierr.FieldError {
+// check returns what is wrong with the settings. above is the amount above which a second operator
+// approves credit, 0 for none: no code of one operator gives more, nor as often as it likes.
+func (s Settings) check(above money.Micros) []apierr.FieldError {
 	var faults []apierr.FieldError
 	add := func(field, message string) {
 		faults = append(faults, apierr.FieldError{Field: field, Message: message})
 	}
 	if s.Amount <= 0 || s.Amount > wallet.MaxAmount {
 		add("amount", fmt.Sprintf("must be more than 0 and at most %s.", wallet.MaxAmount))
+	}
+	if above > 0 && s.Amount > above {
+		add("amount", fmt.Sprintf("must be at most %s: more credit needs the approval of another operator, which "+
+			"promo codes do not have.", above))
+	}
+	if above > 0 && s.MaxRedemptions == nil {
+		add("maxRedemptions", fmt.Sprintf("is required while credit above %s needs the approval of another operator.",
+			above))
 	}
 	if n := s.MaxRedemptions; n != nil && (*n < 1 || *n > maxRedemptions) {
 		add("maxRedemptions", fmt.Sprintf("must be from 1 to %d, or null.", maxRedemptions))
@@ -101,18 +113,29 @@ func (s Settings) check() []apierr.FieldError {
 	return faults
 }
 
+// approvalAbove returns the amount above which a second operator approves credit; 0 for none.
+func (s *Service) approvalAbove(ctx context.Context, r db.Reader) (money.Micros, error) {
+	set, err := s.cfg.Settings.Peek(ctx, r)
+	return set.Wallet.ApprovalAbove, err
+}
+
 // Create creates a promo code; with "" as code, one of 60 random bits. It returns INVALID_REQUEST,
 // or CONFLICT if the code exists.
 func (s *Service) Create(ctx context.Context, tx *db.Tx, code string, set Settings) (Code, error) {
+	above, err := s.approvalAbove(ctx, tx)
+	if err != nil {
+		return Code{}, err
+	}
 	c := Code{ID: s.cfg.IDs.New(id.PromoCode), Code: normal(code), Settings: set, CreatedAt: tx.Now}
 	if code == "" {
 		c.Code = rand.Text()[:12] // 5 bits each
 	}
-	faults := set.check()
+	faults := set.check(above)
 	if !form.MatchString(c.Code) {
 		faults = append(faults, apierr.FieldError{
-			Field:   "code",
-			Message: "must have 4 to 40 letters from A to Z, digits, hyphens and underscores, and begin with a letter or digit.",
+			Field: "code",
+			Message: "must have 4 to 40 letters from A to Z, digits, hyphens and underscores, and begin with a letter " +
+				"or digit.",
 		})
 	}
 	if err := apierr.Invalid(faults).OrNil(); err != nil {
@@ -146,8 +169,15 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, promo id.ID, change fun
 	if err != nil {
 		return Code{}, err
 	}
+	above, err := s.approvalAbove(ctx, tx)
+	if err != nil {
+		return Code{}, err
+	}
 	change(&c.Settings)
-	if err := apierr.Invalid(c.check()).OrNil(); err != nil {
+	if !c.Enabled {
+		above = 0 // whatever it says gives nothing
+	}
+	if err := apierr.Invalid(c.check(above)).OrNil(); err != nil {
 		return Code{}, err
 	}
 	return c, update(ctx, tx, c)
@@ -176,10 +206,11 @@ func (s *Service) Redemptions(
 	return listRedemptions(ctx, r, promo, p)
 }
 
-// usable reports whether an account that was created then can redeem the code now. Whether it is
-// used up is decided when the redemption is counted.
-func (c Code) usable(now, accountCreatedAt time.Time) bool {
-	return c.Enabled &&
+// usable reports whether an account that was created then can redeem the code now. A code that gives
+// more than one operator may is not: the limit was lowered since. Whether it is used up is decided
+// when the redemption is counted.
+func (c Code) usable(now, accountCreatedAt time.Time, above money.Micros) bool {
+	return c.Enabled && (above == 0 || c.Amount <= above && c.MaxRedemptions != nil) &&
 		(c.ValidFrom == nil || !now.Before(*c.ValidFrom)) &&
 		(c.ValidUntil == nil || now.Before(*c.ValidUntil)) &&
 		(!c.NewAccountsOnly || now.Sub(accountCreatedAt) <= NewAccount)
@@ -205,8 +236,12 @@ func (s *Service) Redeem(ctx context.Context, tx *db.Tx, account id.ID, code str
 		}
 		return credit.Credit{}, err
 	}
+	above, err := s.approvalAbove(ctx, tx)
+	if err != nil {
+		return credit.Credit{}, err
+	}
 	created, err := accountCreatedAt(ctx, tx, account)
-	if err == nil && !c.usable(tx.Now, created) {
+	if err == nil && !c.usable(tx.Now, created, above) {
 		err = errInvalid
 	}
 	if err != nil {

@@ -56,7 +56,7 @@ var dependencies = []struct {
 	{"payment/demo", []string{"payment", "db"}},
 	{"payment/transfer", []string{"payment", "wallet", "db"}},
 	{"payment", []string{"account", "issue", "credit", "wallet", "event", "job", "creator", "db"}},
-	{"promo", []string{"account", "credit", "wallet", "db"}},
+	{"promo", []string{"account", "credit", "wallet", "settings", "db"}},
 	{"credit", []string{"wallet", "event", "job", "db"}},
 	{"step", nil},
 	{"volume", []string{
