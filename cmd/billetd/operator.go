@@ -417,7 +417,10 @@ func walletCredits() *cobra.Command {
 }
 
 // expiryOf reads the last day of a credit, or an exact time; "" is never.
-func expiryOf(text string) (*time.Time, error) {
+func expiryOf(text string) (*time.Time, error) { return timeOf("expires", text) }
+
+// timeOf reads a flag that is a date, which stands for its end, or an exact time; nil for none.
+func timeOf(flag, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -426,7 +429,7 @@ func expiryOf(text string) (*time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return nil, errors.New("--expires must be a date, such as 2028-05-31, or a time, such as 2028-05-31T12:00:00Z")
+		return nil, fmt.Errorf("--%s must be a date, such as 2028-05-31, or a time, such as 2028-05-31T12:00:00Z", flag)
 	}
 	return &at, nil
 }

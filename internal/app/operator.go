@@ -272,6 +272,26 @@ func (o *Operator) WithdrawAdjustment(ctx context.Context, of id.ID) (a adjustme
 	return a, err
 }
 
+// CreatePromoCode creates a promo code. See promo.Service.Create.
+func (o *Operator) CreatePromoCode(
+	ctx context.Context, code string, set promo.Settings,
+) (c promo.Code, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		c, err = o.PromoCodes.Create(ctx, tx, code, set)
+		return err
+	})
+	return c, err
+}
+
+// EnablePromoCode enables or disables a promo code.
+func (o *Operator) EnablePromoCode(ctx context.Context, of id.ID, enabled bool) (c promo.Code, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		c, err = o.PromoCodes.Update(ctx, tx, of, func(s *promo.Settings) { s.Enabled = enabled })
+		return err
+	})
+	return c, err
+}
+
 // SetMarkup sets an account's own markup in basis points, or, with nil, the default ones.
 func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) (a operator.Account, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
