@@ -31,7 +31,8 @@ func promoCodeCreate() *cobra.Command {
 		f.StringVar(&amount, "amount", "", "credit of each account in `USD`")
 		f.Int64Var(&times, "max-redemptions", 0, "`number` of accounts that can redeem it; default: no limit")
 		f.Int64Var(&days, "credit-days", 0, "`days` after which a credit expires; default: never")
-		f.StringVar(&from, "from", "", "`time` from which it can be redeemed (RFC 3339), or the date before; default: at once")
+		f.StringVar(&from, "from", "",
+			"`time` from which it can be redeemed (RFC 3339), or the date before; default: at once")
 		f.StringVar(&until, "until", "",
 			"`date` until whose end it can be redeemed (UTC), or an exact time (RFC 3339); default: no end")
 		f.BoolVar(&set.NewAccountsOnly, "new-accounts-only", false,

@@ -54,8 +54,8 @@ func (h promoCodes) routes(r *rest.Router) {
 	redeem := rest.Operation{
 		Method: http.MethodPost, Path: Base + "/wallet/promo-codes", ID: "redeemPromoCode", Tag: tagWallet,
 		Scope: string(account.WriteWallet), Status: http.StatusCreated, Summary: "Redeem a promo code",
-		Description: "Returns the credit. An account can redeem a code once. A code that the account cannot redeem is " +
-			"NOT_FOUND, whatever the reason. After ten wrong codes within 15 minutes, further ones are refused.",
+		Description: "Returns the credit. An account can redeem a code once. A code that the account cannot redeem " +
+			"is NOT_FOUND, whatever the reason. After ten wrong codes within 15 minutes, further ones are refused.",
 		Errors: []apierr.Code{
 			apierr.NotFound, apierr.Conflict, apierr.AccountSuspended, apierr.LimitReached, apierr.RateLimitExceeded,
 		},

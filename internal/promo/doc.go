@@ -17,7 +17,8 @@
 //
 // # Tables
 //
-// Promo codes grow with what operators create, and are deleted only where nobody redeemed them.
+// Promo codes grow with what operators create, and are deleted only where no account has redeemed
+// them.
 // Redemptions grow with what accounts redeem, and are kept as long as the account's statement.
 //
 // Locks are taken in this order: the account's row, the code, then what package credit takes.

@@ -134,8 +134,8 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, code string, set Settin
 	if !form.MatchString(c.Code) {
 		faults = append(faults, apierr.FieldError{
 			Field: "code",
-			Message: "must have 4 to 40 letters from A to Z, digits, hyphens and underscores, and begin with a letter " +
-				"or digit.",
+			Message: "must have 4 to 40 letters from A to Z, digits, hyphens and underscores, and begin with a " +
+				"letter or digit.",
 		})
 	}
 	if err := apierr.Invalid(faults).OrNil(); err != nil {
@@ -183,7 +183,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, promo id.ID, change fun
 	return c, update(ctx, tx, c)
 }
 
-// Delete deletes a promo code that nobody has redeemed. It returns NOT_FOUND or CONFLICT.
+// Delete deletes a promo code that no account has redeemed. It returns NOT_FOUND or CONFLICT.
 func (s *Service) Delete(ctx context.Context, tx *db.Tx, promo id.ID) (Code, error) {
 	c, err := s.Get(ctx, tx, promo)
 	if err != nil {
@@ -206,9 +206,9 @@ func (s *Service) Redemptions(
 	return listRedemptions(ctx, r, promo, p)
 }
 
-// usable reports whether an account that was created then can redeem the code now. A code that gives
-// more than one operator may is not: the limit was lowered since. Whether it is used up is decided
-// when the redemption is counted.
+// usable reports whether an account that was created then can redeem the code now. A code that
+// gives more than one operator may is not: the limit was lowered since. Whether it is used up is
+// decided when the redemption is counted.
 func (c Code) usable(now, accountCreatedAt time.Time, above money.Micros) bool {
 	return c.Enabled && (above == 0 || c.Amount <= above && c.MaxRedemptions != nil) &&
 		(c.ValidFrom == nil || !now.Before(*c.ValidFrom)) &&

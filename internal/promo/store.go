@@ -68,7 +68,7 @@ func update(ctx context.Context, tx *db.Tx, c Code) error {
 	return err
 }
 
-// remove reports whether the code was deleted: it is kept once somebody has redeemed it.
+// remove reports whether the code was deleted: it is kept once an account has redeemed it.
 func remove(ctx context.Context, tx *db.Tx, promo id.ID) (bool, error) {
 	n, err := codes.Delete(ctx, tx, db.Is("id", promo), db.Is("redemptions", 0))
 	return n == 1, err

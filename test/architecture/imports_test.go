@@ -41,6 +41,7 @@ var dependencies = []struct {
 	{"altcha", []string{"secret", "db"}},
 	{"invoice", []string{"account", "wallet", "emailaddr", "event", "job", "db"}},
 	{"announcement", []string{"deployment", "provideraccount", "catalog", "mail", "account", "job", "db"}},
+	{"promo", []string{"account", "credit", "wallet", "settings", "db"}},
 	{"servicecredit", []string{"deployment", "settings", "meter", "wallet", "event", "job", "db"}},
 	{"mail", []string{"settings", "account", "event", "emailaddr", "secret", "job", "db"}},
 	{"settings", []string{"emailaddr", "secret", "db"}},
@@ -56,7 +57,6 @@ var dependencies = []struct {
 	{"payment/demo", []string{"payment", "db"}},
 	{"payment/transfer", []string{"payment", "wallet", "db"}},
 	{"payment", []string{"account", "issue", "credit", "wallet", "event", "job", "creator", "db"}},
-	{"promo", []string{"account", "credit", "wallet", "settings", "db"}},
 	{"credit", []string{"wallet", "event", "job", "db"}},
 	{"step", nil},
 	{"volume", []string{
