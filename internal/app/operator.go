@@ -73,6 +73,7 @@ type Operator struct {
 	Announcements    *announcement.Service
 	Adjustments      *adjustment.Service
 	Invoices         *invoice.Service
+	Payments         *payment.Service
 	Setup            *setup.Service
 	SignedHeads      *signedhead.Service
 
@@ -168,6 +169,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.PromoCodes = promo.New(promo.Config{IDs: o.IDs, Credits: o.Credits, Settings: o.Settings})
 	o.services = o.buildServices(c, log)
 	o.services.payments = o.buildPayments(c, public, log)
+	o.Payments = o.services.payments.svc
 	o.Announcements, o.Invoices = o.services.announced, o.services.invoices
 	o.Console = operator.New(operator.Config{
 		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Credits: o.Credits, Jobs: o.Jobs,

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -76,9 +77,15 @@ func (s *stripeSource) installation(ctx context.Context) (name string, err error
 // CheckPayments asks Stripe whether the stored key is accepted and may read what payments need, and
 // reports whether it is one of live mode. It returns payment.ErrUnsupported without a key.
 func (o *Operator) CheckPayments(ctx context.Context) (live bool, err error) {
+	live, refused, err := o.checkPayments(ctx)
+	return live, errors.Join(refused, err)
+}
+
+// checkPayments is CheckPayments with what Stripe refuses apart from what failed here.
+func (o *Operator) checkPayments(ctx context.Context) (live bool, refused, err error) {
 	p, err := o.services.payments.stripe.get(ctx)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
-	return p.Live(), p.Check(ctx)
+	return p.Live(), p.Check(ctx), nil
 }

@@ -83,6 +83,11 @@ func TestInvoicesOverTheAPI(t *testing.T) {
 	if !bytes.Contains(preview.body, []byte(`"percent":8.1`)) || !bytes.Contains(preview.body, []byte(`"total":10,`)) {
 		t.Errorf("%s", preview.body)
 	}
+	above := w.want(200, operator, "GET", OperatorBase+"/accounts/"+string(w.ada.account)+"/invoice-preview", nil)
+	if !bytes.Equal(above.body, preview.body) {
+		t.Errorf("the operator's preview is %s", above.body)
+	}
+	w.want(404, operator, "GET", OperatorBase+"/accounts/acc_none/invoice-preview", nil)
 	w.clock.Advance(2 * time.Hour)
 	if _, err := w.c.Invoices.Issue(t.Context(), w.ada.account+"/2028-02"); err != nil {
 		t.Fatal(err)
@@ -130,6 +135,24 @@ func TestInvoicesOverTheAPI(t *testing.T) {
 		nil); len(r.list) != 2 {
 		t.Errorf("%s", r.body)
 	}
+	wantCreditNotes(w, operator, one, note.text("id"))
+}
+
+// wantCreditNotes looks for the one credit note of an invoice with the filters of the operator's
+// list.
+func wantCreditNotes(w *world, operator tenant, one, note string) {
+	w.t.Helper()
+	for query, want := range map[string]int{
+		"corrects=" + one: 1, "corrects=" + note: 0,
+		"corrects=" + one + "&account=" + string(w.bob.account): 0, "corrects=" + one + "&month=2028-02": 1,
+		"corrects=" + one + "&type=invoice": 0,
+	} {
+		if r := w.want(200, operator, "GET", OperatorBase+"/invoices?"+query, nil); len(r.list) != want {
+			w.t.Errorf("%s: %s", query, r.body)
+		}
+	}
+	w.want(400, operator, "GET", OperatorBase+"/invoices?corrects=2028-000001", nil)
+	w.want(400, operator, "GET", OperatorBase+"/invoices?account=ada", nil)
 }
 
 // Of two lists that replace the same one, only the first has an effect.

@@ -104,6 +104,7 @@ var whoMay = map[string]string{
 	"deleteBudget": workers,
 	"listInvoices": everyRole, "previewInvoice": everyRole, "getInvoice": everyRole, "getBillingDetails": everyRole,
 	"setBillingDetails": "owner admin billing", "listAllInvoices": operators, "getAnyInvoice": operators,
+	"getAnyTopUp": operators, "checkPayments": operators, "previewAnyInvoice": operators,
 	"getInvoiceSettings": operators, "setInvoiceSettings": operators, "getTaxRates": operators,
 	"createCreditNote": operators,
 	"setTaxRates":      operators,

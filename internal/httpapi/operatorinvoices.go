@@ -35,6 +35,9 @@ func (h operatorInvoices) routes(r *rest.Router) {
 	}
 	rest.List(r, op(http.MethodGet, all, "listAllInvoices", "List invoices of all accounts",
 		"Newest first, with credit notes."), h.list)
+	rest.Read(r, op(http.MethodGet, OperatorBase+"/accounts/{id}/invoice-preview", "previewAnyInvoice",
+		"Preview an account's invoice of the current month",
+		"What the invoice would be if the month ended now. Nothing is issued."), h.preview)
 	get := op(http.MethodGet, one, "getAnyInvoice", "Get an invoice of any account",
 		"With `format`, returns the document as a file. Every download is byte-for-byte identical.")
 	get.Media, get.Errors = invoiceMedia, []apierr.Code{apierr.NotFound}
@@ -73,6 +76,16 @@ type creditNoteLine struct {
 type allInvoices struct {
 	invoiceList
 	AccountID id.ID `query:"account" maxLength:"40" doc:"Documents of this account."`
+	Corrects  id.ID `query:"corrects" maxLength:"40" doc:"Credit notes of this invoice, ivc_…"`
+}
+
+// Check refuses what is not the id of an account or a document.
+func (q allInvoices) Check() []apierr.FieldError {
+	errs := append(q.Paging.Check(), checkAccountFilter(q.AccountID)...)
+	if q.Corrects != "" && !q.Corrects.Valid(id.Invoice) {
+		errs = append(errs, apierr.FieldError{Field: "query.corrects", Message: "must be the id of an invoice, ivc_…"})
+	}
+	return errs
 }
 
 // wantedSeller is the seller in a request.
@@ -139,6 +152,7 @@ type taxRate struct {
 	Country string  `json:"country" minLength:"2" maxLength:"2" example:"DE" doc:"Country, as a code of ISO 3166-1 with two letters."`
 	From    string  `json:"from" minLength:"10" maxLength:"10" example:"2021-01-01" doc:"First day in UTC on which the rate applies. It applies until the next one of the country."`
 	Percent percent `json:"percent" minimum:"0" maximum:"50" example:"19" doc:"Rate in percent, with at most two decimals."`
+	Ended   bool    `json:"ended,omitempty" doc:"Whether the country has no rate from this day on; percent is 0 then."`
 }
 
 // taxRateToSet is a taxRate in a request, which takes nothing else.
@@ -153,7 +167,7 @@ type setTaxRates struct {
 func taxRatesOf(rates []invoice.TaxRate) taxRates {
 	out := taxRates{Rates: []taxRate{}}
 	for _, r := range rates {
-		out.Rates = append(out.Rates, taxRate{r.Country, r.From, percent(r.Percent)})
+		out.Rates = append(out.Rates, taxRate{r.Country, r.From, percent(r.Percent), r.Ended})
 	}
 	return out
 }
@@ -161,7 +175,13 @@ func taxRatesOf(rates []invoice.TaxRate) taxRates {
 func (h operatorInvoices) list(
 	ctx context.Context, _ *rest.Call, in *allInvoices, p db.Page,
 ) ([]invoice.Summary, db.Listed, error) {
-	return h.svc.ListAll(ctx, h.db, in.filter(in.AccountID), p)
+	f := in.filter(in.AccountID)
+	f.Corrects = in.Corrects
+	return h.svc.ListAll(ctx, h.db, f, p)
+}
+
+func (h operatorInvoices) preview(ctx context.Context, _ *rest.Call, in *accountPath) (invoice.Document, error) {
+	return h.svc.PreviewAny(ctx, in.ID)
 }
 
 func (h operatorInvoices) get(
@@ -217,7 +237,9 @@ func (h operatorInvoices) setRates(
 	var rates []invoice.TaxRate
 	for _, r := range in.Body.Rates {
 		percent := invoice.BasisPoints(r.Percent)
-		rates = append(rates, invoice.TaxRate{Country: r.Country, From: r.From, Percent: percent})
+		rates = append(rates, invoice.TaxRate{
+			Country: r.Country, From: r.From, Percent: percent, Ended: r.Ended,
+		})
 	}
 	set, err := h.svc.SetTaxRates(ctx, tx, rates)
 	return taxRatesOf(set), err

@@ -151,6 +151,12 @@ var growing = map[string]struct {
 		"series": `CASE i % 20 WHEN 0 THEN 'credit_note' ELSE 'invoice' END`, "number": `CAST(i AS TEXT)`,
 		"sequence": `i`, "month": `'2028-' || CAST(i / 300 AS TEXT)`, "corrects": `NULL`,
 	}},
+	"top_up": {9000, map[string]string{
+		"status":    `CASE i % 9 WHEN 0 THEN 'pending' ELSE 'succeeded' END`,
+		"processor": `CASE i % 3 WHEN 0 THEN 'transfer' ELSE 'stripe' END`,
+		"reference": `'r' || CAST(i AS TEXT)`, "intent": `NULL`, "checkout_url": `NULL`, "completed_at": `NULL`,
+		"problem": `CASE i % 900 WHEN 0 THEN 'wrong' ELSE '' END`,
+	}},
 	"wallet_transaction": {30000, map[string]string{
 		"type": `CASE i % 9 WHEN 0 THEN 'charge' ELSE 'hold' END`, "subject": `'dep_' || CAST(i / 3 AS TEXT)`,
 		"seq": `i / 300 + 10000`, "created_at": `i`,
@@ -166,7 +172,7 @@ var ordered = map[string][]string{
 	}, "listIssues": {"issue"}, "listJobs": {"job USING INDEX job_failing", "job USING COVERING INDEX job_failing"},
 	// Those that may exist at a provider, by indexes that hold no others.
 	"listProviderAccounts": {"deployment", "volume"},
-	"listAllInvoices":      {"invoice"},
+	"listAllInvoices":      {"invoice"}, "listAllTopUps": {"top_up"},
 	// The names of the page's accounts are found by id, unless all accounts fit into a few pages of
 	// the disk.
 	"listAllDeployments": {"deployment", "account"}, "listAllVolumes": {"volume", "account"},
@@ -194,7 +200,9 @@ var filterValues = map[string][]string{
 		"dep_00000000000000000000000001",
 	}, "volumeId": nil, "actor": {"key_1"}, "action": {"createDeployment"},
 	"from": {"2028-02-01T00:00:00Z"}, "to": {"2028-02-28T00:00:00Z"}, "state": {"open"},
-	"month": {"2028-02"}, "kind": {"stuck_termination"},
+	"processor": {"transfer"}, "reference": {"RF18 abcd"}, "problem": {"true"},
+	"corrects": {"ivc_00000000000000000000000001"},
+	"month":    {"2028-02"}, "kind": {"stuck_termination"},
 }
 
 func fillGrowing(t *testing.T, d *db.DB) {

@@ -92,8 +92,11 @@ type Config struct {
 	// simulated payments.
 	DemoPayments *demo.Processor
 	Transfers    *transfer.Processor
-	Issues       *issue.Service
-	Incidents    *incident.Service
+	// CheckPayments asks Stripe whether it accepts what the settings have, and returns what it
+	// refuses. It returns payment.ErrUnsupported where nothing is stored. It may be nil.
+	CheckPayments func(ctx context.Context) (live bool, refused, err error)
+	Issues        *issue.Service
+	Incidents     *incident.Service
 	// Announcements are the operator's.
 	Announcements *announcement.Service
 	Operator      *operator.Service
@@ -218,7 +221,8 @@ func register(cfg Config) *server {
 		invoices{db: cfg.DB, svc: cfg.Invoices},
 		operatorInvoices{db: cfg.DB, svc: cfg.Invoices},
 		topUps{db: cfg.DB, svc: cfg.Payments, receipts: cfg.Invoices, log: cfg.Log},
-		operatorTopUps{db: cfg.DB, svc: cfg.Payments},
+		operatorTopUps{db: cfg.DB, svc: cfg.Payments, transfers: cfg.Transfers},
+		paymentsCheck{db: cfg.DB, check: cfg.CheckPayments},
 		paymentPages{
 			svc: cfg.Payments, settings: cfg.Settings, demo: cfg.DemoPayments, transfers: cfg.Transfers, log: cfg.Log,
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/invoice"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/payment"
+	"github.com/billetcloud/billet/internal/payment/transfer"
 	"github.com/billetcloud/billet/internal/rest"
 )
 
@@ -215,6 +216,8 @@ func (h topUps) removeMethod(
 type operatorTopUps struct {
 	db  *db.DB
 	svc *payment.Service
+	// transfers knows by which transfer of the bank a top-up was confirmed.
+	transfers *transfer.Processor
 }
 
 func (h operatorTopUps) routes(r *rest.Router) {
@@ -224,6 +227,11 @@ func (h operatorTopUps) routes(r *rest.Router) {
 		Scope: string(account.ReadOperator), Summary: "List all top-ups",
 		Description: "Top-ups of all accounts, newest first.",
 	}, h.list)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: all + "/{id}", ID: "getAnyTopUp", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.ReadOperator), Summary: "Get a top-up of any account",
+		Description: "With its refunds and disputes, and how much of it can be refunded now.",
+	}, h.get)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all + "/{id}/confirm", ID: "confirmTopUp", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Confirm a bank transfer",
@@ -256,8 +264,11 @@ func (h operatorTopUps) routes(r *rest.Router) {
 
 type allTopUpsQuery struct {
 	rest.Paging
-	Account id.ID          `query:"account" maxLength:"40" doc:"Id of the account, acc_…"`
-	Status  payment.Status `query:"status" doc:"Top-ups with this status."`
+	Account   id.ID          `query:"account" maxLength:"40" doc:"Id of the account, acc_…"`
+	Status    payment.Status `query:"status" doc:"Top-ups with this status."`
+	Processor string         `query:"processor" enum:"stripe,transfer,demo" doc:"Top-ups that are paid this way."`
+	Reference string         `query:"reference" maxLength:"200" doc:"Top-up with this reference of the processor, or of the bank transfer, whose spaces and case do not matter."`
+	Problem   bool           `query:"problem" doc:"true: only top-ups whose money is not credited, for a reason in problem."`
 }
 
 // Check refuses what is not the id of an account.
@@ -268,7 +279,25 @@ func (q allTopUpsQuery) Check() []apierr.FieldError {
 func (h operatorTopUps) list(
 	ctx context.Context, _ *rest.Call, in *allTopUpsQuery, p db.Page,
 ) ([]payment.OperatorTopUp, db.Listed, error) {
-	return h.svc.ListAll(ctx, h.db, in.Account, in.Status, p)
+	return h.svc.ListAll(ctx, h.db, payment.Filter{
+		Account: in.Account, Status: in.Status, Processor: in.Processor, Reference: in.Reference, Problem: in.Problem,
+	}, p)
+}
+
+// topUpDetails are a top-up with what the bank calls its transfer.
+type topUpDetails struct {
+	payment.Details
+	BankReference string `json:"bankReference" doc:"Bank's own reference of the transfer that confirmed it; empty for others."`
+}
+
+func (h operatorTopUps) get(ctx context.Context, _ *rest.Call, in *topUpPath) (out topUpDetails, err error) {
+	err = h.db.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		if out.Details, err = h.svc.GetAny(ctx, tx, in.ID); err == nil && out.Processor == payment.Transfer {
+			out.BankReference, err = h.transfers.BankReference(ctx, tx, in.ID)
+		}
+		return err
+	})
+	return out, err
 }
 
 type confirmTopUp struct {

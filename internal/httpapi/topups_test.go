@@ -2,9 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -240,7 +243,83 @@ func TestOperatorConfirmsTransfer(t *testing.T) {
 		closed := w.want(200, op, "POST", closing, map[string]any{"reason": "refunded"})
 		same(t, "closed", closed.text("status"), "failed")
 		same(t, "shown", w.want(200, ada, "GET", topUpsPath+"/"+second, nil).text("failureMessage"), "refunded")
+
+		got := w.want(200, op, "GET", at, nil).data.(map[string]any)
+		for field, want := range map[string]any{
+			"received": 98.5, "refunded": 8.5, "refundable": 90.0, "payment": reference, "bankReference": "BANK-1",
+			"accountId": string(w.ada.account), "disputes": []any{},
+		} {
+			if !reflect.DeepEqual(got[field], want) {
+				t.Errorf("%s is %v, want %v", field, got[field], want)
+			}
+		}
+		refund := got["allRefunds"].([]any)[0].(map[string]any)
+		same(t, "reason", refund["reason"], "asked for")
+		w.refused("NOT_FOUND", op, "GET", OperatorBase+"/top-ups/top_none", nil)
 	})
+}
+
+func TestOperatorFindsTopUps(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorldOn(t, d, c)
+		op := w.operator()
+		demo := w.want(201, w.payer(w.ada), "POST", topUpsPath, map[string]any{"amount": 50}).text("id")
+		w.want(200, op, "PATCH", OperatorBase+"/settings", map[string]any{"payments": map[string]any{
+			"processor": "transfer", "bankRecipient": "Example Cloud", "bankAccount": "DE02120300000000202051",
+		}})
+		ada := w.want(201, w.payer(w.ada), "POST", topUpsPath, map[string]any{"amount": 60}).text("id")
+		bob := w.want(201, w.payer(w.bob), "POST", topUpsPath, map[string]any{"amount": 70}).text("id")
+		if _, err := d.Handle().ExecContext(t.Context(),
+			`UPDATE top_up SET problem = 'It was paid in "EUR".' WHERE id = '`+demo+`'`); err != nil {
+			t.Fatal(err)
+		}
+		found := func(query string) (ids []string) {
+			for _, r := range w.want(200, op, "GET", OperatorBase+"/top-ups?"+query, nil).data.([]any) {
+				ids = append(ids, r.(map[string]any)["id"].(string))
+			}
+			return ids
+		}
+		reference := w.want(200, op, "GET", OperatorBase+"/top-ups/"+bob, nil).text("reference")
+		typed := url.QueryEscape(strings.ToLower(transfer.Shown(reference)))
+		for query, want := range map[string][]string{
+			"":                              {bob, ada, demo},
+			"processor=transfer":            {bob, ada},
+			"processor=demo&status=pending": {demo},
+			"status=succeeded":              nil,
+			"problem=true":                  {demo},
+			"problem=false":                 {bob, ada, demo},
+			"problem=true&processor=stripe": nil,
+			"reference=" + typed:            {bob},
+			"reference=" + typed + "&status=succeeded":                 nil,
+			"reference=" + typed + "&account=" + string(w.ada.account): nil,
+			"account=" + string(w.ada.account):                         {ada, demo},
+			"account=" + string(w.ada.account) + "&problem=true":       {demo},
+			"account=" + string(w.ada.account) + "&processor=transfer": {ada},
+		} {
+			if got := found(query); !slices.Equal(got, want) {
+				t.Errorf("%s: %v, want %v", query, got, want)
+			}
+		}
+		w.refused("INVALID_REQUEST", op, "GET", OperatorBase+"/top-ups?processor=cash", nil)
+	})
+}
+
+func TestCheckPayments(t *testing.T) {
+	w := newWorld(t)
+	op := w.operator()
+	const path = OperatorBase + "/settings/payments-check"
+	w.refused("CONFLICT", op, "POST", path, nil)
+	for _, refused := range []error{nil, errors.New("stripe: read Events: not permitted")} {
+		w.configure(func(c *Config) {
+			c.CheckPayments = func(context.Context) (bool, error, error) { return true, refused, nil }
+		})
+		got := w.want(200, op, "POST", path, nil).data.(map[string]any)
+		same(t, "ok", got["ok"], refused == nil)
+		same(t, "live", got["live"], true)
+		if refused != nil {
+			same(t, "message", got["message"], refused.Error())
+		}
+	}
 }
 
 func TestPaymentEventsNeedASignature(t *testing.T) {

@@ -43,6 +43,8 @@ type Filter struct {
 	Type    Type
 	// Month is "2026-11".
 	Month string
+	// Corrects is an invoice, for its credit notes.
+	Corrects id.ID
 }
 
 // List returns a page of the account's documents that match the filter, newest first.
@@ -130,6 +132,15 @@ func (s *Service) Preview(ctx context.Context, account id.ID) (d Document, err e
 	}
 	d.Preview, d.IssuedAt = true, at
 	return d, err
+}
+
+// PreviewAny is Preview for the operator, who may name an account that does not exist: it returns
+// NOT_FOUND then.
+func (s *Service) PreviewAny(ctx context.Context, account id.ID) (Document, error) {
+	if _, err := s.cfg.Accounts.Get(ctx, s.cfg.DB, account); err != nil {
+		return Document{}, err
+	}
+	return s.Preview(ctx, account)
 }
 
 // draft returns the invoice of a month without its ID and number. The last instant that is billed

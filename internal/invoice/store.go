@@ -39,6 +39,7 @@ func putSettings(ctx context.Context, tx *db.Tx, set Settings) error {
 var taxRates = db.NewTable("invoice_tax_rate", func(r *TaxRate) []db.Column {
 	return []db.Column{
 		db.Col("country", &r.Country), db.Col("from_day", &r.From), db.Col("basis_points", (*int64)(&r.Percent)),
+		db.Col("ended", &r.Ended),
 	}
 })
 
@@ -205,8 +206,13 @@ func list(
 	ctx context.Context, r db.Reader, where []db.Cond, f Filter, p db.Page,
 ) ([]Summary, db.Listed, error) {
 	var rest []db.Cond
-	if f.Month != "" {
+	if f.Corrects != "" { // whose index finds the few notes of an invoice
+		where, rest = []db.Cond{db.Is("corrects", f.Corrects)}, where
+	}
+	if f.Month != "" && f.Corrects == "" {
 		where = append(where, db.Is("month", f.Month))
+	} else if f.Month != "" {
+		rest = append(rest, db.Is("month", f.Month))
 	}
 	if f.Type != "" {
 		rest = append(rest, db.Is("series", f.Type))

@@ -65,6 +65,7 @@ type TaxRate struct {
 	Country string      `json:"country" example:"DE" doc:"Country, as a code of ISO 3166-1 with two letters."`
 	From    string      `json:"from" example:"2021-01-01" doc:"First day in UTC on which the rate applies. It applies until the next one of the country."`
 	Percent BasisPoints `json:"percent" example:"19" doc:"Rate in percent, from 0 to 50, with at most two decimals."`
+	Ended   bool        `json:"ended,omitempty" doc:"Whether the country has no rate from this day on, which is not a rate of 0 percent."`
 }
 
 // rateOn returns the rate of a country on a day, "2026-11-30".
@@ -76,7 +77,7 @@ func rateOn(rates []TaxRate, country, day string) (BasisPoints, bool) {
 			found = r
 		}
 	}
-	if found == nil {
+	if found == nil || found.Ended {
 		return 0, false
 	}
 	return found.Percent, true
@@ -232,6 +233,9 @@ func checkRates(rates []TaxRate) error {
 		}
 		if r.Percent < 0 || r.Percent > 5000 {
 			add(i, "percent", "must be from 0 to 50.")
+		}
+		if r.Ended && r.Percent != 0 {
+			add(i, "percent", "must be 0 where the rate of the country ends.")
 		}
 		if slices.ContainsFunc(rates[:i], func(o TaxRate) bool { return o.Country == r.Country && o.From == r.From }) {
 			add(i, "from", fmt.Sprintf("repeats %s for %s. Name each day once.", r.From, r.Country))

@@ -13,6 +13,8 @@ func TestTreat(t *testing.T) {
 		{Country: "DE", From: "2007-01-01", Percent: 1900}, {Country: "DE", From: "2020-07-01", Percent: 1600},
 		{Country: "DE", From: "2021-01-01", Percent: 1900}, {Country: "FR", From: "2014-01-01", Percent: 2000},
 		{Country: "NO", From: "2005-01-01", Percent: 2500}, {Country: "CH", From: "2005-01-01", Percent: 0},
+		{Country: "ES", From: "2020-01-01", Percent: 2100}, {Country: "ES", From: "2026-07-01", Ended: true},
+		{Country: "NO", From: "2027-01-01", Ended: true}, {Country: "NO", From: "2028-01-01", Percent: 2600},
 	}
 	german := germany("")
 	norule := german
@@ -52,6 +54,10 @@ func TestTreat(t *testing.T) {
 		{"outside the EU, rate set", norule, party("NO", ""), "2026-11-30", invoice.Standard, "NO", 2500},
 		{"seller outside the EU", american, party("FR", "FRXX999999999"), "2026-11-30", invoice.Standard, "FR", 2000},
 		{"neither in the EU", american, party("IT", "IT12345678901"), "2026-11-30", invoice.Outside, "", 0},
+		{"EU consumer, before the rate ends", norule, party("ES", ""), "2026-06-30", invoice.Standard, "ES", 2100},
+		{"EU consumer, the rate has ended", norule, party("ES", ""), "2026-07-01", invoice.Standard, "DE", 1900},
+		{"outside the EU, the rate has ended", norule, party("NO", ""), "2027-06-01", invoice.Outside, "", 0},
+		{"outside the EU, it has a rate again", norule, party("NO", ""), "2028-01-01", invoice.Standard, "NO", 2600},
 		{"a rate of zero", norule, party("CH", ""), "2026-11-30", invoice.ZeroRated, "CH", 0},
 		{"no tax at all", untaxed, party("DE", ""), "2026-11-30", invoice.Exempt, "", 0},
 	} {

@@ -29,6 +29,7 @@ type RefundView struct {
 	Reason      string       `json:"reason" doc:"Reason of the operator."`
 	Status      RefundStatus `json:"status" enum:"pending,succeeded,failed" doc:"pending until the processor has decided; failed: the amount was returned to the wallet."`
 	CreatedAt   time.Time    `json:"createdAt" doc:"When it was made."`
+	Message     string       `json:"message" doc:"Why the processor refused; empty unless it did."`
 	CompletedAt *time.Time   `json:"completedAt" doc:"When the processor decided; null before."`
 }
 
@@ -38,7 +39,9 @@ func (RefundStatus) Enum() []RefundStatus {
 }
 
 func (f refundRow) view() RefundView {
-	return RefundView{f.ID, f.TopUp, f.Account, f.Amount, f.Reason, f.Status, f.CreatedAt, f.CompletedAt}
+	return RefundView{
+		f.ID, f.TopUp, f.Account, f.Amount, f.Reason, f.Status, f.CreatedAt, f.Message, f.CompletedAt,
+	}
 }
 
 // Refund takes money of a top-up out of the wallet. A job has the processor return it. At most the

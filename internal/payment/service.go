@@ -173,7 +173,7 @@ func (s *Service) Get(ctx context.Context, r db.Reader, account, topUp id.ID) (T
 func (s *Service) List(
 	ctx context.Context, r db.Reader, account id.ID, status Status, p db.Page,
 ) ([]TopUp, db.Listed, error) {
-	rows, of, err := list(ctx, r, account, status, p)
+	rows, of, err := list(ctx, r, Filter{Account: account, Status: status}, p)
 	if err != nil {
 		return nil, of, err
 	}
@@ -181,22 +181,6 @@ func (s *Service) List(
 	out := make([]TopUp, len(all))
 	for i, k := range all {
 		out[i] = k.view(s.cfg.Clock.Now())
-	}
-	return out, of, err
-}
-
-// ListAll returns a page of the top-ups of all accounts, or of one, newest first.
-func (s *Service) ListAll(
-	ctx context.Context, r db.Reader, account id.ID, status Status, p db.Page,
-) ([]OperatorTopUp, db.Listed, error) {
-	rows, of, err := list(ctx, r, account, status, p)
-	if err != nil {
-		return nil, of, err
-	}
-	all, err := withMoney(ctx, r, rows)
-	out := make([]OperatorTopUp, len(all))
-	for i, k := range all {
-		out[i] = k.operatorView(s.cfg.Clock.Now())
 	}
 	return out, of, err
 }

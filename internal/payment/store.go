@@ -156,17 +156,31 @@ func givenBack(ctx context.Context, r db.Reader, account id.ID) ([]string, error
 	return append(keys, won...), err
 }
 
-func list(
-	ctx context.Context, r db.Reader, account id.ID, status Status, p db.Page,
-) ([]row, db.Listed, error) {
-	var where []db.Cond
-	if account != "" {
-		where = append(where, db.Is("account_id", account))
+func list(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]row, db.Listed, error) {
+	var where, rest []db.Cond
+	if f.Reference != "" {
+		where = append(where, db.IsOneOf("reference", f.references()))
 	}
-	if status != "" {
-		where = append(where, db.Is("status", status))
+	// An index serves one of these, with the status where that is an equality too.
+	add := func(given bool, c db.Cond) {
+		switch {
+		case !given:
+		case len(where) == 0:
+			where = append(where, c)
+		default:
+			rest = append(rest, c)
+		}
 	}
+	add(f.Account != "", db.Is("account_id", f.Account))
+	add(f.Problem, db.Cond{Text: "problem <> ''"})
+	if f.Status != "" && f.Reference == "" && !f.Problem {
+		where = append(where, db.Is("status", f.Status))
+	} else {
+		add(f.Status != "", db.Is("status", f.Status))
+	}
+	add(f.Processor != "", db.Is("processor", f.Processor))
 	l := topUps.List(where...)
+	l.Rest = rest
 	l.Order, l.Down = []db.Key{{Column: "id"}}, true
 	rows, of, err := l.Page(ctx, r, p)
 	for i := range rows {

@@ -196,15 +196,21 @@ func (s Settings) checkPayments(f *faults, c PaymentsChange) {
 // checkProcessor finds what the chosen processor needs and does not have.
 func (s Settings) checkProcessor(f *faults) {
 	p := s.Payments
-	switch {
-	case p.Processor == BankTransfer && p.BankRecipient == "":
-		f.add("payments.bankRecipient", "is required for the processor transfer.")
-	case p.Processor == BankTransfer && p.BankAccount == "":
-		f.add("payments.bankAccount", "is required for the processor transfer.")
-	case p.Processor == Stripe && s.stripeKey == "":
-		f.add("payments.stripeKey", "is required for the processor stripe.")
-	case p.Processor == Stripe && s.stripeSecret == "":
-		f.add("payments.stripeWebhookSecret", "is required for the processor stripe: payments are reported by webhook.")
+	for _, needed := range []struct {
+		by      PaymentProcessor
+		field   string
+		missing bool
+		because string
+	}{
+		{BankTransfer, "bankRecipient", p.BankRecipient == "", ""},
+		{BankTransfer, "bankAccount", p.BankAccount == "", ""},
+		{Stripe, "stripeKey", s.stripeKey == "", ""},
+		{Stripe, "stripeWebhookSecret", s.stripeSecret == "", ": payments are reported by webhook"},
+	} {
+		if p.Processor == needed.by && needed.missing {
+			f.add("payments."+needed.field,
+				fmt.Sprintf("is required for the processor %s%s.", needed.by, needed.because))
+		}
 	}
 }
 

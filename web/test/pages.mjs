@@ -91,6 +91,9 @@ try {
       'all-volumes': '/operator/volumes',
       providers: '/operator/providers',
       'price-rules': '/operator/price-rules',
+      'all-top-ups': '/operator/top-ups',
+      'all-invoices': '/operator/invoices',
+      'billing-settings': '/operator/billing',
       margins: '/operator/margins',
       simulator: '/operator/simulator',
     };

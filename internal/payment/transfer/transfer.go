@@ -194,6 +194,13 @@ func (p *Processor) Confirm(
 	return r.payment(tx.Now), nil
 }
 
+// BankReference returns the bank's own reference of the transfer that confirmed a top-up; "" if
+// none did.
+func (p *Processor) BankReference(ctx context.Context, r db.Reader, topUp id.ID) (string, error) {
+	of, _, err := byTopUp(ctx, r, topUp)
+	return of.bankID, err
+}
+
 // Page is what the page of a transfer shows.
 type Page struct {
 	Reference string

@@ -4,18 +4,22 @@ import { keepPreviousData, useMutation, useQuery } from '@tanstack/react-query';
 import { allPages, call, type Init, type Query, type Schema } from './client';
 import { learnServerTime } from './clock';
 import { asApiError } from './error';
-import { pageQuery, useAll } from './hooks';
+import { pageQuery, useAll, useGet, withId } from './hooks';
 
 export type Issue = Schema['Issue'];
 export type OperatorAccount = Schema['OperatorAccount'];
 export type OperatorDeployment = Schema['OperatorDeployment'];
 export type OperatorVolume = Schema['OperatorVolume'];
 export type PriceRule = Schema['PriceRule'];
+export type OperatorTopUp = Schema['OperatorTopUp'];
+export type TopUpDetails = Schema['TopUpDetails'];
 
 export const issuesPath = '/api/v1/operator/issues';
 export const allDeploymentsPath = '/api/v1/operator/deployments';
 export const allVolumesPath = '/api/v1/operator/volumes';
 export const mailsPath = '/api/v1/operator/mails';
+export const allTopUpsPath = '/api/v1/operator/top-ups';
+export const allInvoicesPath = '/api/v1/operator/invoices';
 export const jobsPath = '/api/v1/operator/jobs';
 export const adjustmentsPath = '/api/v1/operator/adjustments';
 const simulatorPath = '/api/v1/operator/simulator';
@@ -38,6 +42,30 @@ export function adjustmentsPage(query: Query<typeof adjustmentsPath>) {
 
 export function mailsPage(query: Query<typeof mailsPath>) {
   return { ...pageQuery(mailsPath, { params: { query } }), refetchInterval: 20_000 };
+}
+
+export function allTopUpsPage(query: Query<typeof allTopUpsPath>) {
+  return { ...pageQuery(allTopUpsPath, { params: { query } }), refetchInterval: 20_000 };
+}
+
+/** A top-up of any account, read again while what becomes of its money is open. */
+export function useAnyTopUp(id: string) {
+  return useGet(`${allTopUpsPath}/{id}`, withId(id), { refetchInterval: 10_000 });
+}
+
+export function allInvoicesPage(query: Query<typeof allInvoicesPath>) {
+  return { ...pageQuery(allInvoicesPath, { params: { query } }), refetchInterval: 60_000 };
+}
+
+/** The address of any account's document in a format. */
+export function anyDocumentURL(id: string, format: 'pdf' | 'html' | 'xml'): string {
+  return `${allInvoicesPath}/${encodeURIComponent(id)}?format=${format}`;
+}
+
+/** The name of an account; its ID while it is not known. */
+export function useAccountName(): (id: string) => string {
+  const accounts = useOperatorAccounts().data;
+  return (id) => accounts?.find((a) => a.id === id)?.name ?? id;
 }
 
 /** Sends a mail at once that waits for its next attempt; false where none waits anymore. */

@@ -68,6 +68,7 @@ export function App() {
         <Route element={<NeedsOperator />}>
           <Route path="/operator/setup" element={<pages.operatorSetup.Page />} />
           <Route path="/operator/accounts/:id" element={<pages.operatorAccount.Page />} />
+          <Route path="/operator/top-ups/:id" element={<pages.operatorTopUp.Page />} />
           <Route path="/operator/:tab?" element={<pages.operator.Page />} />
         </Route>
         <Route path="*" element={<NotFound />} />

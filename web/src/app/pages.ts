@@ -37,5 +37,6 @@ export const pages = {
   setup: page(() => import('../pages/setup/Setup')),
   operatorSetup: page(() => import('../pages/setup/Steps')),
   operatorAccount: page(() => import('../pages/operator/Account')),
+  operatorTopUp: page(() => import('../pages/operator/billing/TopUp')),
   operator: page(() => import('../pages/operator/Operator')),
 };

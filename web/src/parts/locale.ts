@@ -22,3 +22,10 @@ export function formatNumber(n: number, most = 3): string {
 export function formatPercent(percent: number): string {
   return `${formatNumber(percent, 1).replace('-', '−')}%`;
 }
+
+const regions = new Intl.DisplayNames(locale, { type: 'region' });
+
+/** The name of a country by its code of two letters; what is no code stays as it is. */
+export function countryName(code: string): string {
+  return /^[A-Z]{2}$/.test(code) ? (regions.of(code) ?? code) : code;
+}

@@ -208,6 +208,9 @@ CREATE INDEX top_up_account ON top_up (account_id, id);
 CREATE INDEX top_up_account_status ON top_up (account_id, status, id);
 CREATE INDEX top_up_status ON top_up (status, id);
 CREATE INDEX top_up_processor ON top_up (processor, completed_at);
+CREATE INDEX top_up_by_processor ON top_up (processor, id);
+CREATE INDEX top_up_with_problem ON top_up (id) WHERE problem <> '';
+CREATE INDEX top_up_find ON top_up (reference) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX top_up_reference ON top_up (processor, reference) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX top_up_intent ON top_up (processor, intent) WHERE intent IS NOT NULL;
 CREATE INDEX top_up_problem ON top_up (processor, problem_intent) WHERE problem_intent <> '';
@@ -422,6 +425,7 @@ CREATE TABLE invoice_tax_rate (
     country      TEXT   NOT NULL,
     from_day     TEXT   NOT NULL,              -- 2026-01-31, in UTC
     basis_points BIGINT NOT NULL CHECK (basis_points BETWEEN 0 AND 5000),
+    ended        BIGINT NOT NULL,              -- 1: the country has no rate from that day on
     PRIMARY KEY (country, from_day)
 );
 

@@ -1,4 +1,3 @@
-import { Anchor } from '@mantine/core';
 import { useId } from 'react';
 import { documentURL, type InvoiceSummary, invoicesPath } from '../../api/billing';
 import { pageQuery } from '../../api/hooks';
@@ -63,7 +62,8 @@ const columns: Column<InvoiceSummary>[] = [
     cell: (i) => (
       <span className="billing-files">
         {(['pdf', 'html', 'xml'] as const).map((format) => (
-          <Anchor
+          <a
+            className="link"
             key={format}
             href={documentURL(i.id, format)}
             download={format !== 'html'}
@@ -71,7 +71,7 @@ const columns: Column<InvoiceSummary>[] = [
             aria-label={`${format.toUpperCase()} of ${i.number}`}
           >
             {format.toUpperCase()}
-          </Anchor>
+          </a>
         ))}
       </span>
     ),

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button } from '@mantine/core';
+import { Alert, Button } from '@mantine/core';
 import { useSearchParams } from 'react-router';
 import { type TopUp, useTopUp } from '../../api/billing';
 import { Money } from '../../parts/Money';
@@ -53,7 +53,9 @@ function Text({ of: t }: { of: TopUp }) {
         <>
           The top-up of <Money usd={t.amount} /> has not been confirmed yet.{' '}
           {t.checkoutUrl ? (
-            <Anchor href={t.checkoutUrl}>Open the payment page</Anchor>
+            <a className="link" href={t.checkoutUrl}>
+              Open the payment page
+            </a>
           ) : (
             'The payment page is being prepared.'
           )}

@@ -1,4 +1,3 @@
-import { Anchor } from '@mantine/core';
 import { useId } from 'react';
 import { receiptURL, type TopUp, topUpsPath } from '../../api/billing';
 import { pageQuery } from '../../api/hooks';
@@ -8,6 +7,7 @@ import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { usePagedRows } from '../../parts/rows';
 import { Status } from '../../parts/Status';
 import { Time } from '../../parts/Time';
+import { processors } from './words';
 
 /** The account's top-ups, newest first. */
 export function TopUps() {
@@ -31,8 +31,6 @@ export function TopUps() {
   );
 }
 
-const processors: Record<string, string> = { stripe: 'Stripe', transfer: 'Bank transfer', demo: 'Simulated' };
-
 const columns: Column<TopUp>[] = [
   { key: 'at', head: 'Date', width: '190px', cell: (t) => <Time at={t.createdAt} /> },
   { key: 'status', head: 'Status', width: '120px', cell: (t) => <Status value={t.status} /> },
@@ -46,7 +44,13 @@ const columns: Column<TopUp>[] = [
           {t.automatic && ', automatic'}
         </span>
         <span className="cell-sub">
-          {t.checkoutUrl ? <Anchor href={t.checkoutUrl}>Open the payment page</Anchor> : (t.failureMessage ?? t.id)}
+          {t.checkoutUrl ? (
+            <a className="link" href={t.checkoutUrl}>
+              Open the payment page
+            </a>
+          ) : (
+            (t.failureMessage ?? t.id)
+          )}
         </span>
       </>
     ),
@@ -67,18 +71,40 @@ const columns: Column<TopUp>[] = [
     cell: (t) =>
       t.received ? (
         <span className="billing-files">
-          <Anchor href={receiptURL(t.id)} download aria-label={`Receipt of ${t.id}`}>
+          <a className="link" href={receiptURL(t.id)} download aria-label={`Receipt of ${t.id}`}>
             Receipt
-          </Anchor>
+          </a>
           {t.refunds.map((f, i) => (
-            <Anchor key={f.id} href={receiptURL(t.id, f.id)} download aria-label={`Receipt of the refund ${f.id}`}>
+            <a
+              className="link"
+              key={f.id}
+              href={receiptURL(t.id, f.id)}
+              download
+              aria-label={`Receipt of the refund ${f.id}`}
+            >
               {i === 0 ? 'Refund' : `Refund ${formatMoney(micro(f.amount))}`}
-            </Anchor>
+            </a>
           ))}
         </span>
       ) : (
         '–'
       ),
   },
-  { key: 'amount', head: 'Amount', width: '120px', end: true, cell: (t) => <Money usd={t.amount} /> },
+  {
+    key: 'amount',
+    head: 'Amount',
+    width: '130px',
+    end: true,
+    cell: (t) =>
+      t.received && t.received !== t.amount ? (
+        <>
+          <Money usd={t.received} />
+          <span className="cell-sub">
+            of <Money usd={t.amount} />
+          </span>
+        </>
+      ) : (
+        <Money usd={t.amount} />
+      ),
+  },
 ];

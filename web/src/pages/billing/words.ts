@@ -10,3 +10,10 @@ export function methodName(m: PaymentMethod): string {
 export function expiry(m: PaymentMethod): string {
   return m.expiryYear ? `expires ${String(m.expiryMonth).padStart(2, '0')}/${m.expiryYear}` : '';
 }
+
+/** How top-ups are paid, by processor. */
+export const processors: Record<string, string> = {
+  stripe: 'Stripe',
+  transfer: 'Bank transfer',
+  demo: 'Simulated',
+};

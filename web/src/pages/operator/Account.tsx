@@ -17,6 +17,9 @@ import { PageSkeleton } from '../../parts/Skeletons';
 import { Chip } from '../../parts/Status';
 import { Ago, Time } from '../../parts/Time';
 import { actionWords } from '../settings/audit';
+import { InvoicePreviewDialog } from './billing/InvoicePreviewDialog';
+import { InvoiceTable } from './billing/InvoiceTable';
+import { TopUpTable } from './billing/TopUpTable';
 import { CreditDialog } from './CreditDialog';
 import { InviteOwnerDialog } from './InviteOwnerDialog';
 import { MarkupDialog } from './MarkupDialog';
@@ -24,7 +27,7 @@ import { QuotasDialog } from './QuotasDialog';
 import { SuspendDialog } from './SuspendDialog';
 import { ViewDialog } from './ViewDialog';
 
-type Dialog = 'credit' | 'markup' | 'quotas' | 'suspend' | 'invite' | 'view';
+type Dialog = 'credit' | 'markup' | 'quotas' | 'suspend' | 'invite' | 'view' | 'preview';
 
 /** All that an operator sees of one account. */
 export default function Account() {
@@ -121,6 +124,21 @@ export default function Account() {
       <Panel title="Transactions" mt={16} bare>
         <Transactions id={id} />
       </Panel>
+      <Panel title="Top-ups" mt={16} bare>
+        <TopUpTable filter={{ account: id }} one empty={none('No top-ups yet.')} />
+      </Panel>
+      <Panel
+        title="Invoices"
+        mt={16}
+        bare
+        actions={
+          <Button variant="default" size="xs" onClick={() => setDialog('preview')}>
+            Preview current month
+          </Button>
+        }
+      >
+        <InvoiceTable filter={{ account: id }} one empty={none('No invoices yet.')} />
+      </Panel>
       <Panel title="Audit log" mt={16} bare>
         <Entries id={id} />
       </Panel>
@@ -129,6 +147,7 @@ export default function Account() {
       {dialog === 'quotas' && <QuotasDialog of={a} onClose={close} />}
       {dialog === 'suspend' && <SuspendDialog of={a} onClose={close} />}
       {dialog === 'invite' && <InviteOwnerDialog of={a} onClose={close} />}
+      {dialog === 'preview' && <InvoicePreviewDialog account={id} onClose={close} />}
       {dialog === 'view' && <ViewDialog of={a} onClose={close} />}
     </>
   );

@@ -8,6 +8,9 @@ import { Adjustments } from './Adjustments';
 import { AllDeployments } from './AllDeployments';
 import { AllVolumes } from './AllVolumes';
 import { Announcements } from './Announcements';
+import { AllInvoices } from './billing/AllInvoices';
+import { AllTopUps } from './billing/AllTopUps';
+import { BillingSettings } from './billing/BillingSettings';
 import { Issues } from './Issues';
 import { Jobs } from './Jobs';
 import { Mails } from './Mails';
@@ -24,7 +27,9 @@ export default function Operator() {
   const open = useQuery(issuesPage({ state: 'open', page: 1, limit: 100 })).data?.pagination.total ?? 0;
   return (
     <>
-      <PageHead title="Operator console">Manage accounts, their resources, providers, emails and settings.</PageHead>
+      <PageHead title="Operator console">
+        Manage accounts, their resources and money, providers, emails and settings.
+      </PageHead>
       <Tabs
         value={tab}
         onChange={(t) => navigate(t === 'accounts' ? '/operator' : `/operator/${t}`, { replace: true })}
@@ -37,6 +42,9 @@ export default function Operator() {
           <Tabs.Tab value="volumes">Volumes</Tabs.Tab>
           <Tabs.Tab value="providers">Providers</Tabs.Tab>
           <Tabs.Tab value="price-rules">Price rules</Tabs.Tab>
+          <Tabs.Tab value="top-ups">Top-ups</Tabs.Tab>
+          <Tabs.Tab value="invoices">Invoices</Tabs.Tab>
+          <Tabs.Tab value="billing">Billing settings</Tabs.Tab>
           <Tabs.Tab value="issues">Issues{open > 0 ? ` (${open})` : ''}</Tabs.Tab>
           <Tabs.Tab value="jobs">Failing jobs</Tabs.Tab>
           <Tabs.Tab value="margins">Margins</Tabs.Tab>
@@ -63,6 +71,15 @@ export default function Operator() {
           </Tabs.Panel>
           <Tabs.Panel value="price-rules">
             <PriceRules />
+          </Tabs.Panel>
+          <Tabs.Panel value="top-ups">
+            <AllTopUps />
+          </Tabs.Panel>
+          <Tabs.Panel value="invoices">
+            <AllInvoices />
+          </Tabs.Panel>
+          <Tabs.Panel value="billing">
+            <BillingSettings />
           </Tabs.Panel>
           <Tabs.Panel value="issues">
             <Issues />

@@ -1,7 +1,7 @@
 import { Button, MultiSelect, Select, TextInput } from '@mantine/core';
 import { useSearchParams } from 'react-router';
 import { useGet } from '../../api/hooks';
-import { useOperatorProviders } from '../../api/operator';
+import { useOperatorAccounts, useOperatorProviders } from '../../api/operator';
 import { SearchIcon } from '../../app/icons';
 import { useDebouncedText } from '../../parts/debouncedText';
 import '../deployments/deployments.css';
@@ -96,5 +96,25 @@ export function AccountFilter({ of: f }: { of: Filters }) {
     >
       account: {name} ✕
     </Button>
+  );
+}
+
+/** Narrows a list to one account. */
+export function AccountChoice({ of: f }: { of: Filters }) {
+  const accounts = useOperatorAccounts().data ?? [];
+  const id = f.get('account');
+  const data = accounts.map((a) => ({ value: a.id, label: a.name }));
+  if (id && !accounts.some((a) => a.id === id)) data.unshift({ value: id, label: id });
+  return (
+    <Select
+      aria-label="Account"
+      placeholder="Any account"
+      data={data}
+      value={id ?? null}
+      onChange={(v) => f.set('account', v ?? '')}
+      searchable
+      clearable
+      clearButtonProps={{ 'aria-label': 'Clear account' }}
+    />
   );
 }
