@@ -103,7 +103,7 @@ func (c *Client) prepare(r request, o callOptions) (*prepared, error) {
 // and for the setup of a server, the simulator's, and those that ask another server and change
 // nothing here.
 var refusesKey = regexp.MustCompile(
-	`/api/v1/(account/|setup/|operator/(simulator/|settings/mail-test$|provider-accounts/[^/]+/check$))`)
+	`/api/v1/(account/|setup/|operator/(simulator/|settings/(mail-test|payments-check)$|provider-accounts/[^/]+/check$))`)
 
 // honorsKey reports whether a POST to the URL can have an Idempotency-Key.
 func honorsKey(target string) bool { return !refusesKey.MatchString(target) }
