@@ -654,7 +654,7 @@ func TestEventsCauseMails(t *testing.T) {
 						"amount": money.Micros(1_234_500_400), "expiresAt": c.Now(), "note": "Welcome",
 					},
 				},
-				[]string{"admin", "billing", "owner"}, []string{"$1,234.5004 of a credit"},
+				[]string{"admin", "billing", "owner"}, []string{"$1,234.5004 of it is left"},
 			},
 			{event.Event{Account: w.account, Subject: "dep_1", Type: "deployment.running"}, nil, nil},
 		} {
