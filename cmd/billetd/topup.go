@@ -72,13 +72,14 @@ func printTopUps(cmd *cobra.Command, out *output, v any, all []payment.OperatorT
 
 // changeTopUp runs a change of a top-up in a transaction and prints the top-up.
 func changeTopUp(
-	cmd *cobra.Command, o *app.Operator, out *output,
+	cmd *cobra.Command, o *app.Operator, out *output, action, of string,
 	change func(ctx context.Context, tx *db.Tx) (payment.OperatorTopUp, error),
 ) error {
 	var t payment.OperatorTopUp
-	err := o.DB.InTx(cmd.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
+	err := o.ChangeTopUp(cmd.Context(), action, id.ID(of), func(ctx context.Context, tx *db.Tx) (id.ID, error) {
+		var err error
 		t, err = change(ctx, tx)
-		return err
+		return t.AccountID, err
 	})
 	if err != nil {
 		return err
@@ -107,9 +108,10 @@ func topUpConfirm() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return changeTopUp(cmd, o, out, func(ctx context.Context, tx *db.Tx) (payment.OperatorTopUp, error) {
+			change := func(ctx context.Context, tx *db.Tx) (payment.OperatorTopUp, error) {
 				return o.Payments.ConfirmTransfer(ctx, tx, id.ID(on), m, reference)
-			})
+			}
+			return changeTopUp(cmd, o, out, "confirmTopUp", on, change)
 		})
 	cmd.Long = `Credit a bank transfer with the amount that has arrived, also if it is not the one that was asked for.
 
@@ -131,10 +133,11 @@ func topUpRefund() *cobra.Command {
 				return err
 			}
 			var f payment.RefundView
-			err = o.DB.InTx(cmd.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
+			refund := func(ctx context.Context, tx *db.Tx) (account id.ID, err error) {
 				f, err = o.Payments.Refund(ctx, tx, id.ID(on), m, reason)
-				return err
-			})
+				return f.AccountID, err
+			}
+			err = o.ChangeTopUp(cmd.Context(), "refundTopUp", id.ID(on), refund)
 			if err != nil {
 				return err
 			}
@@ -156,8 +159,9 @@ func topUpClose() *cobra.Command {
 			requireFlags(cmd, "reason")
 		},
 		func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
-			return changeTopUp(cmd, o, out, func(ctx context.Context, tx *db.Tx) (payment.OperatorTopUp, error) {
+			change := func(ctx context.Context, tx *db.Tx) (payment.OperatorTopUp, error) {
 				return o.Payments.Close(ctx, tx, id.ID(on), reason)
-			})
+			}
+			return changeTopUp(cmd, o, out, "closeTopUp", on, change)
 		})
 }

@@ -274,6 +274,21 @@ func (o *Operator) WithdrawAdjustment(ctx context.Context, of id.ID) (a adjustme
 	return a, err
 }
 
+// ChangeTopUp changes a top-up by the payments of the installation, and records the action in the
+// account's audit log.
+func (o *Operator) ChangeTopUp(
+	ctx context.Context, action string, of id.ID,
+	change func(ctx context.Context, tx *db.Tx) (account id.ID, err error),
+) error {
+	return o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		account, err := change(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return o.record(ctx, tx, account, action, of)
+	})
+}
+
 // CreatePromoCode creates a promo code. See promo.Service.Create.
 func (o *Operator) CreatePromoCode(
 	ctx context.Context, code string, set promo.Settings,

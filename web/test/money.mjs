@@ -91,7 +91,7 @@ try {
     await dialog.getByText('Enter an amount').waitFor();
     await dialog.getByLabel('Amount that has arrived').fill('98.50');
     await dialog.getByText('$98.50 is credited, $1.50 less than asked for.').waitFor();
-    await dialog.getByLabel('Reference of the bank').fill('2028-02-29/4711');
+    await dialog.getByLabel('Bank reference').fill('2028-02-29/4711');
     await everywhere('confirm-transfer');
     await dialog.getByRole('button', { name: 'Credit $98.50' }).click();
     await dialog.waitFor({ state: 'detached' });
@@ -150,7 +150,7 @@ try {
     const { payments } = await operate('GET', `${operator}/settings`);
     assert.deepEqual([payments.minimum, payments.bankRecipient], [20, 'Example Cloud GmbH']);
     await panel.getByRole('radio', { name: 'At Stripe' }).check();
-    await panel.getByRole('textbox', { name: 'Key of Stripe' }).fill('not a key');
+    await panel.getByRole('textbox', { name: 'Stripe key' }).fill('not a key');
     await panel.getByRole('button', { name: 'Save payments' }).click();
     await panel.getByText('must be a restricted or secret key of Stripe').waitFor();
     await panel.getByText('is required for the processor stripe').waitFor();
@@ -165,7 +165,7 @@ try {
     await panel.getByLabel('Country').fill('de');
     await panel.getByLabel('VAT ID').fill('FR1');
     await panel.getByLabel('First month').fill('2020-01');
-    await panel.getByRole('switch', { name: 'Prices contain a tax' }).click();
+    await panel.getByRole('switch', { name: 'Prices include tax' }).click();
     await panel.getByRole('button', { name: 'Save invoice settings' }).click();
     await panel.getByText(/does not have the form of a VAT/).waitFor();
     assert.equal(await panel.getByText('is required to issue invoices.').count(), 3);

@@ -18,7 +18,7 @@ export function CheckPayments({ unsaved }: { unsaved: boolean }) {
           <Alert
             color={check.data.ok ? 'green' : 'red'}
             variant="outline"
-            title={check.data.ok ? 'Stripe accepts the key' : 'Stripe refuses what payments need'}
+            title={check.data.ok ? 'Stripe accepts the key' : 'The check failed'}
           >
             <span style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-line' }}>
               {check.data.ok

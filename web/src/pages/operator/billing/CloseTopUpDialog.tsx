@@ -32,8 +32,8 @@ export function CloseTopUpDialog({ of: t, onClose }: { of: OperatorTopUp; onClos
       onClose={onClose}
     >
       <div>
-        {t.problem} Refund the money at the processor, or add it as credit, before you close the top-up: its money is
-        never credited then. The top-up fails, and its issue is closed.
+        {t.problem} Before you close the top-up, refund the money at the processor or add it as credit. Its money is
+        never credited after that. The top-up is marked as failed, and its issue is closed.
       </div>
       <Textarea
         label="Reason"

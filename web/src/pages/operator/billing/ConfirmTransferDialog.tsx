@@ -55,7 +55,7 @@ export function ConfirmTransferDialog({ of: t, onClose }: { of: OperatorTopUp; o
         data-autofocus
       />
       <TextInput
-        label="Reference of the bank"
+        label="Bank reference"
         description="The bank's own reference, as your statement has it. Each confirms one top-up only."
         maxLength={100}
         value={reference}

@@ -128,7 +128,7 @@ export function CreditNoteDialog({ of: invoice, onClose }: { of: InvoiceSummary;
       )}
       <Textarea
         label="Reason"
-        description="The credit note says it."
+        description="Shown on the credit note."
         maxLength={500}
         value={reason}
         onChange={(e) => setReason(e.currentTarget.value)}

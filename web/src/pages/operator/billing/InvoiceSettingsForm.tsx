@@ -53,6 +53,10 @@ const outside: Record<InvoiceSettings['outsideRule'], string> = {
 };
 
 /** The seller on invoices, their numbers, and when tax is charged. */
+const firstMonthHint =
+  'In UTC; leave empty to issue no invoices. If the month is over, its invoices and those of all later months that ' +
+  'are over are issued at once. This cannot be undone.';
+
 export function InvoiceSettingsForm({ track }: { track: Track }) {
   const settings = useInvoiceSettings();
   return <Loaded query={settings}>{(s) => <Form stored={s.value} etag={s.etag} track={track} />}</Loaded>;
@@ -116,7 +120,7 @@ function Form({ stored, etag, track }: { stored: InvoiceSettings; etag: string; 
       <div className="rate-fields">
         <TextInput
           label="First month"
-          description="In UTC; empty to issue no invoices. A month that is over is issued at once."
+          description={firstMonthHint}
           placeholder="2026-12"
           maxLength={7}
           value={now.firstMonth}
@@ -125,7 +129,7 @@ function Form({ stored, etag, track }: { stored: InvoiceSettings; etag: string; 
           autoComplete="off"
         />
         <TextInput
-          label="Name of the tax"
+          label="Tax name"
           description="As documents call it"
           placeholder="VAT"
           maxLength={40}
@@ -135,7 +139,7 @@ function Form({ stored, etag, track }: { stored: InvoiceSettings; etag: string; 
           autoComplete="off"
         />
         <TextInput
-          label="Number of invoices"
+          label="Invoice number format"
           description={`{year} and {number} are replaced: ${example(now.numberFormat)}`}
           maxLength={40}
           value={now.numberFormat}
@@ -144,7 +148,7 @@ function Form({ stored, etag, track }: { stored: InvoiceSettings; etag: string; 
           autoComplete="off"
         />
         <TextInput
-          label="Number of credit notes"
+          label="Credit note number format"
           description={`They have their own count: ${example(now.creditNoteFormat)}`}
           maxLength={40}
           value={now.creditNoteFormat}
@@ -154,14 +158,14 @@ function Form({ stored, etag, track }: { stored: InvoiceSettings; etag: string; 
         />
       </div>
       <Switch
-        label="Prices contain a tax"
+        label="Prices include tax"
         description="Documents show the tax by the rates below. Off: no tax is charged to anyone."
         checked={now.chargesTax}
         onChange={(e) => change({ chargesTax: e.currentTarget.checked })}
       />
       {now.chargesTax && (
         <Radio.Group
-          label="Buyers in another country, where one of both is outside the EU and the country has no rate"
+          label="Buyers in a country without a rate, if the seller or the buyer is outside the EU"
           value={now.outsideRule}
           onChange={(v) => change({ outsideRule: v as InvoiceSettings['outsideRule'] })}
           error={errors.at('outsideRule')}

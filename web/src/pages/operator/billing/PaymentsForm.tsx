@@ -1,5 +1,5 @@
 import { PasswordInput, Radio, Stack, Textarea, TextInput } from '@mantine/core';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { Schema } from '../../../api/client';
 import { type SettingsGroup, type Track, useSettings, useSettingsGroup } from '../../../api/settings';
 import { dollars, parseMoney } from '../../../parts/money';
@@ -44,7 +44,7 @@ export function PaymentsForm({ track }: { track: Track }) {
             <Secret
               of={g}
               name="stripeKey"
-              label="Key of Stripe"
+              label="Stripe key"
               placeholder="rk_live_…"
               stored={stored?.stripeKeySet ? 'A key is stored. Enter one to replace it.' : undefined}
               chip={stored?.stripeKeySet ? (stored.stripeLive ? 'live mode' : 'test mode') : undefined}
@@ -52,7 +52,7 @@ export function PaymentsForm({ track }: { track: Track }) {
             <Secret
               of={g}
               name="stripeWebhookSecret"
-              label="Signing secret of the webhook"
+              label="Webhook signing secret"
               placeholder="whsec_…"
               stored={
                 stored?.stripeWebhookSecretSet
@@ -110,6 +110,10 @@ function BankSettings({ of: g }: { of: SettingsGroup }) {
 /** A setting that is an amount. While it cannot be read, its value is NaN. */
 function AmountSetting({ of: g, name, label }: { of: SettingsGroup; name: string; label: string }) {
   const [typed, setTyped] = useState<string | null>(null);
+  const { unsaved } = g;
+  useEffect(() => {
+    if (!unsaved) setTyped(null); // saved or discarded
+  }, [unsaved]);
   const text = (g.unsaved ? typed : null) ?? String(g.get(name) ?? '');
   return (
     <TextInput

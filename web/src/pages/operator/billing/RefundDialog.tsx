@@ -84,7 +84,7 @@ function what(t: OperatorTopUp): string {
 }
 
 function limitText(t: TopUpDetails | undefined): string {
-  if (!t) return 'Reading what is left of it…';
+  if (!t) return 'Loading the refundable amount…';
   if (t.refundable === 0) return 'Nothing can be refunded: what is left of it is spent, refunded or disputed.';
   return `At most ${formatMoney(micro(t.refundable))}: the part that is neither spent, refunded nor disputed.`;
 }

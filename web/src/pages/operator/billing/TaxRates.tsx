@@ -62,8 +62,8 @@ export function TaxRates() {
         </Button>
       </Group>
       {missing && (
-        <Alert color="red" variant="outline" title="No invoice can be issued" mx={18} mb="sm">
-          Prices contain a tax, and the seller&apos;s country, {countryName(home)}, has no rate today. Add one.
+        <Alert color="red" variant="outline" title="Some invoices cannot be issued" mx={18} mb="sm">
+          Prices include tax, but the seller&apos;s country, {countryName(home)}, has no rate today. Add one.
         </Alert>
       )}
       <ResourceTable
@@ -104,7 +104,7 @@ const columns: Column<PlacedRate>[] = [
   { key: 'from', head: 'From', width: '120px', cell: (r) => <span className="nowrap">{r.from}</span> },
   {
     key: 'until',
-    head: 'Before',
+    head: 'Ends before',
     width: '120px',
     cell: (r) => <span className="nowrap">{r.until ?? <span className="dim">–</span>}</span>,
   },

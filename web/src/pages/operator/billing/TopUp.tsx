@@ -58,7 +58,13 @@ export default function TopUp() {
               . Then close the top-up.
             </>
           ) : (
-            'Dismiss its issue afterward.'
+            <>
+              Refund what was paid twice at the processor. Then dismiss its issue under{' '}
+              <Link to="/operator/issues" className="link">
+                Issues
+              </Link>
+              .
+            </>
           )}
         </Alert>
       )}
@@ -80,7 +86,7 @@ export default function TopUp() {
             ['Can be refunded', t.received ? <Money key="refundable" usd={t.refundable} /> : undefined],
             ['Reference', code(t.reference)],
             ['Payment at the processor', t.payment === t.reference ? undefined : code(t.payment)],
-            ['Reference of the bank', code(t.bankReference)],
+            ['Bank reference', code(t.bankReference)],
             ['Last failure', t.failureMessage ? failure(t) : undefined],
             ['Payment page', t.checkoutUrl ? page(t.checkoutUrl) : undefined],
             ['Page closes', t.expiresAt ? <Time key="expires" at={t.expiresAt} /> : undefined],
