@@ -23,9 +23,6 @@ type Filter struct {
 	Problem bool
 }
 
-// maxReference is the most characters of a reference that is looked for.
-const maxReference = 200
-
 // references are the forms in which the wanted reference may be stored.
 func (f Filter) references() []string {
 	asTyped := strings.TrimSpace(f.Reference)
