@@ -34,8 +34,11 @@ func (h invoices) routes(r *rest.Router) {
 	rest.List(r, op(all, "listInvoices", "List invoices",
 		"Newest first, with credit notes. A month's invoice is issued an hour after the month ends (UTC), if the "+
 			"operator issues invoices and the account had transactions."), h.list)
-	rest.Read(r, op(all+"/preview", "previewInvoice", "Preview the current month's invoice",
-		"What the invoice would be if the month ended now. Nothing is issued."), h.preview)
+	preview := op(all+"/preview", "previewInvoice", "Preview the current month's invoice",
+		"What the invoice would be if the month ended now. Nothing is issued. CONFLICT if the operator has not set "+
+			"what the tax is computed from.")
+	preview.Errors = []apierr.Code{apierr.Conflict}
+	rest.Read(r, preview, h.preview)
 	get := op(one, "getInvoice", "Get an invoice",
 		"With `format`, returns the document as a file. Every download is byte-for-byte identical. `xml` is an "+
 			"electronic invoice according to EN 16931, in the syntax UN/CEFACT CII.")

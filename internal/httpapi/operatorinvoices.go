@@ -35,9 +35,12 @@ func (h operatorInvoices) routes(r *rest.Router) {
 	}
 	rest.List(r, op(http.MethodGet, all, "listAllInvoices", "List invoices of all accounts",
 		"Newest first, with credit notes."), h.list)
-	rest.Read(r, op(http.MethodGet, OperatorBase+"/accounts/{id}/invoice-preview", "previewAnyInvoice",
+	preview := op(http.MethodGet, OperatorBase+"/accounts/{id}/invoice-preview", "previewAnyInvoice",
 		"Preview an account's invoice of the current month",
-		"What the invoice would be if the month ended now. Nothing is issued."), h.preview)
+		"What the invoice would be if the month ended now. Nothing is issued. CONFLICT if the tax cannot be "+
+			"computed, such as where the seller has no country.")
+	preview.Errors = []apierr.Code{apierr.Conflict}
+	rest.Read(r, preview, h.preview)
 	get := op(http.MethodGet, one, "getAnyInvoice", "Get an invoice of any account",
 		"With `format`, returns the document as a file. Every download is byte-for-byte identical.")
 	get.Media, get.Errors = invoiceMedia, []apierr.Code{apierr.NotFound}

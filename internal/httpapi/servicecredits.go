@@ -38,7 +38,8 @@ func (h serviceCredits) routes(r *rest.Router) {
 	create := op(http.MethodPost, all, "createServiceCredit", write, "Create a service credit",
 		"Proposes a service credit for GPUs that failed, or for a whole machine. The amount follows from the "+
 			"formula. It is booked when it is approved. CONFLICT if nothing is left to credit for that time.")
-	create.Status, create.Errors = http.StatusCreated, []apierr.Code{apierr.Conflict, apierr.LimitReached}
+	create.Status = http.StatusCreated
+	create.Errors = []apierr.Code{apierr.NotFound, apierr.Conflict, apierr.LimitReached}
 	rest.Write(r, create, h.create)
 	rest.Read(r, op(http.MethodGet, one, "getAnyServiceCredit", read, "Get a service credit",
 		"With the charged hours that it is computed from."), h.get)
