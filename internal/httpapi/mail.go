@@ -26,7 +26,9 @@ func (h mails) routes(r *rest.Router) {
 	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: preferences, ID: "getMailPreferences", Tag: tagAccount, Auth: rest.SessionOnly,
 		Summary:     "Get your email preferences",
-		Description: "Which emails about the account that the session works in you get.",
+		Description: "Which emails about the account that the session works in you get. NOT_FOUND while you view " +
+			"an account as an operator.",
+		Errors: []apierr.Code{apierr.NotFound},
 	}, h.preferences)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPatch, Path: preferences, ID: "updateMailPreferences", Tag: tagAccount,

@@ -421,7 +421,8 @@ func (f *fuzzer) learn(r *request, a reply, served *operation) {
 		_, f.token, _ = strings.Cut(u, "#")
 	}
 	f.armed = f.armed || served.ID == "addSimulatorFault"
-	if a.Header.Get("Location") != "" || a.StatusCode == http.StatusCreated {
+	// A view of an account is part of the session, so it has no id and no address.
+	if a.Header.Get("Location") != "" || a.StatusCode == http.StatusCreated && served.ID != "startAccountView" {
 		id, _ := data["id"].(string)
 		if quoted, is := data["quoteId"].(string); is { // a quote calls its id as a deploy does
 			id = quoted
