@@ -25,7 +25,7 @@ func (h mails) routes(r *rest.Router) {
 	const preferences = AccountBase + "/mail-preferences"
 	rest.ReadVersioned(r, rest.Operation{
 		Method: http.MethodGet, Path: preferences, ID: "getMailPreferences", Tag: tagAccount, Auth: rest.SessionOnly,
-		Summary:     "Get your email preferences",
+		Summary: "Get your email preferences",
 		Description: "Which emails about the account that the session works in you get. NOT_FOUND while you view " +
 			"an account as an operator.",
 		Errors: []apierr.Code{apierr.NotFound},

@@ -86,7 +86,7 @@ type allInvoices struct {
 func (q allInvoices) Check() []apierr.FieldError {
 	errs := append(q.Paging.Check(), checkAccountFilter(q.AccountID)...)
 	if q.Corrects != "" && !q.Corrects.Valid(id.Invoice) {
-		errs = append(errs, apierr.FieldError{Field: "query.corrects", Message: "must be the id of an invoice, such as ivc_01."})
+		errs = append(errs, apierr.FieldError{Field: "query.corrects", Message: "must be the id of an invoice, ivc_…."})
 	}
 	return errs
 }
