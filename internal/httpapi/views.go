@@ -25,7 +25,7 @@ type views struct {
 func (h views) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: OperatorBase + "/accounts/{id}/view", ID: "startAccountView", Tag: tagOperator,
-		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Status: http.StatusCreated,
+		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator),
 		Summary: "View an account read-only",
 		Description: "Until the view ends, the operator's session reads the account as a member with the role viewer " +
 			"does, and every change is refused, also those of the operator console. The account's audit log shows " +

@@ -26,7 +26,7 @@ func (w *world) viewing() string {
 		Email: email, Name: "Grace", Password: goodPassword, Operator: true,
 	})
 	cookie := w.cookie(email)
-	w.by(201, cookie, "POST", OperatorBase+"/accounts/"+string(w.ada.account)+"/view",
+	w.by(200, cookie, "POST", OperatorBase+"/accounts/"+string(w.ada.account)+"/view",
 		map[string]any{"reason": "Support request 7"})
 	return cookie
 }

@@ -20,7 +20,7 @@ var (
 )
 
 // short is a number of requests that covers nearly every operation and most checks.
-const short = 4000
+const short = 5000
 
 // TestHTTP sends what the server's document describes, and what it does not.
 func TestHTTP(t *testing.T) {

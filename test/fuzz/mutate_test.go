@@ -388,7 +388,7 @@ func (f *fuzzer) mutateOtherHeaders(r *request, n int) {
 	case 10:
 		r.set("X-Long", strings.Repeat("z", 80_000))
 		r.spoil("its headers are too large")
-		r.status = 413
+		r.status, r.unread = 413, true // also where it is over the limit: no path was read
 	case 11:
 		r.set("Accept", pick(f.dice, []string{"text/html", "*/*;q=0", "image/png", ""}))
 		r.set("Accept-Encoding", "gzip, br, zstd")

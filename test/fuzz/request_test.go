@@ -23,6 +23,7 @@ type request struct {
 	chunked bool
 	version string
 	raw     []byte // replaces everything else if it is no valid request
+	unread  bool   // net/http refuses it before its path is known
 	done    bool   // no further mutations
 	spoilt  bool   // no further mutations of its body
 
