@@ -170,6 +170,39 @@ func TestTopUps(t *testing.T) {
 	})
 }
 
+// refunded is a paid top-up of $50 of which $20 were refunded.
+func (w *world) refunded(t *testing.T, of tenant) (topUp, refund string) {
+	t.Helper()
+	made := w.want(201, w.payer(of), "POST", topUpsPath, map[string]any{"amount": 50})
+	same(t, "paid", w.form(made.text("checkoutUrl"), url.Values{"action": {"pay"}, "card": {"4242"}}).Code, 303)
+	refund = w.want(201, w.operator(), "POST", OperatorBase+"/top-ups/"+made.text("id")+"/refund",
+		map[string]any{"amount": 20, "reason": "Paid twice"}).text("id")
+	if _, err := w.c.Payments.PayBack(t.Context(), id.ID(refund)); err != nil {
+		t.Fatal(err)
+	}
+	return made.text("id"), refund
+}
+
+func TestReceiptOfRefund(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorldOn(t, d, c)
+		topUp, refund := w.refunded(t, w.ada)
+		receipt := topUpsPath + "/" + topUp + "/receipt"
+		r := w.want(200, w.ada, "GET", receipt+"?refund="+refund, nil)
+		same(t, "id", r.text("id"), refund)
+		same(t, "top-up", r.text("topUpId"), topUp)
+		same(t, "refund", dig(r.data, "refund"), any(true))
+		same(t, "amount", dig(r.data, "amount"), any(20.0))
+		same(t, "reason", r.text("reason"), "Paid twice")
+		same(t, "receipt of the top-up", dig(w.want(200, w.ada, "GET", receipt, nil).data, "amount"), any(50.0))
+
+		others, other := w.refunded(t, w.bob)
+		w.refused("NOT_FOUND", w.bob, "GET", receipt+"?refund="+refund, nil)
+		w.refused("NOT_FOUND", w.ada, "GET", receipt+"?refund="+other, nil)
+		w.refused("NOT_FOUND", w.ada, "GET", topUpsPath+"/"+others+"/receipt?refund="+other, nil)
+	})
+}
+
 // TestReceiptNamesProcessor checks what a receipt says about a payment with Stripe, which takes
 // other methods than cards, too.
 func TestReceiptNamesProcessor(t *testing.T) {
