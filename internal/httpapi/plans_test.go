@@ -293,6 +293,7 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 			cookie := w.cookie("ada@example.com")
 			machine := w.deploy(w.ada)
 			hook := w.want(201, w.ada, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/hook"})
+			code := w.want(201, w.operator(), "POST", OperatorBase+"/promo-codes", map[string]any{"amount": 5})
 			fillGrowing(t, d)
 			judged := map[string]bool{}
 			{
@@ -306,6 +307,9 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 					}
 					if rt.ID == "listWebhookDeliveries" {
 						target = strings.ReplaceAll(rt.Path, "{id}", hook.text("id"))
+					}
+					if rt.ID == "listPromoCodeRedemptions" {
+						target = strings.ReplaceAll(rt.Path, "{id}", code.text("id"))
 					}
 					for _, q := range combinations(t, rt) {
 						recorder.Take()

@@ -30,7 +30,7 @@ try {
     await everywhere(page, 'create-account');
     await dialog.getByRole('button', { name: 'Create account' }).click();
     const created = page.getByRole('dialog', { name: 'Account created' });
-    await created.getByText('The invitation was not mailed.').waitFor();
+    await created.getByText('The invitation was not emailed.').waitFor();
     await everywhere(page, 'owner-invited');
     invitation = await created.locator('code').first().textContent();
     assert.match(invitation, /\/invite#/);
