@@ -64,8 +64,8 @@ type Credit struct {
 	ID            id.ID         `json:"id" doc:"Id of the credit, crd_…."`
 	Amount        money.Micros  `json:"amount" doc:"US dollars that were given."`
 	Remaining     *money.Micros `json:"remaining" doc:"US dollars that are left; null for a credit that does not expire, which is spent together with money that was paid in."`
-	ExpiredAmount money.Micros  `json:"expiredAmount" doc:"US dollars that were left when it expired, and were taken out of the wallet."`
-	State         State         `json:"state" doc:"active: something is left; used: nothing is left; expired: something was left at its expiry; permanent: it does not expire."`
+	ExpiredAmount money.Micros  `json:"expiredAmount" doc:"US dollars that were left at its expiry, or returned to it later, and were taken out of the wallet."`
+	State         State         `json:"state" doc:"active: something is left; used: nothing is left; expired: something was taken at its expiry or later; permanent: it does not expire."`
 	Source        Source        `json:"source" doc:"Who gave it: the operator, a promo code or the sign-up."`
 	Note          string        `json:"note" doc:"Text on the statement."`
 	ExpiresAt     *time.Time    `json:"expiresAt" doc:"When what is left expires; null for never."`

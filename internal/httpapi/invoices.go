@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -122,7 +123,12 @@ func (h invoices) preview(ctx context.Context, c *rest.Call, _ *rest.NoInput) (i
 	if err := seesWholeAccount(c); err != nil {
 		return invoice.Document{}, err
 	}
-	return h.svc.Preview(ctx, c.Caller.Account)
+	d, err := h.svc.Preview(ctx, c.Caller.Account)
+	if e, is := errors.AsType[*apierr.Error](err); is && e.Code == apierr.Conflict {
+		err = apierr.New(apierr.Conflict, // what is missing is the operator's to set
+			"There is no preview yet: the invoice settings of this cloud are not complete. Ask its operator.")
+	}
+	return d, err
 }
 
 func (h invoices) get(

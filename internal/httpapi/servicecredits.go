@@ -37,7 +37,8 @@ func (h serviceCredits) routes(r *rest.Router) {
 		"Service credits of all accounts, newest first."), h.listAll)
 	create := op(http.MethodPost, all, "createServiceCredit", write, "Create a service credit",
 		"Proposes a service credit for GPUs that failed, or for a whole machine. The amount follows from the "+
-			"formula. It is booked when it is approved. CONFLICT if nothing is left to credit for that time.")
+			"formula. It is booked when it is approved. CONFLICT if nothing is left to credit for that time. What "+
+			"another operator must approve is not entered with an API key that was made on the server's host.")
 	create.Status = http.StatusCreated
 	create.Errors = []apierr.Code{apierr.NotFound, apierr.Conflict, apierr.LimitReached}
 	rest.Write(r, create, h.create)

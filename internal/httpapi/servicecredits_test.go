@@ -121,9 +121,11 @@ func TestLargeServiceCreditIsApprovedByASecondOperator(t *testing.T) {
 		const all = OperatorBase + "/service-credits"
 		w.want(200, key, "PATCH", OperatorBase+"/settings",
 			map[string]any{"wallet": map[string]any{"approvalAbove": 0.01}})
-		one := all + "/" + w.want(201, tenant{}, "POST", all, map[string]any{
+		body := map[string]any{
 			"deploymentId": machine, "from": start, "to": start.Add(30 * time.Minute), "failedGpus": 1,
-		}, ann, site).text("id")
+		}
+		w.refused("CONFLICT", key, "POST", all, body) // its user could approve it, signed in
+		one := all + "/" + w.want(201, tenant{}, "POST", all, body, ann, site).text("id")
 		w.refused("CONFLICT", tenant{}, "POST", one+"/approve", nil, ann, site)
 		w.refused("CONFLICT", key, "POST", one+"/approve", nil)
 		if got := w.want(200, tenant{}, "POST", one+"/approve", nil, ben, site); got.text("state") != "approved" {

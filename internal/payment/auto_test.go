@@ -356,6 +356,13 @@ func TestComparisonKnowsClosedTopUps(t *testing.T) {
 		if got := open(); got != 0 {
 			t.Errorf("%+v", w.AllIssues())
 		}
+		p := w.bank.payments[made.ID] // other money for it does not bring the first back
+		p.IntentReference = "intent_again"
+		w.refresh(made.ID)
+		compare()
+		if got := open(); got != 1 {
+			t.Errorf("%d issues: %+v", got, w.AllIssues())
+		}
 	})
 }
 

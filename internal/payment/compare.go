@@ -149,7 +149,7 @@ func (s *Service) compare(
 	if err != nil {
 		return err
 	}
-	decided, err := decidedIntents(ctx, tx, processor, intents)
+	decided, err := decidedIntents(ctx, tx, processor)
 	if err != nil {
 		return err
 	}

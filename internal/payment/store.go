@@ -3,6 +3,7 @@ package payment
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -347,24 +348,19 @@ func byIntents(ctx context.Context, r db.Reader, processor string, intents []str
 	return out, nil
 }
 
-// decidedIntents returns which of the payments have brought money that is not credited, and that an
-// operator has decided about by closing its top-up.
-func decidedIntents(
-	ctx context.Context, r db.Reader, processor string, intents []string,
-) (map[string]bool, error) {
+// decidedIntents returns the payments that have brought money that is not credited, and that an
+// operator has decided about by closing its top-up. Closed top-ups are few.
+func decidedIntents(ctx context.Context, r db.Reader, processor string) (map[string]bool, error) {
+	all, err := db.Collect(ctx, r, db.Value[string], `SELECT closed FROM top_up
+		WHERE processor = $1 AND problem_intent <> '' AND closed <> ''`, processor)
 	out := map[string]bool{}
-	for chunk := range slices.Chunk(intents, db.ChunkRows) {
-		found, err := db.Collect(ctx, r, db.Value[string], `SELECT problem_intent FROM top_up
-			WHERE processor = $1 AND problem_intent <> '' AND closed <> '' AND problem = ''
-			AND problem_intent IN `+db.In(2, len(chunk)), append([]any{processor}, db.Args(chunk)...)...)
-		if err != nil {
-			return nil, err
-		}
-		for _, intent := range found {
+	for _, closed := range all {
+		for line := range strings.Lines(closed) {
+			intent, _, _ := strings.Cut(line, ": ")
 			out[intent] = true
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // creditedBetween returns the top-ups that were credited at or after a time and before another.

@@ -30,8 +30,9 @@
 //     the other, with its wallet locked, each by what is booked then.
 //   - What is booked is never more than was proposed. The sum of an hour's credits is never more
 //     than was charged for it less what was refunded.
-//   - What an operator entered above wallet.approvalAbove is approved by another user. This does
-//     not apply to measured ones.
+//   - What an operator entered above wallet.approvalAbove is approved by another user; what was
+//     approved by who entered it within 24 hours counts together. This does not apply to measured
+//     ones.
 //   - A provider that does not answer is no downtime. A machine that is off without a request of
 //     its tenant may have been shut down from inside: its credit is never automatic.
 //

@@ -135,7 +135,7 @@ func notAfterEnd(of deployment.Billed, now time.Time) time.Time {
 
 // Create proposes a service credit for GPUs that failed. by is the user who enters it; "" if none
 // is known. It returns INVALID_REQUEST with every fault, NOT_FOUND, LIMIT_REACHED, or CONFLICT if
-// nothing is left to credit.
+// nothing is left to credit, or if it needs another operator's approval and by is "".
 func (s *Service) Create(
 	ctx context.Context, tx *db.Tx, n ServiceCreditDraft, by id.ID,
 ) (ServiceCreditDetail, error) {
@@ -166,6 +166,9 @@ func (s *Service) Create(
 	}, enteredBy: by})
 	if err == nil && made.ID == "" {
 		err = errNothing
+	}
+	if err == nil && by == "" { // its user could approve it, signed in
+		err = s.checkSecond(ctx, tx, made, set.Wallet.ApprovalAbove, by)
 	}
 	return ServiceCreditDetail{made.shown(), hours}, err
 }

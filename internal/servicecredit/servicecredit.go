@@ -99,6 +99,8 @@ type OperatorServiceCredit struct {
 	CreatedAt time.Time  `json:"createdAt" doc:"When it was proposed."`
 	// DecidedAt is nil before.
 	DecidedAt *time.Time `json:"decidedAt" doc:"When it was approved or rejected; null before."`
+	// decidedBy is the user who approved it; "" for none that is known.
+	decidedBy id.ID
 	// enteredBy is the user who entered it; "" for a measured one, and if the user is not known.
 	enteredBy id.ID
 }
@@ -248,7 +250,7 @@ func (s *Service) Approve(
 	}
 	set, err := s.cfg.Settings.Peek(ctx, tx)
 	if err == nil {
-		err = c.checkSecond(set.Wallet.ApprovalAbove, by)
+		err = s.checkSecond(ctx, tx, c, set.Wallet.ApprovalAbove, by)
 	}
 	if err != nil {
 		return c, false, err
@@ -263,24 +265,35 @@ func (s *Service) Approve(
 	if err := putHours(ctx, tx, c.ID, hours); err != nil {
 		return c, false, err
 	}
+	c.decidedBy = by
 	c, err = s.book(ctx, tx, c)
 	return c.shown(), true, err
 }
 
+// together is how long what an operator entered and approved alone counts.
+const together = 24 * time.Hour
+
 // checkSecond returns CONFLICT if an operator entered the service credit, its amount is above what
-// an operator may add alone, and by is the same user or "". above is 0 for no limit.
-func (c OperatorServiceCredit) checkSecond(above money.Micros, by id.ID) error {
-	switch {
-	case c.SeenAt != nil || above == 0 || c.Amount <= above:
+// an operator may add alone within 24 hours, and by is the same user or "". above is 0 for no
+// limit. The account's wallet must be locked.
+func (s *Service) checkSecond(
+	ctx context.Context, tx *db.Tx, c OperatorServiceCredit, above money.Micros, by id.ID,
+) error {
+	if c.SeenAt != nil || above == 0 || by != "" && by != c.enteredBy {
 		return nil
-	case by == "":
-		return apierr.New(apierr.Conflict, "An operator entered this service credit, and it is above %s, so a "+
-			"signed-in operator approves it. Sign in to the dashboard.", above)
-	case by == c.enteredBy:
-		return apierr.New(apierr.Conflict, "You have entered this service credit, and it is above %s, so another "+
-			"operator approves it. You can reject it.", above)
 	}
-	return nil
+	alone, err := bookedAlone(ctx, tx, c.AccountID, tx.Now.Add(-together))
+	switch {
+	case err != nil || alone+c.Amount <= above:
+		return err
+	case by == "":
+		return apierr.New(apierr.Conflict, "The service credits that operators enter for the account are above %s "+
+			"within 24 hours. Then signed-in operators enter and approve them: an API key that was made on the "+
+			"server's host does not say who uses it.", above)
+	default:
+		return apierr.New(apierr.Conflict, "You have entered this service credit, and those of the account are above "+
+			"%s within 24 hours, so another operator approves it. You can reject it.", above)
+	}
 }
 
 // Reject closes a proposal without a credit. Rejecting it again changes nothing. It returns

@@ -409,11 +409,17 @@ func TestLargeCreditByHandNeedsASecondOperator(t *testing.T) {
 		k.Must(err)
 		k.Must(approve(exact.ID, "usr_a"))
 		k.wantCredited(want + price/2)
+		another, err := k.create(90, 91, 8) // many small ones count together
+		k.Must(err)
+		enginetest.WantError(t, approve(another.ID, "usr_a"), apierr.Conflict, "within 24 hours")
+		k.Must(approve(another.ID, "usr_b"))
+		want += price/2 + another.Amount
+		k.wantCredited(want)
 
 		k.down(deployment.DownUnhealthy, 120, 180)
 		all := k.all()
 		k.Must(approve(all[len(all)-1].ID, ""))
-		k.wantCredited(want + price/2 + price)
+		k.wantCredited(want + price)
 	})
 }
 

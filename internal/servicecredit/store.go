@@ -2,6 +2,7 @@ package servicecredit
 
 import (
 	"context"
+	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -16,7 +17,7 @@ var credits = db.NewTable("service_credit", func(c *OperatorServiceCredit) []db.
 		db.Col("failed", &c.FailedGPUs), db.Col("gpus", &c.GPUs), db.Col("hourly_price", &c.HourlyPrice),
 		db.Col("factor", &c.FactorPercent), db.Col("amount", &c.Amount), db.Col("note", &c.Note),
 		db.Col("automatic", &c.Automatic), db.Col("reason", &c.Reason), db.Col("created_at", &c.CreatedAt),
-		db.Col("decided_at", &c.DecidedAt), db.Col("entered_by", &c.enteredBy),
+		db.Col("decided_at", &c.DecidedAt), db.Col("decided_by", &c.decidedBy), db.Col("entered_by", &c.enteredBy),
 	}
 })
 
@@ -51,7 +52,7 @@ func insert(ctx context.Context, tx *db.Tx, c OperatorServiceCredit) (bool, erro
 
 // decided writes a decision about a proposal, and reports whether it was one.
 func decided(ctx context.Context, tx *db.Tx, c OperatorServiceCredit) (bool, error) {
-	n, err := credits.Update(ctx, tx, &c, []string{"state", "amount", "reason", "decided_at"},
+	n, err := credits.Update(ctx, tx, &c, []string{"state", "amount", "reason", "decided_at", "decided_by"},
 		db.Is("id", c.ID), db.Is("state", Proposed))
 	return n == 1, err
 }
@@ -92,6 +93,15 @@ func find(ctx context.Context, r db.Reader, credit id.ID) (OperatorServiceCredit
 func countOf(ctx context.Context, r db.Reader, of id.ID) (n int, err error) {
 	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM service_credit WHERE deployment_id = $1`, of).Scan(&n)
 	return n, err
+}
+
+// bookedAlone returns the sum of what operators entered for the account, and approved without
+// another one, at or after an instant.
+func bookedAlone(ctx context.Context, r db.Reader, account id.ID, since time.Time) (sum money.Micros, err error) {
+	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM service_credit
+		WHERE account_id = $1 AND state = $2 AND seen_at IS NULL AND decided_at > $3
+		AND (decided_by = '' OR decided_by = entered_by)`, account, Approved, since).Scan(&sum)
+	return sum, err
 }
 
 // bookedClaims returns what the deployment has been credited for.

@@ -826,6 +826,7 @@ CREATE TABLE service_credit (
     note           TEXT   NOT NULL,            -- the operator's; the tenant reads it
     automatic      BIGINT NOT NULL,            -- booked without a review
     reason         TEXT   NOT NULL,            -- of a rejection
+    decided_by     TEXT   NOT NULL,            -- user who approved it; '' for none that is known
     entered_by     TEXT   NOT NULL,            -- user; '' for a measured one, and if the user is not known
     created_at     BIGINT NOT NULL,
     decided_at     BIGINT
