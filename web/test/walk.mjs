@@ -408,7 +408,7 @@ try {
     const [refund] = await api(`/api/v1/inventory/wallet/transactions?type=refund&deploymentId=${id}`);
     assert.ok(refund.amount > 0 && refund.amount < 35.76, `a refund of ${refund.amount}`);
     const shown = ((await row.textContent()) ?? '').replaceAll(',', '');
-    // Half up, as money is rounded: toFixed rounds the nearest binary fraction, which may lie below.
+    // Half up, as money is rounded: toFixed rounds a nearby binary fraction, which may be below.
     const cents = Math.floor((Math.round(refund.amount * 1e6) + 5000) / 10000);
     assert.ok(shown.includes(`+$${(cents / 100).toFixed(2)}`), `${refund.amount} is not in: ${shown}`);
     // The exact amount is shown on hover.
