@@ -58,6 +58,7 @@ var dependencies = []struct {
 	{"payment/transfer", []string{"payment", "wallet", "db"}},
 	{"payment", []string{"account", "issue", "credit", "wallet", "event", "job", "creator", "db"}},
 	{"credit", []string{"wallet", "event", "job", "db"}},
+	{"rackagent", nil}, // part of a program that runs alone on a machine
 	{"step", nil},
 	{"volume", []string{
 		"account", "quota", "spendlimit", "budget", "issue", "catalog", "meter", "wallet", "provider", "event", "job",
@@ -148,7 +149,7 @@ var external = map[string]struct {
 	"github.com/pquerna/otp":    {[]string{"account"}, "one package authenticates users"},
 	"net/http": {[]string{
 		"httpapi", "rest", "app", "oidc", "oidc/oidctest", "dashboard", "cli", "provider/*", "webhook/outbound",
-		"certificate", "payment/stripe", "payment/stripe/stripetest",
+		"certificate", "payment/stripe", "payment/stripe/stripetest", "rackagent",
 	}, "the core knows no HTTP; adapters and webhooks do"},
 	"github.com/stripe/stripe-go": {
 		[]string{"payment/stripe", "payment/stripe/stripetest"}, "one package calls Stripe",
