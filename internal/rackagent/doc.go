@@ -2,7 +2,7 @@
 // billetd, the agent's work on a machine, and the ISO image that a machine's BMC starts it from.
 //
 // A job is one boot of the agent on one machine: inspect it, erase its drives and prove it, write
-// an image and its NoCloud partition, or wait for a person (rescue). The agent has its whole
+// an image and its NoCloud partition, or wait for an operator (rescue). The agent has its whole
 // configuration on the kernel command line (Parameters), so it needs no DHCP, no PXE, and no
 // driver for the medium that it was started from. It calls billetd:
 //
@@ -14,8 +14,8 @@
 // stops, and says so on the console.
 //
 // It does not own which job a machine gets (the server's inventory decides), the BMC, or the
-// access to real drives and network cards, which is cmd/billet-agent. All of that is a field here,
-// so that tests script it.
+// access to real drives and network cards, which is a command of its own. All of that is a field
+// here, so that tests script it.
 //
 // Invariants:
 //   - No drive of a job is forgotten: each serial that the job expects is in the Erasure, and one

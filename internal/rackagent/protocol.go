@@ -114,7 +114,7 @@ type GPU struct {
 	Slot      string `json:"slot"`     // 0000:01:00.0
 	VendorID  string `json:"vendorId"` // four hexadecimal digits
 	DeviceID  string `json:"deviceId"`
-	LinkWidth int    `json:"linkWidth,omitempty"` // lanes of PCI Express in use
+	LinkWidth int    `json:"linkWidth,omitempty"` // of PCI Express, in use
 }
 
 // Method is a way to erase a drive.
