@@ -119,3 +119,47 @@ func TestFiftyDeploysAtOnceStayWithinAKeysLimit(t *testing.T) {
 		}
 	})
 }
+
+// Fifty changes at once, made with one key, commit no more than it may: of four deployments, two
+// fit for another hour, whichever come first.
+func TestFiftyChangesAtOnceStayWithinAKeysLimit(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		w := newWorldOn(t, d, c)
+		w.configure(func(c *Config) { c.Limiter = allowAll{} })
+		made := w.by(201, w.signIn(w.ada), "POST", AccountBase+"/api-keys", map[string]any{"name": "agent",
+			"spendingLimits": map[string]any{"maxSpendPerDay": 150}}).data.(map[string]any)
+		agent, body := w.ada, w.seedBody()
+		agent.secret = made["key"].(string)
+		in := func(d time.Duration) string { return w.clock.Now().Add(d).UTC().Format(time.RFC3339) }
+		body["autoTerminateAt"] = in(26 * time.Minute)
+		var all []string
+		for range 4 {
+			all = append(all, w.want(201, agent, "POST", Base+"/deployments", body).text("id")) // 23.92 each
+		}
+		longer := map[string]any{"autoTerminateAt": in(90 * time.Minute)}
+		var refused atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() {
+				switch r := w.do(agent, "PATCH", Base+"/deployments/"+all[i%4], longer); r.status {
+				case 200:
+				case 403:
+					refused.Add(1)
+				default:
+					t.Errorf("%d: %v", r.status, r.error)
+				}
+			})
+		}
+		wg.Wait()
+		let := 0
+		for _, id := range all {
+			d := w.want(200, agent, "GET", Base+"/deployments/"+id, nil).data.(map[string]any)
+			if d["autoTerminateAt"] == longer["autoTerminateAt"] {
+				let++
+			}
+		}
+		if let != 2 || refused.Load() < 2 {
+			t.Errorf("%d deployments were let run longer, %d changes refused", let, refused.Load())
+		}
+	})
+}
