@@ -2,6 +2,7 @@
 
 import { MutationCache, type Query, QueryClient } from '@tanstack/react-query';
 import { asApiError } from './error';
+import type { Schema } from './client';
 
 export const queryClient: QueryClient = new QueryClient({
   // A change of one resource shows in others: a deployment costs money and holds volumes.
@@ -43,5 +44,9 @@ export async function startOver() {
   const others = { predicate: (q: Query) => !ofNoAccount.has(q.queryKey[0]) };
   queryClient.removeQueries({ ...others, type: 'inactive' });
   await queryClient.invalidateQueries({ queryKey: [mePath] });
+  // The operator's pages go away in a view, which may not read what they show.
+  if (!queryClient.getQueryData<Schema['SignedInUser'] | null>([mePath])?.user.operator) {
+    queryClient.removeQueries({ predicate: (q) => String(q.queryKey[0]).startsWith('/api/v1/operator/') });
+  }
   await queryClient.resetQueries(others);
 }
