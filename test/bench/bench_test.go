@@ -15,7 +15,7 @@ import (
 // TestShortRun shows that the benchmark works. Its figures do not count.
 func TestShortRun(t *testing.T) {
 	o := options{
-		engines: "sqlite", only: "offers,deployments,wallet,deploy,sweep,growth", connections: 2, turns: 1,
+		engines: "sqlite", only: "offers,deployments,wallet,deploy,sweep,verify,growth", connections: 2, turns: 1,
 		turn:   20 * time.Millisecond,
 		offers: 50, deployments: 3, entries: 40, running: 2000, growth: []int{20, 200},
 	}
@@ -29,7 +29,7 @@ func TestShortRun(t *testing.T) {
 	for engine := range strings.SplitSeq(o.engines, ",") {
 		for _, what := range []string{
 			"GET /offers", "GET /deployments", "GET /wallet", "POST /deployments",
-			"POST /deployments, Idempotency-Key", "sweep",
+			"POST /deployments, Idempotency-Key", "sweep", "ledger verify",
 		} {
 			found := false
 			for line := range strings.Lines(out.String()) {

@@ -48,7 +48,7 @@ func main() {
 func parse() options {
 	var o options
 	flag.StringVar(&o.engines, "engines", "sqlite,postgres", "what to measure on")
-	flag.StringVar(&o.only, "only", "offers,deployments,wallet,deploy,sweep,growth", "what to measure")
+	flag.StringVar(&o.only, "only", "offers,deployments,wallet,deploy,sweep,verify,growth", "what to measure")
 	flag.IntVar(&o.connections, "connections", 8, "connections beside each other")
 	flag.IntVar(&o.turns, "turns", 20, "turns of each side")
 	flag.DurationVar(&o.turn, "turn", 200*time.Millisecond, "length of a turn")
@@ -139,6 +139,11 @@ func measure(ctx context.Context, engine db.Engine, dir string, o options, t *ta
 	}
 	if o.wants("sweep") {
 		if err := sweeps(ctx, s, o, t); err != nil {
+			return err
+		}
+	}
+	if o.wants("verify") {
+		if err := ledgers(ctx, s, o, t); err != nil {
 			return err
 		}
 	}

@@ -75,6 +75,16 @@ func (t *table) addSweep(engine db.Engine, n int, ours, base cost, how string, a
 	})
 }
 
+func (t *table) addVerify(engine db.Engine, n int, ours, base cost) {
+	rate := func(c cost) string { return fmt.Sprintf("%.0f/s", float64(n)/c.took.Seconds()) }
+	wanted, met := verdict(base.took.Seconds()/ours.took.Seconds(), 0)
+	t.rows = append(t.rows, []string{
+		fmt.Sprintf("ledger verify, %d transactions", n), string(engine), rate(ours), "-", "-",
+		micro(ours.cpu / time.Duration(n)), "bare read and hash", rate(base), "-", micro(base.cpu / time.Duration(n)),
+		fmt.Sprintf("%.2f", base.took.Seconds()/ours.took.Seconds()), wanted, met,
+	})
+}
+
 func (t *table) print(w io.Writer) {
 	fmt.Fprintln(w)
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
