@@ -103,9 +103,10 @@ func fillLedger(ctx context.Context, d *db.DB, now time.Time, hours int) (int, e
 // readAndHash reads the transactions and entries in their order, and hashes what it reads.
 func readAndHash(ctx context.Context, pool *sql.DB) error {
 	hash := sha256.New()
+	orders := map[string]string{"wallet_transaction": "account_id, seq", "wallet_entry": "transaction_id, book"}
 	for _, table := range sweepTables {
-		order := map[string]string{"wallet_transaction": "account_id, seq", "wallet_entry": "transaction_id, book"}[table.name]
-		if order == "" {
+		order, of := orders[table.name]
+		if !of {
 			continue
 		}
 		rows, err := pool.QueryContext(ctx, `SELECT `+table.columns+` FROM `+table.name+` ORDER BY `+order)
