@@ -23,6 +23,8 @@ command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detect
 # Simulated machines are compared with OpenSSH's sshd and sftp-server, and tested with other SSH clients.
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 /usr/bin/python3 -c 'import asyncssh, paramiko' 2>/dev/null || missing+=(python3-asyncssh python3-paramiko)
+# The emulator of BMCs is tested with Ironic's Redfish client.
+/usr/bin/python3 -c 'import sushy' 2>/dev/null || missing+=(python3-sushy)
 if [ ${#missing[@]} -gt 0 ]; then
   command -v apt-get >/dev/null 2>&1 || { echo "please install: ${missing[*]}" >&2; exit 1; }
   as_root=()

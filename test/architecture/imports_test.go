@@ -113,6 +113,8 @@ var dependencies = []struct {
 	{"provider/providertest", []string{"provider", "db", "db/dbtest"}},
 	{"cloudinit", nil},                     // for clouds that take no text
 	{"provider", []string{"ipaddr", "db"}}, // db to refuse a call inside a transaction
+	{"bmc/bmctest", []string{"bmc"}},
+	{"bmc", []string{"db"}}, // db to refuse a call inside a transaction
 	{"creator", nil},
 	{"ipaddr", nil},
 	{"emailaddr", nil},
@@ -149,7 +151,7 @@ var external = map[string]struct {
 	"github.com/pquerna/otp":    {[]string{"account"}, "one package authenticates users"},
 	"net/http": {[]string{
 		"httpapi", "rest", "app", "oidc", "oidc/oidctest", "dashboard", "cli", "provider/*", "webhook/outbound",
-		"certificate", "payment/stripe", "payment/stripe/stripetest", "rackagent",
+		"certificate", "payment/stripe", "payment/stripe/stripetest", "rackagent", "bmc", "bmc/bmctest",
 	}, "the core knows no HTTP; adapters and webhooks do"},
 	"github.com/stripe/stripe-go": {
 		[]string{"payment/stripe", "payment/stripe/stripetest"}, "one package calls Stripe",
