@@ -28,7 +28,7 @@ var dependencies = []struct {
 	}},
 	{"rest", []string{"idempotency", "ratelimit", "db"}},
 	{"dashboard", nil},
-	{"cli", []string{"mcp", "client", "version"}}, // does what any program with the client can
+	{"cli", []string{"mcp", "gpucheck", "client", "version"}}, // does what any program with the client can
 	{"mcp", []string{"client"}},
 	{"version", nil},
 	{"setup", []string{"operator", "account", "db"}},
@@ -112,6 +112,7 @@ var dependencies = []struct {
 	{"provider/upstream", []string{"provider"}},
 	{"provider/providertest", []string{"provider", "db", "db/dbtest"}},
 	{"cloudinit", nil},                     // for clouds that take no text
+	{"gpucheck", nil},                      // a script, and how its output is judged
 	{"provider", []string{"ipaddr", "db"}}, // db to refuse a call inside a transaction
 	{"bmc/bmctest", []string{"bmc"}},
 	{"bmc", []string{"db"}}, // db to refuse a call inside a transaction
