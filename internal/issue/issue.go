@@ -37,7 +37,7 @@ const (
 	// Its provider is LedgerSource.
 	ChangedLedger Kind = "changed_ledger"
 	// PaymentMismatch is a payment whose money is not the one that was credited, or a refund that
-	// failed.
+	// failed or does not end.
 	PaymentMismatch Kind = "payment_mismatch"
 	// PaymentDispute is a payment that the payer's bank asks back.
 	PaymentDispute Kind = "payment_dispute"

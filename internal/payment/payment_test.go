@@ -157,6 +157,66 @@ func TestRefund(t *testing.T) {
 	})
 }
 
+// A refund that does not end is a matter for the operator, who may have replaced the key.
+func TestARefundThatDoesNotEndIsAnIssue(t *testing.T) {
+	refund := func(w *world, topUp id.ID) {
+		w.Must(w.Tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.svc.Refund(ctx, tx, topUp, 20*usd, "asked for")
+			return err
+		}))
+		w.Drain()
+	}
+	wantIssue := func(t *testing.T, w *world, text string) {
+		t.Helper()
+		all := w.AllIssues()
+		if len(all) != 1 || all[0].Kind != issue.PaymentMismatch || !strings.Contains(all[0].Detail, text) {
+			t.Fatalf("the issues are %+v", all)
+		}
+	}
+	t.Run("unknown", func(t *testing.T) {
+		engines(t, func(w *world) {
+			made := w.paid(50 * usd)
+			before := w.bank.payments[made.ID]
+			delete(w.bank.payments, made.ID)
+			refund(w, made.ID)
+			wantIssue(t, w, "Was the key replaced")
+			w.wantAvailable(30 * usd)
+			w.bank.payments[made.ID] = before
+			w.Pass(7 * time.Hour)
+			w.wantAvailable(30 * usd)
+			if n := len(w.bank.refunds); n != 1 {
+				t.Errorf("%d refunds, after the key was put back", n)
+			}
+		})
+	})
+	t.Run("down", func(t *testing.T) {
+		engines(t, func(w *world) {
+			made := w.paid(50 * usd)
+			w.bank.down = true
+			refund(w, made.ID)
+			w.Pass(71 * time.Hour)
+			if all := w.AllIssues(); len(all) != 0 {
+				t.Fatalf("before the third day: %+v", all)
+			}
+			w.Pass(9 * time.Hour)
+			wantIssue(t, w, "has not ended")
+		})
+	})
+	t.Run("pending", func(t *testing.T) {
+		engines(t, func(w *world) {
+			made := w.paid(50 * usd)
+			w.bank.pends = true
+			refund(w, made.ID)
+			w.Pass(14 * 24 * time.Hour)
+			if all := w.AllIssues(); len(all) != 0 {
+				t.Fatalf("a bank may take two weeks: %+v", all)
+			}
+			w.Pass(24 * time.Hour)
+			wantIssue(t, w, "has not ended")
+		})
+	})
+}
+
 // Money is spent in the order in which it came in: what came after a top-up is not refunded with
 // it.
 func TestLaterMoneyIsNotRefunded(t *testing.T) {

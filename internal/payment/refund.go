@@ -3,12 +3,14 @@ package payment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -161,7 +163,7 @@ func (s *Service) PayBack(ctx context.Context, refund id.ID) (job.Outcome, error
 		done, err = Refund{Status: RefundFailed, Message: "The processor cannot refund."}, nil
 	}
 	if err != nil {
-		return job.Outcome{}, err
+		return s.refundDelayed(ctx, t, f, err)
 	}
 	done.Refund = f.ID
 	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -175,7 +177,40 @@ func (s *Service) PayBack(ctx context.Context, refund id.ID) (job.Outcome, error
 	if err != nil || done.Status != RefundPending {
 		return job.Done(), err
 	}
-	return job.At(s.cfg.Clock.Now().Add(askAgain(s.cfg.Clock.Now().Sub(f.CreatedAt)))), nil
+	return s.refundDelayed(ctx, t, f, nil)
+}
+
+// A refund without an end is told to the operator after these times: the processor did not answer,
+// or it took the refund and has not said what came of it. Banks take up to ten working days.
+const (
+	unansweredRefund = 3 * 24 * time.Hour
+	unendedRefund    = 14 * 24 * time.Hour
+)
+
+// refundDelayed asks about the refund again later, however often, since its money left the wallet.
+// failure is why the processor's answer is not known; nil if it is that the refund is pending.
+func (s *Service) refundDelayed(ctx context.Context, t row, f refundRow, failure error) (job.Outcome, error) {
+	why, age := "", s.cfg.Clock.Now().Sub(f.CreatedAt)
+	switch {
+	case errors.Is(failure, ErrUnknown):
+		why = "cannot be made: the processor does not know the payment. Was the key replaced by one of another " +
+			"account or mode?"
+	case failure != nil && age > unansweredRefund, age > unendedRefund:
+		why = "has not ended since " + f.CreatedAt.UTC().Format(time.RFC3339) + "."
+	}
+	if why != "" {
+		detail := fmt.Sprintf("The refund of %s %s Billet asks again, and its money has left the wallet.", f.Amount, why)
+		err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			return s.raise(ctx, tx, issue.PaymentMismatch, t, string(f.ID), detail)
+		})
+		if err != nil {
+			return job.Outcome{}, err
+		}
+	}
+	if failure != nil && why == "" {
+		return job.Outcome{}, failure
+	}
+	return job.At(s.cfg.Clock.Now().Add(askAgain(age))), nil
 }
 
 // paid is the payment of a credited top-up, with one refund.

@@ -128,6 +128,9 @@ func (b *bank) Refund(_ context.Context, r payment.RefundRequest) (payment.Refun
 		return payment.Refund{}, errDown
 	}
 	f, made := b.refunds[r.Refund]
+	if b.payments[r.TopUp] == nil {
+		return payment.Refund{}, payment.ErrUnknown
+	}
 	if !made {
 		f = payment.Refund{
 			Reference: "re_" + string(r.Refund), Refund: r.Refund, Amount: r.Amount, Status: payment.RefundSucceeded,

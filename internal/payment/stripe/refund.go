@@ -41,6 +41,9 @@ func (p *Processor) Refund(ctx context.Context, r payment.RefundRequest) (paymen
 		params.SetIdempotencyKey(key + "-again")
 		created, err = p.api().V1Refunds.Create(ctx, params)
 	}
+	if missing(err) {
+		return payment.Refund{}, fmt.Errorf("%w: %s", payment.ErrUnknown, cut(r.IntentReference))
+	}
 	if err != nil {
 		if e, no := refused(err); no {
 			return payment.Refund{
@@ -60,6 +63,9 @@ func (p *Processor) refunds(ctx context.Context, intent string) ([]payment.Refun
 	})
 	var out []payment.Refund
 	for r, err := range list.All(ctx) {
+		if missing(err) {
+			return nil, fmt.Errorf("%w: %s", payment.ErrUnknown, cut(intent))
+		}
 		if err != nil {
 			return nil, problem("list the refunds of "+cut(intent), err)
 		}

@@ -330,6 +330,17 @@ func TestRefunds(t *testing.T) {
 	}
 }
 
+// The payments of another account or mode are not known after the key was replaced. The refund did
+// not fail then: it is made once the right key is back.
+func TestRefundOfAnUnknownPayment(t *testing.T) {
+	w := newWorld(t)
+	of := refundRequest(w.paid(stripetest.Visa), "ref_01", money.Dollars(10))
+	of.IntentReference = "pi_of_another_account"
+	if f, err := w.p.Refund(t.Context(), of); !errors.Is(err, payment.ErrUnknown) {
+		t.Errorf("%+v %v", f, err)
+	}
+}
+
 func TestPendingRefund(t *testing.T) {
 	w := newWorld(t)
 	p := w.paid(stripetest.PendingRefund)
