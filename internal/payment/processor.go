@@ -37,8 +37,8 @@ type Processor interface {
 	// charges nothing, and returns ErrUnknown if nothing was charged before.
 	Charge(ctx context.Context, r ChargeRequest) (Payment, error)
 	// Refund returns money to the method that it came from, once for each Refund ID. A refund that
-	// the processor refuses is a Refund that failed, and no error. It returns ErrUnknown if there is
-	// no such payment.
+	// the processor refuses is a Refund that failed, and no error. ErrUnknown is returned if there
+	// is no such payment.
 	Refund(ctx context.Context, r RefundRequest) (Refund, error)
 	// Methods returns the saved methods of a customer, newest first.
 	Methods(ctx context.Context, customer string) ([]Method, error)

@@ -199,7 +199,8 @@ func (s *Service) refundDelayed(ctx context.Context, t row, f refundRow, failure
 		why = "has not ended since " + f.CreatedAt.UTC().Format(time.RFC3339) + "."
 	}
 	if why != "" {
-		detail := fmt.Sprintf("The refund of %s %s Billet asks again, and its money has left the wallet.", f.Amount, why)
+		detail := fmt.Sprintf("The refund of %s %s Its money has left the wallet, and Billet asks again.", f.Amount,
+			why)
 		err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 			return s.raise(ctx, tx, issue.PaymentMismatch, t, string(f.ID), detail)
 		})
