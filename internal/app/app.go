@@ -283,7 +283,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		Budgets: s.budgets, Invoices: s.invoices, Payments: s.payments.svc, DemoPayments: s.payments.demo,
 		Transfers: s.payments.transfers, CheckPayments: a.checkPayments,
 		Events: a.Events, Webhooks: a.Webhooks,
-		Issues: a.Issues, Incidents: s.incidents, Announcements: s.announced,
+		Issues: a.Issues, Incidents: s.incidents, Announcements: s.announced, Machines: a.Machines,
 		Operator: a.Console, Adjustments: a.Adjustments, Idempotency: s.answers,
 		ServiceCredits: s.owed,
 		Settings:       a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,

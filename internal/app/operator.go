@@ -38,6 +38,7 @@ import (
 	"github.com/billetcloud/billet/internal/promo"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quota"
+	"github.com/billetcloud/billet/internal/rack"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/setup"
@@ -76,6 +77,7 @@ type Operator struct {
 	Payments         *payment.Service
 	Setup            *setup.Service
 	SignedHeads      *signedhead.Service
+	Machines         *rack.Service
 
 	services  services
 	skew      *skew
@@ -144,6 +146,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		Secrets: secrets})
 	o.ProviderAccounts = provideraccount.New(secrets, kinds())
 	o.PriceRules = pricerule.New(o.IDs)
+	o.Machines = rack.New(rack.Config{DB: o.DB, IDs: o.IDs, Secrets: secrets})
 	o.Audit = audit.New(o.IDs)
 	o.Settings = settings.New(settings.Config{
 		DB: o.DB, Real: real.Now, Secrets: secrets, TestPayments: c.Sim,

@@ -23,11 +23,12 @@ var hiddenIn = map[string]string{
 var (
 	shownTexts = []string{
 		"name", "accountName", "tags", "project", "description", "note", "reference", "reason", "client_id", "email",
-		"ownerEmail", "title", "text", "comment",
+		"ownerEmail", "title", "text", "comment", "bmcUser", "fabric", "rack",
 	}
 	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
-		"accountId", "allowedNetworks", "apiKey", "baseUrl", "challengeId", "cloudInit", "code", "content",
+		"accountId", "address", "allowedNetworks", "apiKey", "baseUrl", "bmcCertificateSha256", "bmcPassword", "bmcUrl",
+		"gateway", "macs", "nameservers", "challengeId", "cloudInit", "code", "content",
 		"credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type",
 		"id", "kind", "newPassword",
 		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
@@ -130,6 +131,14 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		text("id")
 	type body = map[string]any
 	notice := body{"title": "Maintenance", "endsAt": w.clock.Now().Add(time.Hour)}
+	server := func(n string) body {
+		return body{
+			"name": "gpu-" + n, "bmcUrl": "https://10.0.0." + n, "bmcUser": "billet", "bmcPassword": "pw",
+			"macs": []string{"3c:ec:ef:00:00:0" + n}, "address": "192.0.2." + n + "/24", "region": "oslo-1",
+			"gpuType": "NVIDIA H100", "gpuCount": 8, "gpuMemoryGb": 80,
+		}
+	}
+	machine := OperatorBase + "/machines/" + w.want(201, operator, "POST", OperatorBase+"/machines", server("1")).text("id")
 	announced := w.want(201, operator, "POST", OperatorBase+"/announcements", notice).text("id")
 	calls := map[string]struct {
 		who    tenant
@@ -264,6 +273,16 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"createAnnouncement.text":  {operator, "POST", OperatorBase + "/announcements", notice, ""},
 		"updateAnnouncement.title": {operator, "PATCH", OperatorBase + "/announcements/" + announced, body{}, ""},
 		"updateAnnouncement.text":  {operator, "PATCH", OperatorBase + "/announcements/" + announced, body{}, ""},
+		"createMachine.name":       {operator, "POST", OperatorBase + "/machines", server("2"), ""},
+		"createMachine.bmcUser":    {operator, "POST", OperatorBase + "/machines", server("2"), ""},
+		"createMachine.fabric":     {operator, "POST", OperatorBase + "/machines", server("2"), ""},
+		"createMachine.rack":       {operator, "POST", OperatorBase + "/machines", server("2"), ""},
+		"updateMachine.name":       {operator, "PATCH", machine, body{}, ""},
+		"updateMachine.bmcUser":    {operator, "PATCH", machine, body{}, ""},
+		"updateMachine.fabric":     {operator, "PATCH", machine, body{}, ""},
+		"updateMachine.rack":       {operator, "PATCH", machine, body{}, ""},
+		"drainMachine.reason":      {operator, "POST", machine + "/drain", body{}, ""},
+		"quarantineMachine.reason": {operator, "POST", machine + "/quarantine", body{}, ""},
 		"confirmTopUp.reference": {
 			operator, "POST", OperatorBase + "/top-ups/top_none/confirm", body{"amount": 50}, "",
 		},

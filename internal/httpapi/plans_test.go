@@ -294,6 +294,11 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 			machine := w.deploy(w.ada)
 			hook := w.want(201, w.ada, "POST", Base+"/webhooks", map[string]any{"url": "https://example.com/hook"})
 			code := w.want(201, w.operator(), "POST", OperatorBase+"/promo-codes", map[string]any{"amount": 5})
+			server := w.want(201, w.operator(), "POST", OperatorBase+"/machines", map[string]any{
+				"name": "gpu-1", "bmcUrl": "https://10.0.0.1", "bmcUser": "billet", "bmcPassword": "pw",
+				"macs": []string{"3c:ec:ef:00:00:01"}, "address": "192.0.2.1/24", "region": "oslo-1",
+				"gpuType": "NVIDIA H100", "gpuCount": 8, "gpuMemoryGb": 80,
+			})
 			fillGrowing(t, d)
 			judged := map[string]bool{}
 			{
@@ -307,6 +312,9 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 					}
 					if rt.ID == "listWebhookDeliveries" {
 						target = strings.ReplaceAll(rt.Path, "{id}", hook.text("id"))
+					}
+					if rt.ID == "listMachineHistory" {
+						target = strings.ReplaceAll(rt.Path, "{id}", server.text("id"))
 					}
 					if rt.ID == "listPromoCodeRedemptions" {
 						target = strings.ReplaceAll(rt.Path, "{id}", code.text("id"))

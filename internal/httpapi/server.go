@@ -37,6 +37,7 @@ import (
 	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/promo"
 	"github.com/billetcloud/billet/internal/quote"
+	"github.com/billetcloud/billet/internal/rack"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/servicecredit"
@@ -97,6 +98,8 @@ type Config struct {
 	CheckPayments func(ctx context.Context) (live bool, refused, err error)
 	Issues        *issue.Service
 	Incidents     *incident.Service
+	// Machines are the operator's own servers.
+	Machines *rack.Service
 	// Announcements are the operator's.
 	Announcements *announcement.Service
 	Operator      *operator.Service
@@ -244,6 +247,7 @@ func register(cfg Config) *server {
 		quotas{db: cfg.DB, svc: cfg.Operator},
 		serviceCredits{db: cfg.DB, svc: cfg.ServiceCredits},
 		announcements{db: cfg.DB, clock: cfg.Clock, svc: cfg.Announcements},
+		machines{db: cfg.DB, svc: cfg.Machines},
 		mails{db: cfg.DB, svc: cfg.Mail, accounts: cfg.Accounts},
 		operations{db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, meter: cfg.Meter},
 		providerAccounts{

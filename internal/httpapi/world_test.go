@@ -49,6 +49,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quote"
+	"github.com/billetcloud/billet/internal/rack"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/secret"
@@ -232,6 +233,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Catalog: offers, Accounts: accounts, Mail: w.c.Mail, Jobs: jobs,
 		ProviderAccounts: provideraccount.New(secrets, nil),
 	})
+	w.c.Machines = rack.New(rack.Config{DB: d, IDs: ids, Secrets: secrets})
 	w.c.ServiceCredits = servicecredit.New(servicecredit.Config{
 		DB: d, IDs: ids, Wallet: ledger, Meter: meters, Events: events, Settings: set,
 	})

@@ -52,6 +52,7 @@ const (
 	PaymentMethod       Kind = "pmt"
 	Credit              Kind = "crd"
 	PromoCode           Kind = "prm"
+	Machine             Kind = "mac"
 )
 
 // MaxLength is the maximum length that Valid accepts.

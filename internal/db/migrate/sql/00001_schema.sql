@@ -1059,6 +1059,60 @@ CREATE TABLE price_rule_version (
 );
 INSERT INTO price_rule_version (id, version) VALUES (1, 1);
 
+-- The operator's own servers. The row says which deployment has one: a deployment has at most one server.
+CREATE TABLE rack_machine (
+    id              TEXT   NOT NULL PRIMARY KEY,
+    name            TEXT   NOT NULL,
+    name_key        TEXT   NOT NULL UNIQUE,    -- in lower case
+    state           TEXT   NOT NULL,
+    cause           TEXT   NOT NULL,
+    reason          TEXT   NOT NULL,
+    state_at        BIGINT NOT NULL,
+    unerased        BIGINT NOT NULL,           -- 1 from when a tenant gets it until its drives are proven erased
+    deployment_id   TEXT   UNIQUE,
+    bmc_url         TEXT   NOT NULL UNIQUE,
+    bmc_user        TEXT   NOT NULL,
+    bmc_password    TEXT   NOT NULL,           -- sealed
+    bmc_certificate TEXT   NOT NULL,           -- SHA-256 in hex, or ''
+    macs            TEXT   NOT NULL,           -- JSON list
+    mac             TEXT   NOT NULL UNIQUE,    -- the first of them
+    prefix          TEXT   NOT NULL,           -- the address with the length of its prefix
+    address         TEXT   NOT NULL UNIQUE,
+    gateway         TEXT   NOT NULL,
+    nameservers     TEXT   NOT NULL,           -- JSON list
+    region          TEXT   NOT NULL,
+    fabric          TEXT   NOT NULL,
+    rack            TEXT   NOT NULL,
+    position        BIGINT NOT NULL,           -- 0 = unknown
+    height          BIGINT NOT NULL,
+    labels          TEXT   NOT NULL,           -- JSON
+    hourly_price    BIGINT NOT NULL,
+    gpu_type        TEXT   NOT NULL,
+    gpu_count       BIGINT NOT NULL,
+    gpu_memory_gb   BIGINT NOT NULL,
+    vcpus           BIGINT NOT NULL,
+    memory_gb       BIGINT NOT NULL,
+    storage_gb      BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    changed_at      BIGINT NOT NULL,
+    CHECK (unerased IN (0, 1)),
+    CHECK (state <> 'ready' OR unerased = 0),  -- no server with a tenant's data is for sale
+    CHECK (deployment_id IS NULL OR unerased = 1)
+);
+CREATE INDEX rack_machine_state ON rack_machine (state, id);
+
+-- The last changes of each server's state.
+CREATE TABLE rack_transition (
+    machine_id TEXT   NOT NULL REFERENCES rack_machine (id),
+    number     BIGINT NOT NULL,
+    at         BIGINT NOT NULL,
+    from_state TEXT   NOT NULL,                -- '' for the first
+    to_state   TEXT   NOT NULL,
+    cause      TEXT   NOT NULL,
+    reason     TEXT   NOT NULL,
+    PRIMARY KEY (machine_id, number)
+);
+
 CREATE TABLE quote (
     id           TEXT   NOT NULL PRIMARY KEY,
     account_id   TEXT   NOT NULL,
@@ -1454,6 +1508,8 @@ DROP TABLE budget;
 DROP TABLE spending_use;
 DROP TABLE spending_limit;
 DROP TABLE quote;
+DROP TABLE rack_transition;
+DROP TABLE rack_machine;
 DROP TABLE price_rule_version;
 DROP TABLE price_rule;
 DROP TABLE provider_account_version;

@@ -1,0 +1,136 @@
+package rack
+
+import (
+	"time"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+)
+
+const (
+	// MaxMachines is how many machines there may be.
+	MaxMachines = 2000
+	// maxHistory is how many changes of state are kept for a machine.
+	maxHistory = 100
+	// maxReason is how many bytes a reason may have.
+	maxReason = 500
+)
+
+// Machine is one of the operator's servers.
+type Machine struct {
+	ID   id.ID  `json:"id" doc:"Id of the machine, mac_…"`
+	Name string `json:"name" doc:"Name, which no other machine has."`
+
+	State   State     `json:"state" doc:"Where it is in its life."`
+	Cause   Cause     `json:"cause" doc:"Why it is in that state."`
+	Reason  string    `json:"reason" doc:"The cause in words; empty if there is nothing to add."`
+	StateAt time.Time `json:"stateAt" doc:"Since when it is in that state."`
+	// Unerased machines may have data of a tenant.
+	Unerased     bool   `json:"unerased" doc:"Whether it has had a tenant since its drives were last proven erased. It is not sold before they are."`
+	DeploymentID *id.ID `json:"deploymentId" doc:"Id of the deployment that has it; null if none does."`
+
+	BMCURL         string `json:"bmcUrl" doc:"URL of its management controller (BMC)."`
+	BMCUser        string `json:"bmcUser" doc:"User name at the BMC. The password is encrypted and never shown."`
+	BMCCertificate string `json:"bmcCertificateSha256" doc:"SHA-256 of the certificate that the BMC must show, in hex; empty if it must be one that this server trusts."`
+
+	MACs        []string `json:"macs" doc:"MAC addresses of its network cards; the first is that of the card with the address."`
+	Address     string   `json:"address" doc:"IP address with the length of its prefix, such as 192.0.2.10/24."`
+	Gateway     string   `json:"gateway" doc:"IP address of the gateway."`
+	Nameservers []string `json:"nameservers" doc:"IP addresses of DNS servers."`
+
+	Region   string            `json:"region" doc:"Slug of the region."`
+	Fabric   string            `json:"fabric" doc:"Name of the fast network that connects it with others; empty for none."`
+	Rack     string            `json:"rack" doc:"Name of the rack; empty if unknown."`
+	Position int64             `json:"position" doc:"Lowest rack unit that it takes, from 1 at the bottom; 0 if unknown."`
+	Height   int64             `json:"height" doc:"Number of rack units that it takes."`
+	Labels   map[string]string `json:"labels" doc:"The operator's own labels."`
+
+	HourlyPrice money.Micros `json:"hourlyPrice" doc:"Price of the machine in US dollars an hour, before the markup."`
+	GPUType     string       `json:"gpuType" doc:"GPU type, such as NVIDIA H100."`
+	GPUCount    int64        `json:"gpuCount" doc:"Number of its GPUs."`
+	GPUMemoryGB int64        `json:"gpuMemoryGb" doc:"Memory of one GPU in GB."`
+	VCPUs       int64        `json:"vcpus" doc:"Number of its processor threads."`
+	MemoryGB    int64        `json:"memoryGb" doc:"Its memory in GB."`
+	StorageGB   int64        `json:"storageGb" doc:"Size of its drives together in GB."`
+
+	CreatedAt time.Time `json:"createdAt" doc:"When it was entered."`
+	ChangedAt time.Time `json:"changedAt" doc:"When it was last changed, apart from its state."`
+
+	sealed string // the password of the BMC
+}
+
+// MachineFields are what an operator says of a machine: a new one, or a change of one, where nil keeps
+// what there is.
+type MachineFields struct {
+	Name           *string            `json:"name,omitempty" yaml:"name" minLength:"1" maxLength:"64" example:"gpu-07" doc:"Name, which no other machine has."`
+	BMCURL         *string            `json:"bmcUrl,omitempty" yaml:"bmcUrl" maxLength:"256" example:"https://10.0.0.17" doc:"URL of its management controller (BMC), which speaks Redfish."`
+	BMCUser        *string            `json:"bmcUser,omitempty" yaml:"bmcUser" maxLength:"64" doc:"User name at the BMC."`
+	BMCPassword    *string            `json:"bmcPassword,omitempty" yaml:"bmcPassword" maxLength:"256" doc:"Password at the BMC. It is encrypted and never shown."`
+	BMCCertificate *string            `json:"bmcCertificateSha256,omitempty" yaml:"bmcCertificateSha256" maxLength:"95" doc:"SHA-256 of the certificate that the BMC must show, in hex, with or without colons; empty, the default, if it must be one that this server trusts."`
+	MACs           *[]string          `json:"macs,omitempty" yaml:"macs" maxItems:"32" doc:"MAC addresses of its network cards; the first is that of the card with the address."`
+	Address        *string            `json:"address,omitempty" yaml:"address" maxLength:"64" example:"192.0.2.10/24" doc:"IP address with the length of its prefix."`
+	Gateway        *string            `json:"gateway,omitempty" yaml:"gateway" maxLength:"64" doc:"IP address of the gateway; empty, the default, for none."`
+	Nameservers    *[]string          `json:"nameservers,omitempty" yaml:"nameservers" maxItems:"8" doc:"IP addresses of DNS servers; none by default."`
+	Region         *string            `json:"region,omitempty" yaml:"region" maxLength:"64" example:"oslo-1" doc:"Slug of the region."`
+	Fabric         *string            `json:"fabric,omitempty" yaml:"fabric" maxLength:"64" doc:"Name of the fast network that connects it with others; empty, the default, for none."`
+	Rack           *string            `json:"rack,omitempty" yaml:"rack" maxLength:"64" example:"A12" doc:"Name of the rack; empty by default."`
+	Position       *int64             `json:"position,omitempty" yaml:"position" minimum:"0" maximum:"64" doc:"Lowest rack unit that it takes, from 1 at the bottom; 0, the default, if unknown."`
+	Height         *int64             `json:"height,omitempty" yaml:"height" minimum:"1" maximum:"64" doc:"Number of rack units that it takes; 1 by default."`
+	Labels         *map[string]string `json:"labels,omitempty" yaml:"labels" maxProperties:"32" doc:"The operator's own labels; replaces all of them."`
+	HourlyPrice    *money.Micros      `json:"hourlyPrice,omitempty" yaml:"-" minimum:"0" maximum:"100000" example:"12.5" doc:"Price of the machine in US dollars an hour, before the markup."`
+	GPUType        *string            `json:"gpuType,omitempty" yaml:"gpuType" maxLength:"64" example:"NVIDIA H100" doc:"GPU type."`
+	GPUCount       *int64             `json:"gpuCount,omitempty" yaml:"gpuCount" minimum:"1" maximum:"64" doc:"Number of its GPUs."`
+	GPUMemoryGB    *int64             `json:"gpuMemoryGb,omitempty" yaml:"gpuMemoryGb" minimum:"1" maximum:"4096" doc:"Memory of one GPU in GB."`
+	VCPUs          *int64             `json:"vcpus,omitempty" yaml:"vcpus" minimum:"0" maximum:"65536" doc:"Number of its processor threads; 0, the default, if unknown."`
+	MemoryGB       *int64             `json:"memoryGb,omitempty" yaml:"memoryGb" minimum:"0" maximum:"1000000" doc:"Its memory in GB; 0, the default, if unknown."`
+	StorageGB      *int64             `json:"storageGb,omitempty" yaml:"storageGb" minimum:"0" maximum:"100000000" doc:"Size of its drives together in GB; 0, the default, if unknown."`
+}
+
+// Empty reports whether the change changes nothing.
+func (f MachineFields) Empty() bool { return f == MachineFields{} }
+
+// set overwrites a value that the change has.
+func set[T any](value *T, by *T) {
+	if by != nil {
+		*value = *by
+	}
+}
+
+// with returns the machine after the change, apart from the password.
+func (m Machine) with(f MachineFields) Machine {
+	set(&m.Name, f.Name)
+	set(&m.BMCURL, f.BMCURL)
+	set(&m.BMCUser, f.BMCUser)
+	set(&m.BMCCertificate, f.BMCCertificate)
+	set(&m.MACs, f.MACs)
+	set(&m.Address, f.Address)
+	set(&m.Gateway, f.Gateway)
+	set(&m.Nameservers, f.Nameservers)
+	set(&m.Region, f.Region)
+	set(&m.Fabric, f.Fabric)
+	set(&m.Rack, f.Rack)
+	set(&m.Position, f.Position)
+	set(&m.Height, f.Height)
+	set(&m.Labels, f.Labels)
+	set(&m.HourlyPrice, f.HourlyPrice)
+	set(&m.GPUType, f.GPUType)
+	set(&m.GPUCount, f.GPUCount)
+	set(&m.GPUMemoryGB, f.GPUMemoryGB)
+	set(&m.VCPUs, f.VCPUs)
+	set(&m.MemoryGB, f.MemoryGB)
+	set(&m.StorageGB, f.StorageGB)
+	return m
+}
+
+// Transition is one change of a machine's state.
+type Transition struct {
+	Number int64     `json:"number" doc:"Number of the change, from 1."`
+	At     time.Time `json:"at" doc:"When it was."`
+	From   *State    `json:"from" doc:"State before; null for the first."`
+	To     State     `json:"to" doc:"State after."`
+	Cause  Cause     `json:"cause" doc:"Why it changed."`
+	Reason string    `json:"reason" doc:"The cause in words; empty if there is nothing to add."`
+
+	machine id.ID
+	from    State
+}

@@ -1,0 +1,230 @@
+package rack
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/secret"
+)
+
+// Config is what a Service needs. Every field is required.
+type Config struct {
+	DB      *db.DB
+	IDs     *id.Maker
+	Secrets *secret.Box
+}
+
+// Service keeps the machines. It is safe for concurrent use.
+type Service struct{ cfg Config }
+
+// New returns a Service. It panics when a field is missing.
+func New(cfg Config) *Service {
+	if cfg.DB == nil || cfg.IDs == nil || cfg.Secrets == nil {
+		panic("rack: New needs every field of its Config")
+	}
+	return &Service{cfg}
+}
+
+// Filter selects machines of a list. An empty field is for all.
+type Filter struct{ State State }
+
+// purpose is what the password of a machine's BMC is sealed for.
+func purpose(machine id.ID) string { return "rack/bmc/" + string(machine) }
+
+// Get returns a machine, or NOT_FOUND. In a transaction that writes it locks it.
+func (s *Service) Get(ctx context.Context, r db.Reader, of id.ID) (Machine, error) {
+	m, found, err := find(ctx, r, of)
+	if err == nil && !found {
+		err = apierr.New(apierr.NotFound, "No machine has this id. List them with GET /operator/machines.")
+	}
+	return m, err
+}
+
+// List returns a page of the machines, those that were entered last first.
+func (s *Service) List(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Machine, db.Listed, error) {
+	return list(ctx, r, f, p)
+}
+
+// History returns a page of the changes of a machine's state, newest first, or NOT_FOUND.
+func (s *Service) History(ctx context.Context, r db.Reader, of id.ID, p db.Page) ([]Transition, db.Listed, error) {
+	if _, err := s.Get(ctx, r, of); err != nil {
+		return nil, db.Listed{}, err
+	}
+	return history(ctx, r, of, p)
+}
+
+// Add enters a machine. It returns INVALID_REQUEST with everything that is wrong, and LIMIT_REACHED
+// if there are MaxMachines.
+func (s *Service) Add(ctx context.Context, tx *db.Tx, f MachineFields) (Machine, error) {
+	known, err := s.room(ctx, tx, 1)
+	if err != nil {
+		return Machine{}, err
+	}
+	m, wrong := s.draft(f, tx, known)
+	if err := apierr.Invalid(wrong).OrNil(); err != nil {
+		return Machine{}, err
+	}
+	return m, s.insert(ctx, tx, m)
+}
+
+// room returns the machines there are, or LIMIT_REACHED if so many more are too many.
+func (s *Service) room(ctx context.Context, tx *db.Tx, more int) ([]Machine, error) {
+	known, err := all(ctx, tx)
+	if err == nil && len(known)+more > MaxMachines {
+		err = apierr.Full("machines", MaxMachines,
+			"There are %d machines, and at most %d are possible. Remove those that are gone.", len(known), MaxMachines)
+	}
+	return known, err
+}
+
+// draft returns the machine that the fields describe, and what is wrong with it beside the others.
+func (s *Service) draft(f MachineFields, tx *db.Tx, others []Machine) (Machine, []apierr.FieldError) {
+	m, wrong := Machine{
+		ID: s.cfg.IDs.New(id.Machine), State: Enrolled, Cause: CauseEnrolled, StateAt: tx.Now, Height: 1,
+		Labels: map[string]string{}, CreatedAt: tx.Now, ChangedAt: tx.Now,
+	}.with(f).normalized()
+	password := ""
+	set(&password, f.BMCPassword)
+	wrong.checkPassword(password)
+	m.sealed = s.cfg.Secrets.Seal(purpose(m.ID), []byte(password))
+	for _, o := range others {
+		wrong.clash(m, o, o.Name)
+	}
+	return m, wrong
+}
+
+func (s *Service) insert(ctx context.Context, tx *db.Tx, m Machine) error {
+	added, err := add(ctx, tx, m)
+	if err != nil {
+		return err
+	}
+	if !added { // another transaction was faster than the check
+		return apierr.New(apierr.Conflict,
+			"Another machine with the name, BMC, address or MAC address of %s was added meanwhile. List the machines.",
+			m.Name)
+	}
+	return remember(ctx, tx, Transition{machine: m.ID, At: tx.Now, To: m.State, Cause: m.Cause})
+}
+
+// Update changes what the operator says of a machine. It returns NOT_FOUND, INVALID_REQUEST with
+// everything that is wrong, or CONFLICT for a field that cannot change in the machine's state.
+func (s *Service) Update(ctx context.Context, tx *db.Tx, of id.ID, f MachineFields) (Machine, error) {
+	before, err := s.Get(ctx, tx, of)
+	if err != nil {
+		return Machine{}, err
+	}
+	others, err := all(ctx, tx)
+	if err != nil {
+		return Machine{}, err
+	}
+	m, wrong := before.with(f).normalized()
+	if f.BMCPassword != nil {
+		wrong.checkPassword(*f.BMCPassword)
+		m.sealed = s.cfg.Secrets.Seal(purpose(m.ID), []byte(*f.BMCPassword))
+	}
+	for _, o := range others {
+		if o.ID != m.ID {
+			wrong.clash(m, o, o.Name)
+		}
+	}
+	if err := apierr.Invalid(wrong).OrNil(); err != nil {
+		return Machine{}, err
+	}
+	fixed := pinned(before, m)
+	if len(fixed) > 0 && !slices.Contains([]State{Enrolled, Quarantined, Retired}, m.State) {
+		return Machine{}, apierr.New(apierr.Conflict,
+			"%s cannot change while the machine is %s. Quarantine or drain it first; it is inspected when it is "+
+				"released.", strings.Join(fixed, ", "), m.State)
+	}
+	m.ChangedAt = tx.Now
+	return m, update(ctx, tx, m)
+}
+
+// Drain takes a machine out: it is not sold anymore, and is retired once it has no tenant and its
+// drives are erased. It returns NOT_FOUND or CONFLICT.
+func (s *Service) Drain(ctx context.Context, tx *db.Tx, of id.ID, reason string) (Machine, error) {
+	return s.act(ctx, tx, of, reason, "drained", func(Machine) Cause { return CauseDrained })
+}
+
+// Quarantine takes a machine without a tenant out until it is released. It returns NOT_FOUND or
+// CONFLICT.
+func (s *Service) Quarantine(ctx context.Context, tx *db.Tx, of id.ID, reason string) (Machine, error) {
+	return s.act(ctx, tx, of, reason, "quarantined", func(Machine) Cause { return CauseQuarantined })
+}
+
+// act moves a machine by what the operator requested.
+func (s *Service) act(
+	ctx context.Context, tx *db.Tx, of id.ID, reason, done string, cause func(Machine) Cause,
+) (Machine, error) {
+	if err := checkReason(reason); err != nil {
+		return Machine{}, err
+	}
+	m, err := s.Get(ctx, tx, of)
+	if err != nil {
+		return Machine{}, err
+	}
+	by := cause(m)
+	if _, possible := Next(m.State, by); !possible {
+		return Machine{}, apierr.New(apierr.Conflict, "A machine that is %s cannot be %s.%s", m.State, done, hint(m.State))
+	}
+	return m, s.move(ctx, tx, &m, by, reason)
+}
+
+// hint says what can be done with a machine in a state that does not allow an action.
+func hint(state State) string {
+	switch state {
+	case Assigned:
+		return " A tenant has it: drain it, and it is taken out after that."
+	case Draining:
+		return " It is taken out once its tenant has left."
+	case Inspecting, Validating, Erasing:
+		return " Wait until that is done, or quarantine it."
+	case Enrolled:
+		return " Inspect it first."
+	case Quarantined, Retired:
+		return " Release it first."
+	}
+	return ""
+}
+
+// move changes the state of a machine that was read in the same transaction.
+func (s *Service) move(ctx context.Context, tx *db.Tx, m *Machine, cause Cause, reason string) error {
+	from := m.State
+	to, err := mustNext(from, cause)
+	if err != nil {
+		return err
+	}
+	m.State, m.Cause, m.Reason, m.StateAt = to, cause, reason, tx.Now
+	moved, err := put(ctx, tx, *m, from)
+	if err == nil && !moved {
+		err = apierr.New(apierr.Conflict, "The machine is no longer %s: its state has just changed. Try again.", from)
+	}
+	if err != nil {
+		return err
+	}
+	return remember(ctx, tx, Transition{machine: m.ID, At: tx.Now, from: from, To: to, Cause: cause, Reason: reason})
+}
+
+// Remove deletes a machine that has no tenant and that nothing is done with, and its history. A
+// machine that may have a tenant's data is removed only if the operator says that its drives are
+// destroyed. It returns NOT_FOUND or CONFLICT.
+func (s *Service) Remove(ctx context.Context, tx *db.Tx, of id.ID, drivesDestroyed bool) (Machine, error) {
+	m, err := s.Get(ctx, tx, of)
+	if err != nil {
+		return Machine{}, err
+	}
+	if !slices.Contains([]State{Enrolled, Quarantined, Retired}, m.State) {
+		return Machine{}, apierr.New(apierr.Conflict,
+			"A machine that is %s cannot be removed. Drain or quarantine it first.", m.State)
+	}
+	if m.Unerased && !drivesDestroyed {
+		return Machine{}, apierr.New(apierr.Conflict,
+			"The machine may have a tenant's data. Release it, so that its drives are erased, or destroy the drives and "+
+				"say so with drivesDestroyed.")
+	}
+	return m, remove(ctx, tx, of)
+}
