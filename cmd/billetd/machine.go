@@ -95,7 +95,8 @@ func (f *machineFlags) flags(cmd *cobra.Command) {
 	}
 	s := cmd.Flags()
 	for name, usage := range map[string]string{
-		"name": "`name`, which no other machine has", "bmc-url": "`URL` of the BMC", "bmc-user": "user `name` at the BMC",
+		"name":    "`name`, which no other machine has",
+		"bmc-url": "`URL` of the BMC", "bmc-user": "user `name` at the BMC",
 		"bmc-certificate-sha256": "`SHA-256` of the certificate that the BMC must show; default: a trusted one",
 		"address":                "IP `address` with the length of its prefix, such as 192.0.2.10/24",
 		"gateway":                "IP `address` of the gateway", "region": "`slug` of the region",

@@ -138,7 +138,8 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 			"gpuType": "NVIDIA H100", "gpuCount": 8, "gpuMemoryGb": 80,
 		}
 	}
-	machine := OperatorBase + "/machines/" + w.want(201, operator, "POST", OperatorBase+"/machines", server("1")).text("id")
+	added := w.want(201, operator, "POST", OperatorBase+"/machines", server("1"))
+	machine := OperatorBase + "/machines/" + added.text("id")
 	announced := w.want(201, operator, "POST", OperatorBase+"/announcements", notice).text("id")
 	calls := map[string]struct {
 		who    tenant

@@ -30,18 +30,22 @@ func (h machines) routes(r *rest.Router) {
 	rest.List(r, op(http.MethodGet, all, "listMachines", "List machines",
 		"The operator's own servers, those that were added last first.", read), h.list)
 	create := op(http.MethodPost, all, "createMachine", "Add a machine",
-		"Required are `name`, `bmcUrl`, `bmcUser`, `bmcPassword`, `macs`, `address`, `region`, `gpuType`, `gpuCount` and "+
-			"`gpuMemoryGb`. Name, BMC, address, MAC addresses and place in a rack are those of one machine only.", write)
+		"Required are `name`, `bmcUrl`, `bmcUser`, `bmcPassword`, `macs`, `address`, `region`, `gpuType`, "+
+			"`gpuCount` and "+
+			"`gpuMemoryGb`. Name, BMC, address, MAC addresses and place in a rack are those of one machine "+
+			"only.", write)
 	create.Status, create.Errors = http.StatusCreated, []apierr.Code{apierr.LimitReached, apierr.Conflict}
 	rest.Write(r, create, h.create)
 	rest.ReadVersioned(r, op(http.MethodGet, one, "getMachine", "Get a machine", "", read), h.get)
 	update := op(http.MethodPatch, one, "updateMachine", "Update a machine",
-		"Changes the given fields and keeps the others. BMC, network, region, fabric and hardware change only while the "+
+		"Changes the given fields and keeps the others. BMC, network, region, fabric and hardware change only while "+
+			"the "+
 			"machine is enrolled, quarantined or retired.", write)
 	update.Errors = []apierr.Code{apierr.Conflict}
 	rest.Write(r, update, h.update)
 	remove := op(http.MethodDelete, one, "deleteMachine", "Remove a machine",
-		"Only while it is enrolled, quarantined or retired. A machine that may have a tenant's data is removed only with "+
+		"Only while it is enrolled, quarantined or retired. A machine that may have a tenant's data is removed only "+
+			"with "+
 			"`drivesDestroyed`.", write)
 	remove.Errors = []apierr.Code{apierr.Conflict}
 	rest.Write(r, remove, h.remove)
@@ -49,11 +53,12 @@ func (h machines) routes(r *rest.Router) {
 		"The last 100, newest first.", read), h.history)
 	for _, action := range []struct {
 		path, id, summary, description string
-		do                             func(ctx context.Context, tx *db.Tx, of id.ID, reason string) (rack.Machine, error)
+		do                             machineDo
 	}{
 		{
 			"/drain", "drainMachine", "Drain a machine",
-			"It is no longer sold. Without a tenant it is retired at once. A tenant keeps it; it is erased and retired " +
+			"It is no longer sold. Without a tenant it is retired at once. A tenant keeps it; it is erased and " +
+				"retired " +
 				"after that.", h.svc.Drain,
 		},
 		{
@@ -70,6 +75,9 @@ func (h machines) routes(r *rest.Router) {
 			})
 	}
 }
+
+// machineDo is what an action does to a machine, for a reason.
+type machineDo = func(ctx context.Context, tx *db.Tx, of id.ID, reason string) (rack.Machine, error)
 
 type machinePath struct {
 	ID id.ID `path:"id" doc:"Id of the machine, mac_…"`

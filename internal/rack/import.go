@@ -41,7 +41,8 @@ var columns = func() map[string]int {
 	return out
 }()
 
-// ReadCSV parses a file whose first line names the fields. Lists and labels are apart by spaces, and
+// ReadCSV parses a file whose first line names the fields. Lists and labels are apart by spaces,
+// and
 // a label is name=value. An empty cell is a field that is not given.
 func ReadCSV(r io.Reader) ([]Row, error) {
 	text, err := bounded(r)
@@ -197,7 +198,7 @@ func (r *Row) set(name, text string) {
 // Import enters all machines of a file or none. It returns INVALID_REQUEST with everything that is
 // wrong with any of them, each fault with its line.
 func (s *Service) Import(ctx context.Context, tx *db.Tx, rows []Row) ([]Machine, error) {
-	others, err := s.room(ctx, tx, len(rows))
+	others, err := s.fit(ctx, tx, len(rows))
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,8 @@ type Machine struct {
 	sealed string // the password of the BMC
 }
 
-// MachineFields are what an operator says of a machine: a new one, or a change of one, where nil keeps
+// MachineFields are what an operator says of a machine: a new one, or a change of one, where nil
+// keeps
 // what there is.
 type MachineFields struct {
 	Name           *string            `json:"name,omitempty" yaml:"name" minLength:"1" maxLength:"64" example:"gpu-07" doc:"Name, which no other machine has."`

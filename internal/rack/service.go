@@ -60,7 +60,7 @@ func (s *Service) History(ctx context.Context, r db.Reader, of id.ID, p db.Page)
 // Add enters a machine. It returns INVALID_REQUEST with everything that is wrong, and LIMIT_REACHED
 // if there are MaxMachines.
 func (s *Service) Add(ctx context.Context, tx *db.Tx, f MachineFields) (Machine, error) {
-	known, err := s.room(ctx, tx, 1)
+	known, err := s.fit(ctx, tx, 1)
 	if err != nil {
 		return Machine{}, err
 	}
@@ -71,8 +71,8 @@ func (s *Service) Add(ctx context.Context, tx *db.Tx, f MachineFields) (Machine,
 	return m, s.insert(ctx, tx, m)
 }
 
-// room returns the machines there are, or LIMIT_REACHED if so many more are too many.
-func (s *Service) room(ctx context.Context, tx *db.Tx, more int) ([]Machine, error) {
+// fit returns the machines there are, or LIMIT_REACHED if so many more are too many.
+func (s *Service) fit(ctx context.Context, tx *db.Tx, more int) ([]Machine, error) {
 	known, err := all(ctx, tx)
 	if err == nil && len(known)+more > MaxMachines {
 		err = apierr.Full("machines", MaxMachines,
@@ -169,7 +169,8 @@ func (s *Service) act(
 	}
 	by := cause(m)
 	if _, possible := Next(m.State, by); !possible {
-		return Machine{}, apierr.New(apierr.Conflict, "A machine that is %s cannot be %s.%s", m.State, done, hint(m.State))
+		return Machine{}, apierr.New(apierr.Conflict, "A machine that is %s cannot be %s.%s",
+			m.State, done, hint(m.State))
 	}
 	return m, s.move(ctx, tx, &m, by, reason)
 }
@@ -223,7 +224,8 @@ func (s *Service) Remove(ctx context.Context, tx *db.Tx, of id.ID, drivesDestroy
 	}
 	if m.Unerased && !drivesDestroyed {
 		return Machine{}, apierr.New(apierr.Conflict,
-			"The machine may have a tenant's data. Release it, so that its drives are erased, or destroy the drives and "+
+			"The machine may have a tenant's data. Release it, so that its drives are erased, or destroy the drives "+
+				"and "+
 				"say so with drivesDestroyed.")
 	}
 	return m, remove(ctx, tx, of)

@@ -130,20 +130,35 @@ func TestService_AddRefuses(t *testing.T) {
 			want   []string
 		}{
 			"nothing": {func(f *rack.MachineFields) { *f = rack.MachineFields{} }, []string{
-				"name", "bmcUrl", "bmcUser", "macs", "address", "region", "gpuType", "gpuCount", "gpuMemoryGb", "bmcPassword",
+				"name", "bmcUrl", "bmcUser", "macs", "address", "region", "gpuType", "gpuCount", "gpuMemoryGb",
+				"bmcPassword",
 			}},
-			"http":            {func(f *rack.MachineFields) { f.BMCURL = p("http://10.0.0.9") }, []string{"bmcUrl"}},
-			"a path":          {func(f *rack.MachineFields) { f.BMCURL = p("https://10.0.0.9/redfish") }, []string{"bmcUrl"}},
-			"a short pin":     {func(f *rack.MachineFields) { f.BMCCertificate = p("ab:cd") }, []string{"bmcCertificateSha256"}},
-			"multicast MAC":   {func(f *rack.MachineFields) { f.MACs = &[]string{"01:00:5e:00:00:01"} }, []string{"macs[0]"}},
-			"a MAC twice":     {func(f *rack.MachineFields) { f.MACs = &[]string{"3c:ec:ef:00:00:02", "3C-EC-EF-00-00-02"} }, []string{"macs[1]"}},
+			"http": {func(f *rack.MachineFields) { f.BMCURL = p("http://10.0.0.9") }, []string{"bmcUrl"}},
+			"a path": {func(f *rack.MachineFields) {
+				f.BMCURL = p("https://10.0.0.9/redfish")
+			}, []string{"bmcUrl"}},
+			"a short pin": {func(f *rack.MachineFields) {
+				f.BMCCertificate = p("ab:cd")
+			}, []string{"bmcCertificateSha256"}},
+			"multicast MAC": {func(f *rack.MachineFields) {
+				f.MACs = &[]string{"01:00:5e:00:00:01"}
+			}, []string{"macs[0]"}},
+			"a MAC twice": {func(f *rack.MachineFields) {
+				f.MACs = &[]string{"3c:ec:ef:00:00:02", "3C-EC-EF-00-00-02"}
+			}, []string{"macs[1]"}},
 			"no prefix":       {func(f *rack.MachineFields) { f.Address = p("192.0.2.9") }, []string{"address"}},
 			"gateway outside": {func(f *rack.MachineFields) { f.Gateway = p("198.51.100.1") }, []string{"gateway"}},
 			"gateway itself":  {func(f *rack.MachineFields) { f.Gateway = p("192.0.2.2") }, []string{"gateway"}},
-			"a name server":   {func(f *rack.MachineFields) { f.Nameservers = &[]string{"192.0.2.253", "dns"} }, []string{"nameservers[1]"}},
-			"above the rack":  {func(f *rack.MachineFields) { f.Position = p(int64(64)) }, []string{"height"}},
-			"labels":          {func(f *rack.MachineFields) { f.Labels = &map[string]string{"a\nb": "c"} }, []string{"labels"}},
-			"the price":       {func(f *rack.MachineFields) { f.HourlyPrice = p(money.Micros(-1)) }, []string{"hourlyPrice"}},
+			"a name server": {func(f *rack.MachineFields) {
+				f.Nameservers = &[]string{"192.0.2.253", "dns"}
+			}, []string{"nameservers[1]"}},
+			"above the rack": {func(f *rack.MachineFields) { f.Position = p(int64(64)) }, []string{"height"}},
+			"labels": {func(f *rack.MachineFields) {
+				f.Labels = &map[string]string{"a\nb": "c"}
+			}, []string{"labels"}},
+			"the price": {func(f *rack.MachineFields) {
+				f.HourlyPrice = p(money.Micros(-1))
+			}, []string{"hourlyPrice"}},
 			"that of another": {func(f *rack.MachineFields) {
 				*f = fields(1)
 				f.Name, f.BMCURL = p("GPU-01"), p("HTTPS://10.0.0.1/")
@@ -183,7 +198,8 @@ func TestService_Update(t *testing.T) {
 func TestService_DrainQuarantineRemove(t *testing.T) {
 	each(t, func(k *testKit) {
 		m := k.add(1)
-		act := func(f func(context.Context, *db.Tx, id.ID, string) (rack.Machine, error)) (got rack.Machine, err error) {
+		type action = func(context.Context, *db.Tx, id.ID, string) (rack.Machine, error)
+		act := func(f action) (got rack.Machine, err error) {
 			err = k.tx(func(ctx context.Context, tx *db.Tx) error {
 				got, err = f(ctx, tx, m.ID, "a fan is loud")
 				return err
@@ -217,8 +233,10 @@ func TestService_DrainQuarantineRemove(t *testing.T) {
 	})
 }
 
-const csvFile = `name,bmcUrl,bmcUser,bmcPassword,macs,address,gateway,nameservers,region,rack,position,height,labels,hourlyPrice,gpuType,gpuCount,gpuMemoryGb
-gpu-11,https://10.0.0.11,billet,pw,3c:ec:ef:00:00:11 3c:ec:ef:00:01:11,192.0.2.11/24,192.0.2.254,192.0.2.1 192.0.2.2,oslo-1,A1,1,2,site=oslo tier=1,12.50,NVIDIA H100,8,80
+const csvFile = `name,bmcUrl,bmcUser,bmcPassword,macs,address,gateway,nameservers,region,rack,` +
+	`position,height,labels,hourlyPrice,gpuType,gpuCount,gpuMemoryGb
+gpu-11,https://10.0.0.11,billet,pw,3c:ec:ef:00:00:11 3c:ec:ef:00:01:11,192.0.2.11/24,192.0.2.254,` +
+	`192.0.2.1 192.0.2.2,oslo-1,A1,1,2,site=oslo tier=1,12.50,NVIDIA H100,8,80
 gpu-12,https://10.0.0.12,billet,pw,3c:ec:ef:00:00:12,192.0.2.12/24,,,oslo-1,A1,3,,,12.50,NVIDIA H100,8,80
 `
 

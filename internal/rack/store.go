@@ -98,8 +98,8 @@ func remove(ctx context.Context, tx *db.Tx, of id.ID) error {
 
 // remember adds a change of state to a machine's history, and deletes what is beyond the bound.
 func remember(ctx context.Context, tx *db.Tx, c Transition) error {
-	err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(number), 0) + 1 FROM rack_transition WHERE machine_id = $1`, c.machine).
-		Scan(&c.Number)
+	err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(number), 0) + 1 FROM rack_transition WHERE machine_id = $1`,
+		c.machine).Scan(&c.Number)
 	if err != nil {
 		return fmt.Errorf("number a change of a machine: %w", err)
 	}
@@ -123,10 +123,4 @@ func history(ctx context.Context, r db.Reader, of id.ID, p db.Page) ([]Transitio
 		}
 	}
 	return out, listed, err
-}
-
-// countMachines returns how many machines there are.
-func countMachines(ctx context.Context, r db.Reader) (n int, err error) {
-	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM rack_machine`).Scan(&n)
-	return n, err
 }
