@@ -96,9 +96,6 @@ func (c *Cloud) EndTakes(d time.Duration) { c.Do(func() { c.endTakes = d }) }
 // PageMost sets the most groups of a page.
 func (c *Cloud) PageMost(n int) { c.Do(func() { c.pageMost = n }) }
 
-// SetOffers replaces the offers.
-func (c *Cloud) SetOffers(groups []Group) { c.Do(func() { c.offers = groups }) }
-
 // Allow sets the account's limits of requests and creates in 15 minutes.
 func (c *Cloud) Allow(requests, creates int) {
 	c.Do(func() { c.most.requests, c.most.creates = requests, creates })
