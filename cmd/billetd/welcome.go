@@ -17,7 +17,8 @@ import (
 // welcome prints URLs and a quick start. Its commands work when pasted into a terminal in any
 // directory, so programs that are not on the PATH are named by their path.
 func welcome(w io.Writer, s app.Started, c app.Config) {
-	fmt.Fprintf(w, "Billet serves at %s\n  API documentation:    %s/docs\n", s.URL, s.URL)
+	fmt.Fprintf(w, "Billet serves at %s\n  dashboard:            %s\n  API documentation:    %s/docs\n", s.URL, s.URL,
+		s.URL)
 	if s.SetupURL != "" {
 		fmt.Fprintf(w, "  set up this server:   %s (the code is in the log)\n", s.SetupURL)
 	}
@@ -31,7 +32,8 @@ func welcome(w io.Writer, s app.Started, c app.Config) {
 	if s.Demo == nil {
 		return
 	}
-	fmt.Fprintf(w, `  demo account:         %s (password and API key: %s)
+	fmt.Fprintf(w, `  demo account:         sign in with %s and the password %s
+                        (both are in %s, with the API key below)
 %s
 Quick start, ready to paste into another terminal:
 
@@ -65,7 +67,7 @@ Or use the command line, which prompts for everything:
 To skip the minimum runtime of 25 minutes:
 
   %s sim advance 26m --data-dir %s
-`, s.Demo.Email, s.DemoFile, passkeyNote(c.PublicURL), s.URL, s.Demo.APIKey, sshPorts(c.Sim),
+`, s.Demo.Email, s.Demo.Password, s.DemoFile, passkeyNote(c.PublicURL), s.URL, s.Demo.APIKey, sshPorts(c.Sim),
 		program("billet"), s.URL, program("billet"),
 		program("billetd"), quoted(absolute(filepath.Dir(s.DemoFile))))
 }
