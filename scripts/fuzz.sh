@@ -24,7 +24,7 @@ try() { # name, command
 
 while IFS=: read -r file target; do
   folder=$(dirname "$file")
-  try "$folder $target" go test "./$folder" -run '^$' -fuzz "^$target\$" -fuzztime "$time"
+  try "$folder $target" go test "./$folder" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 1s
 done < <(git ls-files --cached --others --exclude-standard '*_test.go' | xargs grep -HoE '^func Fuzz[A-Za-z0-9]+' | sed 's/:func /:/')
 for engine in sqlite postgres; do
   try "test/fuzz TestHTTP/$engine" go test ./test/fuzz -count=1 -v -timeout 24h -run "^TestHTTP\$/^$engine\$" -for "$time"

@@ -14,6 +14,8 @@ want redis-server redis-server
 want node nodejs # the dashboard, and the terminal's client outside a browser
 want npm npm
 want chromium chromium # the dashboard's tests
+want dash dash # the shells of machines
+want busybox busybox
 want tmux tmux # shells of the terminal that outlive their connection
 want /usr/sbin/nginx nginx-light # the proxies of docs/install.md
 want /usr/sbin/haproxy haproxy

@@ -110,7 +110,7 @@ for i in range(min(count.value, 64)):
 print("end")'
 
 nvidia() {
-	section smi 40 2097152 nvidia-smi -q -x
+	section smi 40 1048576 nvidia-smi -q -x
 	[ "$code" -eq 137 ] && return # every other call would hang, too
 	section topo 20 65536 nvidia-smi topo -m
 	section nvlink 20 131072 nvidia-smi nvlink -s
@@ -126,19 +126,19 @@ nvidia() {
 
 amd() {
 	if has amd-smi; then
-		section amdstatic 40 524288 amd-smi static --json
+		section amdstatic 40 262144 amd-smi static --json
 		[ "$code" -eq 137 ] && return
-		section amdmetric 40 524288 amd-smi metric --json
+		section amdmetric 40 262144 amd-smi metric --json
 	elif has rocm-smi; then
-		section rocmsmi 40 524288 rocm-smi --showproductname --showuniqueid --showmeminfo vram --showdriverversion --json
+		section rocmsmi 40 262144 rocm-smi --showproductname --showuniqueid --showmeminfo vram --showdriverversion --json
 	fi
-	has rocminfo && section rocminfo 40 524288 rocminfo
+	has rocminfo && section rocminfo 40 262144 rocminfo
 }
 
 stress() {
 	if has dcgmi; then
-		if [ "$level" -ge 3 ]; then section dcgm 2700 524288 dcgmi diag -r 3 -j
-		else section dcgm 900 524288 dcgmi diag -r 2 -j; fi
+		if [ "$level" -ge 3 ]; then section dcgm 2700 262144 dcgmi diag -r 3 -j
+		else section dcgm 900 262144 dcgmi diag -r 2 -j; fi
 	fi
 	if has nvbandwidth; then
 		section nvbandwidth 300 262144 nvbandwidth -j -t host_to_device_memcpy_ce \

@@ -132,7 +132,7 @@ func Judge(output []byte, l Level, want Expected) Report {
 	r.Checks = append(r.Checks, m.checks...)
 	r.Checks = append(r.Checks, s.kernelLog(), s.infiniBand(want))
 	if r.Level >= LevelMedium {
-		r.Checks = append(r.Checks, s.dcgm(), s.nvbandwidth(), s.nccl(m))
+		r.Checks = append(r.Checks, s.dcgm(), s.nvbandwidth(m), s.nccl(m))
 	}
 	r.Verdict = verdict(r.Checks, r.Level)
 	return r

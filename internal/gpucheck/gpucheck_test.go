@@ -236,7 +236,9 @@ var faults = []fault{
 }
 
 // TestJudge_Faults: each fault gives exactly its verdict, and changes no other check.
-func TestJudge_Faults(t *testing.T) {
+func TestJudge_Faults(t *testing.T) { testFaults(t, gpucheck.LevelQuick, faults) }
+
+func testFaults(t *testing.T, l gpucheck.Level, faults []fault) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			good := golden(t, f.file)
@@ -244,7 +246,7 @@ func TestJudge_Faults(t *testing.T) {
 			if text == good {
 				t.Fatal("the fault changed nothing")
 			}
-			want := verdicts(gpucheck.Judge([]byte(good), gpucheck.LevelQuick, f.want))
+			want := verdicts(gpucheck.Judge([]byte(good), l, f.want))
 			first := ""
 			for i, c := range strings.Fields(f.checks) {
 				name, v, _ := strings.Cut(c, "=")
@@ -253,7 +255,7 @@ func TestJudge_Faults(t *testing.T) {
 					first = name
 				}
 			}
-			r := gpucheck.Judge([]byte(text), gpucheck.LevelQuick, f.want)
+			r := gpucheck.Judge([]byte(text), l, f.want)
 			got := verdicts(r)
 			for name, v := range want {
 				if got[name] != v {
@@ -453,13 +455,32 @@ func checkTexts(t testing.TB, r gpucheck.Report) {
 	text("CUDA", r.CUDAVersion, 120)
 }
 
+// FuzzJudge: a report is well formed whatever a machine prints, and the same each time. Its seeds
+// are small, since the fuzzer is slow with long ones.
 func FuzzJudge(f *testing.F) {
-	for _, name := range []string{h, b, g, "t4-v10.txt", "mi210-rocm-smi.txt", "mi300x-amd-smi-7.txt"} {
-		f.Add([]byte(golden(f, name)), 3, "NVIDIA H100", 8, 80, "InfiniBand")
+	for _, name := range []string{g, "t4-v10.txt", "mi210-rocm-smi.txt"} {
+		f.Add([]byte(golden(f, name)), 1, "NVIDIA H100", 8, 80, "InfiniBand")
 	}
-	f.Add([]byte(golden(f, "mi300x-amd-smi-6.txt")), 1, "AMD MI300X", 8, 192, "")
 	for _, c := range faults {
-		f.Add([]byte(replaceNth(golden(f, c.file), c.old, c.new, c.nth)), 1, c.want.GPUType, 0, 0, "")
+		if c.file == "t4-v10.txt" || c.file == "mi210-rocm-smi.txt" {
+			f.Add([]byte(replaceNth(golden(f, c.file), c.old, c.new, c.nth)), 2, c.want.GPUType, 0, 0, "")
+		}
+	}
+	for name, text := range map[string]string{
+		"topo":      "\tGPU0\tGPU1\n|GPU0\t X \tNV18\n|GPU1\tNV18\t X \n",
+		"kernel":    "readable\n|NVRM: Xid (PCI:0000:1b:00): 79, pid=1\n",
+		"ports":     "mlx5_0/1;InfiniBand;4: ACTIVE;5: LinkUp;400 Gb/sec (4X NDR)\n",
+		"amdstatic": `[{"asic": {"market_name": "AMD MI300X"}, "vram": {"size": {"value": 9, "unit": "GB"}}}]`,
+		"amdmetric": `{"gpu_data": [{"gpu": 0, "ecc": {"total_uncorrectable_count": 1}, "pcie": {"width": 8}}]}`,
+		"cuda":      "init 0\n|count 0 2\n|device 0 0\n|device 1 999\n|end\n",
+		"dcgm": `{"DCGM Diagnostic": {"test_categories": [{"tests": [{"name": "a", "results": [{"entity_id": 1, ` +
+			`"status": "Fail", "warnings": [{"error_severity": 5, "warning": "x"}]}]}]}]}}`,
+		"nvbandwidth": `{"nvbandwidth": {"testcases": [{"name": "host_to_device_memcpy_ce", "status": "Passed", ` +
+			`"bandwidth_matrix": [["55.1", "N/A", 12]]}]}}`,
+		"allreduce": "1 1 float sum -1 1.0 1.0 40 0 1.0 1.0 1.0 0\n|# Out of bounds values : 0 OK\n",
+	} {
+		text = "@begin " + name + "\n|" + text + "\n@end " + name + " 0\n@begin done\n@end done 0\n"
+		f.Add([]byte(text), 3, "", 2, 0, "InfiniBand")
 	}
 	f.Fuzz(func(t *testing.T, output []byte, level int, model string, gpus, memory int, link string) {
 		want := gpucheck.Expected{GPUType: model, GPUCount: gpus, GPUMemoryGB: memory, Interconnect: link}

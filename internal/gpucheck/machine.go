@@ -16,6 +16,8 @@ type machine struct {
 	amd          bool
 	gpus         []GPU
 	driver, cuda string
+	// pcieSpeed is what the PCIe link of each GPU can carry, in GB/s; 0 if that is not known.
+	pcieSpeed []float64
 	// checks are those that the maker's tool allows.
 	checks []Check
 	// unread is why there are no GPUs: the tool is missing (NotChecked), or reports an error

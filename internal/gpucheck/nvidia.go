@@ -41,6 +41,9 @@ func (s sections) nvidia() machine {
 			Serial: clean(e.value("serial")), BusID: clean(cmp.Or(e.id, e.value("pci/pci_bus_id"))),
 			MemoryMiB: number(e.value("fb_memory_usage/total")),
 		})
+		link := e.at("pci/pci_gpu_link_info")
+		m.pcieSpeed = append(m.pcieSpeed, pcieWidth1[number(link.value("pcie_gen/max_link_gen"))]*
+			float64(number(link.value("link_widths/max_link_width"))))
 		devices = append(devices, e)
 	}
 	if len(devices) == 0 {

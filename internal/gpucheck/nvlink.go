@@ -66,7 +66,7 @@ func (s sections) nvlink(gpus []GPU) Check {
 	if len(gpus) < 2 {
 		return Check{CheckNVLink, NotChecked, "The machine does not have several GPUs that could be connected."}
 	}
-	mesh := !slices.ContainsFunc(gpus, func(g GPU) bool { return !meshed(g.Model) })
+	mesh := machine{gpus: gpus}.mesh()
 	links := s.links(len(gpus))
 	if links == nil {
 		return Check{CheckNVLink, NotChecked, "The machine does not report how its GPUs are connected."}
