@@ -11,6 +11,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider/sim/node"
 )
 
 // FaultKind names a way in which the simulated upstream misbehaves. [FaultKinds] describes them.
@@ -31,6 +32,7 @@ const (
 	FaultProvisioningTime FaultKind = "provisioning-time"
 	FaultFailProvisioning FaultKind = "fail-provisioning"
 	FaultNoSSH            FaultKind = "no-ssh"
+	FaultGPU              FaultKind = "gpu"
 	FaultMachineLost      FaultKind = "machine-lost"
 	FaultRefuseTerminate  FaultKind = "refuse-terminate"
 	FaultStaleList        FaultKind = "stale-list"
@@ -155,6 +157,13 @@ func FaultKinds() []FaultInfo {
 		},
 		{FaultNoSSH, "a new machine becomes ready, but its SSH never answers", aMachine,
 			"no-ssh --count 1"},
+		{
+			FaultGPU,
+			"a new machine has a faulty GPU; the value is the GPU check that finds it: " +
+				strings.Join(node.GPUFaults(), ", ") + " (compute, by default: no CUDA program starts)",
+			with(aMachine, "value"),
+			"gpu --value ecc --count 1",
+		},
 		{
 			FaultMachineLost,
 			"a ready machine is reclaimed: at once for --count machines (1), or with --percent when one is read",
@@ -316,6 +325,13 @@ func (f *Fault) checkValue() error {
 		}
 		if _, known := stageEnds[f.Value]; !known {
 			return fmt.Errorf("there is no stage %q; the stages are allocating, installing and booting", f.Value)
+		}
+	case FaultGPU:
+		if f.Value == "" {
+			f.Value = "compute"
+		}
+		if !slices.Contains(node.GPUFaults(), f.Value) {
+			return fmt.Errorf("there is no GPU fault %q; they are %s", f.Value, strings.Join(node.GPUFaults(), ", "))
 		}
 	case FaultOrphan:
 		if f.Value != "" && (!orphanReference.MatchString(f.Value) || f.Count > 1 || isNameless(id.ID(f.Value))) {

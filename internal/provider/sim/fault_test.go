@@ -303,6 +303,7 @@ func TestWrongFaultsAreRefusedInWords(t *testing.T) {
 		`"0" is no price`:            {Kind: FaultPrice, Value: "0"},
 		"provisioning-time needs":    {Kind: FaultProvisioningTime},
 		"allocating, installing and": {Kind: FaultFailProvisioning, Value: "dreaming"},
+		"there is no GPU fault":      {Kind: FaultGPU, Value: "warp"},
 		"a orphan's reference":       {Kind: FaultOrphan, Value: "../up"},
 	} {
 		if _, err := b.world.AddFault(t.Context(), f); err == nil || !strings.Contains(err.Error(), want) {

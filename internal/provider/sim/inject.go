@@ -179,6 +179,9 @@ func (w *World) doom(r *machineRecord, now time.Time) {
 	if _, _, applies := w.faultFor(FaultNoSSH, at, now); applies {
 		r.NoSSH = true
 	}
+	if f, _, applies := w.faultFor(FaultGPU, at, now); applies {
+		r.GPUFault = f.Value
+	}
 }
 
 // takeBack takes back the ready machines of a provider that a fault applies, asking about the

@@ -193,6 +193,31 @@ func TestFailureIsTrueBeforeAnybodyAsks(t *testing.T) {
 	}
 }
 
+// TestMachineWithGPUFault: the fault belongs to the machine that is launched, and stays with it.
+func TestMachineWithGPUFault(t *testing.T) {
+	b := newBed(t)
+	b.fault(Fault{Kind: FaultGPU, Value: "ecc", Count: 1})
+	b.fault(Fault{Kind: FaultGPU, Count: 1})
+	want := map[id.ID]string{"dep_a": "ecc", "dep_b": "compute", "dep_c": ""}
+	for _, reference := range []id.ID{"dep_a", "dep_b", "dep_c"} {
+		b.launchReady(reference)
+	}
+	check := func() {
+		t.Helper()
+		for _, m := range b.world.machines {
+			if got := b.world.spec(m, b.world.read(m)).GPUs.Fault; got != want[m.record.Reference] {
+				t.Errorf("%s has the fault %q, want %q", m.record.Reference, got, want[m.record.Reference])
+			}
+		}
+	}
+	check()
+	if err := b.world.ClearFaults(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.reopen()
+	check()
+}
+
 func TestMachineWithoutSSH(t *testing.T) {
 	b := newBed(t)
 	b.fault(Fault{Kind: FaultNoSSH, Count: 1})

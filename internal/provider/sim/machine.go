@@ -65,6 +65,8 @@ type machineRecord struct {
 	FailsWhile string    `json:",omitempty"`
 	// NoSSH tells that the machine runs no processes, so that its SSH never answers.
 	NoSSH bool `json:",omitempty"`
+	// GPUFault is what is wrong with a GPU of the machine, one of node.GPUFaults.
+	GPUFault string `json:",omitempty"`
 	// OrphanOf is the fault that made the machine, an orphan.
 	OrphanOf string `json:",omitempty"`
 	// ReadyAt is when the machine was first ready, EndAskedAt when it was asked to end, and Was
@@ -364,6 +366,7 @@ func (w *World) spec(m *machine, r machineRecord) node.Spec {
 				Model:    o.GPUType,
 				Count:    o.GPUCount / o.nodes(),
 				MemoryMB: int64(o.GPUMemoryGB) * 1024,
+				Fault:    r.GPUFault,
 			}
 		}
 	}

@@ -26,7 +26,8 @@ func (g GPUs) nvidia() bool { return g.Count > 0 && !g.amd() }
 // name is the model as the tools print it: never without saying what it is.
 func (g GPUs) name() string { return printable(g.Model) + " (simulated)" }
 
-// writeGPUTools writes nvidia-smi and rocm-smi as shell scripts. program is the running binary as
+// writeGPUTools writes the programs by which a GPU check judges a machine, as shell scripts:
+// nvidia-smi and deviceQuery, rocm-smi and rocminfo, and dmesg. program is the running binary as
 // the machine sees it.
 func writeGPUTools(dir, program, machine string, g GPUs) error {
 	nvidia, rocm := noTool("nvidia-smi", "NVIDIA"), noTool("rocm-smi", "AMD")
@@ -36,10 +37,14 @@ func writeGPUTools(dir, program, machine string, g GPUs) error {
 			return err
 		}
 	}
-	if g.amd() {
-		rocm = rocmTool(g)
+	tools := map[string]string{"nvidia-smi": nvidia, "rocm-smi": rocm, "dmesg": kernelLog(g)}
+	switch {
+	case g.nvidia():
+		tools["deviceQuery"] = deviceQuery(g)
+	case g.amd():
+		tools["rocm-smi"], tools["rocminfo"] = rocmTool(g), rocmInfo(g)
 	}
-	for name, text := range map[string]string{"nvidia-smi": nvidia, "rocm-smi": rocm} {
+	for name, text := range tools {
 		if err := replaceProgram(filepath.Join(dir, name), text); err != nil {
 			return err
 		}
@@ -89,6 +94,7 @@ func nvidiaTool(program, machine string, g GPUs) (string, error) {
 			Count:     g.Count,
 			MemoryMiB: g.MemoryMB,
 			CPUs:      runtime.NumCPU(),
+			Fault:     g.Fault,
 		},
 	)
 	if err != nil {
@@ -116,35 +122,4 @@ func runNvidiaSMI() error {
 	system.Now = time.Now
 	os.Exit(system.Run(os.Args[4:], os.Stdout, os.Stderr, func(d time.Duration) bool { time.Sleep(d); return true }))
 	return nil
-}
-
-func rocmTool(g GPUs) string {
-	var names, memory strings.Builder
-	for i := range g.Count {
-		fmt.Fprintf(&names, "GPU[%d]\t: Card series: %s\n", i, g.name())
-		fmt.Fprintf(
-			&memory,
-			"GPU[%d]\t: VRAM Total Memory (B): %d\nGPU[%d]\t: VRAM Total Used Memory (B): 0\n",
-			i,
-			g.MemoryMB<<20,
-			i,
-		)
-	}
-	return fmt.Sprintf(`#!/bin/sh
-# %s
-printf '%%s\n' 'rocm-smi: the GPUs are simulated' >&2
-[ $# -eq 0 ] && { printf '%%s' %s; exit 0; }
-while [ $# -gt 0 ]; do
-	case $1 in
-	--showproductname) printf '%%s' %s ;;
-	--showmeminfo) shift; printf '%%s' %s ;;
-	*)
-		printf 'rocm-smi (simulated): option "%%s" is not supported; ' "$1" >&2
-		echo 'there are --showproductname and --showmeminfo vram.' >&2
-		exit 2 ;;
-	esac
-	[ $# -gt 0 ] && shift
-done
-exit 0
-`, simulatedNote, quote(g.table("rocm-smi (simulated)")), quote(names.String()), quote(memory.String()))
 }

@@ -8,9 +8,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/billetcloud/billet/internal/provider/sim/nvidiasmi"
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
@@ -48,7 +50,13 @@ type GPUs struct {
 	Model    string // as in "NVIDIA B200" or "AMD MI300X"
 	Count    int
 	MemoryMB int64 // MiB of each GPU
+	// Fault is one of [GPUFaults] that the last GPU has, or empty.
+	Fault string `json:",omitempty"`
 }
+
+// GPUFaults lists the faults that a machine's GPU may have, each named after the GPU check that
+// finds it.
+func GPUFaults() []string { return nvidiasmi.Faults() }
 
 // Spec says what machine to start.
 type Spec struct {
@@ -260,6 +268,9 @@ func (s Spec) check() error {
 	}
 	if s.GPUs.Count < 0 || s.GPUs.Count > 64 || s.GPUs.MemoryMB < 0 {
 		errs = append(errs, errors.New("GPUs must be 0 to 64 with memory of 0 or more"))
+	}
+	if f := s.GPUs.Fault; f != "" && !slices.Contains(GPUFaults(), f) {
+		errs = append(errs, fmt.Errorf("there is no GPU fault %q", f))
 	}
 	for name, hostDir := range s.Volumes {
 		if err := checkVolume(name, hostDir); err != nil {

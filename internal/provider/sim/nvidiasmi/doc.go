@@ -9,5 +9,5 @@
 //     nvidia-smi of driver 570, so that programs which parse them work. What a field cannot say is
 //     [N/A], as on a real GPU that lacks it.
 //   - Every name of a GPU says that it is simulated; so does a line on standard error.
-//   - The GPUs idle: none has a process, a load, or an error.
+//   - The GPUs idle: none has a process, a load, or an error, except for one that has a fault.
 package nvidiasmi

@@ -42,12 +42,13 @@ func (g gpu) log() []entry {
 		for _, x := range [][2]string{
 			{"SRAM Correctable", "corrected." + when + ".sram"},
 			{"SRAM Uncorrectable Parity", "uncorrected." + when + ".sram"},
+			{"SRAM Uncorrectable SEC-DED", "uncorrected." + when + ".sram"},
 			{"DRAM Correctable", "corrected." + when + ".dram"},
 			{"DRAM Uncorrectable", "uncorrected." + when + ".dram"},
 		} {
 			of = append(
 				of,
-				line(x[0], strings.ToLower(strings.ReplaceAll(x[0], " ", "_")), g.value("ecc.errors."+x[1])),
+				line(x[0], tagOf.Replace(strings.ToLower(x[0])), g.value("ecc.errors."+x[1])),
 			)
 		}
 		return of
@@ -92,6 +93,14 @@ func (g gpu) log() []entry {
 			line("Virtualization Mode", "virtualization_mode", "None"),
 		),
 		section(
+			"GPU Reset Status",
+			"gpu_reset_status",
+			"",
+			line("Reset Required", "reset_required", "No"),
+			line("Drain and Reset Recommended", "drain_and_reset_recommended", "No"),
+		),
+		line("GPU Recovery Action", "gpu_recovery_action", g.value("gpu_recovery_action")),
+		section(
 			"PCI",
 			"pci",
 			"PCI",
@@ -119,13 +128,14 @@ func (g gpu) log() []entry {
 					"Link Width",
 					"link_widths",
 					"",
-					line("Max", "max_link_width", "16x"),
-					line("Current", "current_link_width", "16x"),
+					line("Max", "max_link_width", g.value("pcie.link.width.max")+"x"),
+					line("Current", "current_link_width", g.value("pcie.link.width.current")+"x"),
 				),
 			),
 		),
 		line("Fan Speed", "fan_speed", g.value("fan.speed")),
 		section("", "", "PERFORMANCE", line("Performance State", "performance_state", "P0")),
+		section("Clocks Event Reasons", "clocks_event_reasons", "PERFORMANCE", g.clockReasons()...),
 		section(
 			"Fabric",
 			"fabric",
@@ -213,6 +223,23 @@ func (g gpu) log() []entry {
 		section("Max Clocks", "max_clocks", "CLOCK", clocks("clocks.max.")...),
 		section("", "", "PIDS", line("Processes", "processes", "None")),
 	}
+}
+
+// tagOf makes the name of an element of a label in lower case.
+var tagOf = strings.NewReplacer(" ", "_", "sec-ded", "secded")
+
+// clockReasons are why the clocks are not higher.
+func (g gpu) clockReasons() []entry {
+	var of []entry
+	for _, x := range [][2]string{
+		{"Idle", "gpu_idle"}, {"Applications Clocks Setting", "applications_clocks_setting"},
+		{"SW Power Cap", "sw_power_cap"}, {"HW Slowdown", "hw_slowdown"},
+		{"HW Thermal Slowdown", "hw_thermal_slowdown"}, {"HW Power Brake Slowdown", "hw_power_brake_slowdown"},
+		{"Sync Boost", "sync_boost"}, {"SW Thermal Slowdown", "sw_thermal_slowdown"},
+	} {
+		of = append(of, line(x[0], "clocks_event_reason_"+x[1], g.value("clocks_event_reasons."+x[1])))
+	}
+	return of
 }
 
 // shown returns the sections that -d names, all where it names none.

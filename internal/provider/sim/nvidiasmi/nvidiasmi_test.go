@@ -70,7 +70,7 @@ func TestProgramsGetTheAnswersThatTheyParse(t *testing.T) {
 				`.*Free +: 183359 MiB\n\n`},
 		"spaces in a list of fields": {[]string{"--query-gpu=index, name", "--format=csv, " +
 			"noheader", "-i", "0"}, `0, NVIDIA H100 \(simulated\)\n`},
-		"NVLink": {[]string{"nvlink", "-s"}, `(GPU \d+: .*\n){8}`},
+		"NVLink": {[]string{"nvlink", "-s"}, `(GPU \d+: .*\n(\t Link \d+: [\d.]+ GB/s\n){18}){8}`},
 		"a loop that is ended at once": {[]string{"--query-gpu=index", "--format=csv,noheader", "-i", "0", "-l", "1"},
 			`0\n`},
 	} {

@@ -90,7 +90,7 @@ func makeFields() map[string]field {
 		"pcie.link.gen.gpumax":   {"", number(func(g gpu) int { return g.pcieGen })},
 		"pcie.link.gen.hostmax":  {"", number(func(g gpu) int { return g.pcieGen })},
 		"pcie.link.gen.current":  {"", number(func(g gpu) int { return g.pcieGen })},
-		"mig.mode.current":       {"", ifECC("Disabled")},
+		"mig.mode.current":       {"", eccUnless(FaultPartitioning, "Enabled", "Disabled")},
 		"mig.mode.pending":       {"", ifECC("Disabled")},
 		"fabric.state":           {"", func(g gpu) string { return g.fabric("Completed") }},
 		"fabric.status":          {"", func(g gpu) string { return g.fabric("Success") }},
@@ -112,8 +112,8 @@ func makeFields() map[string]field {
 		"gsp.mode.default":       {"", constant("Enabled")},
 
 		"pcie.link.width.max":     {"", constant("16")},
-		"pcie.link.width.current": {"", constant("16")},
-		"remapped_rows.pending":   {"", ifECC("No")},
+		"pcie.link.width.current": {"", unless(FaultPCIe, "8", "16")},
+		"remapped_rows.pending":   {"", eccUnless(FaultRowRemap, "Yes", "No")},
 		"remapped_rows.failure":   {"", ifECC("No")},
 		"retired_pages.pending":   {"", ifECC("No")},
 
@@ -141,6 +141,11 @@ func makeFields() map[string]field {
 			}
 		}
 	}
+	for _, when := range []string{"volatile", "aggregate"} {
+		for _, where := range []string{"device_memory", "dram", "total"} {
+			all["ecc.errors.uncorrected."+when+"."+where] = field{"", eccUnless(FaultECC, "3", "0")}
+		}
+	}
 	for _, name := range []string{"remapped_rows.correctable", "remapped_rows.uncorrectable",
 		"retired_pages.single_bit_ecc.count", "retired_pages.double_bit.count"} {
 		all[name] = field{"", ifECC("0")}
@@ -154,9 +159,10 @@ func makeFields() map[string]field {
 		} {
 			all[kind+"."+reason] = field{"", constant("Not Active")}
 		}
+		all[kind+".hw_slowdown"] = field{"", unless(FaultClocks, "Active", "Not Active")}
 		all[kind+".gpu_idle"] = field{"", constant("Active")}
 		all[kind+".supported"] = field{"", constant("0x00000000000001FF")}
-		all[kind+".active"] = field{"", constant("0x0000000000000001")}
+		all[kind+".active"] = field{"", unless(FaultClocks, "0x0000000000000009", "0x0000000000000001")}
 	}
 	for _, name := range []string{
 		"vbios_version", "inforom.img", "inforom.oem", "inforom.ecc", "inforom.pwr", "gom.current", "gom.pending",

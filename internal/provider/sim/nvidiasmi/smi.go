@@ -38,6 +38,9 @@ func (r refusal) Error() string { return r.message }
 // Run answers a command line and returns the exit code. sleep waits between the rounds of --loop
 // and returns false when the program is to end.
 func (s System) Run(args []string, stdout, stderr io.Writer, sleep func(time.Duration) bool) int {
+	if s.Fault == FaultGPUCount {
+		s.Count = max(s.Count-1, 0)
+	}
 	err := s.run(args, stdout, stderr, sleep)
 	if r, is := err.(refusal); is {
 		fmt.Fprintln(stdout, r.message)
@@ -81,6 +84,9 @@ func (s System) run(args []string, stdout, stderr io.Writer, sleep func(time.Dur
 		return nil
 	}
 	gpus, err := s.selected(r.id)
+	if err == nil && len(gpus) == 0 {
+		err = errNoDevices
+	}
 	if err != nil {
 		return refusal{exitNotFound, err.Error()}
 	}
@@ -259,6 +265,13 @@ func (s System) subcommand(args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stderr, "nvidia-smi: the GPUs are simulated")
 		for _, g := range s.gpus() {
 			fmt.Fprintf(stdout, "GPU %d: %s (UUID: %s)\n", g.index, g.name(), g.uuid())
+			for i := range g.nvlinks {
+				if g.has(FaultNVLink) && i < 2 {
+					fmt.Fprintf(stdout, "\t Link %d: <inactive>\n", i)
+					continue
+				}
+				fmt.Fprintf(stdout, "\t Link %d: %s GB/s\n", i, g.linkGBps())
+			}
 		}
 		return nil
 	case "mig":
@@ -291,8 +304,8 @@ func (s System) topology(w io.Writer) {
 			switch {
 			case a.index == b.index:
 				fmt.Fprint(w, " X \t")
-			case a.nvlinks > 0:
-				fmt.Fprintf(w, "NV%d\t", a.nvlinks)
+			case a.links(b) > 0:
+				fmt.Fprintf(w, "NV%d\t", a.links(b))
 			case a.numaNode() == b.numaNode():
 				fmt.Fprint(w, "NODE\t")
 			default:

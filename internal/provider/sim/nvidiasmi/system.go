@@ -2,6 +2,7 @@ package nvidiasmi
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,7 +25,9 @@ type System struct {
 	MemoryMiB int64
 	// CPUs is for the affinity that the topology shows.
 	CPUs int
-	Now  func() time.Time `json:"-"`
+	// Fault is one of [Faults], or empty.
+	Fault string           `json:",omitempty"`
+	Now   func() time.Time `json:"-"`
 }
 
 // facts are what a model has and the offer does not say: public data sheets and driver tables.
@@ -121,6 +124,19 @@ func (g gpu) numaNode() int {
 	return 0
 }
 
+var errNoDevices = errors.New("No devices were found") // as NVIDIA's program says it
+
+// linkGBps is the speed of one NVLink in each direction.
+func (g gpu) linkGBps() string {
+	switch g.arch {
+	case "Blackwell":
+		return "53.125"
+	case "Hopper":
+		return "26.562"
+	}
+	return "25"
+}
+
 // selected returns the GPUs that -i names: indexes, UUIDs, bus ids or serial numbers, with commas.
 func (s System) selected(which string) ([]gpu, error) {
 	all := s.gpus()
@@ -138,7 +154,7 @@ func (s System) selected(which string) ([]gpu, error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("No devices were found")
+			return nil, errNoDevices
 		}
 	}
 	return out, nil
