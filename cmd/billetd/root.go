@@ -35,7 +35,7 @@ replicas share it. By default, the key is secret.key in the data directory.`,
 	}
 	cmd.AddCommand(serve(), simulator(), accounts(), users(), keys(), wallets(), ledgers(), deployments(), volumes(),
 		issues(),
-		announcements(), topUps(), invoices(), adjustments(), promoCodes(),
+		announcements(), topUps(), invoices(), adjustments(), promoCodes(), serviceCredits(),
 		providers(), machines(), priceRules(), settingsCommand(), paymentsCommand(), setupCode(), certificates(),
 		secretKeys(), openapi(), health(), versionCommand())
 	return cmd

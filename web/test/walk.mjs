@@ -111,6 +111,7 @@ try {
       '/operator/providers',
       '/operator/price-rules',
       '/operator/adjustments',
+      '/operator/service-credits',
       '/operator/top-ups',
       '/operator/invoices',
       '/operator/billing',

@@ -22,6 +22,7 @@ export const allTopUpsPath = '/api/v1/operator/top-ups';
 export const allInvoicesPath = '/api/v1/operator/invoices';
 export const jobsPath = '/api/v1/operator/jobs';
 export const adjustmentsPath = '/api/v1/operator/adjustments';
+export const serviceCreditsPath = '/api/v1/operator/service-credits';
 const simulatorPath = '/api/v1/operator/simulator';
 
 export function issuesPage(query: Query<typeof issuesPath>) {
@@ -38,6 +39,10 @@ export function allVolumesPage(query: Query<typeof allVolumesPath>) {
 
 export function adjustmentsPage(query: Query<typeof adjustmentsPath>) {
   return { ...pageQuery(adjustmentsPath, { params: { query } }), refetchInterval: 20_000 };
+}
+
+export function serviceCreditsPage(query: Query<typeof serviceCreditsPath>) {
+  return { ...pageQuery(serviceCreditsPath, { params: { query } }), refetchInterval: 20_000 };
 }
 
 export function mailsPage(query: Query<typeof mailsPath>) {

@@ -27,6 +27,7 @@ export const pageDestinations: Destination[] = [
   { text: 'Audit log', to: '/settings/audit', words: 'settings history', scope: 'audit:read' },
   { text: 'Operator: accounts', to: '/operator', words: 'administration credit quotas', operator: true },
   { text: 'Operator: adjustments', to: '/operator/adjustments', words: 'credit approval', operator: true },
+  { text: 'Operator: service credits', to: '/operator/service-credits', words: 'downtime sla refund', operator: true },
   { text: 'Operator: deployments', to: '/operator/deployments', words: 'administration', operator: true },
   { text: 'Operator: volumes', to: '/operator/volumes', words: 'administration', operator: true },
   { text: 'Operator: providers', to: '/operator/providers', words: 'administration clouds', operator: true },

@@ -21,6 +21,7 @@ const tones: Record<string, Tone> = {
   refunded: 'warn',
   disputed: 'bad',
   suppressed: 'warn',
+  proposed: 'warn',
   pending: 'busy',
   deploying: 'busy',
   creating: 'busy',

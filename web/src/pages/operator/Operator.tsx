@@ -1,7 +1,7 @@
 import { Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams } from 'react-router';
-import { issuesPage, useSimulator } from '../../api/operator';
+import { issuesPage, serviceCreditsPage, useSimulator } from '../../api/operator';
 import { PageHead } from '../../parts/PageHead';
 import { Accounts } from './Accounts';
 import { Adjustments } from './Adjustments';
@@ -17,6 +17,7 @@ import { Mails } from './Mails';
 import { Margins } from './Margins';
 import { PriceRules } from './PriceRules';
 import { Providers } from './Providers';
+import { ServiceCredits } from './ServiceCredits';
 import { Simulator } from './Simulator';
 import { Settings } from './settings/Settings';
 
@@ -25,6 +26,7 @@ export default function Operator() {
   const navigate = useNavigate();
   const simulator = useSimulator();
   const open = useQuery(issuesPage({ state: 'open', page: 1, limit: 100 })).data?.pagination.total ?? 0;
+  const proposed = useQuery(serviceCreditsPage({ state: 'proposed', page: 1, limit: 100 })).data?.pagination.total ?? 0;
   return (
     <>
       <PageHead title="Operator console">
@@ -38,6 +40,7 @@ export default function Operator() {
         <Tabs.List>
           <Tabs.Tab value="accounts">Accounts</Tabs.Tab>
           <Tabs.Tab value="adjustments">Adjustments</Tabs.Tab>
+          <Tabs.Tab value="service-credits">Service credits{proposed > 0 ? ` (${proposed})` : ''}</Tabs.Tab>
           <Tabs.Tab value="deployments">Deployments</Tabs.Tab>
           <Tabs.Tab value="volumes">Volumes</Tabs.Tab>
           <Tabs.Tab value="providers">Providers</Tabs.Tab>
@@ -59,6 +62,9 @@ export default function Operator() {
           </Tabs.Panel>
           <Tabs.Panel value="adjustments">
             <Adjustments />
+          </Tabs.Panel>
+          <Tabs.Panel value="service-credits">
+            <ServiceCredits />
           </Tabs.Panel>
           <Tabs.Panel value="deployments">
             <AllDeployments />
