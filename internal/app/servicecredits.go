@@ -16,8 +16,8 @@ func (o *Operator) ListServiceCredits(
 	return all, err
 }
 
-// ApproveServiceCredit books a proposed service credit. It is a CONFLICT for one that needs a second
-// operator: who runs the command is not known.
+// ApproveServiceCredit books a proposed service credit. It is a CONFLICT for one that needs a
+// second operator: who runs the command is not known.
 func (o *Operator) ApproveServiceCredit(
 	ctx context.Context, of id.ID,
 ) (c servicecredit.OperatorServiceCredit, err error) {
