@@ -17,8 +17,8 @@ func serviceCredits() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "service-credits", Aliases: []string{"service-credit"},
 		Short: "Give money back for machines that did not work",
-		Long: `Lists service credits, decides about proposed ones, and proposes one for failed GPUs. One of more
-than wallet.approvalAbove that was entered by hand is approved in the dashboard, by another operator.`,
+		Long: `Lists service credits, approves or rejects proposed ones, and proposes one for failed GPUs. Those that
+are entered by hand and above wallet.approvalAbove are entered and approved by signed-in operators.`,
 	}
 	cmd.AddCommand(serviceCreditList(), serviceCreditApprove(), serviceCreditReject(), serviceCreditCreate())
 	return cmd
@@ -28,8 +28,8 @@ func serviceCreditList() *cobra.Command {
 	var p db.Page
 	var of, deployment, state string
 	return operatorCommand("list", "List service credits, newest first", func(cmd *cobra.Command) {
-		cmd.Flags().StringVar(&of, "account", "", "`id` of the account")
-		cmd.Flags().StringVar(&deployment, "deployment", "", "`id` of the deployment")
+		cmd.Flags().StringVar(&of, "account", "", "only those of this `account`")
+		cmd.Flags().StringVar(&deployment, "deployment", "", "only those for this `deployment`")
 		cmd.Flags().StringVar(&state, "state", "", "only those in this `state`: proposed, approved or rejected")
 		page(cmd, &p)
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {

@@ -16,8 +16,8 @@ func (o *Operator) ListServiceCredits(
 	return all, err
 }
 
-// ApproveServiceCredit books a proposed service credit. It is a CONFLICT for one that needs a
-// second operator: who runs the command is not known.
+// ApproveServiceCredit books a proposed service credit, and records it in the account's audit log.
+// It is a CONFLICT for one that needs a second operator: who runs the command is not known.
 func (o *Operator) ApproveServiceCredit(
 	ctx context.Context, of id.ID,
 ) (c servicecredit.OperatorServiceCredit, err error) {
@@ -31,7 +31,8 @@ func (o *Operator) ApproveServiceCredit(
 	return c, err
 }
 
-// RejectServiceCredit rejects a proposed service credit. Its account does not learn of it.
+// RejectServiceCredit rejects a proposed service credit. The service credit itself says when and
+// why: its account's audit log has no entry, because the account does not learn of proposals.
 func (o *Operator) RejectServiceCredit(
 	ctx context.Context, of id.ID, reason string,
 ) (c servicecredit.OperatorServiceCredit, err error) {
@@ -42,7 +43,8 @@ func (o *Operator) RejectServiceCredit(
 	return c, err
 }
 
-// CreateServiceCredit proposes a service credit. Its account does not learn of it.
+// CreateServiceCredit proposes a service credit. Its account does not learn of it, as in
+// RejectServiceCredit. It is a CONFLICT above what an operator may add alone.
 func (o *Operator) CreateServiceCredit(
 	ctx context.Context, n servicecredit.ServiceCreditDraft,
 ) (c servicecredit.ServiceCreditDetail, err error) {

@@ -288,8 +288,8 @@ func (s *Service) checkSecond(
 		return err
 	case by == "":
 		return apierr.New(apierr.Conflict, "The service credits that operators enter for the account are above %s "+
-			"within 24 hours. Then signed-in operators enter and approve them: an API key that was made on the "+
-			"server's host does not say who uses it.", above)
+			"within 24 hours. Then signed-in operators enter and approve them: commands on the server's host, and "+
+			"API keys that were made there, do not say who uses them.", above)
 	default:
 		return apierr.New(apierr.Conflict, "You have entered this service credit, and those of the account are above "+
 			"%s within 24 hours, so another operator approves it. You can reject it.", above)
