@@ -25,6 +25,9 @@ const (
 // MaxStartingCredit is the largest starting credit. More is a mistake.
 const MaxStartingCredit money.Micros = 10_000 * 1_000_000
 
+// maxStartingCreditDays is the longest life of a credit.
+const maxStartingCreditDays = 3650
+
 // Change is a change of some settings. A nil field keeps its value.
 type Change struct {
 	Installation InstallationChange `json:"installation,omitempty" doc:"Name and links of the installation."`
@@ -61,9 +64,10 @@ type MailChange struct {
 
 // SignUpChange changes a SignUp.
 type SignUpChange struct {
-	Policy         *SignUpPolicy `json:"policy,omitempty" doc:"Who may create an account."`
-	Domains        *[]string     `json:"domains,omitempty" maxItems:"100" maxLength:"253" doc:"Domains that the policy domains admits. Replaces the list."`
-	StartingCredit *money.Micros `json:"startingCredit,omitempty" doc:"Credit of a new account in US dollars, at most 10000."`
+	Policy             *SignUpPolicy `json:"policy,omitempty" doc:"Who may create an account."`
+	Domains            *[]string     `json:"domains,omitempty" maxItems:"100" maxLength:"253" doc:"Domains that the policy domains admits. Replaces the list."`
+	StartingCredit     *money.Micros `json:"startingCredit,omitempty" doc:"Credit of a new account in US dollars, at most 10000."`
+	StartingCreditDays *int64        `json:"startingCreditDays,omitempty" minimum:"0" maximum:"3650" doc:"Days after the sign-up until the starting credit expires; 0 for never."`
 }
 
 // PublicPagesChange changes PublicPages.
@@ -119,6 +123,7 @@ func (s Settings) with(c Change) Settings {
 	set(&m.ReplyTo, c.Mail.ReplyTo)
 	set(&s.SignUp.Policy, c.SignUp.Policy)
 	set(&s.SignUp.StartingCredit, c.SignUp.StartingCredit)
+	set(&s.SignUp.StartingCreditDays, c.SignUp.StartingCreditDays)
 	set(&s.PublicPages.Prices, c.PublicPages.Prices)
 	set(&s.PublicPages.Status, c.PublicPages.Status)
 	s.Payments.change(c.Payments)
@@ -263,6 +268,9 @@ func (s Settings) checkSignUp(f *faults) {
 	}
 	if u.StartingCredit < 0 || u.StartingCredit > MaxStartingCredit {
 		f.add("signUp.startingCredit", fmt.Sprintf("must be from 0 to %s.", MaxStartingCredit))
+	}
+	if u.StartingCreditDays < 0 || u.StartingCreditDays > maxStartingCreditDays {
+		f.add("signUp.startingCreditDays", fmt.Sprintf("must be from 0 to %d.", maxStartingCreditDays))
 	}
 }
 

@@ -95,6 +95,8 @@ type SignUp struct {
 	// Domains are in lower case.
 	Domains        []string     `json:"domains" doc:"Domains of email addresses that the policy domains admits."`
 	StartingCredit money.Micros `json:"startingCredit" doc:"Credit of a new account in US dollars, once per user."`
+	// StartingCreditDays is 0 for a credit that does not expire.
+	StartingCreditDays int64 `json:"startingCreditDays" doc:"Days after the sign-up until the starting credit expires; 0 for never."`
 }
 
 // PublicPages are pages without sign-in.

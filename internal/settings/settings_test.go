@@ -111,7 +111,7 @@ func TestService_Update(t *testing.T) {
 			"installation.name=Example Cloud", "mail.host=smtp.example.com", "mail.user=u",
 			"mail.fromAddress=no-reply@example.com", "signUp.policy=domains",
 			"signUp.domains=Example.com,b.example,example.com",
-			"signUp.startingCredit=5", "publicPages.prices=true",
+			"signUp.startingCredit=5", "signUp.startingCreditDays=90", "publicPages.prices=true",
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -132,6 +132,7 @@ func TestService_Update(t *testing.T) {
 			},
 			SignUp: settings.SignUp{
 				Policy: settings.Domains, Domains: []string{"example.com", "b.example"}, StartingCredit: 5_000_000,
+				StartingCreditDays: 90,
 			},
 			PublicPages: settings.PublicPages{Prices: true},
 			Payments: settings.Payments{
@@ -191,12 +192,13 @@ func TestUpdateNamesEveryFault(t *testing.T) {
 				"installation.termsUrl=javascript:alert(1)",
 				"installation.privacyUrl=https://u:p@example.com", "mail.host=smtp.example.com:25", "mail.port=0",
 				"mail.tls=ssl", "mail.user=u", "mail.replyTo=a@b", "signUp.policy=some", "signUp.domains=x_y.example",
-				"signUp.startingCredit=10001",
+				"signUp.startingCredit=10001", "signUp.startingCreditDays=3651",
 			},
 			[]string{
 				"installation.name", "installation.supportAddress", "installation.termsUrl", "installation.privacyUrl",
 				"installation.termsVersion", "mail.host", "mail.tls", "mail.password", "mail.fromAddress",
 				"mail.replyTo", "signUp.policy", "signUp.domains[0]", "signUp.startingCredit",
+				"signUp.startingCreditDays",
 			},
 		},
 		"no domain": {[]string{"signUp.policy=domains"}, []string{"signUp.domains"}},

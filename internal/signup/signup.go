@@ -200,10 +200,14 @@ func (s *Service) Complete(ctx context.Context, tx *db.Tx, c Completion, n accou
 	if err != nil || now.SignUp.StartingCredit == 0 {
 		return p, err
 	}
-	_, _, err = s.cfg.Credits.Give(ctx, tx, credit.Grant{
+	g := credit.Grant{
 		Account: a.ID, Amount: now.SignUp.StartingCredit, Source: credit.BySignUp, Note: "Starting credit",
 		Reference: creditKey(r.Email),
-	})
+	}
+	if days := now.SignUp.StartingCreditDays; days > 0 {
+		g.ExpiresAt = new(tx.Now.AddDate(0, 0, int(days)))
+	}
+	_, _, err = s.cfg.Credits.Give(ctx, tx, g)
 	if err != nil && apierr.CodeOf(err) == apierr.Conflict { // this mailbox had one, for an account before
 		err = nil
 	}

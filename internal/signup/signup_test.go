@@ -191,6 +191,34 @@ func TestRegistrationGivesAnAccount(t *testing.T) {
 	})
 }
 
+// A starting credit that expires does so, counted from the sign-up. Nothing is left then.
+func TestTheStartingCreditExpires(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		r := newRig(t, d, c)
+		r.Runner.Handle(credit.KindExpire, r.cfg.Credits.Expire)
+		r.Runner.Handle(credit.KindRemind, r.cfg.Credits.Remind)
+		r.set("signUp.startingCredit=5", "signUp.startingCreditDays=30")
+		r.join("ada@example.com", "")
+		r.set("signUp.startingCreditDays=0") // what was given stays as it is
+		r.join("bob@example.com", "")
+		of := func(name string) money.Micros {
+			t.Helper()
+			var account id.ID
+			r.Must(d.QueryRow(t.Context(), `SELECT id FROM account WHERE name = $1`, name).Scan(&account))
+			return r.WalletOf(account).Available
+		}
+		for _, step := range []struct {
+			pass     time.Duration
+			ada, bob money.Micros
+		}{{30*24*time.Hour - time.Minute, 5 * money.USD, 5 * money.USD}, {time.Minute, 0, 5 * money.USD}} {
+			r.Pass(step.pass)
+			if ada, bob := of("ada"), of("bob"); ada != step.ada || bob != step.bob {
+				t.Errorf("%s and %s are left, want %s and %s", ada, bob, step.ada, step.bob)
+			}
+		}
+	})
+}
+
 // Only the mail to an address says that a user has it.
 func TestAKnownAddressIsToldByMailOnly(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
