@@ -1,4 +1,5 @@
 import { Button, Select, Textarea } from '@mantine/core';
+import { useState } from 'react';
 import { Link } from 'react-router';
 import type { Schema } from '../../api/client';
 import { hasEnded } from '../../api/deployments';
@@ -8,11 +9,13 @@ import { useConfirm } from '../../parts/confirm';
 import { EmptyState } from '../../parts/EmptyState';
 import { Money } from '../../parts/Money';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
+import type { RowAction } from '../../parts/RowMenu';
 import { usePagedRows } from '../../parts/rows';
 import { Status } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
 import { toast } from '../../parts/toast';
 import { AccountFilter, ProviderFilter, SearchFilter, StatusFilter, useFilters } from './filters';
+import { ServiceCreditDialog } from './ServiceCreditDialog';
 
 type DeploymentStatus = Schema['Deployment']['status'];
 
@@ -48,6 +51,7 @@ export function AllDeployments() {
   );
   const terminate = useSend('post', `${allDeploymentsPath}/{id}/terminate`);
   const confirm = useConfirm();
+  const [credited, setCredited] = useState<OperatorDeployment | null>(null);
   const end = (d: OperatorDeployment) =>
     confirm({
       title: `Terminate ${d.name} of ${d.accountName}?`,
@@ -66,6 +70,10 @@ export function AllDeployments() {
         toast(`${d.name} is being terminated`);
       },
     });
+  const actions = (d: OperatorDeployment): RowAction[] => [
+    ...(d.startedAt ? [{ text: 'Create service credit', run: () => setCredited(d) }] : []),
+    ...(hasEnded(d) || d.status === 'terminating' ? [] : [{ text: 'Terminate', danger: true, run: () => end(d) }]),
+  ];
   return (
     <>
       <search className="filters-row">
@@ -93,9 +101,7 @@ export function AllDeployments() {
         rows={rows}
         rowKey={(d) => d.id}
         name={(d) => d.name}
-        actions={(d) =>
-          hasEnded(d) || d.status === 'terminating' ? [] : [{ text: 'Terminate', danger: true, run: () => end(d) }]
-        }
+        actions={actions}
         rowHeight={64}
         cardHeight={132}
         quiet={hasEnded}
@@ -133,6 +139,7 @@ export function AllDeployments() {
           )
         }
       />
+      {credited && <ServiceCreditDialog of={credited} onClose={() => setCredited(null)} />}
     </>
   );
 }
