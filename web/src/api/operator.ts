@@ -23,6 +23,7 @@ export const allInvoicesPath = '/api/v1/operator/invoices';
 export const jobsPath = '/api/v1/operator/jobs';
 export const adjustmentsPath = '/api/v1/operator/adjustments';
 export const serviceCreditsPath = '/api/v1/operator/service-credits';
+export const promoCodesPath = '/api/v1/operator/promo-codes';
 const simulatorPath = '/api/v1/operator/simulator';
 
 export function issuesPage(query: Query<typeof issuesPath>) {
@@ -43,6 +44,10 @@ export function adjustmentsPage(query: Query<typeof adjustmentsPath>) {
 
 export function serviceCreditsPage(query: Query<typeof serviceCreditsPath>) {
   return { ...pageQuery(serviceCreditsPath, { params: { query } }), refetchInterval: 20_000 };
+}
+
+export function promoCodesPage(query: Query<typeof promoCodesPath>) {
+  return { ...pageQuery(promoCodesPath, { params: { query } }), refetchInterval: 20_000 };
 }
 
 export function mailsPage(query: Query<typeof mailsPath>) {

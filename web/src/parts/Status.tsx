@@ -23,6 +23,7 @@ const tones: Record<string, Tone> = {
   suppressed: 'warn',
   proposed: 'warn',
   pending: 'busy',
+  scheduled: 'busy',
   deploying: 'busy',
   creating: 'busy',
   attaching: 'busy',

@@ -6,6 +6,13 @@ import { dateFormat, formatNumber, zone } from './locale';
 const dateTime = dateFormat({ dateStyle: 'medium', timeStyle: 'short' });
 const dateTimeSeconds = dateFormat({ dateStyle: 'medium', timeStyle: 'medium' });
 
+const utcDate = dateFormat({ dateStyle: 'medium', timeZone: 'UTC' });
+
+/** The day in UTC: "Nov 23, 2026". */
+export function utcDay(at: string | number): string {
+  return utcDate(at);
+}
+
 /** In the reader's own zone: "Nov 23, 2026, 8:48 PM". */
 export function localTime(at: string | number, seconds = false): string {
   return (seconds ? dateTimeSeconds : dateTime)(at);

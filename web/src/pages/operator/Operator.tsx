@@ -16,6 +16,7 @@ import { Jobs } from './Jobs';
 import { Mails } from './Mails';
 import { Margins } from './Margins';
 import { PriceRules } from './PriceRules';
+import { PromoCodes } from './PromoCodes';
 import { Providers } from './Providers';
 import { ServiceCredits } from './ServiceCredits';
 import { Simulator } from './Simulator';
@@ -41,6 +42,7 @@ export default function Operator() {
           <Tabs.Tab value="accounts">Accounts</Tabs.Tab>
           <Tabs.Tab value="adjustments">Adjustments</Tabs.Tab>
           <Tabs.Tab value="service-credits">Service credits{proposed > 0 ? ` (${proposed})` : ''}</Tabs.Tab>
+          <Tabs.Tab value="promo-codes">Promo codes</Tabs.Tab>
           <Tabs.Tab value="deployments">Deployments</Tabs.Tab>
           <Tabs.Tab value="volumes">Volumes</Tabs.Tab>
           <Tabs.Tab value="providers">Providers</Tabs.Tab>
@@ -65,6 +67,9 @@ export default function Operator() {
           </Tabs.Panel>
           <Tabs.Panel value="service-credits">
             <ServiceCredits />
+          </Tabs.Panel>
+          <Tabs.Panel value="promo-codes">
+            <PromoCodes />
           </Tabs.Panel>
           <Tabs.Panel value="deployments">
             <AllDeployments />
