@@ -9,6 +9,7 @@ export type TransactionQuery = Query<'/api/v1/inventory/wallet/transactions'>;
 export type GroupBy = Schema['Usage']['groupBy'];
 
 export const walletPath = '/api/v1/inventory/wallet';
+export const creditsPath = '/api/v1/inventory/wallet/credits';
 const usagePath = '/api/v1/inventory/wallet/usage';
 
 export function useWallet(enabled = true) {

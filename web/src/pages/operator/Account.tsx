@@ -14,7 +14,7 @@ import { Panel } from '../../parts/Panel';
 import { type Column, ResourceTable } from '../../parts/ResourceTable';
 import { usePagedRows } from '../../parts/rows';
 import { PageSkeleton } from '../../parts/Skeletons';
-import { Chip } from '../../parts/Status';
+import { Chip, Status } from '../../parts/Status';
 import { Ago, Time } from '../../parts/Time';
 import { actionWords } from '../settings/audit';
 import { InvoicePreviewDialog } from './billing/InvoicePreviewDialog';
@@ -123,6 +123,9 @@ export default function Account() {
       </Panel>
       <Panel title="Transactions" mt={16} bare>
         <Transactions id={id} />
+      </Panel>
+      <Panel title="Credits" mt={16} bare>
+        <Credits id={id} />
       </Panel>
       <Panel title="Top-ups" mt={16} bare>
         <TopUpTable filter={{ account: id }} one empty={none('No top-ups yet.')} />
@@ -307,6 +310,58 @@ const transactionColumns: Column<Schema['Transaction']>[] = [
     from: 720,
     cell: (t) => <Money usd={t.balanceAfter} />,
   },
+];
+
+function Credits({ id }: { id: string }) {
+  const rows = usePagedRows<Schema['Credit']>((page, limit) =>
+    pageQuery('/api/v1/operator/accounts/{id}/credits', { params: { path: { id }, query: { page, limit } } }),
+  );
+  return (
+    <ResourceTable
+      label="Credits"
+      cardHeight={190}
+      columns={creditColumns}
+      rows={rows}
+      rowKey={(c) => c.id}
+      quiet={(c) => c.state === 'used' || c.state === 'expired'}
+      empty={none('No credits yet.')}
+    />
+  );
+}
+
+const sources: Record<Schema['Credit']['source'], string> = {
+  operator: 'by an operator',
+  promo_code: 'by a promo code',
+  sign_up: 'at the sign-up',
+};
+
+const creditColumns: Column<Schema['Credit']>[] = [
+  { key: 'at', head: 'Given', width: '190px', cell: (c) => <Time at={c.createdAt} /> },
+  {
+    key: 'note',
+    head: 'Note',
+    cell: (c) => (
+      <>
+        <span className="cell-main">{c.note}</span>
+        <span className="cell-sub">{sources[c.source]}</span>
+      </>
+    ),
+  },
+  { key: 'state', head: 'State', width: '130px', from: 720, cell: (c) => <Status value={c.state} /> },
+  {
+    key: 'expires',
+    head: 'Expires',
+    width: '190px',
+    cell: (c) => (c.expiresAt ? <Time at={c.expiresAt} /> : <span className="dim">Never</span>),
+  },
+  {
+    key: 'remaining',
+    head: 'Left',
+    width: '110px',
+    end: true,
+    cell: (c) => <Money usd={c.remaining} />,
+  },
+  { key: 'amount', head: 'Amount', width: '110px', end: true, cell: (c) => <Money usd={c.amount} /> },
 ];
 
 function Entries({ id }: { id: string }) {

@@ -7,6 +7,7 @@ import { useSettings } from '../../api/settings';
 import { FormDialog } from '../../parts/FormDialog';
 import { dollars, formatMoney, micro, parseMoney } from '../../parts/money';
 import { toast } from '../../parts/toast';
+import { endOf } from '../../parts/utcDays';
 import { amountHint } from './CreateAccountDialog';
 
 export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose: () => void }) {
@@ -16,6 +17,7 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
   const [note, setNote] = useState('');
   const [reference, setReference] = useState('');
   const [reason, setReason] = useState('');
+  const [lastDay, setLastDay] = useState('');
   const above = useSettings().data?.value.wallet.approvalAbove ?? 0;
   const amount = parseMoney(text);
   const errors = fieldErrors(credit.error);
@@ -24,6 +26,7 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
     const body = {
       amount: dollars(amount),
       ...(note.trim() && { note: note.trim() }),
+      ...(lastDay && { expiresAt: endOf(lastDay) }),
       ...(reference.trim() && { reference: reference.trim() }),
       ...(above > 0 && reason.trim() && { reason: reason.trim() }),
     };
@@ -61,6 +64,14 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
         error={text.trim() && amount === null ? amountHint : errors.at('amount')}
         required
         data-autofocus
+      />
+      <TextInput
+        type="date"
+        label="Expires after"
+        description="Optional. What is left at the end of this day (UTC) is taken back. Credit that expires is spent first."
+        value={lastDay}
+        onChange={(e) => setLastDay(e.currentTarget.value)}
+        error={errors.at('expiresAt')}
       />
       <TextInput
         label="Note"

@@ -1,4 +1,5 @@
 import { Alert, Button } from '@mantine/core';
+import { lazy, Suspense } from 'react';
 import { Link } from 'react-router';
 import { useCan, useMe } from '../../api/session';
 import { useWallet } from '../../api/wallet';
@@ -8,30 +9,46 @@ import { Money } from '../../parts/Money';
 import { micro, minus } from '../../parts/money';
 import { PageHead } from '../../parts/PageHead';
 import { runway } from '../../parts/time';
+import { useNew } from '../../parts/useNew';
 import { TopUpNotice } from '../billing/TopUpNotice';
 import { BudgetPanel } from '../budgets/BudgetPanel';
 import { ActiveResources } from './ActiveResources';
+import { ExpiringCredits } from './ExpiringCredits';
 import { Spending } from './Spending';
 import { Transactions } from './Transactions';
 import './wallet.css';
+
+// Dialogs load when the first one opens.
+const RedeemDialog = lazy(() => import('./RedeemDialog'));
 
 export default function Wallet() {
   const wallet = useWallet();
   const me = useMe().data;
   const can = useCan();
+  const [redeeming, dialog] = useNew();
   return (
     <>
       <PageHead
         title="Wallet"
         actions={
           can('wallet:write') && (
-            <Button component={Link} to="/billing?new=1">
-              Top up
-            </Button>
+            <>
+              <Button variant="default" onClick={dialog.open}>
+                Redeem code
+              </Button>
+              <Button component={Link} to="/billing?new=1">
+                Top up
+              </Button>
+            </>
           )
         }
       />
       <TopUpNotice />
+      {redeeming && can('wallet:write') && (
+        <Suspense>
+          <RedeemDialog onClose={dialog.close} />
+        </Suspense>
+      )}
       <Loaded query={wallet}>
         {(w) => (
           <>
@@ -72,6 +89,7 @@ export default function Wallet() {
             <div className="wallet-two">
               <Spending />
               <div className="stack">
+                <ExpiringCredits />
                 <ActiveResources wallet={w} />
                 <BudgetPanel />
               </div>

@@ -2,6 +2,7 @@ import { Radio, Stack, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import type { Schema } from '../../../api/client';
 import { type Track, useSettings, useSettingsGroup } from '../../../api/settings';
+import { parseCount } from '../../../parts/count';
 import { dollars, parseMoney } from '../../../parts/money';
 import { amountHint } from '../CreateAccountDialog';
 import { GroupForm } from './GroupForm';
@@ -21,9 +22,11 @@ export function SignUpForm({ track }: { track: Track }) {
   const policy = String(g.get('policy') ?? 'closed');
   const domains = (g.get('domains') as string[] | undefined) ?? [];
   const [typed, setTyped] = useState<string | null>(null);
+  const [days, setDays] = useState<string | null>(null);
+  const count = days === null || days.trim() === '' ? 0 : (parseCount(days, 3650) ?? undefined);
   const amount = credit === null ? undefined : parseMoney(credit.trim() || '0');
   return (
-    <GroupForm of={g} what="sign-up" invalid={amount === null}>
+    <GroupForm of={g} what="sign-up" invalid={amount === null || count === undefined}>
       <Radio.Group
         label="Who may create an account"
         description={
@@ -70,6 +73,28 @@ export function SignUpForm({ track }: { track: Track }) {
         error={amount === null && g.unsaved ? amountHint : g.error('startingCredit')}
         autoComplete="off"
       />
+      <TextInput
+        label="Starting credit expires after (days)"
+        description="Counted from the sign-up. Never if empty."
+        inputMode="numeric"
+        value={(g.unsaved ? days : null) ?? shownDays(g.get('startingCreditDays'))}
+        onChange={(e) => {
+          const text = e.currentTarget.value;
+          setDays(text);
+          g.set('startingCreditDays', text.trim() === '' ? 0 : (parseCount(text, 3650) ?? Number.NaN));
+        }}
+        error={
+          count === undefined && g.unsaved
+            ? 'Enter a number from 1 to 3,650, or nothing.'
+            : g.error('startingCreditDays')
+        }
+        autoComplete="off"
+      />
     </GroupForm>
   );
+}
+
+/** The stored days as the field shows them: nothing for a credit that does not expire. */
+function shownDays(stored: unknown): string {
+  return stored ? String(stored) : '';
 }
