@@ -124,6 +124,17 @@ try {
     const row = table('Top-ups').getByRole('row').filter({ hasText: '$98.50' });
     await row.getByText('of $100.00').waitFor();
     await row.getByText('$8.50', { exact: true }).waitFor();
+    const [refund] = (await api('GET', `${base}/wallet/top-ups/${topUp.id}`)).refunds;
+    for (const name of [`Receipt of ${topUp.id}`, `Receipt of the refund ${refund.id}`]) {
+      const [receipt] = await Promise.all([
+        page.waitForEvent('download'),
+        row.getByRole('link', { name, exact: true }).click(),
+      ]);
+      const chunks = [];
+      for await (const chunk of await receipt.createReadStream()) chunks.push(chunk);
+      assert.match(Buffer.concat(chunks).toString('latin1', 0, 8), /^%PDF-1\./, name);
+    }
+    await everywhere('top-ups-with-receipts');
     const { accountId } = await operate('GET', `${operator}/top-ups/${topUp.id}`);
     await page.goto(`/operator/accounts/${accountId}`);
     await table('Top-ups').getByText('$98.50').waitFor();

@@ -91,6 +91,8 @@ try {
       'all-volumes': '/operator/volumes',
       providers: '/operator/providers',
       'price-rules': '/operator/price-rules',
+      'service-credits': '/operator/service-credits',
+      'promo-codes': '/operator/promo-codes',
       'all-top-ups': '/operator/top-ups',
       'all-invoices': '/operator/invoices',
       'billing-settings': '/operator/billing',

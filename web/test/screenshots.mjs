@@ -58,6 +58,8 @@ try {
     'operator-issues': '/operator/issues',
     'operator-providers': '/operator/providers',
     'operator-price-rules': '/operator/price-rules',
+    'operator-service-credits': '/operator/service-credits',
+    'operator-promo-codes': '/operator/promo-codes',
     'operator-mails': '/operator/mails',
     'operator-settings': '/operator/settings',
     'operator-setup': '/operator/setup',

@@ -112,6 +112,7 @@ try {
       '/operator/price-rules',
       '/operator/adjustments',
       '/operator/service-credits',
+      '/operator/promo-codes',
       '/operator/top-ups',
       '/operator/invoices',
       '/operator/billing',
