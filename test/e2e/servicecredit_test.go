@@ -69,97 +69,125 @@ func TestLostMachineIsCredited(t *testing.T) {
 	})
 }
 
+// creditShell runs billetd service-credits for a deployment.
+type creditShell struct {
+	*testing.T
+	s     *servertest.Server
+	of    string
+	start time.Time
+}
+
+// create is the command that proposes a service credit from and to a minute of the deployment.
+func (c creditShell) create(from, to int, more ...string) []string {
+	at := func(minute int) string { return c.start.Add(time.Duration(minute) * time.Minute).Format(time.RFC3339) }
+	return append([]string{
+		"create", "--deployment", c.of, "--from", at(from), "--to", at(to), "--failed-gpus", "1", "--note", "GPU 3",
+	}, more...)
+}
+
+// run runs a command, and decodes what it prints.
+func (c creditShell) run(into any, args ...string) {
+	c.Helper()
+	out := c.s.Run(append(append([]string{"service-credits"}, args...), "-o", "json")...)
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		c.Fatalf("%v: %v", args, err)
+	}
+}
+
+// one runs a command that prints one service credit, and fails the test unless it is in the state.
+func (c creditShell) one(state string, args ...string) (credit map[string]any) {
+	c.Helper()
+	if c.run(&credit, args...); credit["state"] != state {
+		c.Errorf("%v: %v", args, credit)
+	}
+	return credit
+}
+
+// list returns the ids that a list prints.
+func (c creditShell) list(args ...string) (ids []any) {
+	c.Helper()
+	var all []map[string]any
+	c.run(&all, append([]string{"list"}, args...)...)
+	for _, credit := range all {
+		ids = append(ids, credit["id"])
+	}
+	return ids
+}
+
+// refused fails the test unless a command fails with those words.
+func (c creditShell) refused(want string, args ...string) {
+	c.Helper()
+	args = append([]string{"service-credits"}, args...)
+	if out, err := c.s.TryRun(args...); err == nil || !strings.Contains(out, want) {
+		c.Errorf("%v: %v %s, want %q", args, err, out, want)
+	}
+}
+
+// audited counts the account's audit entries of each action.
+func (c creditShell) audited(account string) map[any]int {
+	c.Helper()
+	operator, path := c.s.KeyOf(account, "--scopes", operatorScopes), "=/api/v1/operator/accounts/"+account+"/audit"
+	done := map[any]int{}
+	for _, e := range c.s.Call(operator, "GET", path, nil).List {
+		done[e.(map[string]any)["action"]]++
+	}
+	return done
+}
+
 // TestServiceCreditCommands: the host proposes, approves and rejects while the server runs. The
-// account learns of the approval only, and nothing is entered there above what one operator may add.
+// account learns of the approval only, and nothing is entered there above what one operator may
+// add.
 func TestServiceCreditCommands(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
 		account, key := s.Key("1000")
 		machine := s.Running(key, s.Deploy(key, "run", newIdentity(t).public))
-		of, start := machine["id"].(string), instant(t, machine["startedAt"]).Truncate(time.Second)
+		c := creditShell{t, s, machine["id"].(string), instant(t, machine["startedAt"]).Truncate(time.Second)}
 		s.Advance("50m")
-		s.Call(key, "DELETE", "/deployments/"+of, nil)
-		s.Await(key, of, "terminated")
-		create := func(from, to int) []string {
-			at := func(minute int) string { return start.Add(time.Duration(minute) * time.Minute).Format(time.RFC3339) }
-			return []string{
-				"service-credits", "create", "--deployment", of, "--from", at(from), "--to", at(to), "--failed-gpus", "1",
-				"--note", "GPU 3", "-o", "json",
-			}
-		}
-		one := func(args ...string) (c map[string]any) {
-			t.Helper()
-			if err := json.Unmarshal([]byte(s.Run(append(args, "-o", "json")...)), &c); err != nil {
-				t.Fatal(err)
-			}
-			return c
-		}
-		refused := func(want string, args ...string) {
-			t.Helper()
-			if out, err := s.TryRun(args...); err == nil || !strings.Contains(out, want) {
-				t.Errorf("%v: %v %s, want %q", args, err, out, want)
-			}
-		}
+		s.Call(key, "DELETE", "/deployments/"+c.of, nil)
+		s.Await(key, c.of, "terminated")
 		before := settled(t, s, key)
-		first, second := one(create(1, 31)...), one(create(31, 41)...)
-		if hours, ok := first["hours"].([]any); first["state"] != "proposed" || first["accountId"] != account ||
-			first["seenAt"] != nil || !ok || len(hours) != 1 {
+		first, second := c.one("proposed", c.create(1, 31)...), c.one("proposed", c.create(31, 41)...)
+		if hours, ok := first["hours"].([]any); first["accountId"] != account || first["seenAt"] != nil || !ok ||
+			len(hours) != 1 {
 			t.Errorf("%v", first)
 		}
-		list := func(more ...string) (ids []any) {
-			t.Helper()
-			var all []map[string]any
-			if err := json.Unmarshal([]byte(s.Run(append([]string{"service-credits", "list", "-o", "json"}, more...)...)), &all); err != nil {
-				t.Fatal(err)
-			}
-			for _, c := range all {
-				ids = append(ids, c["id"])
-			}
-			return ids
-		}
-		if got := list("--state", "proposed", "--account", account); !slices.Equal(got, []any{second["id"], first["id"]}) {
-			t.Errorf("%v", got)
-		}
-		if got := list("--deployment", "dep_none"); len(got) != 0 {
-			t.Errorf("%v", got)
+		got, want := c.list("--state", "proposed", "--account", account), []any{second["id"], first["id"]}
+		if !slices.Equal(got, want) || len(c.list("--deployment", "dep_none")) != 0 {
+			t.Errorf("%v, want %v", got, want)
 		}
 		if out := s.Run("service-credits", "list"); !strings.HasPrefix(out, "SERVICE CREDIT") ||
 			!strings.Contains(out, "gpus_failed") {
 			t.Error(out)
 		}
-		approve := []string{"service-credits", "approve", first["id"].(string)}
-		reject := []string{"service-credits", "reject", second["id"].(string), "--reason", "It worked."}
+		approved, rejected := first["id"].(string), second["id"].(string)
 		for range 2 {
-			if got := one(approve...); got["state"] != "approved" || got["amount"] != first["amount"] {
+			if got := c.one("approved", "approve", approved); got["amount"] != first["amount"] {
 				t.Errorf("%v", got)
 			}
-			if got := one(reject...); got["state"] != "rejected" || got["reason"] != "It worked." {
+			if got := c.one("rejected", "reject", rejected, "--reason", "It worked."); got["reason"] != "It worked." {
 				t.Errorf("%v", got)
 			}
 		}
 		if rose := settled(t, s, key) - before; math.Abs(rose-first["amount"].(float64)) > 1e-6 {
 			t.Errorf("the balance rose by %v, want %v", rose, first["amount"])
 		}
-		done := map[any]int{}
-		operator, path := s.KeyOf(account, "--scopes", operatorScopes), "=/api/v1/operator/accounts/"+account+"/audit"
-		for _, e := range s.Call(operator, "GET", path, nil).List {
-			done[e.(map[string]any)["action"]]++
-		}
+		done := c.audited(account)
 		if done["approveServiceCredit"] != 1 || done["createServiceCredit"]+done["rejectServiceCredit"] != 0 {
 			t.Errorf("%v", done)
 		}
-		refused("was rejected", "service-credits", "approve", second["id"].(string))
-		refused("was approved", "service-credits", "reject", first["id"].(string), "--reason", "no")
-		refused(`required flag(s) "reason"`, "service-credits", "reject", first["id"].(string))
-		refused("No service credit has this id", "service-credits", "approve", "svc_none")
-		refused("--state must be", "service-credits", "list", "--state", "open")
-		refused("--page must be", "service-credits", "list", "--limit", "101")
-		refused("--to must be a time such as", append(create(1, 2), "--to", "now")...)
-		refused("No deployment has this id", append(create(1, 2), "--deployment", "dep_none")...)
-		refused("Nothing is left to credit", create(1, 31)...)
-		refused("failedGpus", append(create(41, 45), "--failed-gpus", "99")...)
+		c.refused("was rejected", "approve", rejected)
+		c.refused("was approved", "reject", approved, "--reason", "no")
+		c.refused(`required flag(s) "reason"`, "reject", approved)
+		c.refused("No service credit has this id", "approve", "svc_none")
+		c.refused("--state must be", "list", "--state", "open")
+		c.refused("--page must be", "list", "--limit", "101")
+		c.refused("--to must be a time such as", c.create(1, 2, "--to", "now")...)
+		c.refused("No deployment has this id", c.create(1, 2, "--deployment", "dep_none")...)
+		c.refused("Nothing is left to credit", c.create(1, 31)...)
+		c.refused("failedGpus", c.create(41, 45, "--failed-gpus", "99")...)
 		s.Run("settings", "set", "wallet.approvalAbove=0.01")
-		refused("signed-in operators enter and approve them", create(41, 45)...)
+		c.refused("signed-in operators enter and approve them", c.create(41, 45)...)
 		s.Run("ledger", "verify")
 	})
 }

@@ -1,8 +1,8 @@
 // The query client: what is read again, when, and what a failure does.
 
 import { MutationCache, type Query, QueryClient } from '@tanstack/react-query';
-import { asApiError } from './error';
 import type { Schema } from './client';
+import { asApiError } from './error';
 
 export const queryClient: QueryClient = new QueryClient({
   // A change of one resource shows in others: a deployment costs money and holds volumes.

@@ -68,7 +68,9 @@ export function CreditDialog({ to: a, onClose }: { to: OperatorAccount; onClose:
       <TextInput
         type="date"
         label="Expires after"
-        description="Optional. What is left at the end of this day (UTC) is taken back. Credit that expires is spent first."
+        description={
+          'Optional. What is left at the end of this day (UTC) is taken back. ' + 'Credit that expires is spent first.'
+        }
         value={lastDay}
         onChange={(e) => setLastDay(e.currentTarget.value)}
         error={errors.at('expiresAt')}

@@ -103,7 +103,10 @@ export function PromoCodeDialog({ of: c, onCreated, onClose }: Props) {
       {!c && (
         <TextInput
           label="Code"
-          description="4 to 40 letters, digits, hyphens and underscores, in any case. If empty, a code is generated that cannot be guessed."
+          description={
+            '4 to 40 letters, digits, hyphens and underscores, in any case. ' +
+            'If empty, a code is generated that cannot be guessed.'
+          }
           placeholder="WELCOME50"
           maxLength={40}
           {...field('code')}

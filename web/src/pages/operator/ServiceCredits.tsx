@@ -61,7 +61,9 @@ export function ServiceCredits() {
     const amount = formatMoney(micro(c.amount), 2, 2);
     confirm({
       title: `Approve ${amount} for ${nameOf(c)}?`,
-      body: 'The amount is added to the balance, and the account is told. If other credits or refunds came in the meantime, only what is still owed is added.',
+      body:
+        'The amount is added to the balance, and the account is told. ' +
+        'If other credits or refunds came in the meantime, only what is still owed is added.',
       action: 'Approve',
       run: async () => {
         const made = await approve.mutateAsync(withId(c.id));

@@ -5,7 +5,7 @@ import { Panel } from '../../parts/Panel';
 import { Time } from '../../parts/Time';
 import '../../parts/table.css';
 
-/** What is left of credits that expire, in the order in which they are spent. Nothing without any. */
+/** What is left of credits that expire, in the order in which they are spent; nothing without. */
 export function ExpiringCredits() {
   const credits = useAll(creditsPath, { state: 'active' }).data ?? [];
   if (credits.length === 0) return null;

@@ -23,9 +23,8 @@ export default function RedeemDialog({ onClose }: { onClose: () => void }) {
       { body: { code } },
       {
         onSuccess: (c) => {
-          toast(
-            `${formatMoney(micro(c.amount))} added to the wallet${c.expiresAt ? `. It expires ${localTime(c.expiresAt)}.` : ''}`,
-          );
+          const added = `${formatMoney(micro(c.amount))} added to the wallet`;
+          toast(c.expiresAt ? `${added}. It expires ${localTime(c.expiresAt)}.` : added);
           onClose();
         },
       },
