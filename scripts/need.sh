@@ -20,6 +20,18 @@ want tmux tmux # shells of the terminal that outlive their connection
 want /usr/sbin/nginx nginx-light # the proxies of docs/install.md
 want /usr/sbin/haproxy haproxy
 want caddy caddy
+# Own servers: a machine in QEMU with UEFI, the agent's image, a tenant's system, and what judges disks and file systems.
+want qemu-system-x86_64 qemu-system-x86
+want qemu-img qemu-utils
+[ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || missing+=(ovmf)
+want xorriso xorriso
+want mcopy mtools
+want cpio cpio
+want busybox busybox
+[ -x /usr/sbin/fsck.fat ] || missing+=(dosfstools)
+[ -x /usr/sbin/sfdisk ] || [ -x /sbin/sfdisk ] || missing+=(fdisk)
+[ -x /usr/sbin/depmod ] || [ -x /sbin/depmod ] || missing+=(kmod)
+[ -x /usr/sbin/dropbear ] || missing+=(dropbear-bin)
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detector
 # Simulated machines are compared with OpenSSH's sshd and sftp-server, and tested with other SSH clients.

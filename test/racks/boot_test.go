@@ -1,0 +1,336 @@
+package racks_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/billetcloud/billet/internal/rackagent"
+)
+
+// TestTenantsDataIsGone deploys a tenant's system by the agent's ISO image, uses it, erases the
+// machine, and looks for what the tenant wrote on the raw drives.
+func TestTenantsDataIsGone(t *testing.T) {
+	need(t)
+	dir := t.TempDir()
+	iso, tenant := images(t)
+	m := newMachine(t, dir)
+	file, err := os.ReadFile(tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(file)
+	server := newServer(t, file)
+	key, hostKey := newKey(t), newKey(t)
+
+	job := rackagent.Job{
+		ID: "job_deploy", Kind: rackagent.Deploy, Drives: []string{nvmeSerial, diskSerial},
+		Image: &rackagent.Image{
+			URL: server.url("10.0.2.2") + "/image", SHA256: hex.EncodeToString(sum[:]), Format: rackagent.Raw,
+			Bytes: int64(len(file)), Drive: nvmeSerial,
+		},
+		Config: &rackagent.Config{
+			MetaData:      "instance-id: job_deploy\nlocal-hostname: tenant-one\n",
+			UserData:      userData(key, hostKey),
+			NetworkConfig: networkConfig,
+		},
+	}
+	last := server.boot(t, m, iso, job)
+	if last.Phase != rackagent.Done {
+		t.Fatalf("the deployment failed: %+v", last.Error)
+	}
+	checkHardware(t, *last.Hardware)
+
+	marks := useTenantsSystem(t, m, key, hostKey)
+	for _, mark := range marks {
+		if !m.has(t, mark) {
+			t.Fatalf("the drives do not have the tenant's mark %q: this test proves nothing", mark)
+		}
+	}
+
+	last = server.boot(t, m, iso, rackagent.Job{
+		ID: "job_erase", Kind: rackagent.Erase, Drives: []string{nvmeSerial, diskSerial},
+	})
+	if last.Phase != rackagent.Done || last.Erasure == nil || !last.Erasure.Complete() {
+		t.Fatalf("the erasure failed: %+v %+v", last.Error, last.Erasure)
+	}
+	for _, d := range last.Erasure.Drives {
+		t.Logf("drive %s: %s, %d marks, %s", d.Serial, d.Method, d.Marks, d.EndedAt.Sub(d.StartedAt))
+		want := rackagent.NVMeFormat
+		if d.Serial == diskSerial {
+			want = rackagent.Overwrite
+		}
+		if d.Method != want || d.Marks < 2 || d.MarksGone != d.Marks {
+			t.Errorf("not as expected: %+v", d)
+		}
+	}
+	for _, mark := range append(marks, "-----BEGIN OPENSSH PRIVATE KEY-----", "tenant-one") {
+		if m.has(t, mark) {
+			t.Errorf("the erased drives still have %q", mark)
+		}
+	}
+}
+
+func checkHardware(t *testing.T, h rackagent.Hardware) {
+	t.Helper()
+	drives := map[string]int64{}
+	for _, d := range h.Drives {
+		drives[d.Serial] = d.Bytes
+	}
+	if len(drives) != 2 || drives[nvmeSerial] != nvmeSize+secondSize || drives[diskSerial] != diskSize {
+		t.Errorf("drives: %+v", h.Drives)
+	}
+	if len(h.NICs) != 1 || h.NICs[0].MAC != mac || !h.NICs[0].Link {
+		t.Errorf("network interfaces: %+v", h.NICs)
+	}
+	if h.Vendor != "QEMU" || h.Serial != machineSerial || h.CPUs != 1 || h.MemoryBytes < 500<<20 {
+		t.Errorf("machine: %+v", h)
+	}
+}
+
+// useTenantsSystem starts the machine from its drive, signs in with the tenant's key at the host
+// key that was deployed, and writes marks on all drives.
+func useTenantsSystem(t *testing.T, m *machine, key, hostKey ed25519.PrivateKey) (marks []string) {
+	t.Helper()
+	stop := m.start(t, "")
+	defer stop()
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := ssh.NewPublicKey(hostKey.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := m.dial(t, &ssh.ClientConfig{
+		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(host),
+	})
+	defer c.Close()
+	if name := strings.TrimSpace(command(t, c, "cat /proc/sys/kernel/hostname", "")); name != "tenant-one" {
+		t.Errorf("the host's name is %q", name)
+	}
+	if strings.Contains(command(t, c, "cat /proc/cmdline", ""), "billet.token") {
+		t.Error("the tenant's system has the agent's token")
+	}
+	for i, at := range []struct {
+		device string
+		block  int
+	}{
+		{"/dev/nvme0n1", 60000}, {"/dev/nvme0n1", 131071 - 2048}, {"/dev/nvme0n2", 0}, {"/dev/nvme0n2", 4095}, {"/dev/vda", 1234},
+	} {
+		mark := fmt.Sprintf("tenant-mark-%d-%s", i, randomHex(t))
+		block := strings.Repeat(mark+"\n", 4096/(len(mark)+1)+1)[:4096]
+		command(t, c, fmt.Sprintf("dd of=%s bs=4096 seek=%d conv=notrunc 2>/dev/null && sync", at.device, at.block), block)
+		marks = append(marks, mark)
+	}
+	return marks
+}
+
+func command(t *testing.T, c *ssh.Client, line, input string) string {
+	t.Helper()
+	s, err := c.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.Stdin = strings.NewReader(input)
+	out, err := s.CombinedOutput(line)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, out)
+	}
+	return string(out)
+}
+
+const networkConfig = `version: 2
+ethernets:
+  eth0:
+    match: {macaddress: "` + mac + `"}
+    addresses: [10.0.2.15/24]
+    gateway4: 10.0.2.2
+`
+
+func userData(key, hostKey ed25519.PrivateKey) string {
+	public, _ := ssh.NewPublicKey(key.Public())
+	block, _ := ssh.MarshalPrivateKey(hostKey, "")
+	private := strings.ReplaceAll(strings.TrimSpace(string(pem.EncodeToMemory(block))), "\n", "\n    ")
+	return "#cloud-config\nssh_authorized_keys:\n  - " + string(ssh.MarshalAuthorizedKey(public)) +
+		"ssh_keys:\n  ed25519_private: |\n    " + private + "\n"
+}
+
+func newKey(t *testing.T) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func randomHex(t *testing.T) string {
+	t.Helper()
+	b := make([]byte, 16)
+	if _, err := rand.Read(b); err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(b)
+}
+
+// need skips the test where its tools are missing. `make test` demands them where apt can install
+// them.
+func need(t *testing.T) {
+	t.Helper()
+	var missing []string
+	for _, tool := range []string{
+		"qemu-system-x86_64", "xorriso", "mformat", "mcopy", "cpio", "busybox", "dpkg-deb", "apt-get",
+		"/usr/sbin/dropbear", "/usr/lib/dropbear/dropbearconvert", "/usr/sbin/depmod", "/usr/sbin/sfdisk", firmware,
+	} {
+		if strings.HasPrefix(tool, "/") {
+			if _, err := os.Stat(tool); err != nil {
+				missing = append(missing, tool)
+			}
+		} else if _, err := exec.LookPath(tool); err != nil {
+			missing = append(missing, tool)
+		}
+	}
+	switch {
+	case len(missing) == 0:
+	case os.Getenv("BILLET_TEST_REQUIRE_QEMU") != "":
+		t.Fatalf("missing: %s; scripts/need.sh installs them", strings.Join(missing, ", "))
+	default:
+		t.Skipf("NOT TESTED: no machine was started, because these are missing: %s", strings.Join(missing, ", "))
+	}
+}
+
+// images builds the agent's image and the tenant's. What they consist of is kept between runs.
+func images(t *testing.T) (iso, tenant string) {
+	t.Helper()
+	cache := os.Getenv("BILLET_AGENT_CACHE")
+	if cache == "" {
+		home, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache = filepath.Join(home, "billet-agent")
+	}
+	dir := t.TempDir()
+	iso = filepath.Join(dir, "agent.iso")
+	build(t, cache, "../../scripts/agent-iso.sh", iso, "cloud-amd64")
+	kept, _ := filepath.Glob(filepath.Join(cache, "cloud-amd64-*", "vmlinuz"))
+	if len(kept) == 0 {
+		t.Fatal("scripts/agent-iso.sh keeps nothing in " + cache)
+	}
+	newest, parts := "", sha256.New()
+	for _, file := range kept {
+		if newest == "" || modified(t, file).After(modified(t, newest)) {
+			newest = file
+		}
+	}
+	for _, file := range []string{"tenant/build.sh", "tenant/init"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts.Write(b)
+	}
+	tenant = filepath.Join(filepath.Dir(newest), fmt.Sprintf("tenant-%x", parts.Sum(nil)[:8]))
+	if _, err := os.Stat(tenant); err != nil {
+		build(t, cache, "tenant/build.sh", filepath.Dir(newest), tenant+".new")
+		if err := os.Rename(tenant+".new", tenant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return iso, tenant
+}
+
+func modified(t *testing.T, file string) time.Time {
+	t.Helper()
+	i, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i.ModTime()
+}
+
+func build(t *testing.T, cache, script string, args ...string) {
+	t.Helper()
+	start := time.Now()
+	c := exec.Command(script, args...)
+	c.Env = append(os.Environ(), "BILLET_AGENT_CACHE="+cache, "GOFLAGS=")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	t.Logf("%s took %s", filepath.Base(script), time.Since(start).Round(time.Second/10))
+}
+
+// dial waits for the machine's SSH server.
+func (m *machine) dial(t *testing.T, config *ssh.ClientConfig) *ssh.Client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
+	defer cancel()
+	address := fmt.Sprintf("127.0.0.1:%d", m.sshPort)
+	for {
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			c, channels, requests, err := ssh.NewClientConn(conn, address, config)
+			if err == nil {
+				_ = conn.SetDeadline(time.Time{})
+				return ssh.NewClient(c, channels, requests)
+			}
+			conn.Close()
+			if strings.Contains(err.Error(), "host key mismatch") || strings.Contains(err.Error(), "unable to authenticate") {
+				t.Fatalf("%v\n%s", err, m.console())
+			}
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("the tenant's system does not serve SSH\n%s", m.console())
+		case <-time.After(200 * time.Millisecond): // another process starts: nothing tells when
+		}
+	}
+}
+
+// has reports whether a text is anywhere on the drives.
+func (m *machine) has(t *testing.T, text string) bool {
+	t.Helper()
+	for _, file := range m.drives {
+		f, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		b := make([]byte, 8<<20)
+		kept := 0
+		for {
+			n, err := f.Read(b[kept:])
+			if bytes.Contains(b[:kept+n], []byte(text)) {
+				return true
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			end := kept + n
+			kept = min(end, len(text))
+			copy(b, b[end-kept:end])
+		}
+	}
+	return false
+}
