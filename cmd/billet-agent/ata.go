@@ -50,7 +50,8 @@ func (a ata) identity() (func(word int) uint16, error) {
 // canErase reports whether the drive takes security commands. Firmware often freezes them.
 func (a ata) canErase() bool {
 	word, err := a.identity()
-	return err == nil && word(wordSecurity)&securitySupported != 0 && word(wordSecurity)&(securityLocked|securityFrozen) == 0
+	return err == nil && word(wordSecurity)&securitySupported != 0 &&
+		word(wordSecurity)&(securityLocked|securityFrozen) == 0
 }
 
 // erase sets a password, which the command requires, and erases. The drive removes the password

@@ -75,12 +75,15 @@ func TestNVMe_Methods(t *testing.T) {
 		controller controller
 		want       string
 	}{
-		"all":              {controller{sanitize: 7, commands: 2}, "[sanitize_crypto sanitize_block nvme_format]"},
-		"format only":      {controller{commands: 2 | 8, active: []uint32{1, 2}, allocated: []uint32{1, 2}}, "[nvme_format]"},
-		"none":             {controller{}, "[]"},
-		"hidden":           {controller{commands: 2 | 8, active: []uint32{1}, allocated: []uint32{1, 7}}, "1 namespaces of the drive are not attached"},
+		"all": {controller{sanitize: 7, commands: 2}, "[sanitize_crypto sanitize_block nvme_format]"},
+		"format only": {controller{commands: 2 | 8, active: []uint32{1, 2}, allocated: []uint32{1, 2}},
+			"[nvme_format]"},
+		"none": {controller{}, "[]"},
+		"hidden": {controller{commands: 2 | 8, active: []uint32{1}, allocated: []uint32{1, 7}},
+			"1 namespaces of the drive are not attached"},
 		"hidden, sanitize": {controller{sanitize: 1, commands: 2 | 8, allocated: []uint32{7}}, "[sanitize_crypto]"},
-		"refuses":          {controller{refuse: map[uint8]error{opIdentify: errors.New("status 0x2")}}, "does not identify itself: status 0x2"},
+		"refuses": {controller{refuse: map[uint8]error{opIdentify: errors.New("status 0x2")}},
+			"does not identify itself: status 0x2"},
 	} {
 		methods, err := nvme{admin: c.controller.admin}.methods()
 		got := fmt.Sprint(methods)
@@ -100,19 +103,22 @@ func TestNVMe_Sanitize(t *testing.T) {
 		want   string
 		sent   int // sanitize commands
 	}{
-		"at once":                 {[]uint16{0, sanitizeDone}, nil, "", 1},
-		"after a while":           {[]uint16{sanitizeDone, sanitizeRunning, sanitizeRunning, sanitizeDone2}, nil, "", 1},
+		"at once": {[]uint16{0, sanitizeDone}, nil, "", 1},
+		"after a while": {[]uint16{sanitizeDone, sanitizeRunning, sanitizeRunning, sanitizeDone2}, nil, "",
+			1},
 		"still running from then": {[]uint16{sanitizeRunning, sanitizeRunning, sanitizeDone, sanitizeDone}, nil, "", 1},
 		"failed before":           {[]uint16{sanitizeFailed, sanitizeDone}, nil, "", 2},
 		"fails":                   {[]uint16{0, sanitizeRunning, sanitizeFailed}, nil, "sanitize operation failed", 1},
 		"never starts":            {[]uint16{0}, nil, "sanitize operation failed", 1},
 		"never ends":              {[]uint16{0, sanitizeRunning}, nil, "did not end", 1},
-		"refused":                 {[]uint16{0}, map[uint8]error{opSanitize: errors.New("status 0x2")}, "status 0x2", 1},
-		"no log":                  {[]uint16{0}, map[uint8]error{opGetLog: errors.New("status 0x9")}, "status 0x9", 0},
+		"refused": {[]uint16{0}, map[uint8]error{opSanitize: errors.New("status 0x2")}, "status 0x2",
+			1},
+		"no log": {[]uint16{0}, map[uint8]error{opGetLog: errors.New("status 0x9")}, "status 0x9", 0},
 	} {
 		s := controller{states: c.states, refuse: c.refuse}
 		err := nvme{admin: s.admin}.sanitize(t.Context(), actCryptoErase, noWait)
-		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || s.count(opSanitize) != c.sent {
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) ||
+			s.count(opSanitize) != c.sent {
 			t.Errorf("%s: %v after %d commands", name, err, s.count(opSanitize))
 		}
 	}
@@ -143,7 +149,8 @@ func TestNVMe_FormatKeepsTheBlocks(t *testing.T) {
 		}
 	}
 	s := controller{active: []uint32{1}, refuse: map[uint8]error{opFormat: errors.New("status 0x10a")}}
-	if err := (nvme{admin: s.admin}).format(); err == nil || !strings.Contains(err.Error(), "namespace 1: status 0x10a") {
+	err := nvme{admin: s.admin}.format()
+	if err == nil || !strings.Contains(err.Error(), "namespace 1: status 0x10a") {
 		t.Error(err)
 	}
 }
@@ -159,14 +166,17 @@ func TestATA_Erase(t *testing.T) {
 		want          string
 		steps         []step
 	}{
-		"plain":    {securitySupported, securitySupported, 0, "", []step{{ataSetPassword, 0}, {ataErasePrepare, 0}, {ataErase, 0}}},
-		"enhanced": {securitySupported | securityEnhanced, 1, 0, "", []step{{ataSetPassword, 0}, {ataErasePrepare, 0}, {ataErase, 2}}},
-		"frozen":   {securitySupported | securityFrozen, 0, 0, "locked or frozen", nil},
+		"plain": {securitySupported, securitySupported, 0, "", []step{{ataSetPassword, 0}, {ataErasePrepare, 0},
+			{ataErase, 0}}},
+		"enhanced": {securitySupported | securityEnhanced, 1, 0, "", []step{{ataSetPassword, 0}, {ataErasePrepare, 0},
+			{ataErase, 2}}},
+		"frozen": {securitySupported | securityFrozen, 0, 0, "locked or frozen", nil},
 		"fails": {securitySupported, securitySupported | securityEnabled, ataErase, "refused",
 			[]step{{ataSetPassword, 0}, {ataErasePrepare, 0}, {ataErase, 0}, {ataDisable, 0}}},
 		"keeps its password": {securitySupported, securitySupported | securityEnabled, 0, "still has a password",
 			[]step{{ataSetPassword, 0}, {ataErasePrepare, 0}, {ataErase, 0}, {ataDisable, 0}}},
-		"refuses a password": {securitySupported, securitySupported, ataSetPassword, "set the password", []step{{ataSetPassword, 0}}},
+		"refuses a password": {securitySupported, securitySupported, ataSetPassword, "set the password",
+			[]step{{ataSetPassword, 0}}},
 	} {
 		var steps []step
 		asked := false
@@ -194,7 +204,8 @@ func TestATA_Erase(t *testing.T) {
 			return nil
 		}}
 		err := a.erase()
-		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || !slices.Equal(steps, c.steps) {
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) ||
+			!slices.Equal(steps, c.steps) {
 			t.Errorf("%s: %v, %v", name, err, steps)
 		}
 		asked = false

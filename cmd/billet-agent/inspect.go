@@ -81,7 +81,8 @@ func gpus() []rackagent.GPU {
 	all, _ := filepath.Glob("/sys/bus/pci/devices/*")
 	for _, at := range all {
 		class, vendor := text(at+"/class"), strings.TrimPrefix(text(at+"/vendor"), "0x")
-		if !strings.HasPrefix(class, "0x03") && !strings.HasPrefix(class, "0x12") || vendor == aspeed || vendor == matrox {
+		if !strings.HasPrefix(class, "0x03") && !strings.HasPrefix(class, "0x12") || vendor == aspeed ||
+			vendor == matrox {
 			continue
 		}
 		found = append(found, rackagent.GPU{

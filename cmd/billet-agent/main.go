@@ -25,8 +25,8 @@ import (
 
 func main() {
 	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "billet-agent erases the drives of the machine that it runs on. It only runs as the first "+
-			"process of Billet's ISO image.")
+		fmt.Fprintln(os.Stderr, "billet-agent erases the drives of the machine that it runs on. "+
+			"It only runs as the first process of Billet's ISO image.")
 		os.Exit(2)
 	}
 	mounts()

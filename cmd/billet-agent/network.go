@@ -68,7 +68,8 @@ func findLink(ctx context.Context, mac string, loadModules func()) (netlink.Link
 			}
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("no network interface has the MAC address %s; found: %s", mac, strings.Join(found, ", "))
+			return nil, fmt.Errorf("no network interface has the MAC address %s; found: %s",
+				mac, strings.Join(found, ", "))
 		}
 		if err := wait(ctx, 100*time.Millisecond); err != nil {
 			return nil, err

@@ -118,7 +118,8 @@ func nvmeDrive(at, serial, model string) *rackagent.Drive {
 	d.Erase = n.erase
 	all, _ := filepath.Glob("/sys/block/nvme*")
 	for _, block := range all {
-		if text(block+"/hidden") == "1" || text(block+"/device/serial") != serial || text(block+"/device/model") != model {
+		if text(block+"/hidden") == "1" || text(block+"/device/serial") != serial ||
+			text(block+"/device/model") != model {
 			continue
 		}
 		s, err := openSpace(filepath.Base(block))
@@ -164,7 +165,8 @@ func (n nvme) methods() ([]rackagent.Method, error) {
 		return nil, err
 	}
 	if hidden > 0 && len(has) == 0 {
-		return nil, fmt.Errorf("%d namespaces of the drive are not attached, so they cannot be erased and tested", hidden)
+		return nil, fmt.Errorf("%d namespaces of the drive are not attached, so they cannot be erased and tested",
+			hidden)
 	}
 	if commands&2 != 0 && hidden == 0 {
 		has = append(has, rackagent.NVMeFormat)

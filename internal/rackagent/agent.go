@@ -112,7 +112,8 @@ func (a *Agent) do(ctx context.Context, j Job, drives []*Drive) (*Erasure, Next,
 	case Deploy:
 		space, found := target(drives, j.Image.Drive, j.Image.Bytes)
 		if !found {
-			return erasure, PowerOff, &Error{DriveNotFound, "no drive of the machine is the one to write, or holds the image"}
+			return erasure, PowerOff, &Error{DriveNotFound,
+				"no drive of the machine is the one to write, or holds the image"}
 		}
 		a.Say("Writing the image to " + space.Name() + ".")
 		return erasure, Restart, a.install(ctx, space, j)
@@ -180,10 +181,10 @@ func (r *reporter) send(ctx context.Context) error {
 	return r.agent.send(ctx, r.last)
 }
 
-// beat reports the progress until stop is called. The server's answer that the job is over cancels
-// the job.
+// beat reports the progress until stop is called, which waits for a report that is on its way. The
+// server's answer that the job is over cancels the job.
 func (r *reporter) beat(ctx context.Context, interval time.Duration, cancel func(error)) (stop func()) {
-	ctx, end := context.WithCancel(ctx)
+	end := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
 		ticker := time.NewTicker(interval)
@@ -191,6 +192,8 @@ func (r *reporter) beat(ctx context.Context, interval time.Duration, cancel func
 		for {
 			select {
 			case <-ctx.Done():
+				return
+			case <-end:
 				return
 			case <-ticker.C:
 			}
@@ -204,7 +207,7 @@ func (r *reporter) beat(ctx context.Context, interval time.Duration, cancel func
 		}
 	})
 	return func() {
-		end()
+		close(end)
 		done.Wait()
 	}
 }

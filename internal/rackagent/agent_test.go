@@ -101,7 +101,8 @@ func TestAgent_ReportsProgress(t *testing.T) {
 			t.Errorf("report %d: %+v", i, report)
 		}
 	}
-	if len(r.reports) < 5 || r.last(t).Phase != Done || r.reports[1].Phase != Erasing || r.reports[1].Erasure != nil {
+	beat := r.reports[len(r.reports)-2]
+	if len(r.reports) < 5 || r.last(t).Phase != Done || beat.Phase != Erasing || beat.Erasure != nil {
 		t.Errorf("%+v", r.reports)
 	}
 }
@@ -122,7 +123,11 @@ func TestAgent_RepeatsLostReports(t *testing.T) {
 		if lost%3 == 1 {
 			r.answer = nil
 			r.serve(&silent{header: http.Header{}}, request) // the server has it, the agent does not know
-			r.answer = func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(502); r.answer = nil; return true }
+			r.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+				w.WriteHeader(502)
+				r.answer = nil
+				return true
+			}
 			panic(http.ErrAbortHandler)
 		}
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -150,7 +155,6 @@ func (s *silent) WriteHeader(int)             {}
 func TestAgent_ServerAnswersGarbage(t *testing.T) {
 	for _, garbage := range []string{
 		"", "null", "{}", "[]", "<html>", `{"id":"x","kind":"erase","newOption":true}`, `{"id":"x","drives":"A"}`,
-		`{"id":"x"` + strings.Repeat(" ", MaxMessage),
 	} {
 		m := newMemory("a", testDrive)
 		r := newRack(t, newDrive("A", m))
@@ -164,15 +168,28 @@ func TestAgent_ServerAnswersGarbage(t *testing.T) {
 	}
 }
 
+func TestAgent_AnswersAreBounded(t *testing.T) {
+	r := newRack(t)
+	r.answer = func(w http.ResponseWriter, _ *http.Request) bool {
+		_, _ = w.Write(make([]byte, MaxMessage+1000))
+		return true
+	}
+	if b, err := r.agent.call(t.Context(), http.MethodGet, JobPath, nil); err != nil || len(b) != MaxMessage {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
 func TestAgent_InvalidJobChangesNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		job  Job
 		want string
 	}{
-		"kind":   {Job{Kind: "format"}, `kind "format" is not known`},
-		"method": {Job{Kind: Erase, Erase: &ErasePlan{Methods: []Method{"hammer"}}}, `erase method "hammer" is not known`},
-		"image":  {Job{Kind: Deploy}, "image is missing; config is missing"},
-		"fields": {Job{Kind: Deploy, Image: &Image{URL: "file:///etc/passwd", SHA256: "AA", Format: "vmdk"}, Config: &Config{}},
+		"kind": {Job{Kind: "format"}, `kind "format" is not known`},
+		"method": {Job{Kind: Erase, Erase: &ErasePlan{Methods: []Method{"hammer"}}},
+			`erase method "hammer" is not known`},
+		"image": {Job{Kind: Deploy}, "image is missing; config is missing"},
+		"fields": {Job{Kind: Deploy, Image: &Image{URL: "file:///etc/passwd", SHA256: "AA", Format: "vmdk"},
+			Config: &Config{}},
 			`image.url is not an address of HTTP; image.sha256 has not 64 lower-case hexadecimal digits; ` +
 				`image.format "vmdk" is not known; image.bytes is not a size`},
 	} {
@@ -182,7 +199,8 @@ func TestAgent_InvalidJobChangesNothing(t *testing.T) {
 		r.job.ID = "job_1"
 		next := r.agent.Run(t.Context())
 		last := r.last(t)
-		if next != PowerOff || last.Error == nil || last.Error.Code != InvalidJob || !strings.HasSuffix(last.Error.Message, c.want) {
+		if next != PowerOff || last.Error == nil || last.Error.Code != InvalidJob ||
+			!strings.HasSuffix(last.Error.Message, c.want) {
 			t.Errorf("%s: next %d, %+v", name, next, last.Error)
 		}
 		if !isZero(m.b) {
@@ -194,7 +212,9 @@ func TestAgent_InvalidJobChangesNothing(t *testing.T) {
 func TestAgent_InspectionFails(t *testing.T) {
 	r := newRack(t)
 	r.job = Job{ID: "job_1", Kind: Erase}
-	r.agent.Inspect = func(context.Context) (Hardware, []*Drive, error) { return Hardware{}, nil, errors.New("no /sys") }
+	r.agent.Inspect = func(context.Context) (Hardware, []*Drive, error) {
+		return Hardware{}, nil, errors.New("no /sys")
+	}
 	next := r.agent.Run(t.Context())
 	if last := r.last(t); next != PowerOff || last.Error == nil || last.Error.Code != HardwareFailed {
 		t.Errorf("next %d, %+v", next, last)

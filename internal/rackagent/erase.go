@@ -139,7 +139,8 @@ func (e eraser) try(ctx context.Context, d *Drive, r *DriveErasure, progress fun
 	}
 	if r.MarksGone < r.Marks {
 		r.Verdict = MarksFound
-		return fmt.Errorf("the drive reported success, but %d of %d marks are still there", r.Marks-r.MarksGone, r.Marks)
+		return fmt.Errorf("the drive reported success, but %d of %d marks are still there",
+			r.Marks-r.MarksGone, r.Marks)
 	}
 	r.Verdict = Erased
 	return nil

@@ -34,8 +34,10 @@ func TestEraseProvesEveryDrive(t *testing.T) {
 		{Serial: "B", Method: SanitizeCrypto, Bytes: testDrive, Marks: 256, MarksGone: 256, Verdict: Erased},
 	} {
 		got := last.Erasure.Drives[i]
-		if got.Serial != want.Serial || got.Method != want.Method || got.Bytes != want.Bytes || got.Marks != want.Marks ||
-			got.MarksGone != want.MarksGone || got.Verdict != want.Verdict || got.StartedAt.IsZero() || got.EndedAt.IsZero() {
+		if got.Serial != want.Serial || got.Method != want.Method || got.Bytes != want.Bytes ||
+			got.Marks != want.Marks ||
+			got.MarksGone != want.MarksGone || got.Verdict != want.Verdict || got.StartedAt.IsZero() ||
+			got.EndedAt.IsZero() {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
@@ -93,20 +95,25 @@ func TestEraseFailsUnlessProven(t *testing.T) {
 			d.Erase = func(context.Context, Method) error { m.garbage(); m.failRead = 0; return nil }
 			return []*Drive{good("A"), d}
 		}, "B", Failed, "input/output error"},
-		"a drive is missing":    {func() []*Drive { return []*Drive{good("A")} }, "B", Missing, "does not show this drive"},
-		"a drive is unexpected": {func() []*Drive { return []*Drive{good("A"), good("B"), good("C")} }, "C", Unexpected, "not known"},
+		"a drive is missing": {func() []*Drive { return []*Drive{good("A")} }, "B", Missing,
+			"does not show this drive"},
+		"a drive is unexpected": {func() []*Drive { return []*Drive{good("A"), good("B"), good("C")} }, "C",
+			Unexpected, "not known"},
 		"two drives have one serial": {
 			func() []*Drive { return []*Drive{good("A"), good("B"), good("B")} }, "B", Failed, "no serial of its own",
 		},
-		"a drive has no serial": {func() []*Drive { return []*Drive{good("A"), good("B"), good("")} }, "", Failed, "no serial"},
-		"a drive shows nothing": {func() []*Drive { return []*Drive{good("A"), newDrive("B")} }, "B", Failed, "shows nothing"},
+		"a drive has no serial": {func() []*Drive { return []*Drive{good("A"), good("B"), good("")} }, "", Failed,
+			"no serial"},
+		"a drive shows nothing": {func() []*Drive { return []*Drive{good("A"), newDrive("B")} }, "B", Failed,
+			"shows nothing"},
 		"a drive has a fault": {func() []*Drive {
 			d := good("B")
 			d.Fault = "1 namespaces are not attached"
 			return []*Drive{good("A"), d}
 		}, "B", Failed, "not attached"},
 		"a drive is too small": {
-			func() []*Drive { return []*Drive{good("A"), newDrive("B", newMemory("b", 2048))} }, "B", Failed, "too small",
+			func() []*Drive { return []*Drive{good("A"), newDrive("B", newMemory("b", 2048))} }, "B", Failed,
+			"too small",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,7 +51,7 @@ func readGPT(r io.ReaderAt, sector int64) (*gpt, error) {
 	if string(t.header[:8]) != gptSignature {
 		other := make([]byte, 8)
 		if _, err := r.ReadAt(other, 512+4096-sector); err == nil && string(other) == gptSignature {
-			return nil, fmt.Errorf("the image's partition table is for sectors of %d bytes, the drive has sectors of %d bytes",
+			return nil, fmt.Errorf("the image's partition table is for sectors of %d bytes, the drive's have %d bytes",
 				512+4096-sector, sector)
 		}
 		return nil, errors.New("the image has no GUID partition table (GPT)")
@@ -112,7 +112,7 @@ func (t *gpt) extend(drive, length int64, name string) (int64, error) {
 	case free < 0:
 		return 0, errors.New("the image's partition table has no free entry for the NoCloud partition")
 	case start <= highest || highest < 0:
-		return 0, errors.New("the drive has no room for the NoCloud partition behind the image's partitions")
+		return 0, errors.New("the drive has no space for the NoCloud partition behind the image's partitions")
 	}
 	e := t.entries[free : free+each]
 	clear(e)

@@ -144,7 +144,8 @@ func (a *Agent) writeQCOW2(ctx context.Context, s *heldStart, image Image) *Erro
 			n, err := io.CopyN(at, r, min(mebibyte, image.Bytes-offset))
 			if err != nil {
 				return &Error{ImageUnavailable, fmt.Sprintf(
-					"the image ended after %d bytes, or the machine's memory does not hold it (use raw then): %v", offset+n, err)}
+					"the image ended after %d bytes, or the machine's memory does not hold it (use raw then): %v",
+					offset+n, err)}
 			}
 			offset += n
 			a.status.set(Downloading, int(offset*100/image.Bytes))

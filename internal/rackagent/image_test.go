@@ -110,7 +110,8 @@ func judgeDisk(t *testing.T, disk []byte, sector int) {
 		t.Fatal(err)
 	}
 	tool(t, "fsck.fat", "-n", "-v", part)
-	if out := tool(t, "blkid", "-p", part); !strings.Contains(out, `LABEL="CIDATA"`) || !strings.Contains(out, `TYPE="vfat"`) {
+	out := tool(t, "blkid", "-p", part)
+	if !strings.Contains(out, `LABEL="CIDATA"`) || !strings.Contains(out, `TYPE="vfat"`) {
 		t.Error(out)
 	}
 	for name, want := range map[string]string{
@@ -188,9 +189,10 @@ func TestDeployFailsWithoutAStart(t *testing.T) {
 			r.image[1024+40]++
 			r.deploy(r.image, Raw)
 		}, ImageInvalid, "partitions' checksum"},
-		"no room":     {func(_ *rack, m *memory) { m.b = m.b[:9<<20] }, ImageInvalid, "no room"},
+		"no space":    {func(_ *rack, m *memory) { m.b = m.b[:9<<20] }, ImageInvalid, "no space"},
 		"sector size": {func(_ *rack, m *memory) { m.sector = 4096 }, ImageInvalid, "sectors of 512 bytes"},
-		"write":       {func(_ *rack, m *memory) { m.failWrite = 6 << 20 }, WriteFailed, "clear the drive's partition table"},
+		"write": {func(_ *rack, m *memory) { m.failWrite = 6 << 20 }, WriteFailed,
+			"clear the drive's partition table"},
 		"other drive": {func(r *rack, _ *memory) { r.job.Image.Drive = "B" }, DriveNotFound, "no drive"},
 		"too large":   {func(_ *rack, m *memory) { m.b = m.b[:7<<20] }, DriveNotFound, "no drive"},
 		"not qcow2": {func(r *rack, _ *memory) {
@@ -337,7 +339,8 @@ func FuzzReadGPT(f *testing.F) {
 			each, added := int(again.u32(gptEntrySize)), 0
 			for at := 0; at < len(before); at += each {
 				if bytes.Equal(before[at:at+each], again.entries[at:at+each]) {
-					if end := binary.LittleEndian.Uint64(before[at+40:]); !isZero(before[at:at+16]) && end*uint64(sector) >= uint64(start) {
+					if end := binary.LittleEndian.Uint64(before[at+40:]); !isZero(before[at:at+16]) &&
+						end*uint64(sector) >= uint64(start) {
 						t.Errorf("a partition ends at %d, the new one starts at %d", end*uint64(sector), start)
 					}
 					continue

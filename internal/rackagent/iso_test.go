@@ -35,7 +35,8 @@ func TestISO_HasTheJobsCommandLine(t *testing.T) {
 		}
 		for _, from := range []int{place - 10, place, place + 10, place + placeSize - 1, place + placeSize} {
 			part := make([]byte, 50)
-			if n, err := r.ReadAt(part, int64(from)); err != nil && err != io.EOF || !bytes.Equal(part[:n], want[from:from+n]) {
+			n, err := r.ReadAt(part, int64(from))
+			if err != nil && err != io.EOF || !bytes.Equal(part[:n], want[from:from+n]) {
 				t.Errorf("from %d: %v %q", from, err, part[:n])
 			}
 		}

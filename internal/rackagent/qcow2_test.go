@@ -53,7 +53,8 @@ func TestQCOW2_ReadsWhatQEMUWrites(t *testing.T) {
 	copy(raw[3<<20:], bytes.Repeat([]byte("compressible "), 50_000))
 	raw = raw[:len(raw)-1024] // not a multiple of the cluster
 	for _, options := range []string{
-		"", "-c", "-o compat=0.10", "-c -o compat=0.10", "-o cluster_size=512", "-c -o cluster_size=4k", "-c -o cluster_size=2M",
+		"", "-c", "-o compat=0.10", "-c -o compat=0.10", "-o cluster_size=512", "-c -o cluster_size=4k",
+		"-c -o cluster_size=2M",
 		"-o cluster_size=2M", "-o preallocation=metadata", "-o lazy_refcounts=on", "-S 0",
 	} {
 		file := convert(t, raw, strings.Fields(options)...)

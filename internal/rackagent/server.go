@@ -150,7 +150,8 @@ func (a *Agent) open(ctx context.Context, address string) (io.ReadCloser, error)
 		return nil, err
 	}
 	client := a.Images
-	if own, err := url.Parse(a.Parameters.URL); err == nil && own.Host == request.URL.Host && own.Scheme == request.URL.Scheme {
+	if own, err := url.Parse(a.Parameters.URL); err == nil && own.Host == request.URL.Host &&
+		own.Scheme == request.URL.Scheme {
 		client = a.Server
 		request.Header.Set("Authorization", "Bearer "+a.Parameters.Token)
 	}

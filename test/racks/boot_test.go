@@ -119,6 +119,7 @@ func useTenantsSystem(t *testing.T, m *machine, key, hostKey ed25519.PrivateKey)
 	}
 	c := m.dial(t, &ssh.ClientConfig{
 		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(host),
+		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519}, // dropbear stops if it is asked for another
 	})
 	defer c.Close()
 	if name := strings.TrimSpace(command(t, c, "cat /proc/sys/kernel/hostname", "")); name != "tenant-one" {
@@ -131,11 +132,13 @@ func useTenantsSystem(t *testing.T, m *machine, key, hostKey ed25519.PrivateKey)
 		device string
 		block  int
 	}{
-		{"/dev/nvme0n1", 60000}, {"/dev/nvme0n1", 131071 - 2048}, {"/dev/nvme0n2", 0}, {"/dev/nvme0n2", 4095}, {"/dev/vda", 1234},
+		{"/dev/nvme0n1", 60000}, {"/dev/nvme0n1", 131071 - 2048}, {"/dev/nvme0n2", 0}, {"/dev/nvme0n2", 4095},
+		{"/dev/vda", 1234},
 	} {
 		mark := fmt.Sprintf("tenant-mark-%d-%s", i, randomHex(t))
 		block := strings.Repeat(mark+"\n", 4096/(len(mark)+1)+1)[:4096]
-		command(t, c, fmt.Sprintf("dd of=%s bs=4096 seek=%d conv=notrunc 2>/dev/null && sync", at.device, at.block), block)
+		command(t, c, fmt.Sprintf("dd of=%s bs=4096 seek=%d conv=notrunc 2>/dev/null && sync", at.device, at.block),
+			block)
 		marks = append(marks, mark)
 	}
 	return marks
@@ -293,7 +296,8 @@ func (m *machine) dial(t *testing.T, config *ssh.ClientConfig) *ssh.Client {
 				return ssh.NewClient(c, channels, requests)
 			}
 			conn.Close()
-			if strings.Contains(err.Error(), "host key mismatch") || strings.Contains(err.Error(), "unable to authenticate") {
+			text := err.Error()
+			if strings.Contains(text, "host key mismatch") || strings.Contains(text, "unable to authenticate") {
 				t.Fatalf("%v\n%s", err, m.console())
 			}
 		}
