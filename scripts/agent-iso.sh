@@ -3,20 +3,28 @@
 # file system with cmd/billet-agent and the kernel's drivers. One image serves all jobs: billetd writes a job's parameters into the
 # stream that it sends. Debian's packages are kept in the cache. No root is needed.
 #
-#   scripts/agent-iso.sh FILE [amd64|cloud-amd64]
+#   agent-iso.sh FILE [amd64|cloud-amd64]
 #
 # amd64 has the drivers of servers. cloud-amd64 has those of virtual machines: it is smaller, for tests.
 set -euo pipefail
-out=${1:?usage: scripts/agent-iso.sh FILE [amd64|cloud-amd64]} flavor=${2:-amd64}
+out=${1:?usage: agent-iso.sh FILE [amd64|cloud-amd64]} flavor=${2:-amd64}
 mkdir -p "$(dirname "$out")"
 out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
-cd "$(dirname "$0")/.."
+self=$(cd "$(dirname "$0")" && pwd)
 cache=${BILLET_AGENT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/billet-agent}
 for command in apt-get dpkg-deb xorriso mformat mcopy cpio gzip; do
   command -v "$command" >/dev/null || { echo "The agent's image needs $command: apt-get install xorriso mtools cpio" >&2; exit 1; }
 done
 depmod=$(PATH=$PATH:/usr/sbin:/sbin command -v depmod) || { echo "The agent's image needs depmod: apt-get install kmod" >&2; exit 1; }
-export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export LC_ALL=C TZ=UTC
+if [ -x "$self/billet-agent" ]; then # of a release
+  agent=$self/billet-agent
+  export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(stat -c %Y "$agent")}
+else
+  command -v go >/dev/null || { echo "The agent is built with Go, or is beside this script in a release." >&2; exit 1; }
+  agent=
+  export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$self" log -1 --format=%ct)}
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -29,7 +37,7 @@ archive() { # directory
 kernel=$(apt-cache depends "linux-image-$flavor" | awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ { print $2; exit }')
 [ -n "$kernel" ] || { echo "apt knows no kernel for linux-image-$flavor; run apt-get update" >&2; exit 1; }
 of() { apt-cache show --no-all-versions "$1" | awk '$1 == "Version:" { gsub(":", "%3a", $2); print $2; exit }'; } # package
-key=$(for package in "$kernel" shim-signed grub-efi-amd64-signed; do echo "$package $(of "$package")"; done | cat - scripts/agent-iso.sh | sha256sum)
+key=$(for package in "$kernel" shim-signed grub-efi-amd64-signed; do echo "$package $(of "$package")"; done | cat - "$self/agent-iso.sh" | sha256sum)
 kept=$cache/$flavor-${key:0:16} # all that does not depend on the agent
 if [ ! -d "$kept" ]; then
   mkdir -p "$cache" "$work/get" "$work/kept" "$work/tree/modules"
@@ -64,7 +72,11 @@ fi
 
 # The kernel reads an initial file system of several archives.
 mkdir -p "$work/fs"
-CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$work/fs/init" ./cmd/billet-agent
+if [ -n "$agent" ]; then
+  install -m 755 "$agent" "$work/fs/init"
+else
+  (cd "$self/.." && CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$work/fs/init" ./cmd/billet-agent)
+fi
 mkdir -p "$work/cd/billet" "$work/cd/boot/grub" "$work/cd/.disk"
 { cat "$kept/drivers"; archive "$work/fs"; } >"$work/cd/billet/initrd"
 cp "$kept/vmlinuz" "$work/cd/billet/vmlinuz"

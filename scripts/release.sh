@@ -40,12 +40,13 @@ for system in linux darwin; do
     GOOS=$system GOARCH=$arch go build -trimpath -buildvcs=true -ldflags '-s -w' -o "$work/bin/${system}_$arch/" ./cmd/billetd ./cmd/billet
   done
 done
+GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=true -ldflags '-s -w' -o "$work/agent/linux_amd64/" ./cmd/billet-agent # for own servers
 version=$(go version -m "$work/bin/linux_amd64/billetd" | awk '$1 == "mod" { print $3 }')
 case $version in v*+dirty | '(devel)' | '') echo "The programs do not contain their commit: $version" >&2; exit 1 ;; esac
 name=${version#v}
 
 echo "== licenses, completions, manual pages" >&2
-./scripts/third-party.sh "$work"/bin/*/* >"$work/THIRD-PARTY.txt"
+./scripts/third-party.sh "$work"/{bin,agent}/*/* >"$work/THIRD-PARTY.txt"
 here="$work/bin/$(go env GOHOSTOS)_$(go env GOHOSTARCH)"
 for command in billetd billet; do
   mkdir -p "$work"/share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d}
@@ -61,13 +62,14 @@ for target in "$work"/bin/*; do
   folder=billet_${name}_$target
   mkdir "$work/$folder"
   cp -r "$work/bin/$target/." "$work/share" "$work/THIRD-PARTY.txt" LICENSE README.md docs/install.md "$work/$folder/"
+  case $target in linux_*) install -Dt "$work/$folder/agent" "$work/agent/linux_amd64/billet-agent" scripts/agent-iso.sh ;; esac
   tar -C "$work" --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -c "$folder" | gzip -9n >"$out/$folder.tar.gz"
   case $target in linux_*) ./packaging/deb/build.sh "$version" "${target#*_}" "$work/$folder" "$out/$folder.deb" ;; esac
 done
 
 echo "== bills of materials" >&2
 go -C tools build -trimpath -buildvcs=false -o "$work/tools/" tool # each bill contains the checksum of its tool
-for program in "$work"/bin/*/*; do
+for program in "$work"/{bin,agent}/*/*; do
   target=$(basename "$(dirname "$program")")
   "$work/tools/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "$version" -output "$out/${program##*/}_${name}_$target.cdx.json" "$program" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
 done

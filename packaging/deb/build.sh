@@ -18,6 +18,8 @@ debian=${debian//-/.}
 put() { install -D -m "$1" "$2" "$root/$3"; } # mode, file, where
 put 755 "$from/billetd" usr/bin/billetd
 put 755 "$from/billet" usr/bin/billet
+put 755 "$from/agent/billet-agent" usr/lib/billet/billet-agent
+put 755 "$from/agent/agent-iso.sh" usr/lib/billet/agent-iso.sh
 put 755 "$here/systemd/billetd-operator" usr/sbin/billetd-operator
 put 644 "$here/systemd/billetd.service" usr/lib/systemd/system/billetd.service
 put 644 "$here/systemd/sysusers.conf" usr/lib/sysusers.d/billet.conf

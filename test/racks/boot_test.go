@@ -137,8 +137,8 @@ func useTenantsSystem(t *testing.T, m *machine, key, hostKey ed25519.PrivateKey)
 	} {
 		mark := fmt.Sprintf("tenant-mark-%d-%s", i, randomHex(t))
 		block := strings.Repeat(mark+"\n", 4096/(len(mark)+1)+1)[:4096]
-		command(t, c, fmt.Sprintf("dd of=%s bs=4096 seek=%d conv=notrunc 2>/dev/null && sync", at.device, at.block),
-			block)
+		command(t, c, fmt.Sprintf("[ -b %[1]s ] && dd of=%[1]s bs=4096 seek=%[2]d conv=notrunc && sync",
+			at.device, at.block), block)
 		marks = append(marks, mark)
 	}
 	return marks

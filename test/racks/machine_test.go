@@ -74,7 +74,7 @@ func (m *machine) start(t *testing.T, cd string) (stop func()) {
 	t.Helper()
 	m.boots++
 	args := []string{
-		"-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "768", "-smp", "1", "-display", "none", "-no-reboot",
+		"-machine", "q35", "-accel", "tcg", "-m", "768", "-smp", "1", "-display", "none", "-no-reboot",
 		"-nodefaults", "-vga", "none", "-monitor", "none", "-serial", "file:" + m.consoleFile(),
 		"-smbios", "type=1,manufacturer=QEMU,serial=" + machineSerial,
 		"-drive", "if=pflash,format=raw,readonly=on,file=" + firmware,

@@ -143,6 +143,7 @@ func TestDebianPackageIsReproducible(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"billetd": "a program", "billet": "another", "THIRD-PARTY.txt": "licenses",
+		"agent/billet-agent": "agent", "agent/agent-iso.sh": "a script",
 		"share/bash-completion/completions/billet": "complete", "share/man/man1/billet.1": "manual",
 	} {
 		path := filepath.Join(dir, filepath.FromSlash(name))
@@ -190,6 +191,7 @@ func TestDebianPackageIsReproducible(t *testing.T) {
 		`-rw------- root/root +\d+ \S+ \S+ ./etc/billet/billetd.env`,
 		`-rw-r--r-- root/root +\d+ \S+ \S+ ./usr/share/man/man1/billet.1.gz`,
 		`-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/sbin/billetd-operator`,
+		`-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/lib/billet/agent-iso.sh`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(listed) {
 			t.Errorf("no file matches %s:\n%s", line, listed)

@@ -27,13 +27,13 @@ echo 'root:*:19000::::::' >"$fs/etc/shadow"
 echo /bin/sh >"$fs/etc/shells"
 printf 'passwd: files\nshadow: files\n' >"$fs/etc/nsswitch.conf"
 
-# Of the kernel's drivers, those of QEMU's network card and of FAT, each after what it needs.
+# Of the kernel's drivers, those of QEMU's network card and drives, and of FAT, each after what it needs.
 deb=$(ls -t "$(dirname "$kept")"/linux-image-*-cloud-amd64_*.deb | head -n 1)
 dpkg-deb -x "$deb" "$work/root"
 version=$(ls "$work/root/lib/modules")
 depmod -b "$work/root" "$version"
 mkdir "$fs/modules"
-for module in virtio_pci virtio_net nvme vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8; do
+for module in virtio_pci virtio_net virtio_blk nvme vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8; do
   modprobe -d "$work/root" -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
 done | awk '!seen[$0]++' | while read -r file; do
   cp "$file" "$fs/modules/"
