@@ -52,13 +52,6 @@ func newMachine(t *testing.T, dir string) *machine {
 		f.Close()
 		m.drives = append(m.drives, file)
 	}
-	b, err := os.ReadFile(variables)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "variables"), b, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +66,14 @@ func newMachine(t *testing.T, dir string) *machine {
 func (m *machine) start(t *testing.T, cd string) (stop func()) {
 	t.Helper()
 	m.boots++
+	// The firmware starts as if it were new: it would prefer the drive that it has started before.
+	b, err := os.ReadFile(variables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(m.dir, "variables"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	args := []string{
 		"-machine", "q35", "-accel", "tcg", "-m", "768", "-smp", "1", "-display", "none", "-no-reboot",
 		"-nodefaults", "-vga", "none", "-monitor", "none", "-serial", "file:" + m.consoleFile(),
