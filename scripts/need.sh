@@ -27,7 +27,6 @@ want qemu-img qemu-utils
 want xorriso xorriso
 want mcopy mtools
 want cpio cpio
-want busybox busybox
 [ -x /usr/sbin/fsck.fat ] || missing+=(dosfstools)
 [ -x /usr/sbin/sfdisk ] || [ -x /sbin/sfdisk ] || missing+=(fdisk)
 [ -x /usr/sbin/depmod ] || [ -x /sbin/depmod ] || missing+=(kmod)
