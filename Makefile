@@ -35,7 +35,7 @@ test: ## Install the test dependencies and run all tests, on SQLite and PostgreS
 	./scripts/npm.sh
 	./scripts/web.sh
 	BILLET_TEST_REQUIRE_BROWSER=1 BILLET_TEST_REQUIRE_CLIENTS=1 BILLET_TEST_REQUIRE_QEMU=$(shell command -v apt-get) \
-		./scripts/with-services.sh ./scripts/test.sh
+		BILLET_TEST_REQUIRE_IRONIC=$(shell command -v apt-get) ./scripts/with-services.sh ./scripts/test.sh
 
 .PHONY: crash
 ROUNDS ?= 500

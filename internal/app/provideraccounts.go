@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/billet"
+	"github.com/billetcloud/billet/internal/provider/ironic"
 	"github.com/billetcloud/billet/internal/provider/lambda"
 	"github.com/billetcloud/billet/internal/provider/latitude"
 	"github.com/billetcloud/billet/internal/provider/shadeform"
@@ -46,6 +47,10 @@ func kinds() []provideraccount.Kind {
 		{Word: "latitude", Name: "Latitude.sh", Open: opened(latitude.New),
 			Settings: map[string]string{"project": "Id or slug of the project that machines are made in; required."}},
 		{Word: "lambda", Name: "Lambda", Open: opened(lambda.New), Settings: map[string]string{}},
+		{Word: "ironic", Name: "Ironic", Open: opened(ironic.New), Settings: map[string]string{
+			"images": "The operating systems to install, with semicolons: Ubuntu 24.04 = <URL> sha256:<checksum> " +
+				"user:<login user>; required.",
+		}},
 		{Word: "billet", Name: "Billet", Open: opened(billet.New),
 			Settings: map[string]string{"reads-per-minute": "How many reads a minute the key has; 60 without this.",
 				"writes-per-minute": "How many writes; 20 without this."}},

@@ -97,6 +97,8 @@ var dependencies = []struct {
 	{"provider/sim/nvidiasmi", nil},
 	{"provider/sim/sftpserver", nil},
 	{"provider/billet", []string{"provider", "provider/upstream"}},
+	{"provider/ironic", []string{"provider/upstream", "provider", "cloudinit"}},
+	{"provider/ironic/ironictest", nil},
 	{"provider/latitude", []string{"provider", "provider/upstream", "cloudinit"}},
 	{"provider/latitude/latitudetest", []string{"provider/upstream/upstreamtest", "provider/upstream"}},
 	{"provider/shadeform/shadeformtest", []string{"provider/upstream/upstreamtest", "provider/upstream"}},
