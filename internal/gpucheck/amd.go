@@ -138,7 +138,8 @@ func (m *machine) readAMD(static, metric *section) {
 		default:
 			clock.add(NotChecked, i, "no reasons for lower clocks are reported")
 		}
-		switch mode := o.object("partition").text("compute_partition"); mode {
+		part := o.object("partition")
+		switch mode := cmp.Or(part.text("compute_partition"), part.text("accelerator_partition")); mode {
 		case "SPX":
 			parts.pass()
 		case "":
@@ -178,6 +179,16 @@ func amdLink(t *tally, i int, now, most string) {
 	}
 }
 
+// name is what a card is called. Some versions have only PCI device numbers, which name nothing.
+func (a anyMap) name() string {
+	for _, key := range []string{"card series", "device name", "card model"} {
+		if name := a.text(key); name != "" && !strings.HasPrefix(name, "0x") {
+			return name
+		}
+	}
+	return ""
+}
+
 // readROCm reads rocm-smi, which has an object for each card, with texts whose case differs between
 // versions.
 func (m *machine) readROCm(run *section) {
@@ -207,7 +218,7 @@ func (m *machine) readROCm(run *section) {
 			size = 0
 		}
 		m.gpus = append(m.gpus, GPU{
-			Index: len(m.gpus), Model: clean(cmp.Or(card.text("card series"), card.text("card model"))),
+			Index: len(m.gpus), Model: clean(card.name()),
 			UUID: clean(card.text("unique id")), BusID: clean(card.text("pci bus")), MemoryMiB: int(size >> 20),
 		})
 	}

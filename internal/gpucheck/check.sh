@@ -109,18 +109,30 @@ for i in range(min(count.value, 64)):
         call("cuDevicePrimaryCtxRelease", device)
 print("end")'
 
+# GPUs of a machine that has just started join their fabric, and CUDA programs fail until they have.
+ready='while nvidia-smi -q | grep -q "State *: In Progress"; do sleep 2; done'
+
+# retry COMMAND… runs a CUDA program again while the fabric manager is starting.
+retry='
+for try in 1 2 3 4; do
+	out=$("$@" 2>&1 | head -c 60000)
+	case $out in *"init 802"* | *"returned 802"*) sleep 5 ;; *) break ;; esac
+done
+printf "%s\n" "$out"'
+
 nvidia() {
+	section ready 60 1024 sh -c "$ready"
 	section smi 40 1048576 nvidia-smi -q -x
 	[ "$code" -eq 137 ] && return # every other call would hang, too
 	section topo 20 65536 nvidia-smi topo -m
 	section nvlink 20 131072 nvidia-smi nvlink -s
 	samples=/usr/local/cuda/extras/demo_suite/deviceQuery
 	if has deviceQuery; then
-		section devicequery 60 131072 deviceQuery
+		section devicequery 90 131072 sh -c "$retry" sh deviceQuery
 	elif has python3; then
-		section cuda 60 65536 python3 -u -c "$cuda"
+		section cuda 90 65536 sh -c "$retry" sh python3 -u -c "$cuda"
 	elif [ -x "$samples" ]; then
-		section devicequery 60 131072 "$samples"
+		section devicequery 90 131072 sh -c "$retry" sh "$samples"
 	fi
 }
 

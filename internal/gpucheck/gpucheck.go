@@ -27,11 +27,11 @@ func (l Level) valid() Level { return min(max(l, LevelQuick), LevelCommission) }
 func (l Level) Bound() time.Duration {
 	switch l.valid() {
 	case LevelMedium:
-		return 30 * time.Minute
+		return 35 * time.Minute
 	case LevelCommission:
-		return 65 * time.Minute
+		return 70 * time.Minute
 	}
-	return 6 * time.Minute
+	return 8 * time.Minute
 }
 
 //go:embed check.sh

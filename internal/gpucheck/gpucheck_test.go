@@ -142,6 +142,7 @@ var faults = []fault{
 	{"ECC threshold", b, b200, "<sram_threshold_exceeded>No", "<sram_threshold_exceeded>Yes", 5, "ecc=failed",
 		"failed", "GPU 5"},
 	{"ECC off", h, h100, "<current_ecc>Enabled", "<current_ecc>Disabled", 4, "ecc=warning", "warning", "GPU 4"},
+	{"ECC off by default", g, ada, "<current_ecc>N/A", "<current_ecc>Disabled", -1, "", "passed", ""},
 	{"ECC deprecated", h, h100, "<sram_uncorrectable>0</sram_uncorrectable>\n|\t\t\t\t<dram_correctable>4" +
 		"</dram_correctable>\n|\t\t\t\t<dram_uncorrectable>0<", "<sram_uncorrectable>N/A</sram_uncorrectable>\n|" +
 		"<dram_uncorrectable>Requested functionality has been deprecated<", 0, "ecc=not_checked", "passed", "GPU 0"},
@@ -183,6 +184,8 @@ var faults = []fault{
 		"<graphics_clock>1200", 0, "clocks=warning", "warning", "GPU 0: its clock is set to 1200 MHz"},
 	{"PCIe width", h, h100, "<current_link_width>16x", "<current_link_width>8x", 7, "pcie=failed", "failed",
 		"GPU 7: it has 8 of 16 PCIe lanes."},
+	{"PCIe width of a narrow slot", "t4-v10.txt", t4, "<current_link_width>16x", "<current_link_width>8x", 0,
+		"pcie=warning", "warning", "GPU 0"},
 	{"PCIe width of a GeForce", g, ada, "<current_link_width>16x", "<current_link_width>8x", 1, "pcie=warning",
 		"warning", "GPU 1"},
 	{"PCIe generation under load", h, h100, "<gpu_util>0 %", "<gpu_util>97 %", 3, "pcie=warning", "warning",
@@ -231,6 +234,8 @@ var faults = []fault{
 	{"AMD PCIe", "mi300x-amd-smi-7.txt", mi3, `"width": 16`, `"width": 8`, 4, "pcie=failed", "failed", "8 of 16"},
 	{"AMD missing", "mi300x-amd-smi-7.txt", mi3, "Device Type:             GPU", "", 3, "compute=failed", "failed",
 		"7 of 8 GPUs"},
+	{"AMD without name", "mi210-rocm-smi.txt", mi2, "AMD Instinct MI210", "0x740f", -1, "gpu_model=not_checked",
+		"passed", ""},
 	{"AMD reset", "mi210-rocm-smi.txt", mi2, "|readable\n", "|readable\n|amdgpu 0000:05:00.0: GPU reset begin!\n", 0,
 		"xid=warning", "warning", ""},
 }

@@ -8,15 +8,16 @@ import (
 )
 
 // programXids are the Xid errors that a faulty program causes on a good GPU.
-var programXids = []int{13, 31, 32, 43, 45, 69}
+var programXids = []int{13, 31, 32, 43, 45, 69, 109, 137}
 
 // recordXids report that something was repaired, or that a limit is near.
-var recordXids = []int{63, 92, 93}
+var recordXids = []int{63, 92, 93, 156, 160}
 
-// hardwareXids are the Xid errors after which a GPU needs a reset or a repair.
+// hardwareXids are the Xid errors after which a GPU needs a reset or a repair. All others are
+// warnings.
 var hardwareXids = []int{
-	38, 46, 48, 54, 56, 57, 58, 61, 62, 64, 74, 78, 79, 94, 95, 109, 110, 119, 120, 121, 122, 123, 124, 125, 136, 137,
-	140, 143, 144, 145, 146, 147, 148, 149, 150, 151, 152, 154, 155, 156, 158, 160, 161, 167, 168, 169, 171, 172,
+	38, 46, 48, 54, 58, 61, 62, 64, 74, 78, 79, 94, 95, 110, 119, 120, 136, 140, 143, 144, 145, 146, 147, 148, 149,
+	150, 158, 167, 168,
 }
 
 var xid = regexp.MustCompile(`NVRM: Xid \(PCI:([0-9a-fA-F:.]{4,20})\): (\d{1,4})`)

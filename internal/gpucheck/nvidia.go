@@ -57,7 +57,7 @@ func (s sections) nvidia() machine {
 		each(CheckPartitioning, devices, mig, "The GPUs are not partitioned."),
 		each(CheckPower, devices, power, "The power limits are the default."),
 		each(CheckClocks, devices, clocks, "Nothing slows the clocks down."),
-		each(CheckPCIe, devices, pcie, "The PCIe links have their full width."),
+		each(CheckPCIe, devices, pcie(devices), "The PCIe links have the width that is usual for them."),
 		each(CheckFabric, devices, fabric, "The NVLink fabric is ready."),
 		s.nvlink(m.gpus),
 	}
@@ -122,6 +122,8 @@ func ecc(t *tally, i int, e *element) {
 	case e.value("ecc_errors/aggregate/sram_threshold_exceeded") == "Yes",
 		e.value("ecc_errors/unrepairable_memory") == "Yes":
 		t.add(Failed, i, "too many memory errors, so the GPU must be replaced")
+	case mode == "Disabled" && strings.Contains(e.value("product_name"), "RTX"):
+		t.add(NotChecked, i, "error correction (ECC) is off, as is usual for this model")
 	case mode == "Disabled":
 		t.add(Warning, i, "error correction (ECC) is off")
 	case mode != "Enabled" || !counted:
@@ -247,22 +249,34 @@ func clocks(t *tally, i int, e *element) {
 	}
 }
 
-func pcie(t *tally, i int, e *element) {
-	link := e.at("pci/pci_gpu_link_info")
-	width, most := number(link.value("link_widths/current_link_width")),
-		number(link.value("link_widths/max_link_width"))
-	now, best := number(link.value("pcie_gen/current_link_gen")), number(link.value("pcie_gen/max_link_gen"))
-	switch busy := number(e.value("utilization/gpu_util")) >= 50; {
-	case width <= 0 || most <= 0:
-		t.add(NotChecked, i, "no PCIe width is reported")
-	case width < most && strings.Contains(e.value("product_name"), "GeForce"): // sold in narrow slots, too
-		t.add(Warning, i, "it has %d of %d PCIe lanes", width, most)
-	case width < most:
-		t.add(Failed, i, "it has %d of %d PCIe lanes", width, most)
-	case busy && now > 0 && now < best: // an idle GPU lowers it
-		t.add(Warning, i, "its PCIe link has generation %d instead of %d under load", now, best)
-	default:
-		t.pass()
+// width returns the width of a GPU's PCIe link.
+func width(e *element) int {
+	return number(e.value("pci/pci_gpu_link_info/link_widths/current_link_width"))
+}
+
+// pcie judges the links. Clouds put some cards, such as T4 and A10G, into narrow slots, so a narrow
+// link is a fault of a socketed GPU, or of one card if the others have wider links.
+func pcie(devices []*element) func(t *tally, i int, e *element) {
+	widest := 0
+	for _, e := range devices {
+		widest = max(widest, width(e))
+	}
+	return func(t *tally, i int, e *element) {
+		link, model := e.at("pci/pci_gpu_link_info"), e.value("product_name")
+		width, most := width(e), number(link.value("link_widths/max_link_width"))
+		now, best := number(link.value("pcie_gen/current_link_gen")), number(link.value("pcie_gen/max_link_gen"))
+		switch busy := number(e.value("utilization/gpu_util")) >= 50; {
+		case width <= 0 || most <= 0:
+			t.add(NotChecked, i, "no PCIe width is reported")
+		case width < most && (meshed(model) || width < widest && !strings.Contains(model, "GeForce")):
+			t.add(Failed, i, "it has %d of %d PCIe lanes", width, most)
+		case width < most:
+			t.add(Warning, i, "it has %d of %d PCIe lanes", width, most)
+		case busy && now > 0 && now < best: // an idle GPU lowers it
+			t.add(Warning, i, "its PCIe link has generation %d instead of %d under load", now, best)
+		default:
+			t.pass()
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ type machine struct {
 	bin, sys    string
 	home        string
 	script      string
+	outputs     int      // files that tools print
 	aliveReader *os.File // at its end when no process of the script is left
 }
 
@@ -69,7 +70,8 @@ func (m *machine) prints(golden, section string) string {
 	if !found {
 		m.t.Fatalf("no section %s", section)
 	}
-	path := filepath.Join(m.bin, section+".out")
+	m.outputs++
+	path := filepath.Join(m.bin, section+strconv.Itoa(m.outputs)+".out")
 	text = strings.TrimPrefix(strings.ReplaceAll("\n"+text, "\n|", "\n"), "\n")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		m.t.Fatal(err)
@@ -193,7 +195,8 @@ func TestScript_ToolHangs(t *testing.T) {
 // TestScript_DriverHangs: if the first call hangs, the others are not tried.
 func TestScript_DriverHangs(t *testing.T) {
 	eachShell(t, func(t *testing.T, m *machine, shell []string) {
-		m.script = strings.Replace(m.script, "section smi 40", "section smi 1", 1)
+		m.script = strings.NewReplacer("section ready 60", "section ready 1", "section smi 40", "section smi 1").
+			Replace(m.script)
 		m.tool("nvidia-smi", "[ $1 = -q ] || touch \"$HOME/called\"\n"+slow)
 		r := gpucheck.Judge(m.run(shell), gpucheck.LevelQuick, h100)
 		if r.Verdict != gpucheck.Failed || verdicts(r)[gpucheck.CheckGPUCount] != gpucheck.Failed {
@@ -202,10 +205,32 @@ func TestScript_DriverHangs(t *testing.T) {
 	})
 }
 
+// TestScript_FabricStarts: on a machine that has just started, GPUs join their fabric, and CUDA
+// programs fail until the fabric manager runs. The script waits for both.
+func TestScript_FabricStarts(t *testing.T) {
+	eachShell(t, func(t *testing.T, m *machine, shell []string) {
+		m.script = strings.NewReplacer("do sleep 2", "do sleep 0", "sleep 5 ;;", "sleep 0 ;;").Replace(m.script)
+		once := func(file, first, then string) string {
+			file = filepath.Join(m.bin, file)
+			return "if [ -e '" + file + "' ]; then " + then + "; else touch '" + file + "'; " + first + "; fi\n"
+		}
+		all := golden(t, h)
+		xml := m.prints(strings.ReplaceAll(all, "<state>Completed", "<state>In Progress"), "smi")
+		m.tool("nvidia-smi", "case $* in\n'-q') "+once("joined", "echo '  State      : In Progress'", "true")+" ;;\n"+
+			"'-q -x') [ -e '"+m.bin+"/joined' ] || { "+xml+"; exit; }\n"+m.prints(all, "smi")+" ;;\n"+
+			"topo*) "+m.prints(all, "topo")+" ;;\nesac\n")
+		m.tool("deviceQuery", once("started", "echo 'cudaGetDeviceCount returned 802'; echo 'Result = FAIL'; exit 1",
+			"echo 'Detected 8 CUDA Capable device(s)'; echo 'Result = PASS'"))
+		if r := gpucheck.Judge(m.run(shell), gpucheck.LevelQuick, h100); r.Verdict != gpucheck.Passed {
+			t.Errorf("%s, not passed: %s\n%+v", r.Verdict, without(r), r.Checks)
+		}
+	})
+}
+
 // TestScript_ProcessesLeft: a tool that ends and leaves a process holds nothing up for long.
 func TestScript_ProcessesLeft(t *testing.T) {
 	eachShell(t, func(t *testing.T, m *machine, shell []string) {
-		m.script = strings.Replace(m.script, "section devicequery 60", "section devicequery 1", 1)
+		m.script = strings.Replace(m.script, "section devicequery 90", "section devicequery 1", 1)
 		m.tool("deviceQuery", "sleep 86400 & sleep 86400 >/dev/null & echo 'Result = PASS'\n")
 		r := gpucheck.Judge(m.run(shell), gpucheck.LevelQuick, h100)
 		if verdicts(r)[gpucheck.CheckCollection] != gpucheck.Passed ||

@@ -26,7 +26,7 @@ func text(prints string, code int) string {
 func deviceQuery(g GPUs) string {
 	const head = "deviceQuery Starting...\n\n CUDA Device Query (Runtime API) version (CUDART static linking)\n\n"
 	if g.Fault == nvidiasmi.FaultCompute {
-		return text(head+"cudaGetDeviceCount returned 802\n-> system not yet initialized\nResult = FAIL\n", 1)
+		return text(head+"cudaGetDeviceCount returned 999\n-> unknown error\nResult = FAIL\n", 1)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%sDetected %d CUDA Capable device(s)\n%s\n", head, g.working(), simulatedNote)
