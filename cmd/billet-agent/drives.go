@@ -69,8 +69,7 @@ func diskNames() []string {
 // isBootMedium reports whether a disk is this agent's own image, as a BMC shows it on USB. A drive
 // that is not on USB never is, whatever a tenant wrote to it.
 func isBootMedium(name string) bool {
-	at, err := filepath.EvalSymlinks("/sys/block/" + name)
-	if err != nil || !strings.Contains(at, "/usb") {
+	if !onUSB(name) {
 		return false
 	}
 	f, err := os.Open("/dev/" + name)
@@ -83,12 +82,17 @@ func isBootMedium(name string) bool {
 	return err == nil && strings.TrimSpace(string(descriptor[40:72])) == rackagent.VolumeID
 }
 
+func onUSB(name string) bool {
+	at, err := filepath.EvalSymlinks("/sys/block/" + name)
+	return err == nil && strings.Contains(at, "/usb")
+}
+
 // disk returns a disk that is not an NVMe drive.
 func disk(name string) *rackagent.Drive {
 	at := "/sys/block/" + name
 	d := &rackagent.Drive{
 		Serial: diskSerial(at), Model: cmp.Or(text(at+"/device/model"), text(at+"/device/name")),
-		Firmware: text(at + "/device/rev"),
+		Firmware: text(at + "/device/rev"), External: onUSB(name),
 	}
 	s, err := openSpace(name)
 	if err != nil {

@@ -122,6 +122,10 @@ type console struct {
 
 func openConsole() *console {
 	c := &console{start: time.Now()}
+	if f, err := os.OpenFile("/dev/console", os.O_RDWR|unix.O_NOCTTY, 0); err == nil { // for errors of Go's runtime
+		_ = unix.Dup3(int(f.Fd()), 1, 0)
+		_ = unix.Dup3(int(f.Fd()), 2, 0)
+	}
 	active, _ := os.ReadFile("/sys/class/tty/console/active")
 	for name := range strings.FieldsSeq(string(active)) {
 		if f, err := os.OpenFile(filepath.Join("/dev", name), os.O_WRONLY|unix.O_NOCTTY, 0); err == nil {

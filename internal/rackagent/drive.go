@@ -16,6 +16,9 @@ type Drive struct {
 	Spaces []Space
 	// Methods are those that the drive says it has. Overwrite needs no support by the drive.
 	Methods []Method
+	// External is whether the drive is on USB, as what a BMC shows is. It is erased as all others,
+	// but an image is only written to it if the job names it.
+	External bool
 	// Fault says why nothing about the drive could be proven, such as a namespace that is hidden.
 	Fault string
 	// Erase has the drive erase all of its spaces, and returns when the drive reports the end. It
@@ -56,11 +59,11 @@ func identify(h Hardware, drives []*Drive) Hardware {
 }
 
 // target chooses the space that the image is written to: that of the named drive, or the smallest
-// that holds the image.
+// that holds the image and is not external.
 func target(drives []*Drive, serial string, least int64) (Space, bool) {
 	var fits []Space
 	for _, d := range drives {
-		if serial != "" && d.Serial != serial {
+		if serial != "" && d.Serial != serial || serial == "" && d.External {
 			continue
 		}
 		for _, s := range d.Spaces {

@@ -289,15 +289,16 @@ func TestDeployErasesFirst(t *testing.T) {
 func TestTargetIsTheSmallestThatFits(t *testing.T) {
 	drives := []*Drive{
 		newDrive("L", newMemory("large", 3000)), newDrive("S", newMemory("small", 1000), newMemory("small2", 2000)),
-		newDrive("T", newMemory("twin", 2000)),
+		newDrive("T", newMemory("twin", 2000)), newDrive("U", newMemory("usb", 900)),
 	}
+	drives[3].External = true
 	for _, c := range []struct {
 		serial string
 		least  int64
 		want   string
 	}{
 		{"", 1, "small"}, {"", 1001, "small2"}, {"", 2001, "large"}, {"L", 1, "large"}, {"T", 1, "twin"},
-		{"S", 2001, ""}, {"", 3001, ""}, {"X", 1, ""},
+		{"U", 1, "usb"}, {"S", 2001, ""}, {"", 3001, ""}, {"X", 1, ""},
 	} {
 		s, found := target(drives, c.serial, c.least)
 		if found != (c.want != "") || found && s.Name() != c.want {

@@ -57,7 +57,8 @@ type Image struct {
 	SHA256 string `json:"sha256"` // of the file as delivered, 64 hexadecimal digits
 	Format Format `json:"format"`
 	Bytes  int64  `json:"bytes"` // of the file as delivered
-	// Drive is the serial of the drive to write. Empty means the smallest that holds the image.
+	// Drive is the serial of the drive to write. Empty means the smallest that holds the
+	// image and is not on USB.
 	Drive string `json:"drive,omitempty"`
 }
 

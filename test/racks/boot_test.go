@@ -98,6 +98,9 @@ func checkHardware(t *testing.T, h rackagent.Hardware) {
 	if len(h.NICs) != 1 || h.NICs[0].MAC != mac || !h.NICs[0].Link {
 		t.Errorf("network interfaces: %+v", h.NICs)
 	}
+	if !h.SecureBoot {
+		t.Error("the agent was not started by Secure Boot")
+	}
 	if h.Vendor != "QEMU" || h.Serial != machineSerial || h.CPUs != 1 || h.MemoryBytes < 500<<20 {
 		t.Errorf("machine: %+v", h)
 	}

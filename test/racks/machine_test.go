@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	firmware  = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-	variables = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+	// The firmware has Microsoft's keys and Secure Boot enabled, as servers are delivered.
+	firmware  = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+	variables = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 
 	mac           = "52:54:00:aa:00:01"
 	machineSerial = "MACHINE-1"
@@ -75,7 +76,8 @@ func (m *machine) start(t *testing.T, cd string) (stop func()) {
 		t.Fatal(err)
 	}
 	args := []string{
-		"-machine", "q35", "-accel", "tcg", "-m", "768", "-smp", "1", "-display", "none", "-no-reboot",
+		"-machine", "q35,smm=on", "-accel", "tcg", "-global", "driver=cfi.pflash01,property=secure,value=on",
+		"-m", "768", "-smp", "1", "-display", "none", "-no-reboot",
 		"-nodefaults", "-vga", "none", "-monitor", "none", "-serial", "file:" + m.consoleFile(),
 		"-smbios", "type=1,manufacturer=QEMU,serial=" + machineSerial,
 		"-drive", "if=pflash,format=raw,readonly=on,file=" + firmware,
