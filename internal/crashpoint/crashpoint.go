@@ -59,6 +59,11 @@ const (
 	ServiceCreditBeforeCommit = "service-credit.before-commit" // its money is in the wallet
 	ServiceCreditAfterCommit  = "service-credit.after-commit"  // and committed; the caller is not answered
 
+	RackBootBeforeCall  = "rack-boot.before-call"  // the agent's token is committed; its server is as it was
+	RackBootAfterCall   = "rack-boot.after-call"   // the server starts; that is not written down
+	RackEndBeforeCommit = "rack-end.before-commit" // what the agent did is applied
+	RackCutBeforeCommit = "rack-cut.before-commit" // the server is off; its deployment still has it
+
 	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
 )
 
@@ -70,7 +75,8 @@ var All = []string{
 	AttachBeforeCall, AttachAfterCall, DetachBeforeCall, DetachAfterCall,
 	ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, MailAfterCall,
 	TopUpBeforeCall, TopUpAfterCall, TopUpBeforeCommit, TopUpAfterCommit, AutoTopUpBeforeCall, AutoTopUpAfterCall,
-	RefundBeforeCall, RefundAfterCall, ServiceCreditBeforeCommit, ServiceCreditAfterCommit, JobBeforeFinish,
+	RefundBeforeCall, RefundAfterCall, ServiceCreditBeforeCommit, ServiceCreditAfterCommit,
+	RackBootBeforeCall, RackBootAfterCall, RackEndBeforeCommit, RackCutBeforeCommit, JobBeforeFinish,
 }
 
 // armed is the point at which this process ends, and how often it must be reached.

@@ -53,6 +53,7 @@ const (
 	Credit              Kind = "crd"
 	PromoCode           Kind = "prm"
 	Machine             Kind = "mac"
+	RackJob             Kind = "rjb"
 )
 
 // MaxLength is the maximum length that Valid accepts.

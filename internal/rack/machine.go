@@ -53,10 +53,22 @@ type Machine struct {
 	MemoryGB    int64        `json:"memoryGb" doc:"Its memory in GB."`
 	StorageGB   int64        `json:"storageGb" doc:"Size of its drives together in GB."`
 
+	Retiring bool      `json:"retiring" doc:"Whether it is retired once its tenant has left and it is erased."`
+	Detail   string    `json:"detail" doc:"What is going on, or what keeps it from going on; empty if there is nothing to say."`
+	Hardware *Hardware `json:"hardware" doc:"What the last inspection found; null before."`
+
 	CreatedAt time.Time `json:"createdAt" doc:"When it was entered."`
 	ChangedAt time.Time `json:"changedAt" doc:"When it was last changed, apart from its state."`
 
-	sealed string // the password of the BMC
+	sealed         string // the password of the BMC
+	tenancy        Tenancy
+	wanted         Wish
+	wantedAt       *time.Time
+	launch         string // sealed: a Launch
+	installs       int64
+	lastDeployment id.ID
+	assignedAt     *time.Time
+	watchedAt      *time.Time
 }
 
 // MachineFields are what an operator says of a machine: a new one, or a change of one, where nil

@@ -6,16 +6,33 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/bmc"
+	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/secret"
 )
+
+// Server is where machines reach this program on the provisioning network.
+type Server struct {
+	// URL is https://host:port.
+	URL string
+	// Pin is the SHA-256 of its certificate in hex.
+	Pin string
+}
 
 // Config is what a Service needs. Every field is required.
 type Config struct {
 	DB      *db.DB
 	IDs     *id.Maker
+	Clock   clock.Clock
+	Jobs    *job.Queue
 	Secrets *secret.Box
+	// Open connects to a BMC: bmc.Open.
+	Open func(ctx context.Context, a bmc.Address) (*bmc.BMC, error)
+	// Server returns where machines reach this program; false if it serves no machines.
+	Server func() (Server, bool)
 }
 
 // Service keeps the machines. It is safe for concurrent use.
@@ -23,7 +40,8 @@ type Service struct{ cfg Config }
 
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
-	if cfg.DB == nil || cfg.IDs == nil || cfg.Secrets == nil {
+	if cfg.DB == nil || cfg.IDs == nil || cfg.Clock == nil || cfg.Jobs == nil || cfg.Secrets == nil ||
+		cfg.Open == nil || cfg.Server == nil {
 		panic("rack: New needs every field of its Config")
 	}
 	return &Service{cfg}
@@ -156,6 +174,29 @@ func (s *Service) Quarantine(ctx context.Context, tx *db.Tx, of id.ID, reason st
 	return s.act(ctx, tx, of, reason, "quarantined", func(Machine) Cause { return CauseQuarantined })
 }
 
+// Inspect has the hardware of a machine read, and compared with what is for sale. It returns
+// NOT_FOUND or CONFLICT.
+func (s *Service) Inspect(ctx context.Context, tx *db.Tx, of id.ID, reason string) (Machine, error) {
+	return s.act(ctx, tx, of, reason, "inspected", func(Machine) Cause { return CauseInspect })
+}
+
+// Validate has a machine that is ready compared with what is for sale. It returns NOT_FOUND or
+// CONFLICT.
+func (s *Service) Validate(ctx context.Context, tx *db.Tx, of id.ID, reason string) (Machine, error) {
+	return s.act(ctx, tx, of, reason, "validated", func(Machine) Cause { return CauseValidate })
+}
+
+// Release takes a machine back that was quarantined, retired or is draining. It is erased if it may
+// have a tenant's data, and else inspected, before it is sold. It returns NOT_FOUND or CONFLICT.
+func (s *Service) Release(ctx context.Context, tx *db.Tx, of id.ID, reason string) (Machine, error) {
+	return s.act(ctx, tx, of, reason, "released", func(m Machine) Cause {
+		if m.Unerased && !m.State.Tenanted() {
+			return CauseErase
+		}
+		return CauseReleased
+	})
+}
+
 // act moves a machine by what the operator requested.
 func (s *Service) act(
 	ctx context.Context, tx *db.Tx, of id.ID, reason, done string, cause func(Machine) Cause,
@@ -171,6 +212,12 @@ func (s *Service) act(
 	if _, possible := Next(m.State, by); !possible {
 		return Machine{}, apierr.New(apierr.Conflict, "A machine that is %s cannot be %s.%s",
 			m.State, done, hint(m.State))
+	}
+	switch by {
+	case CauseDrained:
+		m.Retiring = m.State.Tenanted()
+	case CauseReleased, CauseErase:
+		m.Retiring = false
 	}
 	return m, s.move(ctx, tx, &m, by, reason)
 }
@@ -199,7 +246,7 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, m *Machine, cause Cause, 
 	if err != nil {
 		return err
 	}
-	m.State, m.Cause, m.Reason, m.StateAt = to, cause, reason, tx.Now
+	m.State, m.Cause, m.Reason, m.StateAt, m.Detail = to, cause, reason, tx.Now, ""
 	moved, err := put(ctx, tx, *m, from)
 	if err == nil && !moved {
 		err = apierr.New(apierr.Conflict, "The machine is no longer %s: its state has just changed. Try again.", from)
@@ -207,7 +254,11 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, m *Machine, cause Cause, 
 	if err != nil {
 		return err
 	}
-	return remember(ctx, tx, Transition{machine: m.ID, At: tx.Now, from: from, To: to, Cause: cause, Reason: reason})
+	err = remember(ctx, tx, Transition{machine: m.ID, At: tx.Now, from: from, To: to, Cause: cause, Reason: reason})
+	if err != nil {
+		return err
+	}
+	return s.enqueue(ctx, tx, m.ID)
 }
 
 // Remove deletes a machine that has no tenant and that nothing is done with, and its history. A

@@ -8,12 +8,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/bmc"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/rack"
 	"github.com/billetcloud/billet/internal/secret"
@@ -28,11 +31,26 @@ type testKit struct {
 
 func each(t *testing.T, f func(k *testKit)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
-		box, err := secret.New(make([]byte, 32))
-		if err != nil {
-			t.Fatal(err)
-		}
-		f(&testKit{rack.New(rack.Config{DB: d, IDs: id.NewMaker(c, rand.Reader), Secrets: box}), t, d, c})
+		ids := id.NewMaker(c, rand.Reader)
+		f(&testKit{serviceOn(t, d, c, ids, job.NewQueue(ids)), t, d, c})
+	})
+}
+
+func serviceOn(t *testing.T, d *db.DB, c clock.Clock, ids *id.Maker, queue *job.Queue) *rack.Service {
+	t.Helper()
+	box, err := secret.New(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rack.New(rack.Config{
+		DB: d, IDs: ids, Clock: c, Jobs: queue, Secrets: box,
+		Open: func(ctx context.Context, a bmc.Address) (*bmc.BMC, error) {
+			a.Wait = 100 * time.Millisecond
+			return bmc.Open(ctx, a)
+		},
+		Server: func() (rack.Server, bool) {
+			return rack.Server{URL: "https://192.0.2.250:8444", Pin: strings.Repeat("cd", 32)}, true
+		},
 	})
 }
 

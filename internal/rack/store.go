@@ -22,6 +22,11 @@ var machines = db.NewTable("rack_machine", func(m *Machine) []db.Column {
 		db.Col("height", &m.Height), db.Col("labels", db.JSON(&m.Labels)), db.Col("hourly_price", &m.HourlyPrice),
 		db.Col("gpu_type", &m.GPUType), db.Col("gpu_count", &m.GPUCount), db.Col("gpu_memory_gb", &m.GPUMemoryGB),
 		db.Col("vcpus", &m.VCPUs), db.Col("memory_gb", &m.MemoryGB), db.Col("storage_gb", &m.StorageGB),
+		db.Derived("offer_key", m.OfferKey()), db.Col("hardware", db.JSON(&m.Hardware)),
+		db.Col("retiring", &m.Retiring), db.Col("tenancy", &m.tenancy), db.Col("wanted", &m.wanted),
+		db.Col("wanted_at", &m.wantedAt), db.Col("launch", &m.launch), db.Col("installs", &m.installs),
+		db.Col("last_deployment", &m.lastDeployment), db.Col("assigned_at", &m.assignedAt),
+		db.Col("watched_at", &m.watchedAt), db.Col("detail", &m.Detail),
 		db.Col("created_at", &m.CreatedAt), db.Col("changed_at", &m.ChangedAt),
 	}
 })
@@ -30,7 +35,14 @@ var machines = db.NewTable("rack_machine", func(m *Machine) []db.Column {
 var told = []string{
 	"name", "name_key", "bmc_url", "bmc_user", "bmc_password", "bmc_certificate", "macs", "mac", "prefix", "address",
 	"gateway", "nameservers", "region", "fabric", "rack", "position", "height", "labels", "hourly_price", "gpu_type",
-	"gpu_count", "gpu_memory_gb", "vcpus", "memory_gb", "storage_gb", "changed_at",
+	"gpu_count", "gpu_memory_gb", "vcpus", "memory_gb", "storage_gb", "offer_key", "changed_at",
+}
+
+// going are the columns that change while something is done with a machine.
+var going = []string{
+	"state", "cause", "reason", "state_at", "unerased", "deployment_id", "hardware", "retiring", "tenancy", "wanted",
+	"wanted_at", "launch", "installs", "last_deployment", "assigned_at", "watched_at", "detail", "vcpus", "memory_gb",
+	"storage_gb", "offer_key",
 }
 
 var changes = db.NewTable("rack_transition", func(c *Transition) []db.Column {
@@ -82,14 +94,15 @@ func update(ctx context.Context, tx *db.Tx, m Machine) error {
 
 // put writes the state of a machine that is still in the state from; false if it is not.
 func put(ctx context.Context, tx *db.Tx, m Machine, from State) (bool, error) {
-	n, err := machines.Update(ctx, tx, &m,
-		[]string{"state", "cause", "reason", "state_at", "unerased", "deployment_id"},
-		db.Is("id", m.ID), db.Is("state", from))
+	n, err := machines.Update(ctx, tx, &m, going, db.Is("id", m.ID), db.Is("state", from))
 	return n == 1, err
 }
 
 func remove(ctx context.Context, tx *db.Tx, of id.ID) error {
 	if _, err := changes.Delete(ctx, tx, db.Is("machine_id", of)); err != nil {
+		return err
+	}
+	if _, err := agentJobs.Delete(ctx, tx, db.Is("machine_id", of)); err != nil {
 		return err
 	}
 	_, err := machines.Delete(ctx, tx, db.Is("id", of))

@@ -31,7 +31,6 @@ var dependencies = []struct {
 	{"cli", []string{"mcp", "gpucheck", "client", "version"}}, // does what any program with the client can
 	{"mcp", []string{"client"}},
 	{"version", nil},
-	{"rack", []string{"provider", "secret", "job", "db"}},
 	{"setup", []string{"operator", "account", "db"}},
 	{"signup", []string{"operator", "altcha", "settings", "credit", "mail", "account", "db"}},
 	{"adjustment", []string{"operator", "settings", "account", "creator", "job", "db"}},
@@ -59,7 +58,6 @@ var dependencies = []struct {
 	{"payment/transfer", []string{"payment", "wallet", "db"}},
 	{"payment", []string{"account", "issue", "credit", "wallet", "event", "job", "creator", "db"}},
 	{"credit", []string{"wallet", "event", "job", "db"}},
-	{"rackagent", nil}, // part of a program that runs alone on a machine
 	{"step", nil},
 	{"volume", []string{
 		"account", "quota", "spendlimit", "budget", "issue", "catalog", "meter", "wallet", "provider", "event", "job",
@@ -71,6 +69,9 @@ var dependencies = []struct {
 	{"quota", []string{"db"}},
 	{"signedhead", []string{"issue", "wallet", "secret", "job", "db"}},
 	{"issue", []string{"provider", "job", "db"}},
+	{"rack/racktest", []string{"bmc/bmctest", "bmc", "rackagent"}},
+	{"provider/racks", []string{"rack", "rackagent", "provider", "db"}},
+	{"rack", []string{"bmc", "rackagent", "provider", "cloudinit", "secret", "job", "db"}},
 	{"provideraccount", []string{"secret", "provider/upstream", "provider", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},
 	{"focus", []string{"wallet", "creator"}},
@@ -117,6 +118,7 @@ var dependencies = []struct {
 	{"cloudinit", nil},                     // for clouds that take no text
 	{"gpucheck", nil},                      // a script, and how its output is judged
 	{"provider", []string{"ipaddr", "db"}}, // db to refuse a call inside a transaction
+	{"rackagent", nil}, // part of a program that runs alone on a machine
 	{"bmc/bmctest", []string{"bmc"}},
 	{"bmc", []string{"db"}}, // db to refuse a call inside a transaction
 	{"creator", nil},
@@ -156,6 +158,7 @@ var external = map[string]struct {
 	"net/http": {[]string{
 		"httpapi", "rest", "app", "oidc", "oidc/oidctest", "dashboard", "cli", "provider/*", "webhook/outbound",
 		"certificate", "payment/stripe", "payment/stripe/stripetest", "rackagent", "bmc", "bmc/bmctest",
+		"rack/racktest",
 	}, "the core knows no HTTP; adapters and webhooks do"},
 	"github.com/stripe/stripe-go": {
 		[]string{"payment/stripe", "payment/stripe/stripetest"}, "one package calls Stripe",

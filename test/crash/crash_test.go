@@ -48,10 +48,11 @@ func (c cloud) plan() plan {
 		return plan{c.short, 2}
 	}
 	// The suite has no mail server and no service credits: TestCrashLosesNoMail and
-	// TestLostMachineIsCredited of test/e2e cover those steps.
+	// TestLostMachineIsCredited of test/e2e cover those steps, and TestCrashesRepeatNoTenancy of
+	// internal/rack those of own servers.
 	others := func(step string) bool {
 		return step == crashpoint.MailAfterCall || step == crashpoint.ServiceCreditBeforeCommit ||
-			step == crashpoint.ServiceCreditAfterCommit
+			step == crashpoint.ServiceCreditAfterCommit || strings.HasPrefix(step, "rack-")
 	}
 	return plan{slices.DeleteFunc(slices.Clone(crashpoint.All), others), random}
 }

@@ -1093,6 +1093,18 @@ CREATE TABLE rack_machine (
     vcpus           BIGINT NOT NULL,
     memory_gb       BIGINT NOT NULL,
     storage_gb      BIGINT NOT NULL,
+    offer_key       TEXT   NOT NULL,           -- the same for servers that are sold as one offer
+    hardware        TEXT   NOT NULL,           -- JSON of the last inspection, or null
+    retiring        BIGINT NOT NULL,           -- 1 = retired, not sold again, once it is erased
+    tenancy         TEXT   NOT NULL,           -- installing, running, off or failed; '' without a deployment
+    wanted          TEXT   NOT NULL,           -- on, off or reboot, which the deployment asked for; '' for nothing
+    wanted_at       BIGINT,
+    launch          TEXT   NOT NULL,           -- sealed: what is installed for the deployment
+    installs        BIGINT NOT NULL,           -- how often something was installed for the deployment
+    last_deployment TEXT   NOT NULL,           -- the one that has it, or had it last
+    assigned_at     BIGINT,
+    watched_at      BIGINT,                    -- when its power was last read
+    detail          TEXT   NOT NULL,           -- what is going on, or what the BMC says
     created_at      BIGINT NOT NULL,
     changed_at      BIGINT NOT NULL,
     CHECK (unerased IN (0, 1)),
@@ -1100,6 +1112,54 @@ CREATE TABLE rack_machine (
     CHECK (deployment_id IS NULL OR unerased = 1)
 );
 CREATE INDEX rack_machine_state ON rack_machine (state, id);
+CREATE INDEX rack_machine_last ON rack_machine (last_deployment);
+CREATE INDEX rack_machine_offer ON rack_machine (offer_key, state, id);
+
+-- The agent's last job on each server. The agent proves by the token that it is the one that was started for it.
+CREATE TABLE rack_job (
+    machine_id  TEXT   NOT NULL PRIMARY KEY REFERENCES rack_machine (id),
+    id          TEXT   NOT NULL,
+    kind        TEXT   NOT NULL,               -- inspect, deploy, erase
+    token_hash  TEXT   UNIQUE,                 -- SHA-256 in hex; NULL before the first start
+    attempts    BIGINT NOT NULL,               -- how often the server was started for it
+    created_at  BIGINT NOT NULL,
+    booted_at   BIGINT,                        -- when the BMC had started the server for it
+    claimed_at  BIGINT,                        -- when the agent asked for it
+    heard_at    BIGINT,                        -- when the agent last reported
+    number      BIGINT NOT NULL,               -- of the last report
+    phase       TEXT   NOT NULL,
+    progress    BIGINT NOT NULL,
+    outcome     TEXT   NOT NULL,               -- done or stopped; '' while it runs
+    error       TEXT   NOT NULL,
+    hardware    TEXT   NOT NULL,               -- JSON, or null
+    erasure     TEXT   NOT NULL,               -- JSON, or null
+    closed      BIGINT NOT NULL                -- 1 = its outcome has been applied
+);
+
+-- What was erased after each deployment, for the operator and for the tenant who had the server.
+CREATE TABLE rack_erasure (
+    id            TEXT   NOT NULL PRIMARY KEY, -- that of the agent's job
+    machine_id    TEXT   NOT NULL,             -- which may be removed since
+    deployment_id TEXT   NOT NULL,
+    started_at    BIGINT NOT NULL,
+    ended_at      BIGINT NOT NULL,
+    passed        BIGINT NOT NULL,
+    reason        TEXT   NOT NULL,             -- why it did not pass; '' if it did
+    drives        TEXT   NOT NULL              -- JSON
+);
+CREATE INDEX rack_erasure_deployment ON rack_erasure (deployment_id, id);
+CREATE INDEX rack_erasure_machine ON rack_erasure (machine_id, id);
+CREATE INDEX rack_erasure_ended ON rack_erasure (ended_at);
+
+-- The images that own servers can be installed with, at most 100.
+CREATE TABLE rack_image (
+    name       TEXT   NOT NULL PRIMARY KEY,    -- the operating system's, as offers list it
+    url        TEXT   NOT NULL,
+    sha256     TEXT   NOT NULL,
+    format     TEXT   NOT NULL,                -- raw or qcow2
+    bytes      BIGINT NOT NULL,
+    created_at BIGINT NOT NULL
+);
 
 -- The last changes of each server's state.
 CREATE TABLE rack_transition (
@@ -1508,6 +1568,9 @@ DROP TABLE budget;
 DROP TABLE spending_use;
 DROP TABLE spending_limit;
 DROP TABLE quote;
+DROP TABLE rack_image;
+DROP TABLE rack_erasure;
+DROP TABLE rack_job;
 DROP TABLE rack_transition;
 DROP TABLE rack_machine;
 DROP TABLE price_rule_version;

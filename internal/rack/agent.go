@@ -1,0 +1,250 @@
+package rack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/billetcloud/billet/internal/cloudinit"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rackagent"
+)
+
+// ErrToken means that a token is not, or no longer, that of a job.
+var ErrToken = errors.New("rack: the token is not that of a job that runs")
+
+// valid returns the job of a token and its machine, or ErrToken: the job must run, and the machine
+// must be in the state that the job is for.
+func (s *Service) valid(ctx context.Context, r db.Reader, token string) (j agentJob, m Machine, err error) {
+	j, found, err := jobOf(ctx, r, hashOf(token))
+	if err != nil {
+		return j, m, err
+	}
+	if !found || j.Closed {
+		return j, m, ErrToken
+	}
+	if m, found, err = find(ctx, r, j.Machine); err != nil {
+		return j, m, err
+	}
+	fits := found && map[rackagent.Kind]bool{
+		rackagent.Inspect: m.State == Inspecting,
+		rackagent.Erase:   m.State == Erasing && m.DeploymentID == nil,
+		rackagent.Deploy:  m.State.Tenanted() && m.tenancy == Installing,
+	}[j.Kind]
+	if !fits || j.BootedAt != nil && s.cfg.Clock.Now().After(j.BootedAt.Add(limits[j.Kind])) {
+		return j, m, ErrToken
+	}
+	return j, m, nil
+}
+
+// AgentParameters returns what the agent's image for a token says, or ErrToken. The image is served
+// until the agent that was started from it has asked for its job.
+func (s *Service) AgentParameters(ctx context.Context, token string) (p rackagent.Parameters, err error) {
+	j, m, err := s.valid(ctx, s.cfg.DB, token)
+	if err == nil && j.ClaimedAt != nil {
+		err = ErrToken
+	}
+	server, has := s.cfg.Server()
+	if err == nil && !has {
+		err = ErrToken
+	}
+	if err != nil {
+		return p, err
+	}
+	p = rackagent.Parameters{URL: server.URL, Pin: server.Pin, Token: token, MAC: m.MACs[0]}
+	if p.Address, err = netip.ParsePrefix(m.Address); err != nil {
+		return p, err
+	}
+	if m.Gateway != "" {
+		if p.Gateway, err = netip.ParseAddr(m.Gateway); err != nil {
+			return p, err
+		}
+	}
+	for _, text := range m.Nameservers {
+		server, err := netip.ParseAddr(text)
+		if err != nil {
+			return p, err
+		}
+		p.DNS = append(p.DNS, server)
+	}
+	return p, nil
+}
+
+// AgentJob returns the job of a token, or ErrToken. An agent whose answer was lost gets it again,
+// until the job has ended.
+func (s *Service) AgentJob(ctx context.Context, token string) (out rackagent.Job, err error) {
+	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		j, m, err := s.valid(ctx, tx, token)
+		if err != nil {
+			return err
+		}
+		if j.Outcome != "" {
+			return ErrToken
+		}
+		if out, err = s.forAgent(ctx, tx, j, m); err != nil || j.ClaimedAt != nil {
+			return err
+		}
+		j.ClaimedAt = &tx.Now
+		return s.save(ctx, tx, j)
+	})
+	return out, err
+}
+
+// forAgent returns a job as the agent reads it.
+func (s *Service) forAgent(ctx context.Context, r db.Reader, j agentJob, m Machine) (rackagent.Job, error) {
+	out := rackagent.Job{ID: string(j.ID), Kind: j.Kind}
+	if m.Hardware != nil && j.Kind != rackagent.Inspect {
+		out.Drives = m.Hardware.serials()
+	}
+	prefix, err := netip.ParsePrefix(m.Address)
+	if err != nil {
+		return out, err
+	}
+	out.Network = &rackagent.Network{
+		MAC: m.MACs[0], Address: prefix.Addr().String(), Prefix: prefix.Bits(), Gateway: m.Gateway,
+		Nameservers: m.Nameservers,
+	}
+	if j.Kind == rackagent.Erase || j.Kind == rackagent.Deploy && m.installs > 1 {
+		out.Erase = &rackagent.ErasePlan{}
+	}
+	if j.Kind != rackagent.Deploy {
+		return out, nil
+	}
+	l, err := s.openLaunch(m)
+	if err != nil {
+		return out, err
+	}
+	image, found, err := findImage(ctx, r, l.OperatingSystem)
+	if err == nil && !found {
+		err = fmt.Errorf("the image of %s was removed while it was to be installed", l.OperatingSystem)
+	}
+	if err != nil {
+		return out, err
+	}
+	out.Image = &rackagent.Image{URL: image.URL, SHA256: image.SHA256, Format: image.Format, Bytes: image.Bytes}
+	out.Config, err = configOf(m, l, prefix)
+	return out, err
+}
+
+// AgentReport keeps what an agent reports, or returns ErrToken. A report that arrives twice, or
+// after a later one, changes nothing.
+func (s *Service) AgentReport(ctx context.Context, token string, r rackagent.Report) error {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		j, m, err := s.valid(ctx, tx, token)
+		if err != nil {
+			return err
+		}
+		if r.JobID != string(j.ID) {
+			return ErrToken
+		}
+		if int64(r.Number) <= j.Number {
+			return nil
+		}
+		if j.Outcome != "" {
+			return ErrToken // no report follows the last one
+		}
+		j.Number, j.Phase, j.Progress = int64(r.Number), rackagent.Phase(plain(string(r.Phase))), int64(min(max(r.Progress, 0), 100))
+		j.HeardAt = &tx.Now
+		if j.ClaimedAt == nil {
+			j.ClaimedAt = &tx.Now
+		}
+		if r.Hardware != nil {
+			j.Hardware = r.Hardware
+		}
+		if r.Erasure != nil {
+			j.Erasure = r.Erasure
+		}
+		if r.Error != nil {
+			j.Error = plain(string(r.Error.Code) + ": " + r.Error.Message)
+		}
+		if r.Phase == rackagent.Done || r.Phase == rackagent.Stopped {
+			j.Outcome = r.Phase
+		}
+		if err := s.save(ctx, tx, j); err != nil {
+			return err
+		}
+		m.Detail = fmt.Sprintf("The agent: %s, %d%%", j.Phase, j.Progress)
+		if err := s.keep(ctx, tx, m); err != nil {
+			return err
+		}
+		if j.Outcome == "" {
+			return nil
+		}
+		return s.enqueue(ctx, tx, m.ID)
+	})
+}
+
+// ours is the cloud-config of every machine: the keys of the deployment log in as root.
+const ours = "#cloud-config\ndisable_root: false\nssh_pwauth: false\n"
+
+// boundary separates the parts of the user data. A tenant's text cannot have it: it is checked.
+const boundary = "==billet-user-data=="
+
+// configOf returns the files that cloud-init reads at the first start. JSON is YAML, too.
+func configOf(m Machine, l Launch, prefix netip.Prefix) (*rackagent.Config, error) {
+	meta, err := json.Marshal(map[string]any{
+		"instance-id":    fmt.Sprintf("%s-%d", l.Deployment, m.installs),
+		"local-hostname": hostname(l.Name, l.Deployment), "public-keys": l.AuthorizedKeys,
+	})
+	if err != nil {
+		return nil, err
+	}
+	card := map[string]any{
+		"match": map[string]any{"macaddress": m.MACs[0]}, "addresses": []string{prefix.String()},
+	}
+	if m.Gateway != "" {
+		to := "0.0.0.0/0"
+		if prefix.Addr().Is6() {
+			to = "::/0"
+		}
+		card["routes"] = []any{map[string]any{"to": to, "via": m.Gateway}}
+	}
+	if len(m.Nameservers) > 0 {
+		card["nameservers"] = map[string]any{"addresses": m.Nameservers}
+	}
+	network, err := json.Marshal(map[string]any{"version": 2, "ethernets": map[string]any{"billet0": card}})
+	return &rackagent.Config{
+		MetaData: string(meta), UserData: userData(l), NetworkConfig: string(network),
+	}, err
+}
+
+// userData returns our cloud-config and the tenant's, whose values win.
+func userData(l Launch) string {
+	mine := ours
+	if l.HostKey.Public != "" {
+		mine = cloudinit.WithHostKey(ours, l.HostKey.Private, l.HostKey.Public)
+	}
+	if l.CloudInit == "" {
+		return mine
+	}
+	var b strings.Builder
+	b.WriteString("Content-Type: multipart/mixed; boundary=\"" + boundary + "\"\nMIME-Version: 1.0\n\n")
+	for _, part := range []string{mine, strings.ReplaceAll(l.CloudInit, "--"+boundary, "")} {
+		b.WriteString("--" + boundary + "\nContent-Type: text/cloud-config; charset=\"utf-8\"\n\n" +
+			strings.TrimRight(part, "\n") + "\n\n")
+	}
+	b.WriteString("--" + boundary + "--\n")
+	return b.String()
+}
+
+// hostname returns the name of a deployment as a host name.
+func hostname(name string, deployment id.ID) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			b.WriteRune(r)
+		} else if b.Len() > 0 {
+			b.WriteByte('-')
+		}
+	}
+	out := strings.Trim(b.String()[:min(b.Len(), 63)], "-")
+	if out == "" || slices.Contains([]string{"localhost"}, out) {
+		return strings.ReplaceAll(string(deployment), "_", "-")
+	}
+	return out
+}

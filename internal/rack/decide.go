@@ -1,0 +1,169 @@
+package rack
+
+import (
+	"time"
+
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/rackagent"
+)
+
+// Tenancy is what a machine is to the deployment that has it.
+type Tenancy string
+
+// The tenancies.
+const (
+	NoTenancy   Tenancy = ""
+	Installing  Tenancy = "installing"
+	Running     Tenancy = "running" // switched on, as far as is known
+	SwitchedOff Tenancy = "off"
+	Failed      Tenancy = "failed" // could not be installed
+)
+
+// Wish is what a deployment wants of the power of its machine.
+type Wish string
+
+// The wishes.
+const (
+	WantNothing Wish = ""
+	WantOn      Wish = "on"
+	WantOff     Wish = "off"
+	WantReboot  Wish = "reboot"
+	// wantOffAsked is WantOff after the operating system was asked.
+	wantOffAsked Wish = "off_asked"
+)
+
+const (
+	// firmwareLimit is how long a machine may take from being switched on until its agent reports:
+	// servers with eight GPUs need many minutes for their own tests.
+	firmwareLimit = 25 * time.Minute
+	// silenceLimit is how long an agent may be silent.
+	silenceLimit = 10 * time.Minute
+	// maxBoots is how often a machine is started for one job.
+	maxBoots = 3
+	// watchEvery is how often the power of a machine with a tenant is read.
+	watchEvery = 5 * time.Minute
+	// graceTime is how long an operating system may take to switch itself off.
+	graceTime = 90 * time.Second
+	// graceEvery is how often the power is read meanwhile.
+	graceEvery = 10 * time.Second
+)
+
+// limits are how long a job may take from the start of the machine to its end, by kind.
+var limits = map[rackagent.Kind]time.Duration{
+	rackagent.Inspect: time.Hour, rackagent.Deploy: 2 * time.Hour, rackagent.Erase: 48 * time.Hour,
+}
+
+// agentJob is the last job of the agent on a machine.
+type agentJob struct {
+	Machine   id.ID
+	ID        id.ID
+	Kind      rackagent.Kind
+	TokenHash *string
+	Attempts  int64
+	CreatedAt time.Time
+	// BootedAt is when the BMC had started the machine; nil until then.
+	BootedAt, ClaimedAt, HeardAt *time.Time
+	Number                       int64
+	Phase                        rackagent.Phase
+	Progress                     int64
+	// Outcome is Done or Stopped; "" while the agent works.
+	Outcome  rackagent.Phase
+	Error    string
+	Hardware *rackagent.Hardware
+	Erasure  *rackagent.Erasure
+	// Closed jobs have had their effect.
+	Closed bool
+}
+
+// deadline returns until when the agent must have reported next.
+func (j agentJob) deadline() time.Time {
+	next := j.BootedAt.Add(firmwareLimit)
+	if j.HeardAt != nil {
+		next = j.HeardAt.Add(silenceLimit)
+	}
+	if last := j.BootedAt.Add(limits[j.Kind]); last.Before(next) {
+		return last
+	}
+	return next
+}
+
+// step is what is to be done next with a machine.
+type step string
+
+const (
+	stepNone     step = ""
+	stepBegin    step = "begin"    // enter a job for the agent
+	stepBoot     step = "boot"     // start the agent
+	stepWait     step = "wait"     // for the agent
+	stepFail     step = "fail"     // the agent did not answer in time
+	stepEnd      step = "end"      // apply what the agent did
+	stepValidate step = "validate" // compare
+	stepCut      step = "cut"      // switch off the machine of a deployment that has ended
+	stepPower    step = "power"    // switch it as the deployment wants
+	stepWatch    step = "watch"    // read its power
+)
+
+// decision is a step with what it needs.
+type decision struct {
+	step step
+	kind rackagent.Kind
+	// at is when to decide again, for stepWait and stepWatch.
+	at time.Time
+}
+
+// decide returns what is to be done next. It is a pure function of what is stored.
+func decide(m Machine, j *agentJob, now time.Time) decision {
+	switch m.State {
+	case Inspecting:
+		return decideJob(j, rackagent.Inspect, now)
+	case Validating:
+		return decision{step: stepValidate}
+	case Erasing:
+		if m.DeploymentID != nil {
+			return decision{step: stepCut}
+		}
+		return decideJob(j, rackagent.Erase, now)
+	case Assigned, Draining:
+		return decideTenancy(m, j, now)
+	}
+	return decision{}
+}
+
+func decideTenancy(m Machine, j *agentJob, now time.Time) decision {
+	switch m.tenancy {
+	case Installing:
+		return decideJob(j, rackagent.Deploy, now)
+	case Running, SwitchedOff:
+		if m.wanted != WantNothing {
+			return decision{step: stepPower}
+		}
+		at := now
+		if m.watchedAt != nil {
+			at = m.watchedAt.Add(watchEvery)
+		}
+		if now.Before(at) {
+			return decision{step: stepWait, at: at}
+		}
+		return decision{step: stepWatch}
+	}
+	return decision{}
+}
+
+func decideJob(j *agentJob, kind rackagent.Kind, now time.Time) decision {
+	d := decision{kind: kind}
+	switch {
+	case j == nil || j.Kind != kind || j.Closed:
+		d.step = stepBegin
+	case j.Outcome != "":
+		d.step = stepEnd
+	case j.BootedAt == nil:
+		d.step = stepBoot
+	case now.Before(j.deadline()):
+		d.step, d.at = stepWait, j.deadline()
+	case j.Attempts < maxBoots:
+		d.step = stepBoot
+	default:
+		d.step = stepFail
+	}
+	return d
+}
