@@ -120,6 +120,9 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 			return c.Deployments.TerminateEarliest(ctx, "dep_1")
 		},
 	},
+	"getDeploymentErasure": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.Erasure(ctx, "dep_1") },
+	},
 	"canTerminateDeployment": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.CanTerminate(ctx, "dep_1") },
 	},
@@ -493,7 +496,8 @@ var types = map[string]reflect.Type{
 	"BillingDetails": reflect.TypeFor[BillingDetails](),
 	"BindingLimit":   reflect.TypeFor[BindingLimit](), "Estimate": reflect.TypeFor[Estimate](),
 	"EstimatedRefund": reflect.TypeFor[EstimatedRefund](),
-	"CanTerminate":    reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](),
+	"Erasure":         reflect.TypeFor[Erasure](), "ErasedDrive": reflect.TypeFor[ErasedDrive](),
+	"CanTerminate": reflect.TypeFor[CanTerminate](), "Candidate": reflect.TypeFor[Candidate](),
 	"Capacity":    reflect.TypeFor[Capacity](),
 	"CheckOffers": reflect.TypeFor[CheckOffers](), "CreateDeployment": reflect.TypeFor[CreateDeployment](),
 	"CreateQuote":               reflect.TypeFor[createQuote](),

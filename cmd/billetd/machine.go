@@ -15,6 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/rack"
+	"github.com/billetcloud/billet/internal/rackagent"
 	"github.com/spf13/cobra"
 )
 
@@ -31,11 +32,15 @@ func machines() *cobra.Command {
 The passwords of the BMCs are stored encrypted.`,
 	}
 	cmd.AddCommand(machineList(), machineHistory(), machineAdd(), machineImport(),
+		machineAction("inspect", "inspectMachine", "Read a machine's hardware and compare it with what is for sale",
+			func(o *app.Operator) machineDo { return o.Machines.Inspect }),
+		machineAction("release", "releaseMachine", "Take a machine back; it is erased or inspected before it is sold",
+			func(o *app.Operator) machineDo { return o.Machines.Release }),
 		machineAction("drain", "drainMachine", "Take a machine out; a tenant keeps it until the end",
 			func(o *app.Operator) machineDo { return o.Machines.Drain }),
 		machineAction("quarantine", "quarantineMachine", "Stop selling a machine until it is released",
 			func(o *app.Operator) machineDo { return o.Machines.Quarantine }),
-		machineRemove())
+		machineErasures(), machineRemove(), machineImages())
 	return cmd
 }
 
@@ -76,6 +81,75 @@ func machineHistory() *cobra.Command {
 			}
 			return out.print(cmd.OutOrStdout(), all, []any{"AT", "STATE", "CAUSE", "REASON"}, rows)
 		})
+}
+
+func machineErasures() *cobra.Command {
+	return operatorCommandOn("erasures MACHINE", "List how a machine was erased after deployments, newest first",
+		func(*cobra.Command) {},
+		func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
+			all, _, err := o.Machines.Erasures(cmd.Context(), o.DB, id.ID(on), db.Page{Number: 1, Limit: 100})
+			if err != nil {
+				return err
+			}
+			var rows [][]any
+			for _, e := range all {
+				verdict := "passed"
+				if !e.Passed {
+					verdict = "failed"
+				}
+				rows = append(rows, []any{e.EndedAt.Format(time.RFC3339), e.DeploymentID, verdict, len(e.Drives), e.Reason})
+			}
+			return out.print(cmd.OutOrStdout(), all, []any{"AT", "DEPLOYMENT", "VERDICT", "DRIVES", "REASON"}, rows)
+		})
+}
+
+func machineImages() *cobra.Command {
+	cmd := &cobra.Command{Use: "images", Short: "Manage the operating systems of your own servers"}
+	var i rack.Image
+	var format string
+	cmd.AddCommand(
+		operatorCommand("list", "List images", func(*cobra.Command) {},
+			func(cmd *cobra.Command, o *app.Operator, out *output) error {
+				all, err := o.Machines.Images(cmd.Context(), o.DB)
+				if err != nil {
+					return err
+				}
+				return printImages(cmd, out, all, all)
+			}),
+		operatorCommandOn("set NAME", "Add an image, or replace the one of that name",
+			func(cmd *cobra.Command) {
+				f := cmd.Flags()
+				f.StringVar(&i.URL, "url", "", "`URL` of the disk image, which needs cloud-init and UEFI")
+				f.StringVar(&i.SHA256, "sha256", "", "`SHA-256` of the file")
+				f.StringVar(&format, "format", string(rackagent.QCOW2), "`format` of the file: raw or qcow2")
+				f.Int64Var(&i.Bytes, "bytes", 0, "`size` of the file in bytes")
+				requireFlags(cmd, "url", "sha256", "bytes")
+			},
+			func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
+				i.Name, i.Format = on, rackagent.Format(format)
+				set, err := o.SetMachineImage(cmd.Context(), i)
+				if err != nil {
+					return everyFault(err)
+				}
+				return printImages(cmd, out, set, []rack.Image{set})
+			}),
+		operatorCommandOn("delete NAME", "Delete an image", func(*cobra.Command) {},
+			func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
+				gone, err := o.RemoveMachineImage(cmd.Context(), on)
+				if err != nil {
+					return err
+				}
+				return printImages(cmd, out, gone, []rack.Image{gone})
+			}))
+	return cmd
+}
+
+func printImages(cmd *cobra.Command, out *output, v any, all []rack.Image) error {
+	var rows [][]any
+	for _, i := range all {
+		rows = append(rows, []any{i.Name, i.Format, i.Bytes, i.URL})
+	}
+	return out.print(cmd.OutOrStdout(), v, []any{"NAME", "FORMAT", "BYTES", "URL"}, rows)
 }
 
 // machineFlags are the flags of a machine.

@@ -120,6 +120,7 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 			"invitations, and makes cookies Secure if it is https",
 	)
 	tlsFlags(f, &common.cfg)
+	racksFlags(f, &common.cfg)
 	f.StringVar(&common.cfg.OIDCIssuer, "oidc-issuer", "", "`URL` of an identity provider for sign-in (OpenID Connect)")
 	f.StringVar(&common.cfg.OIDCClientID, "oidc-client-id", "", "client `ID` of this server at the identity provider")
 	f.StringVar(&common.cfg.OIDCClientSecretFile, "oidc-client-secret-file", "", "`file` with the client secret")
@@ -127,6 +128,16 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 	f.StringVar(&level, "log-level", "info", "log `level`: debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "log `format`: text or json")
 	return cmd
+}
+
+// racksFlags are the flags of a server that serves the operator's own servers.
+func racksFlags(f *pflag.FlagSet, c *app.Config) {
+	f.StringVar(&c.RacksListen, "racks-listen", "",
+		"`address` of the provisioning network, at which BMCs and agents of your own servers reach this one\n"+
+			"by TLS; see docs/racks.md")
+	f.StringVar(&c.RacksURL, "racks-url", "",
+		"`URL` at which they reach --racks-listen, such as https://10.0.0.2:8444")
+	f.StringVar(&c.RacksAgentISO, "racks-agent-iso", "", "`file` with the image of the agent that runs on them")
 }
 
 // tlsFlags are the flags of a server that terminates TLS itself.

@@ -39,6 +39,7 @@ import (
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
+	"github.com/billetcloud/billet/internal/rack"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 	"github.com/billetcloud/billet/internal/signedhead"
@@ -244,6 +245,7 @@ func (a *App) buildRunner() {
 	a.runner.Handle(pastdue.KindThreshold, s.pastDue.Threshold)
 	a.runner.HandlePeriodic(pastdue.KindWatch, s.pastDue.Watch)
 	a.runner.Handle(issue.KindEnd, remover.End)
+	a.runner.Handle(rack.KindMachine, a.Machines.Work)
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
 	a.runner.Handle(mail.KindSend, a.Mail.Send)
 	s.payments.handle(a.runner)
@@ -414,6 +416,12 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
 		servers, listeners = append(servers, a.server(forLoopback(mux))), append(listeners, ml)
 		s.MetricsURL = "http://" + ml.Addr().String() + "/metrics"
+	}
+	if rs, rl, err := a.listenRacks(ctx); err != nil {
+		return err
+	} else if rs != nil {
+		defer func() { _ = rl.Close() }()
+		servers, listeners = append(servers, rs), append(listeners, rl)
 	}
 	if a.world != nil {
 		sl, err := listenSocket(a.cfg.DataDir)

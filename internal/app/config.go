@@ -19,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/racks"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 )
@@ -83,6 +84,10 @@ type Config struct {
 	// HTTPListen is the address of plain HTTP beside TLS, which redirects to PublicURL and answers
 	// challenges of ACME; "" for none.
 	HTTPListen string
+	// RacksListen is the address at which BMCs and agents of the operator's own servers reach this
+	// one by TLS, RacksURL how they do, and RacksAgentISO the file with the agent's image; all are
+	// empty if it serves none.
+	RacksListen, RacksURL, RacksAgentISO string
 	// OIDCIssuer and the others configure an identity provider that users may sign in with; all are
 	// empty for none. OIDCClientSecretFile is the file with the secret. They need a PublicURL.
 	OIDCIssuer, OIDCClientID, OIDCClientSecretFile, OIDCName string
@@ -103,7 +108,9 @@ type Config struct {
 	// StripeURL replaces Stripe's address by that of a fake, which has this server's clock. It is
 	// for tests of payments and needs Sim.
 	StripeURL string
-	Probe     func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
+	// AgentImage replaces the image in RacksAgentISO, for tests.
+	AgentImage racks.Image
+	Probe      func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
 }
 
 // DefaultMaxClockSkew is far more than the error of a clock that NTP synchronizes.
@@ -122,7 +129,7 @@ func Default() Config {
 // check returns every error of the configuration at once.
 func (c Config) check() error {
 	return errors.Join(c.checkAddresses(), c.checkStorage(), c.checkPolicies(), c.checkNetworks(), c.checkOIDC(),
-		c.checkTLS())
+		c.checkTLS(), c.checkRacks())
 }
 
 func (c Config) checkAddresses() error {

@@ -18,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/provider/racks"
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/rest"
 	"github.com/billetcloud/billet/internal/volume"
@@ -42,6 +43,7 @@ type liveProviders struct {
 
 	mu      sync.Mutex // one load at a time
 	version int64
+	racks   []provider.Provider // the operator's own servers, if there are any
 	opened  []provideraccount.Opened
 	// unstarted are the providers whose periodic jobs are to be enqueued.
 	unstarted map[string]bool
@@ -56,8 +58,15 @@ func (l *liveProviders) load(ctx context.Context) error {
 	defer l.mu.Unlock()
 	a := l.app
 	version, err := a.ProviderAccounts.Version(ctx, a.DB)
-	if err != nil || version == l.version {
+	if err != nil {
 		return err
+	}
+	own, err := a.ownRacks(ctx)
+	if err != nil || version == l.version && len(own) == len(l.racks) {
+		return err
+	}
+	if len(own) == len(l.racks) {
+		own = l.racks // its jobs keep their times
 	}
 	first := l.version == 0
 	opened, err := a.openAccounts(ctx, l.inFile, l.opened)
@@ -78,10 +87,13 @@ func (l *liveProviders) load(ctx context.Context) error {
 			"neither reconciled nor terminated until it is corrected", "provider", p.Slug, "error", p.Err)
 	}
 	a.services.markups.set(markups(l.flag, opened))
-	a.services.providers.ReplaceAll(merge(l.fixed, opened), uses)
+	a.services.providers.ReplaceAll(merge(append(slices.Clone(l.fixed), own...), opened), uses)
 	l.failures.Store(&failures)
 	l.begin(opened)
-	l.opened = opened
+	if len(own) > len(l.racks) {
+		l.unstarted[racks.Slug] = true
+	}
+	l.opened, l.racks = opened, own
 	if err := a.services.catalog.Load(ctx); err != nil {
 		return err
 	}

@@ -46,6 +46,28 @@ func (o *Operator) onMachine(
 	return m, err
 }
 
+// SetMachineImage enters or replaces an operating system of own servers.
+func (o *Operator) SetMachineImage(ctx context.Context, i rack.Image) (set rack.Image, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if set, err = o.Machines.SetImage(ctx, tx, i); err != nil {
+			return err
+		}
+		return o.record(ctx, tx, "", "setMachineImage", "")
+	})
+	return set, err
+}
+
+// RemoveMachineImage deletes an operating system of own servers.
+func (o *Operator) RemoveMachineImage(ctx context.Context, name string) (gone rack.Image, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if gone, err = o.Machines.RemoveImage(ctx, tx, name); err != nil {
+			return err
+		}
+		return o.record(ctx, tx, "", "deleteMachineImage", "")
+	})
+	return gone, err
+}
+
 // errDryRun rolls a transaction back that was only to be tried.
 var errDryRun = errors.New("dry run")
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -18,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
+	"github.com/billetcloud/billet/internal/bmc"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/credit"
@@ -80,6 +82,7 @@ type Operator struct {
 	Machines         *rack.Service
 
 	services  services
+	racks     atomic.Pointer[rack.Server] // nil if this server does not serve the operator's own servers
 	skew      *skew
 	secrets   *secret.Box
 	simulated *clock.Simulated // nil if the clock is the system's
@@ -146,12 +149,14 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		Secrets: secrets})
 	o.ProviderAccounts = provideraccount.New(secrets, kinds())
 	o.PriceRules = pricerule.New(o.IDs)
-	o.Machines = rack.New(rack.Config{DB: o.DB, IDs: o.IDs, Secrets: secrets})
 	o.Audit = audit.New(o.IDs)
 	o.Settings = settings.New(settings.Config{
 		DB: o.DB, Real: real.Now, Secrets: secrets, TestPayments: c.Sim,
 	})
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
+	o.Machines = rack.New(rack.Config{
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Jobs: o.Jobs, Secrets: secrets, Open: bmc.Open, Server: o.racksServer,
+	})
 	public, err := parsePublicURL(c.PublicURL)
 	if err != nil {
 		return nil, errors.Join(err, o.DB.Close())

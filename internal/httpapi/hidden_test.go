@@ -28,7 +28,7 @@ var (
 	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
 		"accountId", "address", "allowedNetworks", "apiKey", "baseUrl", "bmcCertificateSha256", "bmcPassword", "bmcUrl",
-		"gateway", "macs", "nameservers", "challengeId", "cloudInit", "code", "content",
+		"gateway", "macs", "nameservers", "sha256", "challengeId", "cloudInit", "code", "content",
 		"credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type",
 		"id", "kind", "newPassword",
 		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
@@ -283,6 +283,15 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"updateMachine.fabric":     {operator, "PATCH", machine, body{}, ""},
 		"updateMachine.rack":       {operator, "PATCH", machine, body{}, ""},
 		"drainMachine.reason":      {operator, "POST", machine + "/drain", body{}, ""},
+		"inspectMachine.reason":    {operator, "POST", machine + "/inspect", body{}, ""},
+		"validateMachine.reason":   {operator, "POST", machine + "/validate", body{}, ""},
+		"releaseMachine.reason":    {operator, "POST", machine + "/release", body{}, ""},
+		"setMachineImage.name": {
+			operator, "POST", OperatorBase + "/machine-images",
+			body{
+				"url": "https://images.example.com/x", "sha256": strings.Repeat("ab", 32), "format": "raw", "bytes": 1,
+			}, "",
+		},
 		"quarantineMachine.reason": {operator, "POST", machine + "/quarantine", body{}, ""},
 		"confirmTopUp.reference": {
 			operator, "POST", OperatorBase + "/top-ups/top_none/confirm", body{"amount": 50}, "",

@@ -7,15 +7,18 @@ import (
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/rack"
+	"github.com/billetcloud/billet/internal/rackagent"
 	"github.com/billetcloud/billet/internal/rest"
 )
 
 // machines are the operator's own servers.
 type machines struct {
-	db  *db.DB
-	svc *rack.Service
+	db          *db.DB
+	svc         *rack.Service
+	deployments *deployment.Service
 }
 
 func (h machines) routes(r *rest.Router) {
@@ -51,10 +54,42 @@ func (h machines) routes(r *rest.Router) {
 	rest.Write(r, remove, h.remove)
 	rest.List(r, op(http.MethodGet, one+"/history", "listMachineHistory", "List a machine's changes of state",
 		"The last 100, newest first.", read), h.history)
+	rest.List(r, op(http.MethodGet, one+"/erasures", "listMachineErasures", "List a machine's erasures",
+		"How its drives were erased after each deployment, newest first. Kept for three years.", read), h.erasures)
+	const images, image = OperatorBase + "/machine-images", OperatorBase + "/machine-images/{name}"
+	rest.List(r, op(http.MethodGet, images, "listMachineImages", "List machine images",
+		"The operating systems that the operator's own servers can be installed with, by name.", read), h.images)
+	setImage := op(http.MethodPost, images, "setMachineImage", "Set a machine image",
+		"Adds an image, or replaces the one of that name. Machines download it and compare its SHA-256 before it starts.",
+		write)
+	setImage.Errors = []apierr.Code{apierr.LimitReached}
+	rest.Write(r, setImage, h.setImage)
+	rest.Write(r, op(http.MethodDelete, image, "deleteMachineImage", "Delete a machine image",
+		"What was installed from it stays.", write), h.removeImage)
+	rest.Read(r, rest.Operation{
+		Method: http.MethodGet, Path: Base + "/deployments/{id}/erasure", ID: "getDeploymentErasure",
+		Tag: tagDeployments, Scope: string(account.ReadDeployments), Summary: "Get a deployment's erasure",
+		Description: "How the drives of its machine were erased after it ended, each by its serial number. It is " +
+			"recorded for the operator's own machines, and kept for three years.",
+	}, h.erasure)
 	for _, action := range []struct {
 		path, id, summary, description string
 		do                             machineDo
 	}{
+		{
+			"/inspect", "inspectMachine", "Inspect a machine",
+			"Its hardware is read through the BMC and by the agent, and compared with what is for sale. Then it is ready, " +
+				"or quarantined with the reason. It takes minutes.", h.svc.Inspect,
+		},
+		{
+			"/validate", "validateMachine", "Validate a machine",
+			"A machine that is ready is compared with what is for sale again, without starting it.", h.svc.Validate,
+		},
+		{
+			"/release", "releaseMachine", "Release a machine",
+			"Takes a machine back that is quarantined, retired or draining. One that may have a tenant's data is erased " +
+				"first. Every other one is inspected.", h.svc.Release,
+		},
 		{
 			"/drain", "drainMachine", "Drain a machine",
 			"It is no longer sold. Without a tenant it is retired at once. A tenant keeps it; it is erased and " +
@@ -145,4 +180,54 @@ func (h machines) history(
 	ctx context.Context, _ *rest.Call, in *machineHistoryQuery, p db.Page,
 ) ([]rack.Transition, db.Listed, error) {
 	return h.svc.History(ctx, h.db, in.ID, p)
+}
+
+func (h machines) erasures(
+	ctx context.Context, _ *rest.Call, in *machineHistoryQuery, p db.Page,
+) ([]rack.Erasure, db.Listed, error) {
+	return h.svc.Erasures(ctx, h.db, in.ID, p)
+}
+
+type machineErasurePath struct {
+	ID id.ID `path:"id" doc:"Id of the deployment, dep_…"`
+}
+
+func (h machines) erasure(ctx context.Context, c *rest.Call, in *machineErasurePath) (rack.Erasure, error) {
+	if _, err := h.deployments.Get(ctx, h.db, c.Caller.Account, in.ID); err != nil {
+		return rack.Erasure{}, err
+	}
+	return h.svc.ErasureOf(ctx, h.db, in.ID)
+}
+
+type setMachineImage struct {
+	Body struct {
+		Name   string           `json:"name" minLength:"1" maxLength:"64" example:"Ubuntu 24.04" doc:"Name of the operating system, as offers list it."`
+		URL    string           `json:"url" maxLength:"1000" example:"https://images.example.com/ubuntu.qcow2" doc:"Where machines download the disk image, which needs cloud-init and UEFI."`
+		SHA256 string           `json:"sha256" minLength:"64" maxLength:"64" doc:"SHA-256 of the file in hex."`
+		Format rackagent.Format `json:"format" enum:"raw,qcow2" doc:"raw or qcow2."`
+		Bytes  int64            `json:"bytes" minimum:"1" doc:"Size of the file in bytes."`
+	}
+}
+
+type machineImagePath struct {
+	Name string `path:"name" maxLength:"64" doc:"Name of the image."`
+}
+
+func (h machines) images(
+	ctx context.Context, _ *rest.Call, _ *rest.Paging, p db.Page,
+) ([]rack.Image, db.Listed, error) {
+	all, err := h.svc.Images(ctx, h.db)
+	if err != nil {
+		return nil, db.Listed{}, err
+	}
+	return rest.Slice(all, func(i rack.Image) string { return i.Name }, p)
+}
+
+func (h machines) setImage(ctx context.Context, tx *db.Tx, _ *rest.Call, in *setMachineImage) (rack.Image, error) {
+	b := in.Body
+	return h.svc.SetImage(ctx, tx, rack.Image{Name: b.Name, URL: b.URL, SHA256: b.SHA256, Format: b.Format, Bytes: b.Bytes})
+}
+
+func (h machines) removeImage(ctx context.Context, tx *db.Tx, _ *rest.Call, in *machineImagePath) (rack.Image, error) {
+	return h.svc.RemoveImage(ctx, tx, in.Name)
 }

@@ -313,7 +313,7 @@ func TestNoListReadsAWholeTable(t *testing.T) {
 					if rt.ID == "listWebhookDeliveries" {
 						target = strings.ReplaceAll(rt.Path, "{id}", hook.text("id"))
 					}
-					if rt.ID == "listMachineHistory" {
+					if rt.ID == "listMachineHistory" || rt.ID == "listMachineErasures" {
 						target = strings.ReplaceAll(rt.Path, "{id}", server.text("id"))
 					}
 					if rt.ID == "listPromoCodeRedemptions" {

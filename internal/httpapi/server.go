@@ -247,7 +247,7 @@ func register(cfg Config) *server {
 		quotas{db: cfg.DB, svc: cfg.Operator},
 		serviceCredits{db: cfg.DB, svc: cfg.ServiceCredits},
 		announcements{db: cfg.DB, clock: cfg.Clock, svc: cfg.Announcements},
-		machines{db: cfg.DB, svc: cfg.Machines},
+		machines{db: cfg.DB, svc: cfg.Machines, deployments: cfg.Deployments},
 		mails{db: cfg.DB, svc: cfg.Mail, accounts: cfg.Accounts},
 		operations{db: cfg.DB, clock: cfg.Clock, svc: cfg.Operator, meter: cfg.Meter},
 		providerAccounts{

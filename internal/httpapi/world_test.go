@@ -26,6 +26,7 @@ import (
 	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
+	"github.com/billetcloud/billet/internal/bmc"
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
@@ -233,7 +234,10 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Catalog: offers, Accounts: accounts, Mail: w.c.Mail, Jobs: jobs,
 		ProviderAccounts: provideraccount.New(secrets, nil),
 	})
-	w.c.Machines = rack.New(rack.Config{DB: d, IDs: ids, Secrets: secrets})
+	w.c.Machines = rack.New(rack.Config{
+		DB: d, IDs: ids, Clock: c, Jobs: jobs, Secrets: secrets, Open: bmc.Open,
+		Server: func() (rack.Server, bool) { return rack.Server{}, false },
+	})
 	w.c.ServiceCredits = servicecredit.New(servicecredit.Config{
 		DB: d, IDs: ids, Wallet: ledger, Meter: meters, Events: events, Settings: set,
 	})

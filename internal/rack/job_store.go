@@ -100,3 +100,26 @@ func removeImage(ctx context.Context, tx *db.Tx, name string) error {
 	_, err := images.Delete(ctx, tx, db.Is("name", name))
 	return err
 }
+
+var identities = db.NewTable("rack_identity", func(i *identity) []db.Column {
+	return []db.Column{
+		db.Col("id", &i.ID), db.Col("certificate", &i.Certificate), db.Col("private_key", &i.Key),
+		db.Col("created_at", &i.CreatedAt),
+	}
+})
+
+func findIdentity(ctx context.Context, r db.Reader) (identity, bool, error) {
+	return identities.Find(ctx, r, `WHERE id = 1`)
+}
+
+// addIdentity keeps one that is there.
+func addIdentity(ctx context.Context, tx *db.Tx, i identity) error {
+	_, err := identities.InsertNew(ctx, tx, "id", i)
+	return err
+}
+
+// anyMachine reports whether there is a machine.
+func anyMachine(ctx context.Context, r db.Reader) (is bool, err error) {
+	err = r.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM rack_machine)`).Scan(&is)
+	return is, err
+}

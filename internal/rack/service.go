@@ -67,6 +67,9 @@ func (s *Service) List(ctx context.Context, r db.Reader, f Filter, p db.Page) ([
 	return list(ctx, r, f, p)
 }
 
+// Any reports whether there is a machine.
+func (s *Service) Any(ctx context.Context, r db.Reader) (bool, error) { return anyMachine(ctx, r) }
+
 // History returns a page of the changes of a machine's state, newest first, or NOT_FOUND.
 func (s *Service) History(ctx context.Context, r db.Reader, of id.ID, p db.Page) ([]Transition, db.Listed, error) {
 	if _, err := s.Get(ctx, r, of); err != nil {

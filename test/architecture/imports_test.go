@@ -24,7 +24,7 @@ var dependencies = []struct {
 		"pastdue", "spendlimit", "quota", "budget", "deployment", "volume", "issue", "quote", "catalog", "pricerule",
 		"meter", "signedhead", "servicecredit",
 		"wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event", "idempotency",
-		"ratelimit", "provideraccount", "provider", "creator", "rack", "db",
+		"ratelimit", "provideraccount", "provider", "creator", "rack", "rackagent", "db",
 	}},
 	{"rest", []string{"idempotency", "ratelimit", "db"}},
 	{"dashboard", nil},

@@ -1151,6 +1151,14 @@ CREATE INDEX rack_erasure_deployment ON rack_erasure (deployment_id, id);
 CREATE INDEX rack_erasure_machine ON rack_erasure (machine_id, id);
 CREATE INDEX rack_erasure_ended ON rack_erasure (ended_at);
 
+-- The certificate by which own servers know this program, at most one.
+CREATE TABLE rack_identity (
+    id          BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    certificate TEXT   NOT NULL,               -- DER in hex
+    private_key TEXT   NOT NULL,               -- sealed
+    created_at  BIGINT NOT NULL
+);
+
 -- The images that own servers can be installed with, at most 100.
 CREATE TABLE rack_image (
     name       TEXT   NOT NULL PRIMARY KEY,    -- the operating system's, as offers list it
@@ -1569,6 +1577,7 @@ DROP TABLE spending_use;
 DROP TABLE spending_limit;
 DROP TABLE quote;
 DROP TABLE rack_image;
+DROP TABLE rack_identity;
 DROP TABLE rack_erasure;
 DROP TABLE rack_job;
 DROP TABLE rack_transition;
