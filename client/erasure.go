@@ -26,12 +26,12 @@ type ErasedDrive struct {
 	Model  string `json:"model"`
 	// Method is sanitize_crypto, sanitize_block, nvme_format, ata_secure_erase or overwrite.
 	Method    string    `json:"method"`
-	Bytes     int64     `json:"bytes"`
+	Bytes     int       `json:"bytes"`
 	StartedAt time.Time `json:"startedAt"`
 	EndedAt   time.Time `json:"endedAt"`
 	// Marks are random marks that were written before; MarksGone of them were gone afterwards.
-	Marks     int64 `json:"marks"`
-	MarksGone int64 `json:"marksGone"`
+	Marks     int `json:"marks"`
+	MarksGone int `json:"marksGone"`
 	// Verdict is erased, failed, marks_found, missing or unexpected.
 	Verdict string `json:"verdict"`
 	// Detail is what failed; empty if nothing did.

@@ -97,7 +97,8 @@ func machineErasures() *cobra.Command {
 				if !e.Passed {
 					verdict = "failed"
 				}
-				rows = append(rows, []any{e.EndedAt.Format(time.RFC3339), e.DeploymentID, verdict, len(e.Drives), e.Reason})
+				at := e.EndedAt.Format(time.RFC3339)
+				rows = append(rows, []any{at, e.DeploymentID, verdict, len(e.Drives), e.Reason})
 			}
 			return out.print(cmd.OutOrStdout(), all, []any{"AT", "DEPLOYMENT", "VERDICT", "DRIVES", "REASON"}, rows)
 		})

@@ -406,23 +406,14 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	if err := a.warnOfTestMode(ctx); err != nil {
 		return err
 	}
-	if a.cfg.MetricsListen != "" {
-		ml, err := a.listenMetrics(ctx)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = ml.Close() }()
-		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
-		servers, listeners = append(servers, a.server(forLoopback(mux))), append(listeners, ml)
-		s.MetricsURL = "http://" + ml.Addr().String() + "/metrics"
+	beside, besideOn, err := a.listenBeside(ctx, &s)
+	for _, l := range besideOn {
+		defer func() { _ = l.Close() }()
 	}
-	if rs, rl, err := a.listenRacks(ctx); err != nil {
+	if err != nil {
 		return err
-	} else if rs != nil {
-		defer func() { _ = rl.Close() }()
-		servers, listeners = append(servers, rs), append(listeners, rl)
 	}
+	servers, listeners = append(servers, beside...), append(listeners, besideOn...)
 	if a.world != nil {
 		sl, err := listenSocket(a.cfg.DataDir)
 		if err != nil {
@@ -489,6 +480,26 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
 	return errors.Join(err, a.Accounts.FlushLastUse(last))
+}
+
+// listenBeside returns the servers beside the API, of the metrics and of the provisioning network,
+// with their listeners, also those that it opened before an error.
+func (a *App) listenBeside(ctx context.Context, s *Started) (servers []*http.Server, on []net.Listener, err error) {
+	if a.cfg.MetricsListen != "" {
+		l, err := a.listenMetrics(ctx)
+		if err != nil {
+			return servers, on, err
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
+		servers, on = append(servers, a.server(forLoopback(mux))), append(on, l)
+		s.MetricsURL = "http://" + l.Addr().String() + "/metrics"
+	}
+	server, l, err := a.listenRacks(ctx)
+	if server != nil {
+		servers, on = append(servers, server), append(on, l)
+	}
+	return servers, on, err
 }
 
 // firstUser creates the demo account, or offers the setup page of a server without a user.

@@ -42,7 +42,8 @@ func (c Config) checkRacks() error {
 		errs = append(errs, errors.New("--racks-listen needs --racks-agent-iso, the image of the agent"))
 	}
 	if c.Sim {
-		errs = append(errs, errors.New("--racks-listen and --sim cannot be used together: own servers run by real time"))
+		errs = append(errs, errors.New("--racks-listen and --sim cannot be used together: own servers run by real "+
+			"time"))
 	}
 	return errors.Join(errs...)
 }

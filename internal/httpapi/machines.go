@@ -60,7 +60,8 @@ func (h machines) routes(r *rest.Router) {
 	rest.List(r, op(http.MethodGet, images, "listMachineImages", "List machine images",
 		"The operating systems that the operator's own servers can be installed with, by name.", read), h.images)
 	setImage := op(http.MethodPost, images, "setMachineImage", "Set a machine image",
-		"Adds an image, or replaces the one of that name. Machines download it and compare its SHA-256 before it starts.",
+		"Adds an image, or replaces the one of that name. Machines download it and compare its SHA-256 before it "+
+			"starts.",
 		write)
 	setImage.Errors = []apierr.Code{apierr.LimitReached}
 	rest.Write(r, setImage, h.setImage)
@@ -78,7 +79,8 @@ func (h machines) routes(r *rest.Router) {
 	}{
 		{
 			"/inspect", "inspectMachine", "Inspect a machine",
-			"Its hardware is read through the BMC and by the agent, and compared with what is for sale. Then it is ready, " +
+			"Its hardware is read through the BMC and by the agent, and compared with what is for sale. Then it is " +
+				"ready, " +
 				"or quarantined with the reason. It takes minutes.", h.svc.Inspect,
 		},
 		{
@@ -87,7 +89,8 @@ func (h machines) routes(r *rest.Router) {
 		},
 		{
 			"/release", "releaseMachine", "Release a machine",
-			"Takes a machine back that is quarantined, retired or draining. One that may have a tenant's data is erased " +
+			"Takes a machine back that is quarantined, retired or draining. One that may have a tenant's data is " +
+				"erased " +
 				"first. Every other one is inspected.", h.svc.Release,
 		},
 		{
@@ -225,7 +228,8 @@ func (h machines) images(
 
 func (h machines) setImage(ctx context.Context, tx *db.Tx, _ *rest.Call, in *setMachineImage) (rack.Image, error) {
 	b := in.Body
-	return h.svc.SetImage(ctx, tx, rack.Image{Name: b.Name, URL: b.URL, SHA256: b.SHA256, Format: b.Format, Bytes: b.Bytes})
+	i := rack.Image{Name: b.Name, URL: b.URL, SHA256: b.SHA256, Format: b.Format, Bytes: b.Bytes}
+	return h.svc.SetImage(ctx, tx, i)
 }
 
 func (h machines) removeImage(ctx context.Context, tx *db.Tx, _ *rest.Call, in *machineImagePath) (rack.Image, error) {

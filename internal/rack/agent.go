@@ -148,8 +148,8 @@ func (s *Service) AgentReport(ctx context.Context, token string, r rackagent.Rep
 		if j.Outcome != "" {
 			return ErrToken // no report follows the last one
 		}
-		j.Number, j.Phase, j.Progress = int64(r.Number), rackagent.Phase(plain(string(r.Phase))), int64(min(max(r.Progress, 0), 100))
-		j.HeardAt = &tx.Now
+		j.Number, j.Phase = int64(r.Number), rackagent.Phase(plain(string(r.Phase)))
+		j.Progress, j.HeardAt = int64(min(max(r.Progress, 0), 100)), &tx.Now
 		if j.ClaimedAt == nil {
 			j.ClaimedAt = &tx.Now
 		}

@@ -39,7 +39,7 @@ type GPU struct {
 	Slot      string `json:"slot" doc:"Address on the PCI bus."`
 	VendorID  string `json:"vendorId" doc:"PCI id of the vendor, four hexadecimal digits."`
 	DeviceID  string `json:"deviceId" doc:"PCI id of the device, four hexadecimal digits."`
-	LinkWidth int    `json:"linkWidth" doc:"Lanes of PCI Express in use; 0 if unknown."`
+	LinkWidth int    `json:"linkWidth" doc:"Width of its PCI Express link in use; 0 if unknown."`
 }
 
 // maxParts is how many drives, GPUs, cards and firmware versions of a machine are kept.
@@ -139,7 +139,8 @@ func (m Machine) compare(inv bmc.Inventory) (problems []string) {
 	}
 	for i, serial := range h.serials() {
 		if serial == "" || slices.Contains(h.serials()[:i], serial) {
-			add("drive %d has no serial number of its own, so that it could not be accounted for when it is erased", i+1)
+			add("drive %d has no serial number of its own, so that it could not be accounted for when it is "+
+				"erased", i+1)
 		}
 	}
 	if m.HourlyPrice <= 0 {
@@ -154,7 +155,8 @@ func (m Machine) firmware(inv bmc.Inventory) (problems []string) {
 	for _, name := range slices.Sorted(maps.Keys(m.Hardware.Firmware)) {
 		before, now := m.Hardware.Firmware[name], plain(inv.Firmware[name])
 		if now != "" && now != before {
-			problems = append(problems, fmt.Sprintf("the firmware %s was %s and is %s: release the machine if you changed it",
+			problems = append(problems, fmt.Sprintf("the firmware %s was %s and is %s: release the machine if you "+
+				"changed it",
 				name, before, now))
 		}
 	}

@@ -62,7 +62,8 @@ func (i Image) check() []apierr.FieldError {
 func (s *Service) RemoveImage(ctx context.Context, tx *db.Tx, name string) (Image, error) {
 	i, found, err := findImage(ctx, tx, name)
 	if err == nil && !found {
-		err = apierr.New(apierr.NotFound, "No machine image has this name. List them with GET /operator/machine-images.")
+		err = apierr.New(apierr.NotFound, "No machine image has this name. List them with GET "+
+			"/operator/machine-images.")
 	}
 	if err != nil {
 		return Image{}, err

@@ -80,24 +80,18 @@ func (s *Service) Groups(ctx context.Context, r db.Reader) ([]Group, error) { re
 type Tenant struct {
 	Machine
 	Tenancy    Tenancy
-	HostKey    string // public
 	AssignedAt time.Time
 }
 
 // IP returns the machine's address without the length of its prefix.
 func (t Tenant) IP() string { return addr(t.Address) }
 
-func (s *Service) tenant(m Machine) (Tenant, error) {
+func tenantOf(m Machine) Tenant {
 	t := Tenant{Machine: m, Tenancy: m.tenancy}
 	if m.assignedAt != nil {
 		t.AssignedAt = *m.assignedAt
 	}
-	if m.launch == "" {
-		return t, nil
-	}
-	l, err := s.openLaunch(m)
-	t.HostKey = l.HostKey.Public
-	return t, err
+	return t
 }
 
 // Assign gives a machine to a deployment: the one that it has, or one that is ready. However many
@@ -112,15 +106,15 @@ func (s *Service) Assign(ctx context.Context, l Launch) (t Tenant, err error) {
 		if err != nil {
 			return err
 		}
-		t, err = s.tenant(m)
-		return err
+		t = tenantOf(m)
+		return nil
 	})
 	if err == nil {
 		return t, nil
 	}
 	// Another call for the same deployment may have been faster: its reference is unique.
 	if m, has, again := byDeployment(ctx, s.cfg.DB, l.Deployment); again == nil && has {
-		return s.tenant(m)
+		return tenantOf(m), nil
 	}
 	return t, err
 }
@@ -200,7 +194,7 @@ func (s *Service) Tenant(ctx context.Context, r db.Reader, deployment id.ID) (Te
 	if err != nil {
 		return Tenant{}, err
 	}
-	return s.tenant(m)
+	return tenantOf(m), nil
 }
 
 // Tenants returns every machine that a deployment has.
@@ -208,11 +202,7 @@ func (s *Service) Tenants(ctx context.Context, r db.Reader) ([]Tenant, error) {
 	all, err := tenanted(ctx, r)
 	var out []Tenant
 	for _, m := range all {
-		t, err := s.tenant(m)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
+		out = append(out, tenantOf(m))
 	}
 	return out, err
 }
@@ -284,7 +274,8 @@ func (s *Service) onTenant(
 func (s *Service) ErasureOf(ctx context.Context, r db.Reader, deployment id.ID) (Erasure, error) {
 	e, found, err := lastErasure(ctx, r, deployment)
 	if err == nil && !found {
-		err = apierr.New(apierr.NotFound, "No erasure is recorded for this deployment. It is recorded for the operator's "+
+		err = apierr.New(apierr.NotFound, "No erasure is recorded for this deployment. It is recorded for the "+
+			"operator's "+
 			"own machines only, and once it has ended.")
 	}
 	return e, err

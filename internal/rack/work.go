@@ -31,7 +31,7 @@ const ISOPath = "/agent/v1/iso/"
 // no effect, and the next one is decided.
 var errMoved = errors.New("rack: the machine has moved on")
 
-// enqueue has the machine looked at as soon as the transaction has committed.
+// enqueue has the next step with the machine done as soon as the transaction has committed.
 func (s *Service) enqueue(ctx context.Context, tx *db.Tx, of id.ID) error {
 	return s.cfg.Jobs.Enqueue(ctx, tx, job.NoOwner, KindMachine, of, tx.Now)
 }
@@ -82,7 +82,7 @@ func (s *Service) Work(ctx context.Context, of id.ID) (job.Outcome, error) {
 	return job.At(s.cfg.Clock.Now()), nil
 }
 
-// do does one step. It returns when the machine is to be looked at again, zero for at once.
+// do does one step. It returns when to go on, zero for at once.
 func (s *Service) do(ctx context.Context, d decision, m Machine, j *agentJob) (again time.Time, err error) {
 	switch d.step {
 	case stepBegin:
@@ -266,7 +266,7 @@ func (s *Service) start(ctx context.Context, m Machine, url string) error {
 }
 
 // refused ends a job that the BMC cannot do. One that does not answer, or does not accept our
-// password, is asked again: that says nothing of the machine, and whoever has it keeps it.
+// password, is asked again: that says nothing of the machine, and its tenant keeps it.
 func (s *Service) refused(ctx context.Context, m Machine, j agentJob, err error) error {
 	e, is := errors.AsType[*bmc.Error](err)
 	if !is || e.Kind == bmc.KindUnreachable || e.Kind == bmc.KindUnauthorized && m.State != Inspecting {

@@ -191,19 +191,34 @@ func (r *rig) giveBack(deployment id.ID) {
 	}
 }
 
+// checkInstalled checks what the agent of the first server installed.
+func (r *rig) checkInstalled() {
+	r.t.Helper()
+	system, image := r.servers[0].Installed()
+	if system == nil || !strings.Contains(system.MetaData, "AAAA tenant") ||
+		!strings.Contains(system.NetworkConfig, r.servers[0].MAC) || image.SHA256 != strings.Repeat("ab", 32) {
+		r.t.Fatalf("installed %+v from %+v", system, image)
+	}
+}
+
+// checkErased checks the record of an erasure that passed.
+func (r *rig) checkErased(d id.ID) {
+	r.t.Helper()
+	e, err := r.ErasureOf(r.t.Context(), r.db, d)
+	if err != nil || !e.Passed || len(e.Drives) != 2 || e.MachineID != r.ms[0].ID || e.Drives[0].MarksGone != 64 {
+		r.t.Errorf("%+v, %v", e, err)
+	}
+}
+
 // A machine goes from a tenant to the next only after each of its drives was erased.
-func TestAMachineGoesRound(t *testing.T) {
+func TestAMachineIsRentedOutErasedAndReady(t *testing.T) {
 	eachRig(t, 1, func(r *rig) {
 		m := r.machine(0)
 		if m.Hardware == nil || len(m.Hardware.Drives) != 2 || len(m.Hardware.GPUs) != 8 || m.VCPUs != 128 {
 			r.t.Fatalf("inspected %+v", m.Hardware)
 		}
 		d := r.assigned(0)
-		system, image := r.servers[0].Installed()
-		if system == nil || !strings.Contains(system.MetaData, "AAAA tenant") ||
-			!strings.Contains(system.NetworkConfig, r.servers[0].MAC) || image.SHA256 != strings.Repeat("ab", 32) {
-			r.t.Fatalf("installed %+v from %+v", system, image)
-		}
+		r.checkInstalled()
 		if m := r.machine(0); !m.Unerased || *m.DeploymentID != d {
 			r.t.Fatalf("%+v", m)
 		}
@@ -214,10 +229,7 @@ func TestAMachineGoesRound(t *testing.T) {
 		if m := r.expect(0, rack.Ready); m.Unerased || m.DeploymentID != nil || r.servers[0].Soiled() {
 			r.t.Errorf("%+v, soiled: %t", m, r.servers[0].Soiled())
 		}
-		e, err := r.ErasureOf(r.t.Context(), r.db, d)
-		if err != nil || !e.Passed || len(e.Drives) != 2 || e.MachineID != m.ID || e.Drives[0].MarksGone != 64 {
-			r.t.Errorf("%+v, %v", e, err)
-		}
+		r.checkErased(d)
 		if s := r.servers[0].BMC.State(); s.On || s.CD != "" {
 			r.t.Errorf("the server is on: %t, with %q", s.On, s.CD)
 		}

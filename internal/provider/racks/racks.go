@@ -158,9 +158,6 @@ func machine(t rack.Tenant) provider.Machine {
 	}
 	if m.State == provider.MachineReady || m.State == provider.MachineOff {
 		m.Address, m.SSHUser, m.SSHPort = t.IP(), "root", 22
-		if t.HostKey != "" {
-			m.SSHHostKeys = []string{t.HostKey}
-		}
 	}
 	return m
 }

@@ -209,7 +209,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// Whoever has no token of a job that runs learns nothing.
+// A caller without the token of a job that runs learns nothing.
 func TestHandler_Refuses(t *testing.T) {
 	r := newRig(t, 1)
 	large := []byte(`{"jobId": "` + strings.Repeat("x", rackagent.MaxMessage) + `"}`)

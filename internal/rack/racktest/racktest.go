@@ -1,9 +1,3 @@
-// Package racktest is a rack of emulated servers for tests: each has the BMC of package bmctest, a
-// scripted agent, drives that remember what was written to them, and, once something is installed,
-// an SSH server.
-//
-// It does not own how the agent reaches the server under test: a test passes functions for the
-// calls.
 package racktest
 
 import (
@@ -109,7 +103,8 @@ func (s *Server) serve(t testing.TB) {
 // OnRequest has f called after each request to the BMC has had its effect, before it is answered.
 func (s *Server) OnRequest(f func()) { s.served.Store(&f) }
 
-// Script has the agent's last report changed from now on; false keeps it from being sent at all. Nil
+// Script has the agent's last report changed from now on; false keeps it from being sent at all.
+// Nil
 // has the agent do what it should.
 func (s *Server) Script(f func(job rackagent.Job, last *rackagent.Report) bool) {
 	s.mu.Lock()

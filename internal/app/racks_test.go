@@ -1,0 +1,258 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billetcloud/billet/client"
+	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/rack"
+	"github.com/billetcloud/billet/internal/rack/racktest"
+	"github.com/billetcloud/billet/internal/rackagent"
+	"github.com/billetcloud/billet/internal/spendlimit"
+	"golang.org/x/crypto/ssh"
+)
+
+// pinned is an HTTP client that accepts one certificate only, as an agent does.
+func pinned(pin func() string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+		InsecureSkipVerify: true, // compared below
+		VerifyConnection: func(s tls.ConnectionState) error {
+			sum := sha256.Sum256(s.PeerCertificates[0].Raw)
+			if got := hex.EncodeToString(sum[:]); pin() != "" && got != pin() {
+				return fmt.Errorf("the certificate is %s, not %s", got, pin())
+			}
+			return nil
+		},
+	}}}
+}
+
+// provisioning are the calls of agents at the address of the provisioning network.
+func provisioning(url string) racktest.Calls {
+	ask := func(ctx context.Context, pin, method, path, token string, body []byte) ([]byte, error) {
+		r, err := http.NewRequestWithContext(ctx, method, url+path, bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		a, err := pinned(func() string { return pin }).Do(r)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = a.Body.Close() }()
+		text, err := io.ReadAll(a.Body)
+		if err == nil && a.StatusCode/100 != 2 {
+			err = fmt.Errorf("%s %s: %s", method, path, a.Status)
+		}
+		return text, err
+	}
+	return racktest.Calls{
+		Image: func(ctx context.Context, token string) (rackagent.Parameters, error) {
+			line, err := ask(ctx, "", "GET", rack.ISOPath+token+".iso", "", nil)
+			if err != nil {
+				return rackagent.Parameters{}, err
+			}
+			return rackagent.ParseCommandLine(string(line))
+		},
+		Job: func(ctx context.Context, p rackagent.Parameters) (j rackagent.Job, err error) {
+			text, err := ask(ctx, p.Pin, "GET", rackagent.JobPath, p.Token, nil)
+			return j, errors.Join(err, json.Unmarshal(text, &j))
+		},
+		Report: func(ctx context.Context, p rackagent.Parameters, report rackagent.Report) error {
+			text, err := json.Marshal(report)
+			if err == nil {
+				_, err = ask(ctx, p.Pin, "POST", rackagent.ReportsPath, p.Token, text)
+			}
+			return err
+		},
+	}
+}
+
+// freeAddress returns an address that nothing listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// A server of the operator is entered while Billet runs, is for sale once it is inspected, is
+// rented out, reinstalled and returned, and the tenant sees how it was erased.
+func TestOwnServersAreRentedOut(t *testing.T) {
+	listen := freeAddress(t)
+	servers := racktest.New(t, 1, provisioning("https://"+listen))
+	s := servers[0]
+	c := Default()
+	c.Listen, c.MetricsListen, c.DataDir, c.Version, c.Log = "127.0.0.1:0", "", t.TempDir(), "test",
+		slog.New(slog.DiscardHandler)
+	c.RacksListen, c.RacksURL = listen, "https://"+listen
+	c.AgentImage = func(p rackagent.Parameters) (io.ReadSeeker, error) {
+		line, err := p.CommandLine()
+		return strings.NewReader(line), err
+	}
+	c.Probe = func(ctx context.Context, at provider.Endpoint) (string, error) {
+		at.Address = net.JoinHostPort(s.Host, fmt.Sprint(s.Port()))
+		return provider.ProbeSSH(ctx, at)
+	}
+	a, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }()
+	ctx, stop := context.WithCancel(t.Context())
+	started, ended := make(chan Started, 1), make(chan error, 1)
+	go func() { ended <- a.Run(ctx, func(s Started) { started <- s }) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	var run Started
+	select {
+	case run = <-started:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	machine := enroll(t, a, s)
+	tenant := tenantOf(t, a, run.URL)
+
+	var offer client.Offer
+	eventually(t, "an offer", func() (string, bool) {
+		list, err := tenant.Offers.List(ctx, client.OfferQuery{Provider: "racks"})
+		if err != nil || len(list.Items) == 0 {
+			m, _ := a.Machines.Get(ctx, a.DB, machine)
+			return fmt.Sprint(err, m.State, m.Reason, m.Detail), false
+		}
+		offer = list.Items[0]
+		return "", true
+	})
+	d, err := tenant.Deployments.Create(ctx, client.CreateDeployment{
+		OfferID: offer.ID, OperatingSystem: "Ubuntu 24.04", Name: "train", SSHPublicKey: publicKeyLine(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func(want client.DeploymentStatus) func() (string, bool) {
+		return func() (string, bool) {
+			now, err := tenant.Deployments.Get(ctx, d.ID)
+			if err != nil {
+				return err.Error(), false
+			}
+			text, _ := json.Marshal(now.Steps)
+			return fmt.Sprintf("%s: %s", now.Status, text), now.Status == want
+		}
+	}
+	eventually(t, "running", status("running"))
+	s.WriteFile("/root/secret", "x")
+	if _, err := a.TerminateDeployment(ctx, id.ID(d.ID), "the test is over"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "terminated", status("terminated"))
+	eventually(t, "ready again", func() (string, bool) {
+		m, err := a.Machines.Get(ctx, a.DB, machine)
+		return fmt.Sprint(m.State, m.Reason, m.Detail, err), m.State == rack.Ready
+	})
+	if s.Soiled() {
+		t.Error("the tenant's data is still there")
+	}
+	e, err := tenant.Deployments.Erasure(ctx, d.ID)
+	if err != nil || !e.Passed || len(e.Drives) != 2 {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+func eventually(t *testing.T, what string, f func() (string, bool)) {
+	t.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	limit := time.After(45 * time.Second)
+	for {
+		seen, is := f()
+		if is {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-limit:
+			t.Fatalf("waited for %s: %s", what, seen)
+		}
+	}
+}
+
+// enroll enters a server and an image, and has the server inspected.
+func enroll(t *testing.T, a *App, s *racktest.Server) id.ID {
+	t.Helper()
+	if _, err := a.SetMachineImage(t.Context(), rack.Image{
+		Name: "Ubuntu 24.04", URL: "https://images.example.com/x.raw", SHA256: strings.Repeat("ab", 32),
+		Format: rackagent.Raw, Bytes: 1 << 30,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	price, region, gpu, count, memory, address := money.Dollars(12), "oslo-1", "NVIDIA H100", int64(8), int64(80),
+		s.Host+"/8"
+	m, err := a.AddMachine(t.Context(), rack.MachineFields{
+		Name: &s.Name, BMCURL: &s.Address.URL, BMCUser: &s.Address.User, BMCPassword: &s.Address.Password,
+		BMCCertificate: &s.Address.CertificateSHA256, MACs: &[]string{s.MAC}, Address: &address, Region: &region,
+		HourlyPrice: &price, GPUType: &gpu, GPUCount: &count, GPUMemoryGB: &memory,
+	})
+	if err == nil {
+		_, err = a.ActOnMachine(t.Context(), "inspectMachine", m.ID, "", a.Machines.Inspect)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.ID
+}
+
+// tenantOf returns the client of a new account with credit.
+func tenantOf(t *testing.T, a *App, url string) *client.Client {
+	t.Helper()
+	acc, err := a.CreateAccount(t.Context(), "Tenant", money.Dollars(1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, key, err := a.CreateKey(t.Context(), acc.ID, account.KeyRequest{Name: "test"}, spendlimit.SpendingLimits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(client.Config{APIKey: key, BaseURL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func publicKeyLine(t *testing.T) string {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(ssh.MarshalAuthorizedKey(key))
+}
