@@ -12,6 +12,9 @@
 //     its drives by serial number. No machine becomes ready while it is unerased.
 //   - A machine belongs to at most one deployment, and a deployment has at most one machine: the
 //     reference is unique in the database, and assigning is one UPDATE.
+//   - A token is that of one job on one machine. It is stored as a hash, ends with the job, and its
+//     image is no longer served once the agent has asked for the job.
+//   - No BMC is called inside a transaction, nor by a request.
 //   - A BMC has one row, and so has an address: two rows of one server would end each other's
 //     tenants.
 //   - The password of a BMC is encrypted, for its machine only, and is never shown, logged or part
@@ -52,8 +55,22 @@
 //	retired     -- released    --> inspecting
 //	retired     -- erase       --> erasing
 //
+// # Work
+//
+// A job for each machine runs Work: it reads the rows, calls decide (decide.go), a pure function of
+// the rows and the time, and does that step (work.go). The agent's calls (agent.go) write rows and
+// enqueue the job. So each step may be repeated after a crash: what a BMC is told is told again,
+// and a machine is started for a job with a new token each time.
+//
+// A BMC that does not answer ends nothing: it is asked again, and the deployment keeps its machine.
+// A deployment that ends has its machine until that is certainly switched off.
+//
 // # Tables
 //
 //   - rack_machine: a row for each server, at most MaxMachines. Removing a machine deletes its row.
 //   - rack_transition: the last maxHistory changes of state of each machine, deleted with it.
+//   - rack_job: the agent's last job on each machine, deleted with it.
+//   - rack_erasure: a row for each erasure that ended, deleted erasuresKept after it by the next.
+//   - rack_image: at most maxImages.
+//   - rack_identity: one row.
 package rack

@@ -9,6 +9,6 @@
 //     is fast, and an effect that was lost is repeated.
 //   - A machine is terminating until it is switched off, and then is gone. It is erased after that,
 //     without its deployment.
-//   - A caller without the token of a job that runs gets 403, and learns nothing else. A report has at
-//     most rackagent.MaxMessage bytes.
+//   - A caller without the token of a job that runs gets 403, and learns nothing else. A report has
+//     at most rackagent.MaxMessage bytes.
 package racks
