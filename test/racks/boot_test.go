@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -28,7 +29,8 @@ import (
 func TestTenantsDataIsGone(t *testing.T) {
 	need(t)
 	dir := t.TempDir()
-	iso, tenant := images(t)
+	iso := agentImage(t, "cloud-amd64")
+	tenant := tenantImage(t)
 	m := newMachine(t, dir)
 	file, err := os.ReadFile(tenant)
 	if err != nil {
@@ -63,9 +65,36 @@ func TestTenantsDataIsGone(t *testing.T) {
 		}
 	}
 
-	last = server.boot(t, m, iso, rackagent.Job{
-		ID: "job_erase", Kind: rackagent.Erase, Drives: []string{nvmeSerial, diskSerial},
-	})
+	last = server.boot(t, m, iso, eraseJob)
+	checkErasure(t, last)
+	for _, mark := range append(marks, "-----BEGIN OPENSSH PRIVATE KEY-----", "tenant-one") {
+		if m.has(t, mark) {
+			t.Errorf("the erased drives still have %q", mark)
+		}
+	}
+}
+
+// metal selects a test that takes longer, and downloads 70 MB once.
+var metal = flag.Bool("metal", false, "start the agent's image for servers as well, on a server's devices")
+
+// TestServersAreErased starts the image that operators use, on a machine with a server's network
+// card, a SATA disk, and the CD on USB.
+func TestServersAreErased(t *testing.T) {
+	if !*metal {
+		t.Skip("only with -metal")
+	}
+	need(t)
+	m := newMachine(t, t.TempDir())
+	m.metal = true
+	last := newServer(t, nil).boot(t, m, agentImage(t, "amd64"), eraseJob)
+	checkErasure(t, last)
+	checkHardware(t, *last.Hardware)
+}
+
+var eraseJob = rackagent.Job{ID: "job_erase", Kind: rackagent.Erase, Drives: []string{nvmeSerial, diskSerial}}
+
+func checkErasure(t *testing.T, last rackagent.Report) {
+	t.Helper()
 	if last.Phase != rackagent.Done || last.Erasure == nil || !last.Erasure.Complete() {
 		t.Fatalf("the erasure failed: %+v %+v", last.Error, last.Erasure)
 	}
@@ -77,11 +106,6 @@ func TestTenantsDataIsGone(t *testing.T) {
 		}
 		if d.Method != want || d.Marks < 2 || d.MarksGone != d.Marks {
 			t.Errorf("not as expected: %+v", d)
-		}
-	}
-	for _, mark := range append(marks, "-----BEGIN OPENSSH PRIVATE KEY-----", "tenant-one") {
-		if m.has(t, mark) {
-			t.Errorf("the erased drives still have %q", mark)
 		}
 	}
 }
@@ -222,20 +246,31 @@ func need(t *testing.T) {
 	}
 }
 
-// images builds the agent's image and the tenant's. What they consist of is kept between runs.
-func images(t *testing.T) (iso, tenant string) {
+// cacheDir has what images consist of, between runs.
+func cacheDir(t *testing.T) string {
 	t.Helper()
-	cache := os.Getenv("BILLET_AGENT_CACHE")
-	if cache == "" {
-		home, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache = filepath.Join(home, "billet-agent")
+	if cache := os.Getenv("BILLET_AGENT_CACHE"); cache != "" {
+		return cache
 	}
-	dir := t.TempDir()
-	iso = filepath.Join(dir, "agent.iso")
-	build(t, cache, "../../scripts/agent-iso.sh", iso, "cloud-amd64")
+	home, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(home, "billet-agent")
+}
+
+// agentImage builds the agent's image with the kernel of a flavor.
+func agentImage(t *testing.T, flavor string) string {
+	t.Helper()
+	iso := filepath.Join(t.TempDir(), "agent.iso")
+	build(t, cacheDir(t), "../../scripts/agent-iso.sh", iso, flavor)
+	return iso
+}
+
+// tenantImage builds the tenant's image, after the agent's, with the same kernel.
+func tenantImage(t *testing.T) string {
+	t.Helper()
+	cache := cacheDir(t)
 	kept, _ := filepath.Glob(filepath.Join(cache, "cloud-amd64-*", "vmlinuz"))
 	if len(kept) == 0 {
 		t.Fatal("scripts/agent-iso.sh keeps nothing in " + cache)
@@ -253,14 +288,14 @@ func images(t *testing.T) (iso, tenant string) {
 		}
 		parts.Write(b)
 	}
-	tenant = filepath.Join(filepath.Dir(newest), fmt.Sprintf("tenant-%x", parts.Sum(nil)[:8]))
+	tenant := filepath.Join(filepath.Dir(newest), fmt.Sprintf("tenant-%x", parts.Sum(nil)[:8]))
 	if _, err := os.Stat(tenant); err != nil {
 		build(t, cache, "tenant/build.sh", filepath.Dir(newest), tenant+".new")
 		if err := os.Rename(tenant+".new", tenant); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return iso, tenant
+	return tenant
 }
 
 func modified(t *testing.T, file string) time.Time {

@@ -36,6 +36,7 @@ type machine struct {
 	sshPort int
 	boots   int
 	exited  chan struct{}
+	metal   bool // with the network card, disk and CD of servers instead of those of virtual machines
 }
 
 func newMachine(t *testing.T, dir string) *machine {
@@ -88,13 +89,18 @@ func (m *machine) start(t *testing.T, cd string) (stop func()) {
 		"-drive", "if=none,id=nvme2,format=raw,discard=unmap,file=" + filepath.Join(m.dir, "nvme2"),
 		"-device", "nvme-ns,bus=nvme,nsid=2,drive=nvme2",
 		"-drive", "if=none,id=disk,format=raw,file=" + filepath.Join(m.dir, "disk"),
-		"-device", "virtio-blk-pci,drive=disk,serial=" + diskSerial,
 		"-netdev", fmt.Sprintf("user,id=net,hostfwd=tcp:127.0.0.1:%d-:22", m.sshPort),
-		"-device", "virtio-net-pci,netdev=net,romfile=,mac=" + mac,
 	}
+	disk, nic, cdDrive := "virtio-blk-pci", "virtio-net-pci", "ide-cd"
+	if m.metal {
+		disk, nic, cdDrive = "ide-hd", "e1000e", "usb-storage"
+		args = append(args, "-device", "qemu-xhci")
+	}
+	args = append(args, "-device", disk+",drive=disk,serial="+diskSerial, "-device",
+		nic+",netdev=net,romfile=,mac="+mac)
 	if cd != "" {
 		args = append(args, "-drive", "if=none,id=cd,media=cdrom,readonly=on,format=raw,file="+cd,
-			"-device", "ide-cd,drive=cd,bootindex=1")
+			"-device", cdDrive+",drive=cd,bootindex=1")
 	}
 	c := exec.Command("qemu-system-x86_64", args...)
 	var output strings.Builder
