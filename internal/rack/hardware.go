@@ -133,7 +133,6 @@ func (m Machine) compare(inv bmc.Inventory) (problems []string) {
 	if h.CPUs < 1 || h.MemoryBytes < gib {
 		add("the inspection found no processors or no memory")
 	}
-	add = func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if len(h.Drives) == 0 {
 		add("it has no drive")
 	}
