@@ -15,11 +15,13 @@ func TestMachine_Compare(t *testing.T) {
 		change func(m *Machine, inv *bmc.Inventory)
 		want   string
 	}{
-		"nothing":          {func(*Machine, *bmc.Inventory) {}, ""},
-		"not inspected":    {func(m *Machine, _ *bmc.Inventory) { m.Hardware = nil }, "not inspected"},
-		"another server":   {func(_ *Machine, inv *bmc.Inventory) { inv.Serial = "S2" }, "another server"},
-		"no virtual CD":    {func(_ *Machine, inv *bmc.Inventory) { inv.VirtualCD = false }, "no virtual CD"},
-		"another card":     {func(m *Machine, _ *bmc.Inventory) { m.MACs = []string{"3c:ec:ef:00:00:09"} }, "no network card"},
+		"nothing":        {func(*Machine, *bmc.Inventory) {}, ""},
+		"not inspected":  {func(m *Machine, _ *bmc.Inventory) { m.Hardware = nil }, "not inspected"},
+		"another server": {func(_ *Machine, inv *bmc.Inventory) { inv.Serial = "S2" }, "another server"},
+		"no virtual CD":  {func(_ *Machine, inv *bmc.Inventory) { inv.VirtualCD = false }, "no virtual CD"},
+		"another card": {func(m *Machine, _ *bmc.Inventory) {
+			m.MACs = []string{"3c:ec:ef:00:00:09"}
+		}, "no network card"},
 		"a GPU is missing": {func(m *Machine, _ *bmc.Inventory) { m.GPUCount = 2 }, "1 GPUs, and 2 are for sale"},
 		"too few threads":  {func(m *Machine, _ *bmc.Inventory) { m.VCPUs = 65 }, "64 processor threads"},
 		"memory":           {func(m *Machine, _ *bmc.Inventory) { m.MemoryGB = 2048 }, "of memory, and 2048"},
