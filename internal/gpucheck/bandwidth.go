@@ -48,7 +48,12 @@ func (s sections) nvbandwidth(m machine) Check {
 				failed, warnings = append(failed, f...), append(warnings, w...)
 			}
 		case "Error":
-			failed = append(failed, sentence(name+" failed: "+clean(test.text("error"))))
+			why := clean(test.text("error"))
+			if strings.Contains(why, "out of memory") {
+				c.Detail = "nvbandwidth could not run: the GPUs have too little memory, or programs use it."
+				return c
+			}
+			failed = append(failed, name+" failed: "+why)
 		}
 	}
 	switch {
@@ -124,6 +129,16 @@ var usualBus = []struct {
 	{regexp.MustCompile(`(?i)\bA100\b`), 220},
 }
 
+// usualBus returns what the GPUs reach in all_reduce_perf, in GB/s; 0 if that is not known.
+func (m machine) usualBus() float64 {
+	for _, u := range usualBus {
+		if len(m.gpus) == 8 && m.mesh() && u.model.MatchString(m.gpus[0].Model) {
+			return u.gbps
+		}
+	}
+	return 0
+}
+
 var (
 	outOfBounds = regexp.MustCompile(`# Out of bounds values : (\d{1,12}) (OK|FAILED)`)
 	rank        = regexp.MustCompile(`(?m)^\s*#\s+Rank\s+\d+`)
@@ -145,14 +160,10 @@ func (s sections) nccl(m machine) Check {
 	fastest, wrong := busBandwidth(text)
 	bounds := outOfBounds.FindStringSubmatch(text)
 	ranks := len(rank.FindAllString(text, -1))
-	usual := 0.0
-	for _, u := range usualBus {
-		if len(m.gpus) == 8 && m.mesh() && u.model.MatchString(m.gpus[0].Model) {
-			usual = u.gbps
-			break
-		}
-	}
+	usual := m.usualBus()
 	switch {
+	case strings.Contains(text, "out of memory"):
+		c.Detail = "all_reduce_perf could not run: the GPUs have too little memory, or programs use it."
 	case wrong || bounds != nil && (bounds[2] == "FAILED" || bounds[1] != "0"):
 		c.Verdict, c.Detail = Failed, "A sum over all GPUs was wrong."
 	case strings.Contains(text, "Test NCCL failure") || strings.Contains(text, "Test CUDA failure"):

@@ -157,7 +157,7 @@ stress() {
 			device_to_host_memcpy_ce device_to_device_memcpy_read_ce
 	fi
 	if has all_reduce_perf; then
-		section allreduce 300 131072 sh -c 'all_reduce_perf -b 512M -e 8G -f 2 -g "$(nvidia-smi -L | grep -c "^GPU ")"'
+		section allreduce 300 131072 sh -c 'all_reduce_perf -b 512M -e 4G -f 2 -g "$(nvidia-smi -L | grep -c "^GPU ")"'
 	fi
 }
 

@@ -24,12 +24,13 @@ func text(prints string, code int) string {
 
 // deviceQuery is NVIDIA's sample program of that name, which shows whether CUDA programs start.
 func deviceQuery(g GPUs) string {
-	const head = "deviceQuery Starting...\n\n CUDA Device Query (Runtime API) version (CUDART static linking)\n\n"
+	const head = "deviceQuery Starting...\n" + simulatedNote +
+		"\n\n CUDA Device Query (Runtime API) version (CUDART static linking)\n\n"
 	if g.Fault == nvidiasmi.FaultCompute {
 		return text(head+"cudaGetDeviceCount returned 999\n-> unknown error\nResult = FAIL\n", 1)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%sDetected %d CUDA Capable device(s)\n%s\n", head, g.working(), simulatedNote)
+	fmt.Fprintf(&b, "%sDetected %d CUDA Capable device(s)\n", head, g.working())
 	for i := range g.working() {
 		fmt.Fprintf(&b, "\nDevice %d: \"%s\"\n  Total amount of global memory: %d MBytes\n", i, g.name(), g.MemoryMB)
 	}
