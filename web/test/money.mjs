@@ -125,7 +125,7 @@ try {
     await row.getByText('of $100.00').waitFor();
     await row.getByText('$8.50', { exact: true }).waitFor();
     const [refund] = (await api('GET', `${base}/wallet/top-ups/${topUp.id}`)).refunds;
-    for (const name of [`Receipt of ${topUp.id}`, `Receipt of the refund ${refund.id}`]) {
+    for (const name of [`Receipt of the payment ${topUp.id}`, `Receipt of the refund, ${refund.id}`]) {
       const [receipt] = await Promise.all([
         page.waitForEvent('download'),
         row.getByRole('link', { name, exact: true }).click(),
@@ -134,6 +134,9 @@ try {
       for await (const chunk of await receipt.createReadStream()) chunks.push(chunk);
       assert.match(Buffer.concat(chunks).toString('latin1', 0, 8), /^%PDF-1\./, name);
     }
+    await operate('POST', `${operator}/top-ups/${topUp.id}/refund`, { amount: 1.5, reason: 'Again' });
+    await page.reload();
+    for (const text of ['Refund of $8.50', 'Refund of $1.50']) await row.getByText(text, { exact: true }).waitFor();
     await everywhere('top-ups-with-receipts');
     const { accountId } = await operate('GET', `${operator}/top-ups/${topUp.id}`);
     await page.goto(`/operator/accounts/${accountId}`);

@@ -101,6 +101,8 @@ try {
     };
     for (const viewport of [phone, wide]) {
       await page.setViewportSize(viewport);
+      await page.goto('about:blank');
+      await visitors.signedIn(context); // so many pages in a minute are too much for one session
       for (const [name, path] of Object.entries(pages)) {
         await page.goto(path);
         await atRest(page);

@@ -31,6 +31,11 @@ export function TopUps() {
   );
 }
 
+/** The amount tells several refunds of a top-up apart. */
+function refundText(f: TopUp['refunds'][number], of: TopUp): string {
+  return of.refunds.length === 1 ? 'Refund' : `Refund of ${formatMoney(micro(f.amount))}`;
+}
+
 const columns: Column<TopUp>[] = [
   { key: 'at', head: 'Date', width: '190px', cell: (t) => <Time at={t.createdAt} /> },
   { key: 'status', head: 'Status', width: '120px', cell: (t) => <Status value={t.status} /> },
@@ -71,18 +76,18 @@ const columns: Column<TopUp>[] = [
     cell: (t) =>
       t.received ? (
         <span className="billing-files">
-          <a className="link" href={receiptURL(t.id)} download aria-label={`Receipt of ${t.id}`}>
-            Receipt
+          <a className="link" href={receiptURL(t.id)} download aria-label={`Receipt of the payment ${t.id}`}>
+            Payment
           </a>
-          {t.refunds.map((f, i) => (
+          {t.refunds.map((f) => (
             <a
               className="link"
               key={f.id}
               href={receiptURL(t.id, f.id)}
               download
-              aria-label={`Receipt of the refund ${f.id}`}
+              aria-label={`Receipt of the ${refundText(f, t).toLowerCase()}, ${f.id}`}
             >
-              {i === 0 ? 'Refund' : `Refund ${formatMoney(micro(f.amount))}`}
+              {refundText(f, t)}
             </a>
           ))}
         </span>

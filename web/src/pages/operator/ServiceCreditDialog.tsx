@@ -19,7 +19,7 @@ export function ServiceCreditDialog({ of: d, onClose }: Props) {
   const [deployment, setDeployment] = useState(d?.id ?? '');
   const [from, setFrom] = useState('');
   const [to, setTo] = useState('');
-  const [failed, setFailed] = useState('');
+  const [failed, setFailed] = useState(d?.gpuCount === 1 ? '1' : '');
   const [note, setNote] = useState('');
   const gpus = parseCount(failed, d?.gpuCount ?? 1000);
   const backwards = from !== '' && to !== '' && to <= from;
@@ -92,7 +92,11 @@ export function ServiceCreditDialog({ of: d, onClose }: Props) {
       </div>
       <TextInput
         label="Failed GPUs"
-        description={d ? `Of the machine's ${d.gpuCount}` : "How many of the machine's GPUs did not work"}
+        description={
+          d
+            ? `Of the machine's ${d.gpuCount === 1 ? 'one GPU' : `${d.gpuCount} GPUs`}`
+            : "How many of the machine's GPUs did not work"
+        }
         inputMode="numeric"
         value={failed}
         onChange={(e) => setFailed(e.currentTarget.value)}
