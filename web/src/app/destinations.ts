@@ -32,6 +32,7 @@ export const pageDestinations: Destination[] = [
   { text: 'Operator: deployments', to: '/operator/deployments', words: 'administration', operator: true },
   { text: 'Operator: volumes', to: '/operator/volumes', words: 'administration', operator: true },
   { text: 'Operator: providers', to: '/operator/providers', words: 'administration clouds', operator: true },
+  { text: 'Operator: machines', to: '/operator/machines', words: 'racks servers bmc own hardware', operator: true },
   { text: 'Operator: price rules', to: '/operator/price-rules', words: 'administration markup', operator: true },
   { text: 'Operator: top-ups', to: '/operator/top-ups', words: 'payments transfers refunds', operator: true },
   { text: 'Operator: invoices', to: '/operator/invoices', words: 'credit notes preview', operator: true },

@@ -4,6 +4,15 @@ type Tone = 'good' | 'busy' | 'warn' | 'bad' | 'idle';
 
 const tones: Record<string, Tone> = {
   running: 'good',
+  ready: 'good',
+  assigned: 'busy',
+  draining: 'warn',
+  inspecting: 'warn',
+  validating: 'warn',
+  erasing: 'warn',
+  quarantined: 'bad',
+  enrolled: 'idle',
+  retired: 'idle',
   available: 'good',
   attached: 'good',
   booked: 'good',
@@ -47,14 +56,30 @@ const tones: Record<string, Tone> = {
   down: 'bad',
 };
 
-const moving = new Set(['pending', 'deploying', 'creating', 'attaching', 'detaching', 'terminating', 'deleting']);
+const moving = new Set([
+  'pending',
+  'deploying',
+  'creating',
+  'attaching',
+  'detaching',
+  'terminating',
+  'deleting',
+  'inspecting',
+  'validating',
+  'erasing',
+]);
+
+/** Returns the color of a status. */
+export function toneOf(value: string): Tone {
+  return tones[value] ?? 'idle';
+}
 
 /** A status as text with a color, never the color alone. */
 export function Status({ value, live = false }: { value: string; live?: boolean }) {
   return (
     <span
       className="status"
-      data-tone={tones[value] ?? 'idle'}
+      data-tone={toneOf(value)}
       data-moving={moving.has(value) || undefined}
       aria-live={live ? 'polite' : undefined}
     >

@@ -13,6 +13,7 @@ import { AllTopUps } from './billing/AllTopUps';
 import { BillingSettings } from './billing/BillingSettings';
 import { Issues } from './Issues';
 import { Jobs } from './Jobs';
+import { Machines } from './Machines';
 import { Mails } from './Mails';
 import { Margins } from './Margins';
 import { PriceRules } from './PriceRules';
@@ -46,6 +47,7 @@ export default function Operator() {
           <Tabs.Tab value="deployments">Deployments</Tabs.Tab>
           <Tabs.Tab value="volumes">Volumes</Tabs.Tab>
           <Tabs.Tab value="providers">Providers</Tabs.Tab>
+          <Tabs.Tab value="machines">Machines</Tabs.Tab>
           <Tabs.Tab value="price-rules">Price rules</Tabs.Tab>
           <Tabs.Tab value="top-ups">Top-ups</Tabs.Tab>
           <Tabs.Tab value="invoices">Invoices</Tabs.Tab>
@@ -79,6 +81,9 @@ export default function Operator() {
           </Tabs.Panel>
           <Tabs.Panel value="providers">
             <Providers />
+          </Tabs.Panel>
+          <Tabs.Panel value="machines">
+            <Machines />
           </Tabs.Panel>
           <Tabs.Panel value="price-rules">
             <PriceRules />

@@ -1,0 +1,133 @@
+// The operator's own servers: added in a dialog, shown in their racks with their states, and
+// taken out.
+
+import assert from 'node:assert/strict';
+import { startBilletd } from './billetd.mjs';
+import { ending, launch } from './browser.mjs';
+import { everywhere as cleanEverywhere, expected, part, visitorsOf } from './visit.mjs';
+
+const server = await startBilletd();
+const browser = await launch();
+ending(
+  () => browser.close(),
+  () => server.stop(),
+);
+const operator = '/api/v1/operator';
+const visitors = visitorsOf(browser, server);
+visitors.allowed = [...expected, /\/machines$/];
+const { page, context, faults } = await visitors.open();
+
+async function everywhere(where) {
+  await cleanEverywhere(page, where);
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+}
+
+async function operate(method, path, data) {
+  const answer = await context.request.fetch(path, { method, data, headers: { 'Sec-Fetch-Site': 'same-origin' } });
+  assert.ok(answer.ok(), `${method} ${path}: ${await answer.text()}`);
+  return (await answer.json()).data;
+}
+
+const machine = (n, rack, position) => ({
+  name: `gpu-0${n}`,
+  bmcUrl: `https://10.0.0.${n}`,
+  bmcUser: 'billet',
+  bmcPassword: 'pw',
+  macs: [`3c:ec:ef:00:00:0${n}`],
+  address: `192.0.2.${n}/24`,
+  region: 'oslo-1',
+  rack,
+  position,
+  height: 4,
+  hourlyPrice: 12.5,
+  gpuType: 'NVIDIA H100',
+  gpuCount: 8,
+  gpuMemoryGb: 80,
+});
+
+try {
+  await visitors.signedIn(context);
+
+  await part('no machines yet', async () => {
+    await page.goto('/operator/machines');
+    await page.getByText('Rent out your own servers').waitFor();
+    await everywhere('machines-none');
+  });
+
+  await part('a machine is added, and every fault is at its field', async () => {
+    await page.getByRole('button', { name: 'Add machine' }).first().click();
+    const dialog = page.getByRole('dialog', { name: 'Add machine' });
+    const submit = dialog.getByRole('button', { name: 'Add machine' });
+    for (const [label, value] of [
+      ['Name', 'gpu-01'],
+      ['URL of the BMC', 'http://10.0.0.1'],
+      ['User at the BMC', 'billet'],
+      ['Password at the BMC', 'pw'],
+      ['MAC addresses', '3c:ec:ef:00:00:01'],
+      ['Address', '192.0.2.1'],
+      ['Region', 'oslo-1'],
+      ['Rack', 'A1'],
+      ['Lowest rack unit', '1'],
+      ['Rack units', '4'],
+      ['Price an hour, USD', '12.50'],
+      ['GPU type', 'NVIDIA H100'],
+      ['Number of GPUs', '8'],
+      ['Memory of a GPU, GB', '80'],
+    ]) {
+      await dialog.getByLabel(label, { exact: true }).fill(value);
+    }
+    await submit.click();
+    await dialog.getByText('must begin with https://').waitFor();
+    await dialog.getByText('must be an IP address with the length of its prefix').waitFor();
+    await everywhere('machine-faults');
+    await dialog.getByLabel('URL of the BMC', { exact: true }).fill('https://10.0.0.1');
+    await dialog.getByLabel('Address', { exact: true }).fill('192.0.2.1/24');
+    await submit.click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByRole('region', { name: 'Rack A1' }).getByText('gpu-01').waitFor();
+  });
+
+  await part('racks show each machine with its state', async () => {
+    const second = await operate('POST', `${operator}/machines`, machine(2, 'A1', 5));
+    await operate('POST', `${operator}/machines`, machine(3, 'B7', 2));
+    await operate('POST', `${operator}/machines/${second.id}/quarantine`, { reason: 'a fan is loud' });
+    await page.reload();
+    const a1 = page.getByRole('region', { name: 'Rack A1' });
+    await a1.getByText('quarantined').waitFor();
+    await a1.getByText('enrolled').waitFor();
+    await page.getByRole('region', { name: 'Rack B7' }).getByText('gpu-03').waitFor();
+    const above = await a1.getByText('gpu-02').boundingBox();
+    const below = await a1.getByText('gpu-01').boundingBox();
+    assert.ok(above.y < below.y, 'the machine with the higher unit is drawn above');
+    await page.getByRole('table', { name: 'Machines' }).getByText('a fan is loud').waitFor();
+    await everywhere('machines');
+  });
+
+  await part('a machine is drained with a reason, and removed', async () => {
+    await page.reload();
+    await page.getByRole('button', { name: 'Actions for gpu-02' }).click();
+    await page.getByRole('menuitem', { name: 'Drain', exact: true }).click();
+    const drain = page.getByRole('dialog', { name: 'Drain gpu-02?' });
+    await drain.getByLabel('Reason').fill('sold');
+    await drain.getByRole('button', { name: 'Drain' }).click();
+    await drain.waitFor({ state: 'detached' });
+    await page.reload();
+    await page.getByRole('button', { name: 'Actions for gpu-02' }).click();
+    await page.getByRole('menuitem', { name: 'Remove machine', exact: true }).click();
+    const remove = page.getByRole('dialog', { name: 'Remove gpu-02?' });
+    await remove.getByRole('button', { name: 'Remove machine' }).click();
+    await remove.waitFor({ state: 'detached' });
+    await page.getByRole('region', { name: 'Rack A1' }).getByText('gpu-02').waitFor({ state: 'detached' });
+    assert.equal((await operate('GET', `${operator}/machines`)).length, 2);
+  });
+
+  assert.deepEqual(faults, []);
+} catch (error) {
+  console.error(`at ${page.url()}`);
+  if (faults.length) console.error(`faults:\n  ${faults.join('\n  ')}`);
+  if (process.env.WALK_SHOTS) await page.screenshot({ path: `${process.env.WALK_SHOTS}/failure.png`, fullPage: true });
+  throw error;
+} finally {
+  await browser.close();
+  await server.stop();
+}
