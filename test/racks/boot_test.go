@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/billetcloud/billet/internal/bmc"
 	"github.com/billetcloud/billet/internal/rackagent"
 )
 
@@ -134,8 +135,8 @@ func checkHardware(t *testing.T, h rackagent.Hardware) {
 // key that was deployed, and writes marks on all drives.
 func useTenantsSystem(t *testing.T, m *machine, key, hostKey ed25519.PrivateKey) (marks []string) {
 	t.Helper()
-	stop := m.start(t, "")
-	defer stop()
+	m.powerOn(t)
+	defer func() { noError(t, m.bmc.SetPower(t.Context(), bmc.PowerOff)) }()
 	signer, err := ssh.NewSignerFromKey(key)
 	if err != nil {
 		t.Fatal(err)

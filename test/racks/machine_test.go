@@ -1,15 +1,23 @@
 package racks_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/billetcloud/billet/internal/bmc"
+	"github.com/billetcloud/billet/internal/bmc/bmctest"
 )
 
 const (
@@ -29,19 +37,31 @@ const (
 	bootLimit = 4 * time.Minute
 )
 
-// machine is a computer in QEMU, switched off.
+// machine is a computer in QEMU behind an emulated BMC, switched off.
 type machine struct {
 	dir     string
 	drives  []string
 	sshPort int
-	boots   int
-	exited  chan struct{}
+	bmc     *bmc.BMC
+	boots   atomic.Int32
+	started chan start
 	metal   bool // with the network card, disk and CD of servers instead of those of virtual machines
+}
+
+// start is what came of switching a machine on.
+type start struct {
+	exited chan struct{} // closed when it has restarted or switched itself off
+	err    error
 }
 
 func newMachine(t *testing.T, dir string) *machine {
 	t.Helper()
-	m := &machine{dir: dir}
+	m := &machine{dir: dir, started: make(chan start, 1)}
+	_, address := bmctest.Start(t, bmctest.Config{Serial: machineSerial, MACs: []string{mac}, OnBoot: m.run})
+	var err error
+	m.bmc, err = bmc.Open(t.Context(), address)
+	noError(t, err)
+	t.Cleanup(m.bmc.Close)
 	for name, size := range map[string]int64{"nvme1": nvmeSize, "nvme2": secondSize, "disk": diskSize} {
 		file := filepath.Join(dir, name)
 		f, err := os.Create(file)
@@ -63,18 +83,54 @@ func newMachine(t *testing.T, dir string) *machine {
 	return m
 }
 
-// start switches the machine on, from a CD if one is given. It runs until it restarts or switches
-// itself off, or until stop is called.
-func (m *machine) start(t *testing.T, cd string) (stop func()) {
+// powerOn has the BMC switch the machine on, and waits until it runs.
+func (m *machine) powerOn(t *testing.T) (exited chan struct{}) {
 	t.Helper()
-	m.boots++
+	noError(t, m.bmc.SetPower(t.Context(), bmc.PowerOn))
+	s := <-m.started
+	noError(t, s.err)
+	return s.exited
+}
+
+// run is called by the BMC when the power is switched on. The machine runs until it restarts or
+// switches itself off, or the BMC ends it.
+func (m *machine) run(ctx context.Context, cdURL string) {
+	c, err := m.command(ctx, cdURL)
+	var output strings.Builder
+	if err == nil {
+		c.Stdout, c.Stderr = &output, &output
+		err = c.Start()
+	}
+	if err != nil {
+		m.started <- start{err: err}
+		return
+	}
+	exited := make(chan struct{})
+	m.started <- start{exited: exited}
+	_ = c.Wait()
+	if output.Len() > 0 {
+		fmt.Fprintln(os.Stderr, "QEMU:", output.String())
+	}
+	close(exited)
+}
+
+// command is QEMU with a copy of the CD, as a BMC reads it.
+func (m *machine) command(ctx context.Context, cdURL string) (*exec.Cmd, error) {
+	m.boots.Add(1)
 	// The firmware starts as if it were new: it would prefer the drive that it has started before.
 	b, err := os.ReadFile(variables)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(m.dir, "variables"), b, 0o600); err != nil {
-		t.Fatal(err)
+		return nil, err
+	}
+	cd := ""
+	if cdURL != "" {
+		cd = filepath.Join(m.dir, "job.iso")
+		if err := download(ctx, cdURL, cd); err != nil {
+			return nil, err
+		}
 	}
 	args := []string{
 		"-machine", "q35,smm=on", "-accel", "tcg", "-global", "driver=cfi.pflash01,property=secure,value=on",
@@ -102,32 +158,31 @@ func (m *machine) start(t *testing.T, cd string) (stop func()) {
 		args = append(args, "-drive", "if=none,id=cd,media=cdrom,readonly=on,format=raw,file="+cd,
 			"-device", cdDrive+",drive=cd,bootindex=1")
 	}
-	c := exec.Command("qemu-system-x86_64", args...)
-	var output strings.Builder
-	c.Stdout, c.Stderr = &output, &output
+	c := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
+	return c, nil
+}
+
+func download(ctx context.Context, url, file string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
 	}
-	exited := make(chan struct{})
-	m.exited = exited
-	go func() {
-		_ = c.Wait()
-		close(exited)
-	}()
-	stop = func() {
-		_ = c.Process.Kill()
-		<-exited
-		if output.Len() > 0 {
-			t.Log("QEMU: " + output.String())
-		}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
 	}
-	t.Cleanup(stop)
-	return stop
+	defer answer.Body.Close()
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, answer.Body)
+	return errors.Join(err, f.Close())
 }
 
 func (m *machine) consoleFile() string {
-	return filepath.Join(m.dir, fmt.Sprintf("console%d", m.boots))
+	return filepath.Join(m.dir, fmt.Sprintf("console%d", m.boots.Load()))
 }
 
 // console returns what the machine wrote to its serial port since it was switched on.

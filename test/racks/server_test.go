@@ -7,11 +7,11 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/bmc"
 	"github.com/billetcloud/billet/internal/rackagent"
 )
 
@@ -60,17 +60,19 @@ func (s *server) url(host string) string {
 	return "https://" + host + s.URL[strings.LastIndex(s.URL, ":"):]
 }
 
-// boot starts the machine from the agent's image with the parameters of a job, and returns the
-// last report once the machine has restarted or switched itself off.
+// boot has the BMC start the machine from the agent's image with the parameters of a job, and
+// returns the last report once the machine has restarted or switched itself off. Then the BMC
+// ejects the image and switches the power off.
 func (s *server) boot(t *testing.T, m *machine, base string, job rackagent.Job) rackagent.Report {
 	t.Helper()
 	start := time.Now()
 	s.job, s.token = job, randomHex(t)
-	stop := m.start(t, jobImage(t, base, m.dir, rackagent.Parameters{
+	image := s.serveImage(t, base, rackagent.Parameters{
 		URL: s.url("10.0.2.2"), Pin: rackagent.Pin(s.Certificate()), Token: s.token, MAC: mac,
 		Address: netip.MustParsePrefix("10.0.2.15/24"), Gateway: netip.MustParseAddr("10.0.2.2"),
-	}))
-	defer stop()
+	})
+	noError(t, m.bmc.BootCD(t.Context(), image))
+	exited := m.powerOn(t)
 	limit := time.After(bootLimit)
 	var last rackagent.Report
 	for last.Phase != rackagent.Done && last.Phase != rackagent.Stopped {
@@ -80,50 +82,52 @@ func (s *server) boot(t *testing.T, m *machine, base string, job rackagent.Job) 
 				t.Logf("%s: %s after %s", job.ID, r.Phase, time.Since(start).Round(time.Second/10))
 			}
 			last = r
-		case <-m.exited:
+		case <-exited:
 			t.Fatalf("the machine stopped\n%s", m.console())
 		case <-limit:
 			t.Fatalf("the agent is at %q\n%s", last.Phase, m.console())
 		}
 	}
 	select {
-	case <-m.exited:
+	case <-exited:
 	case <-limit:
 		t.Fatalf("the machine neither restarted nor switched itself off\n%s", m.console())
 	}
+	noError(t, m.bmc.EjectCD(t.Context()))
+	noError(t, m.bmc.SetPower(t.Context(), bmc.PowerOff))
 	if t.Failed() || testing.Verbose() {
 		t.Logf("the console:\n%s", m.console())
 	}
 	return last
 }
 
-// jobImage writes the stream that a BMC would read.
-func jobImage(t *testing.T, base, dir string, p rackagent.Parameters) string {
+// serveImage serves the agent's image with parameters, as billetd does for BMCs.
+func (s *server) serveImage(t *testing.T, base string, p rackagent.Parameters) (url string) {
 	t.Helper()
 	f, err := os.Open(base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	noError(t, err)
 	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	iso, err := rackagent.OpenISO(f, info.Size())
+	noError(t, err)
+	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		content, err := iso.For(p)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		http.ServeContent(w, r, "agent.iso", time.Time{}, content)
+	}))
+	t.Cleanup(func() {
+		served.Close()
+		f.Close()
+	})
+	return served.URL + "/" + s.token + ".iso"
+}
+
+func noError(t *testing.T, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := iso.For(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := os.Create(filepath.Join(dir, "job.iso"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	if _, err := io.Copy(out, r); err != nil {
-		t.Fatal(err)
-	}
-	return out.Name()
 }
