@@ -1,8 +1,10 @@
 package rackagent
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"slices"
@@ -168,22 +170,31 @@ func overwrite(ctx context.Context, d *Drive, progress func(int)) error {
 			written += int64(len(part))
 			progress(int(written * 100 / d.size()))
 		}
-		if err := overwritten(s, &marks{space: s, content: content}); err != nil {
+		if err := overwritten(s, content); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func overwritten(s Space, m *marks) error {
-	at, err := newMarks(s)
+// overwritten reads samples of a space, which must have the content.
+func overwritten(s Space, content cipher.Block) error {
+	if err := s.Flush(); err != nil {
+		return err
+	}
+	samples, err := newMarks(s)
 	if err != nil {
 		return err
 	}
-	m.offsets = at.offsets
-	gone, err := m.gone()
-	if err == nil && gone > 0 {
-		err = errors.New("what was written over the drive is not there")
+	want, got := make([]byte, markSize), make([]byte, markSize)
+	for _, offset := range samples.offsets {
+		fill(want, content, offset)
+		if _, err := s.ReadAt(got, offset); err != nil {
+			return err
+		}
+		if !bytes.Equal(want, got) {
+			return errors.New("what was written over the drive is not there")
+		}
 	}
-	return err
+	return nil
 }

@@ -201,6 +201,12 @@ func TestOverwriteIsSeen(t *testing.T) {
 	if strings.Contains(string(m.b), "former tenant") || isZero(m.b[:4096]) {
 		t.Error("the drive was not overwritten")
 	}
+	content, _ := randomContent()
+	fill(m.b, content, 0)
+	m.b[testDrive-1]++
+	if err := overwritten(m, content); err == nil {
+		t.Error("a changed byte passes")
+	}
 	m.keep = true
 	if err := overwrite(t.Context(), newDrive("A", m), func(int) {}); err == nil {
 		t.Error("a drive that ignores writes passes")

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,21 +58,17 @@ func TestTenantsDataIsGone(t *testing.T) {
 	if last.Phase != rackagent.Done {
 		t.Fatalf("the deployment failed: %+v", last.Error)
 	}
-	checkHardware(t, *last.Hardware)
+	checkHardware(t, m, *last.Hardware)
 
 	marks := useTenantsSystem(t, m, key, hostKey)
-	for _, mark := range marks {
-		if !m.has(t, mark) {
-			t.Fatalf("the drives do not have the tenant's mark %q: this test proves nothing", mark)
-		}
+	if found := m.find(t, marks); !slices.Equal(found, marks) {
+		t.Fatalf("of the tenant's marks %q the drives have %q only: this test would prove nothing", marks, found)
 	}
 
 	last = server.boot(t, m, iso, eraseJob)
 	checkErasure(t, last)
-	for _, mark := range append(marks, "-----BEGIN OPENSSH PRIVATE KEY-----", "tenant-one") {
-		if m.has(t, mark) {
-			t.Errorf("the erased drives still have %q", mark)
-		}
+	if found := m.find(t, append(marks, "-----BEGIN OPENSSH PRIVATE KEY-----", "tenant-one")); len(found) > 0 {
+		t.Errorf("the erased drives still have %q", found)
 	}
 }
 
@@ -79,7 +76,7 @@ func TestTenantsDataIsGone(t *testing.T) {
 var metal = flag.Bool("metal", false, "start the agent's image for servers as well, on a server's devices")
 
 // TestServersAreErased starts the image that operators use, on a machine with a server's network
-// card, a SATA disk, and the CD on USB.
+// card, a SATA disk, the CD on USB, and Secure Boot.
 func TestServersAreErased(t *testing.T) {
 	if !*metal {
 		t.Skip("only with -metal")
@@ -89,7 +86,7 @@ func TestServersAreErased(t *testing.T) {
 	m.metal = true
 	last := newServer(t, nil).boot(t, m, agentImage(t, "amd64"), eraseJob)
 	checkErasure(t, last)
-	checkHardware(t, *last.Hardware)
+	checkHardware(t, m, *last.Hardware)
 }
 
 var eraseJob = rackagent.Job{ID: "job_erase", Kind: rackagent.Erase, Drives: []string{nvmeSerial, diskSerial}}
@@ -111,7 +108,7 @@ func checkErasure(t *testing.T, last rackagent.Report) {
 	}
 }
 
-func checkHardware(t *testing.T, h rackagent.Hardware) {
+func checkHardware(t *testing.T, m *machine, h rackagent.Hardware) {
 	t.Helper()
 	drives := map[string]int64{}
 	for _, d := range h.Drives {
@@ -123,8 +120,8 @@ func checkHardware(t *testing.T, h rackagent.Hardware) {
 	if len(h.NICs) != 1 || h.NICs[0].MAC != mac || !h.NICs[0].Link {
 		t.Errorf("network interfaces: %+v", h.NICs)
 	}
-	if !h.SecureBoot {
-		t.Error("the agent was not started by Secure Boot")
+	if h.SecureBoot != m.metal {
+		t.Errorf("started by Secure Boot: %v", h.SecureBoot)
 	}
 	if h.Vendor != "QEMU" || h.Serial != machineSerial || h.CPUs != 1 || h.MemoryBytes < 500<<20 {
 		t.Errorf("machine: %+v", h)
@@ -160,7 +157,7 @@ func useTenantsSystem(t *testing.T, m *machine, key, hostKey ed25519.PrivateKey)
 		device string
 		block  int
 	}{
-		{"/dev/nvme0n1", 60000}, {"/dev/nvme0n1", 131071 - 2048}, {"/dev/nvme0n2", 0}, {"/dev/nvme0n2", 4095},
+		{"/dev/nvme0n1", 20000}, {"/dev/nvme0n1", nvmeSize/4096 - 2048}, {"/dev/nvme0n2", 0}, {"/dev/nvme0n2", 4095},
 		{"/dev/vda", 1234},
 	} {
 		mark := fmt.Sprintf("tenant-mark-%d-%s", i, randomHex(t))
@@ -348,32 +345,36 @@ func (m *machine) dial(t *testing.T, config *ssh.ClientConfig) *ssh.Client {
 	}
 }
 
-// has reports whether a text is anywhere on the drives.
-func (m *machine) has(t *testing.T, text string) bool {
+// find returns those of the texts that are anywhere on the drives, in the order of the texts.
+func (m *machine) find(t *testing.T, texts []string) []string {
 	t.Helper()
+	found, longest := make([]bool, len(texts)), 0
+	for _, text := range texts {
+		longest = max(longest, len(text))
+	}
 	for _, file := range m.drives {
 		f, err := os.Open(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		noError(t, err)
 		defer f.Close()
 		b := make([]byte, 8<<20)
-		kept := 0
-		for {
+		for kept := 0; ; {
 			n, err := f.Read(b[kept:])
-			if bytes.Contains(b[:kept+n], []byte(text)) {
-				return true
-			}
 			if err == io.EOF {
 				break
 			}
-			if err != nil {
-				t.Fatal(err)
+			noError(t, err)
+			part := b[:kept+n]
+			for i, text := range texts {
+				found[i] = found[i] || bytes.Contains(part, []byte(text))
 			}
-			end := kept + n
-			kept = min(end, len(text))
-			copy(b, b[end-kept:end])
+			kept = copy(b, part[len(part)-min(longest, len(part)):])
 		}
 	}
-	return false
+	var all []string
+	for i, text := range texts {
+		if found[i] {
+			all = append(all, text)
+		}
+	}
+	return all
 }

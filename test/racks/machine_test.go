@@ -21,15 +21,17 @@ import (
 )
 
 const (
-	// The firmware has Microsoft's keys and Secure Boot enabled, as servers are delivered.
-	firmware  = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
-	variables = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
+	firmware  = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+	variables = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+	// With Microsoft's keys and Secure Boot, as servers are delivered. It starts more slowly.
+	secureFirmware  = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+	secureVariables = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 
 	mac           = "52:54:00:aa:00:01"
 	machineSerial = "MACHINE-1"
 	nvmeSerial    = "NVME-1"
 	diskSerial    = "DISK-1"
-	nvmeSize      = 512 << 20 // first namespace
+	nvmeSize      = 128 << 20 // first namespace
 	secondSize    = 16 << 20  // second namespace
 	diskSize      = 32 << 20
 
@@ -45,7 +47,9 @@ type machine struct {
 	bmc     *bmc.BMC
 	boots   atomic.Int32
 	started chan start
-	metal   bool // with the network card, disk and CD of servers instead of those of virtual machines
+	// metal has the firmware, network card, disk and CD of servers instead of those of virtual
+	// machines.
+	metal bool
 }
 
 // start is what came of switching a machine on.
@@ -118,7 +122,11 @@ func (m *machine) run(ctx context.Context, cdURL string) {
 func (m *machine) command(ctx context.Context, cdURL string) (*exec.Cmd, error) {
 	m.boots.Add(1)
 	// The firmware starts as if it were new: it would prefer the drive that it has started before.
-	b, err := os.ReadFile(variables)
+	code, vars := firmware, variables
+	if m.metal {
+		code, vars = secureFirmware, secureVariables
+	}
+	b, err := os.ReadFile(vars)
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +141,10 @@ func (m *machine) command(ctx context.Context, cdURL string) (*exec.Cmd, error) 
 		}
 	}
 	args := []string{
-		"-machine", "q35,smm=on", "-accel", "tcg", "-global", "driver=cfi.pflash01,property=secure,value=on",
-		"-m", "768", "-smp", "1", "-display", "none", "-no-reboot",
+		"-machine", "q35", "-accel", "tcg", "-m", "768", "-smp", "1", "-display", "none", "-no-reboot",
 		"-nodefaults", "-vga", "none", "-monitor", "none", "-serial", "file:" + m.consoleFile(),
 		"-smbios", "type=1,manufacturer=QEMU,serial=" + machineSerial,
-		"-drive", "if=pflash,format=raw,readonly=on,file=" + firmware,
+		"-drive", "if=pflash,format=raw,readonly=on,file=" + code,
 		"-drive", "if=pflash,format=raw,file=" + filepath.Join(m.dir, "variables"),
 		"-device", "nvme,id=nvme,serial=" + nvmeSerial,
 		"-drive", "if=none,id=nvme1,format=raw,discard=unmap,file=" + filepath.Join(m.dir, "nvme1"),
@@ -150,7 +157,8 @@ func (m *machine) command(ctx context.Context, cdURL string) (*exec.Cmd, error) 
 	disk, nic, cdDrive := "virtio-blk-pci", "virtio-net-pci", "ide-cd"
 	if m.metal {
 		disk, nic, cdDrive = "ide-hd", "e1000e", "usb-storage"
-		args = append(args, "-device", "qemu-xhci")
+		args = append(args, "-device", "qemu-xhci",
+			"-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on") // as Secure Boot requires
 	}
 	args = append(args, "-device", disk+",drive=disk,serial="+diskSerial, "-device",
 		nic+",netdev=net,romfile=,mac="+mac)
