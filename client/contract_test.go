@@ -126,6 +126,12 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"canTerminateDeployment": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.CanTerminate(ctx, "dep_1") },
 	},
+	"getDeploymentHealth": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.Health(ctx, "dep_1") },
+	},
+	"checkDeploymentHealth": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Deployments.CheckHealth(ctx, "dep_1", filled[CheckDeploymentHealth]())
+	}},
 	"listDeploymentEvents": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Deployments.Events(ctx, "dep_1", filled[Paging]())
 	}},
@@ -508,8 +514,13 @@ var types = map[string]reflect.Type{
 	"BulkResults": reflect.TypeFor[BulkResults](), "BulkResult": reflect.TypeFor[BulkResult](),
 	"BulkError": reflect.TypeFor[BulkError](),
 	"Creator":   reflect.TypeFor[Creator](), "CreateSSHKey": reflect.TypeFor[CreateSSHKey](),
-	"CreateVolume": reflect.TypeFor[CreateVolume](),
-	"Deployment":   reflect.TypeFor[Deployment](),
+	"CreateVolume":          reflect.TypeFor[CreateVolume](),
+	"Deployment":            reflect.TypeFor[Deployment](),
+	"DeploymentHealth":      reflect.TypeFor[DeploymentHealth](),
+	"CheckDeploymentHealth": reflect.TypeFor[CheckDeploymentHealth](),
+	"HealthReport":          reflect.TypeFor[HealthReport](), "HealthCheck": reflect.TypeFor[HealthCheck](),
+	"NodeHealth": reflect.TypeFor[NodeHealth](), "GPUCheck": reflect.TypeFor[GPUCheck](),
+	"GPU":          reflect.TypeFor[GPU](),
 	"DetachVolume": reflect.TypeFor[detachVolume](), "Event": reflect.TypeFor[Event](),
 	"GPUFacet": reflect.TypeFor[GPUType](), "Index": reflect.TypeFor[Index](),
 	"Offer": reflect.TypeFor[Offer](), "Pagination": reflect.TypeFor[Pagination](),

@@ -141,6 +141,8 @@ type Deployment struct {
 	GPUCount        int          `json:"gpuCount"`
 	InstanceType    InstanceType `json:"instanceType"`
 	OperatingSystem string       `json:"operatingSystem"`
+	// Health is what is known of its GPUs.
+	Health DeploymentHealth `json:"health"`
 	// CloudInit reports whether it has a cloud-config.
 	CloudInit bool `json:"cloudInit"`
 	// Capabilities are the actions that the provider supports.
@@ -294,6 +296,8 @@ type CreateDeployment struct {
 	MaxRuntimeMinutes int `json:"maxRuntimeMinutes,omitempty"`
 	// MaxHourlyPrice rejects the deploy if the price is higher; nil means no limit.
 	MaxHourlyPrice *Money `json:"maxHourlyPrice,omitempty"`
+	// HealthAccess is how long Billet's key for GPU checks stays; "" means HealthAtLaunch.
+	HealthAccess HealthAccess `json:"healthAccess,omitempty"`
 	// DryRun validates everything, including the balance, and creates nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 }

@@ -103,6 +103,8 @@ type Offer struct {
 	MinimumRuntimeMinutes int `json:"minimumRuntimeMinutes"`
 	// Capabilities are the actions that the provider supports.
 	Capabilities Capabilities `json:"capabilities"`
+	// HealthPolicy is whether the GPUs are checked before a deployment runs.
+	HealthPolicy HealthPolicy `json:"healthPolicy"`
 	// Reliability summarizes its recent deployments.
 	Reliability Reliability `json:"reliability"`
 	// LastNoCapacityAt is when a deploy last failed for lack of capacity; nil if none did in the

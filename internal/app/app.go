@@ -238,6 +238,7 @@ func (a *App) buildRunner() {
 	remover := issue.NewRemover(issue.RemoverConfig{DB: a.DB, Clock: a.Clock, Issues: a.Issues, Providers: s.providers})
 	a.runner.Handle(deployment.KindReconcile, s.deployments.Reconcile)
 	a.runner.Handle(deployment.KindDowntime, s.owed.Propose)
+	a.runner.Handle(deployment.KindHealth, s.deployments.CheckHealth)
 	a.runner.Handle(budget.KindEnd, s.deployments.EndForBudget)
 	a.runner.Handle(volume.KindVolume, s.volumes.Reconcile)
 	a.runner.Handle(meter.KindSweep, s.meter.Sweep)

@@ -1,13 +1,16 @@
 package app
 
 import (
+	"context"
 	"log/slog"
 	"sync/atomic"
 
 	"github.com/billetcloud/billet/internal/announcement"
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/incident"
 	"github.com/billetcloud/billet/internal/invoice"
@@ -51,6 +54,10 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	s.catalog = catalog.New(catalog.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Providers: providers, Jobs: o.Jobs, Log: log, Markup: s.markups.of,
 		OwnMarkups: o.Accounts.Markups, Rules: o.PriceRules,
+		Health: func(ctx context.Context, r db.Reader) (health.Policies, error) {
+			now, err := o.Settings.Peek(ctx, r)
+			return now.GPUHealth.Policies(), err
+		},
 	})
 	s.keys = sshkey.New(sshkey.Config{DB: o.DB, IDs: o.IDs})
 	s.quotes = quote.New(o.IDs)
@@ -63,10 +70,12 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	if probe == nil {
 		probe = provider.ProbeSSH
 	}
+	checker := health.NewChecker()
 	s.deployments = deployment.New(deployment.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Catalog: s.catalog, SSHKeys: s.keys, Volumes: s.volumes,
 		Wallet: o.Wallet, Meter: s.meter, Events: o.Events, Issues: o.Issues, Jobs: o.Jobs, Providers: providers,
-		Quotes: s.quotes, Probe: probe, Secrets: o.secrets,
+		Quotes: s.quotes, Probe: probe, Secrets: o.secrets, CheckGPUs: checker.Check,
+		RemoveHealthKey: checker.RemoveKey,
 	})
 	s.pastDue = pastdue.New(pastdue.Config{
 		DB: o.DB, Wallet: o.Wallet, Meter: s.meter, Jobs: o.Jobs,

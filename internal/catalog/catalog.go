@@ -11,6 +11,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/pricerule"
@@ -20,8 +21,8 @@ import (
 // maxMarkup is the largest markup in basis points. A price a hundred times as high is a mistake.
 const maxMarkup = 1_000_000
 
-// Config configures a Catalog. Every field except OwnMarkups, Rules and RequestTimeout is
-// required.
+// Config configures a Catalog. Every field except OwnMarkups, Health, Rules and
+// RequestTimeout is required.
 type Config struct {
 	DB        *db.DB
 	IDs       *id.Maker
@@ -35,6 +36,9 @@ type Config struct {
 	// OwnMarkups returns the accounts that have their own markup, which replaces all others for
 	// them, in the same unit. It is called at every Load, and may be nil.
 	OwnMarkups func(ctx context.Context, r db.Reader) (map[id.ID]int64, error)
+	// Health returns the policies of GPU checks. It is called at every Load. Without it, no offer
+	// is checked.
+	Health func(ctx context.Context, r db.Reader) (health.Policies, error)
 	// Rules are the price rules, which replace all markups where they match. They may be nil.
 	Rules *pricerule.Service
 	// RequestTimeout limits a provider's answer, in real time. The default is a minute.

@@ -19,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
@@ -124,6 +125,7 @@ type rig struct {
 	limit  time.Duration          // of a provider's answer; 0 for the usual one
 	queue  *job.Queue
 	rules  *pricerule.Service
+	health health.Policies
 	cat    *catalog.Catalog
 }
 
@@ -139,6 +141,7 @@ func (r *rig) catalog(providers ...provider.Provider) *catalog.Catalog {
 		Providers: provider.NewRegistry(providers...), Jobs: r.queue,
 		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] },
 		RequestTimeout: r.limit, Rules: r.rules,
+		Health: func(context.Context, db.Reader) (health.Policies, error) { return r.health, nil },
 		OwnMarkups: func(context.Context, db.Reader) (map[id.ID]int64, error) {
 			if r.own == nil {
 				return nil, nil
@@ -195,8 +198,8 @@ func TestOfferHasTheTenantsPrice(t *testing.T) {
 			Interconnect: &link, InstanceType: provider.BareMetal,
 			OperatingSystems:      []string{"Ubuntu 22.04", "Ubuntu 24.04"},
 			Capabilities:          provider.Capabilities{CloudInit: true}, // what the seller's adapter implements
-			MinimumRuntimeMinutes: 26,
-			HourlyPrice:           11_000_001, CostPrice: 10_000_001, HourlyPricePerGPU: 3_666_667,
+			MinimumRuntimeMinutes: 26, HealthPolicy: health.Off,
+			HourlyPrice: 11_000_001, CostPrice: 10_000_001, HourlyPricePerGPU: 3_666_667,
 			Available: true, Stock: whole(3), AsOf: c.Now(),
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

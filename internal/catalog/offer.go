@@ -3,6 +3,7 @@ package catalog
 import (
 	"time"
 
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -38,7 +39,9 @@ type Offer struct {
 
 	MinimumRuntimeMinutes int                   `json:"minimumRuntimeMinutes" doc:"Minimum runtime of a deployment in minutes before it can be terminated."`
 	Capabilities          provider.Capabilities `json:"capabilities" doc:"Features that the provider supports for the machine."`
-	AsOf                  time.Time             `json:"asOf" doc:"Time when the provider last confirmed the offer."`
+	// HealthPolicy is the operator's.
+	HealthPolicy health.Policy `json:"healthPolicy" doc:"Check of the GPUs before a deployment runs. off: none. report: the verdict is shown. require: a deployment runs, and costs, only after its GPUs passed. An offer with capabilities.singleKey cannot be checked."`
+	AsOf         time.Time     `json:"asOf" doc:"Time when the provider last confirmed the offer."`
 	// Stale is true from the first failed request to the provider until the next answer.
 	Stale            bool        `json:"stale" doc:"Whether the provider did not answer the last request, so that the offer may be outdated since asOf."`
 	LastNoCapacityAt *time.Time  `json:"lastNoCapacityAt" doc:"Time of the last deploy in the last 24 hours that failed because the provider had no capacity, whatever its stock; null if there is none."`

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/pricerule"
@@ -18,12 +19,14 @@ import (
 // of every offer. It is enough for hundreds of accounts with a thousand offers.
 const maxPriceBytes = 128 << 20
 
-// pricing is everything that turns costs into prices. It never changes.
+// pricing is what the operator decides about offers: everything that turns costs into prices, and
+// whose GPUs are checked. It never changes.
 type pricing struct {
 	markups map[string]int64 // of providers
 	own     map[id.ID]int64  // of accounts that have their own
 	rules   pricerule.Set
 	version int64 // of the rules
+	health  health.Policies
 	usual   *priceList
 	lists   map[id.ID]*priceList // of accounts whose prices are not the usual ones
 }
@@ -31,6 +34,7 @@ type pricing struct {
 // priceList is how prices are computed for some accounts.
 type priceList struct {
 	key     string // "" for the usual one
+	health  health.Policies
 	markups map[string]int64
 	own     *int64        // replaces the markups of providers
 	rules   pricerule.Set // those that are for these accounts
@@ -50,7 +54,12 @@ func (c *Catalog) readPricing(ctx context.Context, r db.Reader, before *pricing)
 			return nil, err
 		}
 	}
-	if before != nil && p.version == before.version && maps.Equal(p.own, before.own) &&
+	if c.cfg.Health != nil {
+		if p.health, err = c.cfg.Health(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	if before != nil && p.version == before.version && p.health.Equal(before.health) && maps.Equal(p.own, before.own) &&
 		maps.Equal(p.markups, before.markups) {
 		return before, nil
 	}
@@ -85,7 +94,7 @@ func (p *pricing) divide() {
 // list returns the price list of that account; "" is one that has nothing of its own. Accounts that
 // differ in their markup only share a key with those that have the same.
 func (p *pricing) list(account id.ID) *priceList {
-	l := &priceList{markups: p.markups, rules: p.rules.For(account)}
+	l := &priceList{markups: p.markups, health: p.health, rules: p.rules.For(account)}
 	if markup, own := p.own[account]; own {
 		l.own, l.key = &markup, fmt.Sprint(markup)
 	}
@@ -187,6 +196,7 @@ func (c *Catalog) priced(all *snapshot, l *priceList) *snapshot {
 		o, f := all.offers[i], all.facts[i]
 		o.HourlyPrice = l.price(rule, o.Provider, o.CostPrice, o.GPUCount)
 		o.HourlyPricePerGPU = perGPU(o.HourlyPrice, o.GPUCount)
+		o.HealthPolicy = l.health.Of(o.Provider, o.ID)
 		f.price = o.HourlyPrice
 		p.offers, p.facts = append(p.offers, o), append(p.facts, f)
 	}

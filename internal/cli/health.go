@@ -2,32 +2,139 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"time"
 
+	"charm.land/lipgloss/v2"
 	"github.com/billetcloud/billet/client"
 	"github.com/spf13/cobra"
 )
 
+// healthPoll is how often the result of a check is asked for.
+const healthPoll = 2 * time.Second
+
 func (t *tool) health() *cobra.Command {
 	var s healthBySSH
+	var check bool
 	cmd := &cobra.Command{
-		Use: "health <machine> --ssh", Short: "Check the health of a machine's GPUs", Args: cobra.ExactArgs(1),
-		Long: `Checks the GPUs of a machine over your own SSH connection: whether all are there and of
+		Use: "health <machine>", Short: "Show or check the health of a machine's GPUs", Args: cobra.ExactArgs(1),
+		Long: `Shows the server's newest check of a machine's GPUs: its verdict, and each single check.
+
+With --check, the server checks the GPUs now. That needs a machine that was deployed with
+--health-access keep.
+
+With --ssh, this computer checks them over your own SSH connection: whether all are there and of
 the offer's type, whether CUDA or ROCm programs start, memory errors, links, clocks and the kernel's
 log. The check changes nothing on the machine. The server does not learn the result.
 
 Level 1 takes seconds. Levels 2 and 3 put load on the GPUs for minutes or up to an hour, with DCGM,
-nvbandwidth and all_reduce_perf where the machine has them: stop your programs first. "not_checked"
-never means that the GPUs passed.
+nvbandwidth and all_reduce_perf where the machine has them: stop your programs first. Level 3 needs
+--ssh. "not_checked" never means that the GPUs passed.
 
 The exit code is 9 if a check failed.`,
-		Example: "  billet health training --ssh\n  billet health training --ssh --level 2 -o json",
+		Example: "  billet health training\n  billet health training --check\n" +
+			"  billet health training --ssh --level 2 -o json",
 	}
+	cmd.Flags().BoolVar(&check, "check", false, "have the server check the GPUs now, and wait for the verdict")
 	s.add(cmd)
 	t.completeMachines(cmd)
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
-		if !s.enabled {
-			return usageError("add --ssh, which checks the GPUs over your own SSH connection.")
+		switch {
+		case s.enabled && check:
+			return usageError("--check and --ssh are two ways to check. Use one of them.")
+		case s.enabled:
+			return t.healthBySSH(ctx, c, args[0], &s)
 		}
-		return t.healthBySSH(ctx, c, args[0], &s)
+		d, err := deployment(ctx, c, args[0])
+		if err != nil {
+			return err
+		}
+		if check {
+			if err := t.checkHealth(ctx, c, d, s.level); err != nil {
+				return err
+			}
+		}
+		h, err := c.Deployments.Health(ctx, d.ID)
+		if err != nil {
+			return err
+		}
+		if err := t.showHealth(d, h); err != nil {
+			return err
+		}
+		if h.Verdict != nil && *h.Verdict == client.HealthFailed {
+			return &cliError{exitEnded, "GPUS_FAILED", "the GPUs of " + d.Name + " failed the check."}
+		}
+		return nil
 	})
+}
+
+// checkHealth requests a check and waits for its verdict.
+func (t *tool) checkHealth(ctx context.Context, c *client.Client, d *client.Deployment, level int) error {
+	asked, err := c.Deployments.CheckHealth(ctx, d.ID, client.CheckDeploymentHealth{Level: level})
+	if err != nil {
+		return err
+	}
+	t.note("Checking the GPUs of %s…", d.Name)
+	for {
+		h, err := c.Deployments.Health(ctx, d.ID)
+		if err != nil {
+			return err
+		}
+		for _, k := range h.Checks {
+			if k.ID == asked.ID && k.FinishedAt != nil {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(healthPoll):
+		}
+	}
+}
+
+// showHealth prints the state of the GPUs and, for users, the newest check.
+func (t *tool) showHealth(d *client.Deployment, h *client.HealthReport) error {
+	checked := ""
+	if h.CheckedAt != nil {
+		checked = localTime(*h.CheckedAt)
+	}
+	err := show(t, d.ID, h,
+		row{"Machine", d.Name}, row{"GPUs", fmt.Sprintf("%d × %s", d.GPUCount, d.GPUType)},
+		row{"Verdict", verdictText(h.Verdict)}, row{"Reason", valueOr(h.Reason, "")}, row{"Checked", checked},
+		row{"Policy", string(h.Policy)}, row{"Billet's key", healthKeyText(h)})
+	if err != nil || !t.humanOutput() || h.Latest == nil {
+		return err
+	}
+	var rows [][]string
+	for _, n := range h.Latest.Nodes {
+		for _, k := range n.Checks {
+			line := []string{clean(k.Name), verdictText(&k.Verdict), clean(k.Detail)}
+			if len(h.Latest.Nodes) > 1 {
+				line[0] = fmt.Sprintf("node %d: %s", n.Index, line[0])
+			}
+			rows = append(rows, line)
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return t.table([]string{"CHECK", "VERDICT", "DETAIL"}, rows, func(int, int) lipgloss.Style {
+		return lipgloss.NewStyle()
+	})
+}
+
+// verdictText is a verdict for users. None and not_checked are the same to them: nothing is known.
+func verdictText(v *client.HealthVerdict) string {
+	if v == nil || *v == client.HealthNotChecked {
+		return "not checked"
+	}
+	return string(*v)
+}
+
+func healthKeyText(h *client.HealthReport) string {
+	if h.KeyInstalled {
+		return "installed; root on the machine can remove it"
+	}
+	return "none"
 }

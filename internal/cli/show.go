@@ -34,6 +34,7 @@ func (t *tool) show() *cobra.Command {
 			{"Connect", valueOr(d.SSHCommand, "")}, {"SSH keys", sshKeysText(d)},
 			{"Volumes", strings.Join(d.VolumeIDs, ", ")}, {"Tags", strings.Join(d.Tags, " ")},
 			{"Project", valueOr(d.Project, "")}, {"Created by", d.CreatedBy.Name},
+			{"GPU health", healthText(d.Health)},
 			{"Price", hourly(d.HourlyPrice)}, {"Total cost", total(d.CostToDate)},
 			{"Created", localTime(d.CreatedAt)}, {"Ready", optionalTime(d.StartedAt)},
 			{"Auto-terminate", optionalTime(d.AutoTerminateAt)}, {"Maximum spend", maxSpendText(d)},
@@ -68,6 +69,18 @@ func (t *tool) show() *cobra.Command {
 		}
 		return show(t, d.ID, d, rows...)
 	})
+}
+
+// healthText is the verdict on the GPUs; "" where they are not checked.
+func healthText(h client.DeploymentHealth) string {
+	if h.Policy == client.HealthPolicyOff {
+		return ""
+	}
+	text := verdictText(h.Verdict)
+	if h.Reason != nil {
+		text += ": " + *h.Reason
+	}
+	return text
 }
 
 func maxSpendText(d *client.Deployment) string {

@@ -37,6 +37,7 @@ type spec struct {
 	AutoTerminate   string   `yaml:"autoTerminate"`
 	MaxSpend        string   `yaml:"maxSpend"`
 	MaxRuntime      string   `yaml:"maxRuntime"`
+	HealthAccess    string   `yaml:"healthAccess"`
 	Candidates      []string `yaml:"candidates"`
 
 	// Count is the number of machines.
@@ -64,6 +65,7 @@ const specHelp = `A --file has these fields, each of which is also a flag:
     autoTerminate: 8h            # or a time, such as 2026-12-01T18:00:00Z
     maxSpend: 200                # US dollars: no hour that would exceed this begins
     maxRuntime: 8h               # counted from the first billed hour
+    healthAccess: launch         # or keep: Billet can check the GPUs at any time
     cloudInitFile: setup.yaml    # or cloudInit: the text itself
     count: 1`
 
@@ -101,6 +103,8 @@ func (s *spec) flags(f *pflag.FlagSet) {
 	)
 	f.StringVar(&s.MaxSpend, "max-spend", s.MaxSpend, maxSpendHelp)
 	f.StringVar(&s.MaxRuntime, "max-runtime", s.MaxRuntime, maxRuntimeHelp)
+	f.StringVar(&s.HealthAccess, "health-access", s.HealthAccess,
+		"how long Billet's key for GPU checks stays: launch (default) or `keep`")
 	f.IntVar(&s.Count, "count", s.Count, "`number` of machines")
 }
 
@@ -176,6 +180,7 @@ func (s *spec) request(now time.Time) (client.CreateDeployment, error) {
 		Provider: s.Provider, GPUType: s.GPUType, GPUCount: s.GPUCount, Region: s.Region,
 		InstanceType: client.InstanceType(strings.ToUpper(s.InstanceType)),
 		SSHPublicKey: s.SSHPublicKey, CloudInit: s.CloudInit, Tags: s.Tags, Project: s.Project,
+		HealthAccess: client.HealthAccess(strings.ToLower(s.HealthAccess)),
 	}
 	for _, id := range s.Candidates {
 		in.Candidates = append(in.Candidates, client.Candidate{OfferID: id})

@@ -63,6 +63,10 @@ const (
 	RackBootAfterCall   = "rack-boot.after-call"   // the server starts; that is not written down
 	RackEndBeforeCommit = "rack-end.before-commit" // what the agent did is applied
 	RackCutBeforeCommit = "rack-cut.before-commit" // the server is off; its deployment still has it
+	HealthAfterCheck    = "health.after-check"     // the machine has answered; the verdict is not written
+	HealthBeforeCommit  = "health.before-commit"   // the verdict on the GPUs is written
+	HealthAfterCommit   = "health.after-commit"    // and committed; nothing has followed from it
+	HealthAfterRemoval  = "health.after-removal"   // the machine refuses the check's key; we still have it
 
 	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
 )
@@ -76,7 +80,8 @@ var All = []string{
 	ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, MailAfterCall,
 	TopUpBeforeCall, TopUpAfterCall, TopUpBeforeCommit, TopUpAfterCommit, AutoTopUpBeforeCall, AutoTopUpAfterCall,
 	RefundBeforeCall, RefundAfterCall, ServiceCreditBeforeCommit, ServiceCreditAfterCommit,
-	RackBootBeforeCall, RackBootAfterCall, RackEndBeforeCommit, RackCutBeforeCommit, JobBeforeFinish,
+	RackBootBeforeCall, RackBootAfterCall, RackEndBeforeCommit, RackCutBeforeCommit,
+	HealthAfterCheck, HealthBeforeCommit, HealthAfterCommit, HealthAfterRemoval, JobBeforeFinish,
 }
 
 // armed is the point at which this process ends, and how often it must be reached.

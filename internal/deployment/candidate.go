@@ -5,6 +5,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/catalog"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -25,9 +26,9 @@ type Attempt struct {
 	Provider    string       `json:"provider" doc:"Slug of its provider."`
 	Region      string       `json:"region" doc:"Slug of its region."`
 	HourlyPrice money.Micros `json:"hourlyPrice" doc:"Price of the offer in US dollars per hour."`
-	// Cause is a cause of a failed deployment; for an offer that was passed over, no_capacity or
-	// too_expensive.
-	Cause   Cause     `json:"cause" doc:"no_capacity, rejected, timed_out or lost; too_expensive if the price was above maxHourlyPrice."`
+	// Cause is a cause of a failed deployment; for an offer that was passed over, no_capacity,
+	// not_checked or too_expensive.
+	Cause   Cause     `json:"cause" doc:"no_capacity, rejected, timed_out, lost, unhealthy or not_checked; too_expensive if the price was above maxHourlyPrice."`
 	Reason  string    `json:"reason" doc:"The cause in words."`
 	EndedAt time.Time `json:"endedAt" doc:"When the attempt ended."`
 }
@@ -49,6 +50,9 @@ type plan struct {
 	HourlyPrice     money.Micros          `json:"hourlyPrice"`
 	CostPrice       money.Micros          `json:"costPrice"`
 	MinimumMinutes  int                   `json:"minimumMinutes"`
+	GPUMemoryGB     int                   `json:"gpuMemoryGb,omitempty"`
+	Interconnect    string                `json:"interconnect,omitempty"`
+	HealthPolicy    health.Policy         `json:"healthPolicy,omitempty"`
 	// LaunchSeconds is the offer's own limit; 0 if the provider's applies.
 	LaunchSeconds int64 `json:"launchSeconds,omitempty"`
 }
@@ -64,13 +68,18 @@ func (p plan) launchLimit(at provider.Provider) time.Duration {
 
 // plan returns what is agreed about an offer that a request accepts.
 func (o acceptedOffer) plan() plan {
-	return plan{
+	p := plan{
 		OfferID: o.offer.ID, OfferKey: o.offer.Key, Provider: o.offer.Provider, Region: o.offer.Region,
 		GPUType: o.offer.GPUType, GPUCount: o.offer.GPUCount, OperatingSystem: o.operatingSystem,
 		InstanceType: o.offer.InstanceType, Capabilities: o.offer.Capabilities,
 		HourlyPrice: o.price, CostPrice: o.offer.CostPrice,
 		MinimumMinutes: o.offer.MinimumRuntimeMinutes, LaunchSeconds: int64(o.offer.LaunchLimit / time.Second),
+		GPUMemoryGB: o.offer.GPUMemoryGB, HealthPolicy: o.offer.HealthPolicy,
 	}
+	if o.offer.Interconnect != nil {
+		p.Interconnect = *o.offer.Interconnect
+	}
+	return p
 }
 
 // setOffer makes the plan what the deployment is about.
@@ -80,6 +89,7 @@ func (r *row) setOffer(p plan) {
 	r.instanceType, r.capabilities = p.InstanceType, p.Capabilities
 	r.hourlyPrice, r.costPrice = p.HourlyPrice, p.CostPrice
 	r.minimumRuntime = time.Duration(p.MinimumMinutes) * time.Minute
+	r.gpuMemory, r.interconnect, r.healthPolicy = p.GPUMemoryGB, p.Interconnect, p.HealthPolicy
 }
 
 // refusal returns why a deployment of the offer cannot be created now, as a cause and an error.
@@ -92,6 +102,10 @@ func (o acceptedOffer) refusal(maxPrice *money.Micros) (Cause, *apierr.Error) {
 			o.offer.ID, o.price, *maxPrice)
 		e.Details = map[string]any{"hourlyPrice": o.price, "maxHourlyPrice": *maxPrice}
 		return causeTooExpensive, e
+	case o.offer.HealthPolicy == health.Require && o.offer.Capabilities.SingleKey:
+		return CauseNotChecked, apierr.New(apierr.Conflict,
+			"The GPUs of offer %s must pass a check before it runs, but its machines take one SSH key only, so "+
+				"Billet can't check them. Choose another offer.", o.offer.ID)
 	}
 	return "", nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/step"
 )
@@ -54,6 +55,9 @@ const (
 	doTerminate  decisionKind = "terminate the machine"
 	doPerform    decisionKind = "perform the pending action"
 	doAdopt      decisionKind = "adopt the machine" // records which machine the deployment has
+
+	doCheckHealth     decisionKind = "check the GPUs"
+	doRemoveHealthKey decisionKind = "remove the key of the check"
 )
 
 // Changes: each is one transaction, and ends the run.
@@ -71,6 +75,7 @@ const (
 	doEnd           decisionKind = "end"
 	doConfirmEnd    decisionKind = "confirm the end"
 	doRelease       decisionKind = "release"
+	doRecordHealth  decisionKind = "record the verdict on the GPUs"
 )
 
 // Pauses: nothing is written.
@@ -84,13 +89,14 @@ const (
 // decision is what a run does next, with what the applier of its kind needs.
 type decision struct {
 	kind    decisionKind
-	cause   Cause     // of doFail, doAbandon, doPower
-	reason  string    // of doFail, doAbandon, doInterrupt
-	step    string    // of doProgress
-	detail  string    // of doProgress
-	unknown bool      // of doInterrupt: the provider does not know the machine
-	at      time.Time // of doWait
-	err     error     // of doRetry
+	cause   Cause         // of doFail, doAbandon, doPower
+	reason  string        // of doFail, doAbandon, doInterrupt
+	step    string        // of doProgress
+	detail  string        // of doProgress
+	unknown bool          // of doInterrupt: the provider does not know the machine
+	at      time.Time     // of doWait; of doProgress, when to go on, if not at the next poll
+	err     error         // of doRetry
+	health  health.Result // of doRecordHealth
 }
 
 // observation is what a run knows beside the row. Its pointers are nil until decide asked.
@@ -102,6 +108,8 @@ type observation struct {
 	adopted        bool
 	probe          *probeAnswer
 	terminate      *terminateAnswer
+	health         *health.Result // of doCheckHealth
+	keyRemoval     bool           // doRemoveHealthKey was tried
 }
 
 // machineAnswer is what Machine or Launch answered.
@@ -247,7 +255,7 @@ func decideProbed(r *row, seen observation, now time.Time) decision {
 		const detail = "waiting for the machine to take its host key"
 		return decision{kind: doProgress, step: step.Connecting, detail: detail}
 	default:
-		return decision{kind: doStart}
+		return decideChecked(r, seen, now)
 	}
 }
 

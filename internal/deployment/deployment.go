@@ -51,6 +51,7 @@ type Deployment struct {
 	CreatedBy        creator.Creator `json:"createdBy" doc:"Who created the deployment."`
 	// Attempts are the candidates before the present one, oldest first.
 	Attempts      []Attempt `json:"attempts" doc:"Candidates that failed or were skipped before the present offer, oldest first."`
+	Health        Health    `json:"health" doc:"Check of the GPUs: the policy, and the newest verdict."`
 	CloudInit     bool      `json:"cloudInit" doc:"Whether the machine was given a cloud-config."`
 	PendingAction *Action   `json:"pendingAction" doc:"Action that the provider has not performed yet: reboot, power-on, power-off or reinstall; null if there is none."`
 

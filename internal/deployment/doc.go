@@ -23,7 +23,11 @@
 //     and enqueue jobs; Reconcile asks.
 //   - A status changes only along an edge of the table below, by an UPDATE that is guarded by the
 //     old status, in the same transaction as the money and the event that belong to the change.
-//   - Running means that SSH answered. The first hour begins then; before that, nothing is charged.
+//   - Running means that SSH answered, and where the offer's policy requires it, that the GPUs
+//     passed. The first hour begins then; before that, nothing is charged.
+//   - The verdict on a machine's GPUs is committed before anything follows from it. Each machine
+//     has one at its launch. A machine that failed, or was not checked, is ended like one of an
+//     offer that failed before the next candidate is asked for.
 //   - No hour begins that would pass maxSpend, whatever the server or the meter's sweep missed.
 //   - The tenant's time, and bill, end with the accepted termination or at the planned instant,
 //     also if the server was down then and whatever ends the deployment first. The machine's end is
@@ -53,6 +57,8 @@
 //	deploying   -- rejected        --> failed
 //	deploying   -- timed_out       --> failed
 //	deploying   -- lost            --> failed
+//	deploying   -- unhealthy       --> failed
+//	deploying   -- not_checked     --> failed
 //	deploying   -- requested       --> terminating
 //	deploying   -- scheduled       --> terminating
 //	deploying   -- past_due        --> terminating
@@ -76,6 +82,16 @@
 //	stopped     -- past_due        --> terminating
 //	stopped     -- operator        --> terminating
 //	terminating -- confirmed_ended --> terminated
+//
+// # Health
+//
+// Where the offer's policy is report or require, the machine is launched with one more key
+// (health.go), and its GPUs are checked over SSH once that answers. With report, the deployment
+// starts after about a minute at most, whatever the verdict. With require, it starts only if the
+// GPUs passed, perhaps with a warning. If they failed, or were not checked until the launch
+// deadline, the offer is abandoned. An unreachable machine is not called broken: its cause is
+// not_checked. The key is removed before the start, unless the request keeps it. A removal that
+// fails is retried while the deployment runs.
 //
 // # Downtime
 //

@@ -18,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
@@ -71,8 +72,18 @@ type testKit struct {
 	sshErr  error                             // of every probe
 	probe   func(at provider.Endpoint) error  // may fail a probe
 	hostKey func(at provider.Endpoint) string // the host key that a machine shows
-	pastDue bool                              // accounts below zero become past due
-	kills   bool                              // a call to the provider may kill its run
+
+	policy    health.Policy // of every offer
+	gpus      func(req health.Request) (health.Result, error)
+	gpuChecks []health.Request
+	removed   []string // keys of checks that were removed from their machine
+	removal   error    // of every removal
+	// killHealth is the number of the check that kills its run.
+	killHealth  int
+	killRemoval bool
+
+	pastDue bool // accounts below zero become past due
+	kills   bool // a call to the provider may kill its run
 }
 
 // tester is what the kit needs of a *testing.T or a *rapid.T.
@@ -158,6 +169,9 @@ func (r *testKit) build(fake provider.Provider) {
 	r.catalog = catalog.New(catalog.Config{
 		DB: d, IDs: r.ids, Clock: c, Providers: providers, Jobs: jobs, Log: log,
 		Markup: func(string) int64 { return 0 },
+		Health: func(context.Context, db.Reader) (health.Policies, error) {
+			return health.Policies{Default: r.policy}, nil
+		},
 	})
 	r.keys = sshkey.New(sshkey.Config{DB: d, IDs: r.ids})
 	r.volumes = volume.New(volume.Config{
@@ -167,7 +181,8 @@ func (r *testKit) build(fake provider.Provider) {
 	r.config = deployment.Config{
 		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes,
 		Wallet: r.wallet, Meter: r.meter, Events: r.events, Issues: r.issues, Jobs: jobs, Providers: providers,
-		Quotes: quote.New(r.ids), Probe: r.probeSSH, Secrets: secrets,
+		Quotes: quote.New(r.ids), Probe: r.probeSSH, Secrets: secrets, CheckGPUs: r.checkGPUs,
+		RemoveHealthKey: r.removeHealthKey,
 	}
 	r.deployments = deployment.New(r.config)
 	r.handleJobs(providers, jobs)
@@ -205,6 +220,7 @@ func (r *testKit) handleJobs(providers *provider.Registry, jobs *job.Queue) {
 		}
 	}
 	r.runner.Handle(deployment.KindReconcile, killable(r.deployments.Reconcile))
+	r.runner.Handle(deployment.KindHealth, killable(r.deployments.CheckHealth))
 	r.runner.Handle(volume.KindVolume, killable(r.volumes.Reconcile))
 	r.runner.Handle(meter.KindSweep, r.meter.Sweep)
 	r.runner.Handle(budget.KindEnd, r.deployments.EndForBudget)

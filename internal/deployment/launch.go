@@ -32,6 +32,10 @@ func (s *Service) launch(ctx context.Context, p provider.Provider, r *row) (*mac
 	if err != nil {
 		return nil, err
 	}
+	healthKey, err := s.issueHealthKey(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	askedBefore, openBefore, err := s.beginLaunch(ctx, r)
 	if err != nil {
 		return nil, err
@@ -39,6 +43,9 @@ func (s *Service) launch(ctx context.Context, p provider.Provider, r *row) (*mac
 	keys := make([]string, len(r.authorizedKeys))
 	for i, k := range r.authorizedKeys {
 		keys[i] = k.Line
+	}
+	if healthKey != "" {
+		keys = append(keys, healthKey)
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
@@ -140,6 +147,9 @@ func (s *Service) start(ctx context.Context, r *row, m provider.Machine, hostKey
 			HourlyCost: cmp.Or(r.machineCost, r.costPrice), Description: r.hardware(), Labels: r.labels(),
 			EndsAt: r.endsAt(), MinimumHours: hoursIn(r.minimumRuntime),
 		})
+		if err == nil && r.checksHealth() && r.healthKeySealed != "" {
+			err = s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindHealth, r.id, tx.Now)
+		}
 		crashpoint.Reach(crashpoint.RunningBeforeCommit)
 		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.RunningAfterCommit) })
 		return err
@@ -218,7 +228,8 @@ func (s *Service) nextCandidate(ctx context.Context, r *row) error {
 		r.setOffer(p)
 		r.launchBy = now.Add(p.launchLimit(next))
 		r.plans, r.machineID, r.launchAskedAt, r.launchOpenAt = r.plans[1:], "", nil, nil
-		r.steps = step.Begin(step.New(now), step.Launching, "", now)
+		r.steps = step.Begin(step.New(now, r.checksHealth()), step.Launching, "", now)
+		r.healthKeyPublic, r.healthKeySealed, r.healthVerdict, r.healthReason, r.healthCheckedAt = "", "", "", "", nil
 		if err := guarded(setPlan(ctx, tx, r, from)); err != nil {
 			return err
 		}

@@ -40,6 +40,7 @@ type fakeProvider struct {
 	settleTime    time.Duration
 	pollEvery     time.Duration // 0 for its own
 	takesHostKey  bool
+	singleKey     bool     // of every offer
 	network       *network // nil for one that never fails
 
 	onLaunch   func(reference id.ID)     // at every Launch
@@ -199,6 +200,7 @@ func (p *fakeProvider) Offers(ctx context.Context) ([]provider.Offer, error) {
 			out[i].HourlyPrice = p.price
 		}
 		out[i].LaunchLimit = p.launchLimit
+		out[i].Capabilities.SingleKey = out[i].Capabilities.SingleKey || p.singleKey
 	}
 	return out, err
 }

@@ -83,6 +83,13 @@ func (s *Service) ask(ctx context.Context, p provider.Provider, r *row, seen *ob
 		return true, err
 	case doPerform:
 		return true, s.perform(ctx, p, r)
+	case doCheckHealth:
+		found, err := s.checkHealth(ctx, seen.info, r, seen.machine.machine, seen.probe.keys)
+		seen.health = found
+		return true, err
+	case doRemoveHealthKey:
+		seen.keyRemoval = true
+		return true, s.removeHealthKey(ctx, seen.info, r, seen.machine.machine, seen.probe.keys)
 	default:
 		return false, nil
 	}
@@ -96,10 +103,15 @@ func (s *Service) apply(
 	case doBegin:
 		return s.now(), s.begin(ctx, r)
 	case doProgress:
-		soon := earlier(s.cfg.Clock.Now().Add(seen.info.PollEvery), r.launchBy)
+		soon := d.at
+		if soon.IsZero() {
+			soon = earlier(s.cfg.Clock.Now().Add(seen.info.PollEvery), r.launchBy)
+		}
 		return job.At(soon), s.progress(ctx, r, d.step, d.detail)
 	case doStart:
 		return s.now(), s.start(ctx, r, seen.machine.machine, seen.probe.keys)
+	case doRecordHealth:
+		return s.now(), s.recordHealth(ctx, r, d.health)
 	case doFail:
 		return s.now(), s.fail(ctx, r, d.cause, d.reason)
 	case doAbandon:
@@ -178,8 +190,11 @@ func (s *Service) changeIn(
 		return err
 	}
 	r.status, r.cause, r.reason = to, cause, reason
-	if r.endingSince == nil && r.ended() {
-		r.endingSince = &tx.Now
+	if r.ended() {
+		r.healthKeySealed = ""
+		if r.endingSince == nil {
+			r.endingSince = &tx.Now
+		}
 	}
 	// The guarded row comes first: a run that loses the race has moved no money yet, and on
 	// PostgreSQL the row's lock orders the two.

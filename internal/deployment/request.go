@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/cloudinit"
 	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -68,6 +69,8 @@ type CreateRequest struct {
 	MaxRuntimeMinutes *int64
 	// MaxHourlyPrice refuses offers that cost more.
 	MaxHourlyPrice *money.Micros
+	// HealthAccess is how long Billet's key for GPU checks stays; "" for AccessLaunch.
+	HealthAccess health.Access
 	// DryRun checks everything, including the balance, and creates nothing.
 	DryRun bool
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/creator"
+	"github.com/billetcloud/billet/internal/gpucheck"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -60,6 +62,16 @@ type row struct {
 	nodes            []storedNode
 	machineCost      money.Micros // what the provider states that the machine costs an hour; 0 if unknown
 
+	gpuMemory       int // GB of one GPU; 0 if unknown
+	interconnect    string
+	healthPolicy    health.Policy
+	healthAccess    health.Access
+	healthKeyPublic string // the key that the machine was given for checks; "" for none
+	healthKeySealed string // its private part; "" once it is forgotten
+	healthVerdict   gpucheck.Verdict
+	healthReason    string
+	healthCheckedAt *time.Time
+
 	autoTerminateAt       *time.Time
 	maxSpend              *money.Micros // no hour begins that would pass it
 	maxRuntime            *int64        // minutes from startedAt
@@ -93,6 +105,7 @@ func (r *row) view() Deployment {
 		CloudInit: r.cloudInit != "", TerminableAt: r.terminableAt(), AutoTerminateAt: r.autoTerminateAt,
 		TerminationProtection: r.terminationProtection, CreatedAt: r.createdAt, StartedAt: r.startedAt,
 		BilledUntil: r.billedUntil, CreatedBy: r.createdBy, MaxSpend: r.maxSpend, MaxRuntimeMinutes: r.maxRuntime,
+		Health: r.viewHealth(),
 	}
 	if end, planned := r.autoEnd(); planned && !r.ended() {
 		d.EndsAt = &end.at

@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
@@ -35,6 +37,8 @@ const (
 	KindWatch     job.Kind = "watch"      // compares all machines of one provider
 	// KindDowntime is enqueued for a deployment once a downtime of its machine has ended.
 	KindDowntime job.Kind = "downtime"
+	// KindHealth removes the key of a deployment's check, and checks its GPUs again.
+	KindHealth job.Kind = "health"
 )
 
 // Config is what a Service needs. Every field is required.
@@ -56,7 +60,11 @@ type Config struct {
 	// Probe connects to SSH and returns the host key that it shows; provider.ProbeSSH outside
 	// tests.
 	Probe func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
-	// Secrets seals the host keys that machines are given.
+	// CheckGPUs and RemoveHealthKey log in to machines; Check and RemoveKey of a health.Checker
+	// outside tests.
+	CheckGPUs       func(ctx context.Context, req health.Request) (health.Result, error)
+	RemoveHealthKey func(ctx context.Context, nodes []health.Target, key string) error
+	// Secrets seals the host keys that machines are given, and the keys for checks.
 	Secrets *secret.Box
 }
 
@@ -148,9 +156,11 @@ func (s *Service) newRow(
 		status: StatusPending, cause: CauseCreated, createdAt: now, launchBy: now.Add(plans[0].launchLimit(p)),
 		authorizedKeys: c.keys, cloudInit: c.cloudInit, autoTerminateAt: c.autoTerminateAt,
 		maxSpend: req.MaxSpend, maxRuntime: req.MaxRuntimeMinutes,
-		steps: step.New(now), attempts: append([]Attempt{}, passed...), plans: plans[1:],
+		attempts: append([]Attempt{}, passed...), plans: plans[1:],
+		healthAccess: cmp.Or(req.HealthAccess, health.AccessLaunch),
 	}
 	r.setOffer(plans[0])
+	r.steps = step.New(now, r.checksHealth())
 	return r, nil
 }
 

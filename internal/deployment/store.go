@@ -66,6 +66,16 @@ var deployments = db.NewTable("deployment", func(r *row) []db.Column {
 		db.Col("nodes", db.JSON(&r.nodes)),
 		db.Col("machine_cost", &r.machineCost),
 
+		db.Col("gpu_memory", &r.gpuMemory),
+		db.Col("interconnect", &r.interconnect),
+		db.Col("health_policy", &r.healthPolicy),
+		db.Col("health_access", &r.healthAccess),
+		db.Col("health_key_public", &r.healthKeyPublic),
+		db.Col("health_key_sealed", &r.healthKeySealed),
+		db.Col("health_verdict", &r.healthVerdict),
+		db.Col("health_reason", &r.healthReason),
+		db.Col("health_checked_at", &r.healthCheckedAt),
+
 		db.Col("auto_terminate_at", &r.autoTerminateAt),
 		db.Col("max_spend", &r.maxSpend),
 		db.Col("max_runtime", &r.maxRuntime),
@@ -86,6 +96,8 @@ var planColumns = []string{
 	"provider", "region", "offer_id", "offer_key", "gpu_type", "gpu_count", "instance_type", "operating_system",
 	"hourly_price", "cost_price", "capabilities", "minimum_runtime", "plans", "attempts",
 	"launch_by", "steps", "machine_id", "launch_asked_at", "launch_open_at",
+	"gpu_memory", "interconnect", "health_policy", "health_key_public", "health_key_sealed", "health_verdict",
+	"health_reason", "health_checked_at",
 }
 
 // machineColumns are what is known of the machine that can change while its deployment runs.
@@ -94,6 +106,7 @@ var machineColumns = []string{"machine_id", "address", "ssh_user", "ssh_port", "
 // stateColumns are what can change with a status.
 var stateColumns = slices.Concat(machineColumns, []string{
 	"steps", "action", "action_argument", "off_requested", "started_at", "billed_until", "ending_since", "released_at",
+	"health_key_sealed",
 })
 
 // deploymentTag is one tag of a deployment.
@@ -215,6 +228,25 @@ func setReleased(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
 func setHostKey(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
 	return set(ctx, tx, r, []string{"host_key_public", "host_key_sealed"},
 		db.Is("status", StatusDeploying), db.Is("offer_id", r.offerID), db.Is("host_key_public", ""))
+}
+
+// setHealthKey writes the key for checks to launch the machine with, unless there is one.
+func setHealthKey(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
+	return set(ctx, tx, r, []string{"health_key_public", "health_key_sealed"},
+		db.Is("status", StatusDeploying), db.Is("offer_id", r.offerID), db.Is("health_key_public", ""))
+}
+
+// setHealth writes the newest verdict on the machine.
+func setHealth(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
+	columns := []string{"health_verdict", "health_reason", "health_checked_at"}
+	return set(ctx, tx, r, columns, db.Is("status", r.status), db.Is("health_key_public", r.healthKeyPublic))
+}
+
+// forgetHealthKey deletes the private part of the key that the machine was launched with.
+func forgetHealthKey(ctx context.Context, tx *db.Tx, r *row) error {
+	_, err := set(ctx, tx, &row{id: r.id}, []string{"health_key_sealed"},
+		db.Is("health_key_public", r.healthKeyPublic))
+	return err
 }
 
 // forgetHostKey deletes the private host key of a machine that is not launched any more, and the

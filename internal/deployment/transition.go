@@ -48,6 +48,8 @@ const (
 	CauseNoCapacity   Cause = "no_capacity"     // the provider has no such machine left
 	CauseRejected     Cause = "rejected"        // the provider refused the request
 	CauseTimedOut     Cause = "timed_out"       // not running within the provider's limit
+	CauseUnhealthy    Cause = "unhealthy"       // the GPUs failed the check that the offer requires
+	CauseNotChecked   Cause = "not_checked"     // that check was not made in time
 	CauseLost         Cause = "lost"            // the provider no longer has the machine
 	CauseSwitchedOff  Cause = "switched_off"    // the machine is off
 	CauseSwitchedOn   Cause = "switched_on"     // the machine is on again
@@ -81,6 +83,8 @@ var transitions = []transition{
 	{StatusDeploying, CauseRejected, StatusFailed},
 	{StatusDeploying, CauseTimedOut, StatusFailed},
 	{StatusDeploying, CauseLost, StatusFailed},
+	{StatusDeploying, CauseUnhealthy, StatusFailed},
+	{StatusDeploying, CauseNotChecked, StatusFailed},
 	{StatusDeploying, CauseRequested, StatusTerminating},
 	{StatusDeploying, CauseScheduled, StatusTerminating},
 	{StatusDeploying, CausePastDue, StatusTerminating},

@@ -82,6 +82,15 @@ type DeploymentAddressData struct {
 	SSHPort   int    `json:"sshPort" doc:"Current SSH port."`
 }
 
+// DeploymentHealthData is the data of a check of a deployment's GPUs.
+type DeploymentHealthData struct {
+	DeploymentData
+	Verdict string `json:"verdict" doc:"passed, warning, failed or not_checked."`
+	Reason  string `json:"reason,omitempty" doc:"Reason of the verdict as text; omitted if passed."`
+	Level   int    `json:"level" doc:"Level of the check."`
+	Trigger string `json:"trigger" doc:"launch, request or schedule."`
+}
+
 // DeploymentQueuedData is the data of deployment.termination_queued.
 type DeploymentQueuedData struct {
 	DeploymentData
@@ -303,6 +312,10 @@ var Kinds = []Kind{
 		DeploymentActionData{}},
 	{"deployment.action_done", "The action was completed.", DeploymentActionData{}},
 	{"deployment.action_failed", "The provider refused the action.", DeploymentActionData{}},
+	{"deployment.health_checked", "The GPUs were checked. The verdict is passed, warning or not_checked.",
+		DeploymentHealthData{}},
+	{"deployment.health_failed", "The GPUs failed a check. Before the deployment runs, the next candidate is tried " +
+		"where the offer requires the check.", DeploymentHealthData{}},
 	{"deployment.charged", "An hour was charged.", ChargedData{}},
 	{"deployment.refunded", "The unused part of an hour was refunded.", RefundedData{}},
 	{"deployment.termination_queued", "The deployment will be terminated once the minimum runtime is met.",

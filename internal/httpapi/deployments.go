@@ -11,6 +11,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
+	gpuhealth "github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -85,6 +86,8 @@ func (h deployments) routes(r *rest.Router) {
 		Description: "Every change of status and every charge, with time and cause, oldest first.",
 	}, h.listEvents)
 
+	h.healthRoutes(r)
+
 	action := func(path, id, summary string) rest.Operation {
 		return rest.Operation{
 			Method: http.MethodPost, Path: one + path, ID: id, Tag: tagDeployments,
@@ -131,6 +134,7 @@ type createDeployment struct {
 		MaxHourlyPrice    *money.Micros          `json:"maxHourlyPrice,omitempty" doc:"Refuse if the offer costs more, in US dollars per hour."`
 		QuoteID           id.ID                  `json:"quoteId,omitempty" minLength:"1" maxLength:"40" doc:"Quote to use: its offer, at its price."`
 		Candidates        []deployment.Candidate `json:"candidates,omitempty" minItems:"1" maxItems:"10" doc:"Acceptable offers, in the order in which to try them: if one fails to start, the next is tried. The result is one machine. The hold is that of the most expensive offer."`
+		HealthAccess      gpuhealth.Access       `json:"healthAccess,omitempty" doc:"How long Billet's SSH key for checking the GPUs stays on the machine, if the offer's healthPolicy is report or require. launch: it is removed before the deployment runs. keep: it stays, and checks can be requested at any time. launch if omitted."`
 		DryRun            bool                   `json:"dryRun,omitempty" example:"true" doc:"Validate everything, including the balance, without deploying: 200 with the deployment that would be created."`
 	}
 }
@@ -145,6 +149,7 @@ func (in *createDeployment) request() deployment.CreateRequest {
 		VolumeIDs: b.VolumeIDs,
 		CloudInit: b.CloudInit, Tags: b.Tags, AutoTerminateAt: b.AutoTerminateAt, MaxHourlyPrice: b.MaxHourlyPrice,
 		MaxSpend: b.MaxSpend, MaxRuntimeMinutes: b.MaxRuntimeMinutes, DryRun: b.DryRun,
+		HealthAccess: b.HealthAccess,
 	}
 }
 

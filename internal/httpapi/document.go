@@ -69,6 +69,10 @@ var schemaNames = map[string]string{
 	"invoice.Treatment":       "TaxTreatment",
 	"invoice.Settings":        "InvoiceSettings",
 	"invoice.Buyer":           "BillingDetails",
+	"deployment.Health":       "DeploymentHealth",
+	"health.Check":            "HealthCheck",
+	"health.Node":             "NodeHealth",
+	"gpucheck.Check":          "GPUCheck",
 }
 
 // newDocument is the OpenAPI document without its operations.

@@ -86,6 +86,8 @@ GET /deployments/{id}
 PATCH /deployments/{id}
 DELETE /deployments/{id}
 GET /deployments/{id}/can-terminate
+GET /deployments/{id}/health
+POST /deployments/{id}/health-checks
 GET /deployments/{id}/events
 POST /deployments/{id}/reboot
 POST /deployments/{id}/power-on

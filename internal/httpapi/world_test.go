@@ -35,6 +35,7 @@ import (
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/event"
+	gpuhealth "github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/idempotency"
 	"github.com/billetcloud/billet/internal/incident"
@@ -188,6 +189,9 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger,
 		Meter: meters, Events: events,
 		Issues: issues, Jobs: jobs, Providers: providers, Quotes: quote.New(ids),
+		CheckGPUs: func(_ context.Context, req gpuhealth.Request) (gpuhealth.Result, error) {
+			return gpuhealth.NotChecked("There is nothing to check."), nil
+		},
 		Probe: func(context.Context, provider.Endpoint) (string, error) { return "", nil }, Secrets: secrets,
 	})
 	webhooks := webhook.New(webhook.Config{

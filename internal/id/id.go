@@ -54,6 +54,7 @@ const (
 	PromoCode           Kind = "prm"
 	Machine             Kind = "mac"
 	RackJob             Kind = "rjb"
+	GPUCheck            Kind = "chk"
 )
 
 // MaxLength is the maximum length that Valid accepts.

@@ -26,6 +26,8 @@ const (
 	LostMachine Kind = "lost_machine"
 	// StuckTermination is a machine whose end the provider has not confirmed for over an hour.
 	StuckTermination Kind = "stuck_termination"
+	// FailedGPUs is a machine whose GPUs failed a check.
+	FailedGPUs Kind = "failed_gpus"
 	// OrphanedVolume is a volume that no account has.
 	OrphanedVolume Kind = "orphaned_volume"
 	// PriceMismatch is a machine whose stated price differs from its offer's.
@@ -47,7 +49,7 @@ const (
 const LedgerSource = "ledger"
 
 // Kinds lists every kind.
-var Kinds = append(append([]Kind{}, MachineKinds...), OrphanedVolume, ChangedLedger, PaymentMismatch,
+var Kinds = append(append([]Kind{}, MachineKinds...), FailedGPUs, OrphanedVolume, ChangedLedger, PaymentMismatch,
 	PaymentDispute)
 
 // Enum lists every kind.

@@ -185,6 +185,14 @@ func (s *Machines) With(outlived []id.ID) []Sighting {
 	return all
 }
 
+// GPUsFailed is the sighting of a machine whose GPUs failed a check.
+func GPUsFailed(deployment id.ID, machineID, reason string) Sighting {
+	return Sighting{
+		Kind: FailedGPUs, UpstreamID: machineID, Reference: deployment, Deployment: deployment,
+		Detail: Plain("The GPUs of this machine failed a check: " + reason),
+	}
+}
+
 // Lost is the sighting of a machine that the provider no longer knows.
 func Lost(deployment id.ID, machineID string) Sighting {
 	return Sighting{

@@ -232,6 +232,8 @@ func advice(i Issue) string {
 			"the issue."
 	case PaymentDispute:
 		return "Answer the dispute at the processor. The money is in the wallet again if it is won. Dismiss the issue."
+	case FailedGPUs:
+		return "Billet ends the machine with its deployment. Report the GPUs to the provider, and dismiss the issue."
 	case LostMachine:
 		return "There is no machine left to end."
 	case DuplicateMachine:

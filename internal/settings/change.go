@@ -39,6 +39,7 @@ type Change struct {
 	Wallet       WalletRulesChange  `json:"wallet,omitempty" doc:"Rules for the credit that operators add and remove."`
 
 	ServiceCredits ServiceCreditsChange `json:"serviceCredits,omitempty" doc:"What accounts get for machines that did not work."`
+	GPUHealth      GPUHealthChange      `json:"gpuHealth,omitempty" doc:"Which offers' GPUs are checked."`
 }
 
 // InstallationChange changes an Installation.
@@ -129,6 +130,7 @@ func (s Settings) with(c Change) Settings {
 	s.Payments.change(c.Payments)
 	set(&s.Wallet.ApprovalAbove, c.Wallet.ApprovalAbove)
 	s.ServiceCredits.change(c.ServiceCredits)
+	s.GPUHealth.change(c.GPUHealth)
 	if c.Branding.PrimaryColor != nil {
 		s.Branding.PrimaryColor = strings.ToLower(*c.Branding.PrimaryColor)
 	}
@@ -183,6 +185,7 @@ func (s Settings) check(before Settings, c Change) error {
 		f.add("wallet.approvalAbove", fmt.Sprintf("must be from 0 to %s.", maxMaximum))
 	}
 	s.ServiceCredits.check(&f)
+	s.GPUHealth.check(&f)
 	if s.Branding.PrimaryColor != "" {
 		f.add("branding.primaryColor", checkColor(s.Branding.PrimaryColor))
 	}

@@ -1,6 +1,7 @@
 // Package settings owns what an operator sets while the server runs: the name of the installation
 // and its links, its logo and color, the mail server, who may sign up, which public pages are on,
-// how top-ups are paid, and what accounts get for machines that did not work.
+// how top-ups are paid, what accounts get for machines that did not work, and whose GPUs are
+// checked.
 //
 // It does not own what a flag of `billetd serve` sets, provider accounts or prices, nor what the
 // settings mean: the packages that read them do.

@@ -34,6 +34,7 @@ type Settings struct {
 	Wallet       WalletRules  `json:"wallet" doc:"Rules for the credit that operators add and remove."`
 
 	ServiceCredits ServiceCredits `json:"serviceCredits" doc:"What accounts get for machines that did not work."`
+	GPUHealth      GPUHealth      `json:"gpuHealth" doc:"Which offers' GPUs are checked."`
 
 	// password, stripeKey and stripeSecret are sealed.
 	password, stripeKey, stripeSecret string
@@ -161,6 +162,7 @@ func (s Settings) completed() Settings {
 	s.Mail.PasswordSet = s.password != ""
 	s.Payments.complete()
 	s.ServiceCredits.complete()
+	s.GPUHealth.complete()
 	s.Payments.StripeKeySet, s.Payments.StripeWebhookSecretSet = s.stripeKey != "", s.stripeSecret != ""
 	return s
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/health"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
@@ -101,6 +102,9 @@ func TestService_Update(t *testing.T) {
 			ServiceCredits: settings.ServiceCredits{
 				Mode: settings.ServiceCreditsReview, FactorPercent: 100, MinimumMinutes: 10, AutomaticBelow: 50_000_000,
 			},
+			GPUHealth: settings.GPUHealth{
+				Policy: health.Off, Off: []string{}, Report: []string{}, Require: []string{},
+			},
 		}
 		ignore := cmpopts.IgnoreUnexported(settings.Settings{})
 		if diff := cmp.Diff(want, current(t, s), ignore); diff != "" {
@@ -140,6 +144,9 @@ func TestService_Update(t *testing.T) {
 			},
 			ServiceCredits: settings.ServiceCredits{
 				Mode: settings.ServiceCreditsReview, FactorPercent: 100, MinimumMinutes: 10, AutomaticBelow: 50_000_000,
+			},
+			GPUHealth: settings.GPUHealth{
+				Policy: health.Off, Off: []string{}, Report: []string{}, Require: []string{},
 			},
 		}
 		for name, got := range map[string]settings.Settings{"returned": got, "current": current(t, s)} {

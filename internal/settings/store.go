@@ -38,6 +38,7 @@ var rows = db.NewTable("settings", func(r *row) []db.Column {
 		db.Col("stripe_key", &r.stripeKey),
 		db.Col("stripe_webhook_secret", &r.stripeSecret),
 		db.Col("service_credits", db.JSON(&r.ServiceCredits)),
+		db.Col("gpu_health", db.JSON(&r.GPUHealth)),
 	}
 })
 

@@ -18,7 +18,7 @@ const (
 
 // Step is one stage of deploying.
 type Step struct {
-	Name       string     `json:"name" doc:"queued, launching, provisioning or connecting."`
+	Name       string     `json:"name" doc:"queued, launching, provisioning, connecting, or checking where the GPUs are checked."`
 	Status     Status     `json:"status" doc:"waiting, active, done or failed."`
 	Detail     *string    `json:"detail" doc:"Details from the provider; null if there are none."`
 	StartedAt  *time.Time `json:"startedAt" doc:"When the step began; null before."`
@@ -31,12 +31,17 @@ const (
 	Launching    = "launching"    // the provider is being asked
 	Provisioning = "provisioning" // the provider prepares the machine
 	Connecting   = "connecting"   // the machine exists; SSH does not answer yet
+	Checking     = "checking"     // the GPUs are checked, where the offer's policy has that
 )
 
-// New returns the steps of a deployment that is accepted now.
-func New(now time.Time) []Step {
+// New returns the steps of a deployment that is accepted now, and whose GPUs are checked or not.
+func New(now time.Time, checked bool) []Step {
+	names := []string{Queued, Launching, Provisioning, Connecting}
+	if checked {
+		names = append(names, Checking)
+	}
 	steps := []Step{}
-	for _, name := range []string{Queued, Launching, Provisioning, Connecting} {
+	for _, name := range names {
 		steps = append(steps, Step{Name: name, Status: Waiting})
 	}
 	return Begin(steps, Queued, "", now)

@@ -18,7 +18,7 @@ func TestSteps(t *testing.T) {
 	active := step.Step{Name: step.Provisioning, Status: step.Active, Detail: &detail, StartedAt: &second}
 	waiting := step.Step{Name: step.Connecting, Status: step.Waiting}
 
-	steps := step.Begin(step.New(first), step.Provisioning, detail, second)
+	steps := step.Begin(step.New(first, false), step.Provisioning, detail, second)
 	if diff := cmp.Diff([]step.Step{queued, launching, active, waiting}, steps); diff != "" {
 		t.Fatalf("Begin (-want +got):\n%s", diff)
 	}
@@ -45,13 +45,13 @@ func TestSteps(t *testing.T) {
 func TestSame(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	steps := step.New(now)
+	steps := step.New(now, false)
 	for _, c := range []struct {
 		name  string
 		other []step.Step
 		want  bool
 	}{
-		{"other times", step.New(now.Add(time.Hour)), true},
+		{"other times", step.New(now.Add(time.Hour), false), true},
 		{"another detail", step.Begin(steps, step.Queued, "soon", now), false},
 		{"another step", step.Begin(steps, step.Launching, "", now), false},
 	} {

@@ -47,12 +47,14 @@ func (c cloud) plan() plan {
 	if *rounds == 0 && c.short != nil {
 		return plan{c.short, 2}
 	}
-	// The suite has no mail server and no service credits: TestCrashLosesNoMail and
-	// TestLostMachineIsCredited of test/e2e cover those steps, and TestCrashesRepeatNoTenancy of
-	// internal/rack those of own servers.
+	// The suite has no mail server, service credits or GPU checks: TestCrashLosesNoMail and
+	// TestLostMachineIsCredited of test/e2e cover the first, TestCrashesRepeatNoTenancy of
+	// internal/rack those of own servers, and TestKilledCheckIsRepeated of internal/deployment
+	// kills checks.
 	others := func(step string) bool {
 		return step == crashpoint.MailAfterCall || step == crashpoint.ServiceCreditBeforeCommit ||
-			step == crashpoint.ServiceCreditAfterCommit || strings.HasPrefix(step, "rack-")
+			step == crashpoint.ServiceCreditAfterCommit || strings.HasPrefix(step, "rack-") ||
+			strings.HasPrefix(step, "health.")
 	}
 	return plan{slices.DeleteFunc(slices.Clone(crashpoint.All), others), random}
 }

@@ -70,6 +70,21 @@ export function useCanTerminate(id: string) {
   });
 }
 
+/** The checks of the GPUs. They change with the deployment, and while one is in progress. */
+export function useHealth(d: Deployment) {
+  return useGet(`${path}/health`, withId(d.id), {
+    enabled: d.health.policy !== 'off',
+    refetchInterval: ({ state: { data } }) => {
+      if (data?.checks.some((c) => c.finishedAt === null)) return 2_000;
+      return hasEnded(d) ? false : 15_000;
+    },
+  });
+}
+
+export function useCheckHealth() {
+  return useSend('post', `${path}/health-checks`);
+}
+
 export function useUpdateDeployment() {
   return useSend('patch', path);
 }

@@ -16,6 +16,8 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'deployment.action_requested': 'Action requested',
   'deployment.action_done': 'Action completed',
   'deployment.action_failed': 'Action failed',
+  'deployment.health_checked': 'GPUs checked',
+  'deployment.health_failed': 'GPU check failed',
   'deployment.charged': 'Charged',
   'deployment.refunded': 'Refunded',
   'deployment.termination_queued': 'Termination scheduled',

@@ -13,6 +13,8 @@ const tones: Record<string, Tone> = {
   quarantined: 'bad',
   enrolled: 'idle',
   retired: 'idle',
+  passed: 'good',
+  warning: 'warn',
   available: 'good',
   attached: 'good',
   booked: 'good',

@@ -761,6 +761,15 @@ CREATE TABLE deployment (
     max_spend              BIGINT,             -- no hour begins that would pass it; NULL for no limit
     max_runtime            BIGINT,             -- minutes from started_at; NULL for no limit
     off_requested          BIGINT NOT NULL DEFAULT 0, -- 0 or 1: the tenant had the machine switched off
+    gpu_memory             BIGINT NOT NULL DEFAULT 0, -- GB of one GPU, as the offer stated it; 0 if it did not
+    interconnect           TEXT   NOT NULL DEFAULT '',
+    health_policy          TEXT   NOT NULL DEFAULT '', -- off, report, require
+    health_access          TEXT   NOT NULL DEFAULT '', -- launch, keep
+    health_key_public      TEXT   NOT NULL DEFAULT '', -- the key that this machine was launched with for checks
+    health_key_sealed      TEXT   NOT NULL DEFAULT '', -- its private part; '' once nothing logs in any more
+    health_verdict         TEXT   NOT NULL DEFAULT '', -- of the newest check of this machine; '' before the first
+    health_reason          TEXT   NOT NULL DEFAULT '',
+    health_checked_at      BIGINT,
     UNIQUE (account_id, id)
 );
 CREATE INDEX deployment_account ON deployment (account_id, status, id);
@@ -806,6 +815,22 @@ CREATE TABLE deployment_downtime (
 );
 CREATE UNIQUE INDEX deployment_downtime_open ON deployment_downtime (deployment_id) WHERE to_at IS NULL;
 CREATE INDEX deployment_downtime_provider ON deployment_downtime (provider) WHERE to_at IS NULL;
+
+-- Checks of GPUs. The newest 20 of each deployment.
+CREATE TABLE gpu_check (
+    id            TEXT   PRIMARY KEY,
+    deployment_id TEXT   NOT NULL,
+    offer_id      TEXT   NOT NULL,             -- whose machine was checked
+    level         BIGINT NOT NULL,
+    cause         TEXT   NOT NULL,             -- launch, request, schedule
+    verdict       TEXT   NOT NULL,             -- '' while it is in progress
+    reason        TEXT   NOT NULL,
+    nodes         TEXT   NOT NULL,             -- JSON
+    created_at    BIGINT NOT NULL,
+    finished_at   BIGINT                       -- NULL while it is in progress
+);
+CREATE INDEX gpu_check_deployment ON gpu_check (deployment_id, id);
+CREATE UNIQUE INDEX gpu_check_pending ON gpu_check (deployment_id) WHERE finished_at IS NULL;
 
 -- What the operator owes for machines that did not work. Kept as long as the account's statement.
 CREATE TABLE service_credit (
@@ -1328,11 +1353,12 @@ CREATE TABLE settings (
     wallet        TEXT   NOT NULL,
     stripe_key    TEXT   NOT NULL,             -- sealed; '' = none
     stripe_webhook_secret TEXT NOT NULL,       -- sealed; '' = none
-    service_credits TEXT NOT NULL
+    service_credits TEXT NOT NULL,
+    gpu_health    TEXT   NOT NULL
 );
 INSERT INTO settings (id, version, installation, mail, mail_password, sign_up, public_pages, branding, payments,
-    wallet, stripe_key, stripe_webhook_secret, service_credits)
-VALUES (1, 0, '{}', '{}', '', '{}', '{}', '{}', '{}', '{}', '', '', '{}');
+    wallet, stripe_key, stripe_webhook_secret, service_credits, gpu_health)
+VALUES (1, 0, '{}', '{}', '', '{}', '{}', '{}', '{}', '{}', '', '', '{}', '{}');
 
 -- The logo: no row or one. settings.branding has what is known of it.
 CREATE TABLE settings_logo (

@@ -13,6 +13,7 @@ import { sentence } from '../../parts/text';
 import { duration } from '../../parts/time';
 import { AttachedVolumes } from './AttachedVolumes';
 import { Cost } from './Cost';
+import { Health } from './Health';
 import { Progress } from './Progress';
 
 const failures: Partial<Record<Deployment['status'], string>> = {
@@ -46,6 +47,7 @@ export function Overview({ of: d }: { of: Deployment }) {
         )}
         {(starting || d.status === 'failed') && <Progress of={d} />}
         {!starting && !hasEnded(d) && <Connect of={d} />}
+        <Health of={d} />
         {!hasEnded(d) && d.capabilities.volumes && <AttachedVolumes of={d} />}
         <Machine of={d} />
       </div>

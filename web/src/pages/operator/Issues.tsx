@@ -18,6 +18,7 @@ const kinds: Record<Issue['kind'], string> = {
   duplicate_machine: 'Duplicate machine',
   unmanaged_machine: 'Unmanaged machine',
   lost_machine: 'Lost machine',
+  failed_gpus: 'Failed GPUs',
   stuck_termination: 'Stuck termination',
   orphaned_volume: 'Orphaned volume',
   price_mismatch: 'Price mismatch',

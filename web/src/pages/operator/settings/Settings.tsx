@@ -3,6 +3,7 @@ import { useSettings } from '../../../api/settings';
 import { ErrorBox } from '../../../parts/ErrorBox';
 import { Panel } from '../../../parts/Panel';
 import { ColorForm, LogoForm } from './Branding';
+import { GPUHealthForm } from './GPUHealthForm';
 import { InstallationForm } from './InstallationForm';
 import { MailForm } from './MailForm';
 import { PublicPagesForm } from './PublicPagesForm';
@@ -35,6 +36,9 @@ export function Settings() {
       </Panel>
       <Panel title="Sign-up">
         <SignUpForm track={track} />
+      </Panel>
+      <Panel title="GPU checks">
+        <GPUHealthForm track={track} />
       </Panel>
       <Panel title="Public pages">
         <PublicPagesForm track={track} />
