@@ -520,7 +520,7 @@ var types = map[string]reflect.Type{
 	"CheckDeploymentHealth": reflect.TypeFor[CheckDeploymentHealth](),
 	"HealthReport":          reflect.TypeFor[HealthReport](), "HealthCheck": reflect.TypeFor[HealthCheck](),
 	"NodeHealth": reflect.TypeFor[NodeHealth](), "GPUCheck": reflect.TypeFor[GPUCheck](),
-	"GPU":          reflect.TypeFor[GPU](),
+	"CheckedGPU":   reflect.TypeFor[GPU](),
 	"DetachVolume": reflect.TypeFor[detachVolume](), "Event": reflect.TypeFor[Event](),
 	"GPUFacet": reflect.TypeFor[GPUType](), "Index": reflect.TypeFor[Index](),
 	"Offer": reflect.TypeFor[Offer](), "Pagination": reflect.TypeFor[Pagination](),

@@ -73,6 +73,7 @@ var schemaNames = map[string]string{
 	"health.Check":            "HealthCheck",
 	"health.Node":             "NodeHealth",
 	"gpucheck.Check":          "GPUCheck",
+	"gpucheck.GPU":            "CheckedGPU",
 }
 
 // newDocument is the OpenAPI document without its operations.
