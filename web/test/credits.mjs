@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { startBilletd } from './billetd.mjs';
 import { ending, launch } from './browser.mjs';
 import { apiOf, makeKey } from './seed.mjs';
-import { everywhere as cleanEverywhere, expected, part, visitorsOf } from './visit.mjs';
+import { everywhere as cleanEverywhere, expected, part, phone, visitorsOf, whole, wide } from './visit.mjs';
 
 const server = await startBilletd();
 const browser = await launch();
@@ -25,6 +25,9 @@ const { page, context, faults } = await visitors.open();
 async function everywhere(where) {
   await cleanEverywhere(page, where);
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  await page.setViewportSize(phone);
+  await whole(page, where);
+  await page.setViewportSize(wide);
 }
 
 /** Calls the operator's API in the session of the demo account, whose owner is an operator. */

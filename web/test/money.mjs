@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { startBilletd } from './billetd.mjs';
 import { ending, launch } from './browser.mjs';
 import { apiOf, makeKey } from './seed.mjs';
-import { clean, expected, part, phone, visitorsOf, wide } from './visit.mjs';
+import { clean, expected, part, phone, visitorsOf, whole, wide } from './visit.mjs';
 
 const server = await startBilletd();
 const browser = await launch();
@@ -138,6 +138,9 @@ try {
     await page.reload();
     for (const text of ['Refund of $8.50', 'Refund of $1.50']) await row.getByText(text, { exact: true }).waitFor();
     await everywhere('top-ups-with-receipts');
+    await page.setViewportSize(phone);
+    await whole(page, 'top-ups with receipts');
+    await page.setViewportSize(wide);
     const { accountId } = await operate('GET', `${operator}/top-ups/${topUp.id}`);
     await page.goto(`/operator/accounts/${accountId}`);
     await table('Top-ups').getByText('$98.50').waitFor();

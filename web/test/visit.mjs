@@ -61,6 +61,14 @@ export async function clean(page, where) {
   assert.equal(sideways, 0, `${where} scrolls sideways`);
 }
 
+/** Asserts that no card of a list on a phone is cut off: a long list's cards are equally high. */
+export async function whole(page, where) {
+  const cut = await page
+    .locator('.cards > li')
+    .evaluateAll((all) => all.filter((li) => li.scrollHeight > li.clientHeight + 1).map((li) => li.innerText));
+  assert.deepEqual(cut, [], `cards of ${where} are cut off`);
+}
+
 /** Asserts that the page is clean in both themes, on a wide screen and on a phone. */
 export async function everywhere(page, where) {
   for (const colorScheme of ['light', 'dark'])

@@ -13,6 +13,8 @@ import { processors } from './words';
 export function TopUps() {
   const heading = useId();
   const rows = usePagedRows<TopUp>((page, limit) => pageQuery(topUpsPath, { params: { query: { page, limit } } }));
+  // Each further receipt is a line: all rows of a long list are equally high.
+  const receipts = Math.max(1, ...rows.loaded.map((t) => (t.received ? 1 + t.refunds.length : 1)));
   return (
     <section aria-labelledby={heading}>
       <div className="statement-head">
@@ -23,8 +25,8 @@ export function TopUps() {
         columns={columns}
         rows={rows}
         rowKey={(t) => t.id}
-        rowHeight={50}
-        cardHeight={206}
+        rowHeight={26 + 24 * receipts}
+        cardHeight={190 + 24 * receipts}
         empty={<div className="panel panel-body dim">No top-ups yet.</div>}
       />
     </section>

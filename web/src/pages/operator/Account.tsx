@@ -319,7 +319,7 @@ function Credits({ id }: { id: string }) {
   return (
     <ResourceTable
       label="Credits"
-      cardHeight={190}
+      cardHeight={210}
       columns={creditColumns}
       rows={rows}
       rowKey={(c) => c.id}

@@ -86,7 +86,7 @@ export function PromoCodes() {
         name={(c) => c.code}
         quiet={(c) => !['active', 'scheduled'].includes(stateOf(c, now))}
         rowHeight={60}
-        cardHeight={210}
+        cardHeight={225}
         actions={actions}
         empty={
           <EmptyState

@@ -108,7 +108,7 @@ export function ServiceCredits() {
         rowKey={(c) => c.id}
         name={(c) => `${formatMoney(micro(c.amount), 2, 2)} for ${nameOf(c)}`}
         rowHeight={72}
-        cardHeight={205}
+        cardHeight={225}
         actions={actions}
         empty={
           filtered ? (
