@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -64,6 +65,7 @@ func serve(t testing.TB, i *ironictest.Ironic) *cloud {
 		t.Fatal(err)
 	}
 	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ErrorLog = log.New(io.Discard, "", 0) // of requests that are canceled
 	c.Serve(t, upstreamtest.Config{
 		Account: upstream.Account{
 			Slug: "ironic", Name: "Ironic", Credential: ironictest.User + ":" + ironictest.Password,

@@ -26,7 +26,7 @@ const (
 	// User and Password are those of HTTP basic authentication.
 	User, Password = "billet", "secret"
 	apiVersion     = "1.61"
-	startLimit     = 2 * time.Minute
+	limit          = 5 * time.Minute
 )
 
 // Ironic is a running Ironic.
@@ -77,6 +77,11 @@ func Start(t testing.TB, c Config) *Ironic {
 	if err := os.WriteFile(i.file("ironic.conf"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"http/redfish", "tftp/master", "images/master"} { // Ironic makes none
+		if err := os.MkdirAll(i.file(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 	schema := i.command("ironic.cmd.dbsync", "create_schema")
 	if text, err := schema.CombinedOutput(); err != nil {
 		t.Fatalf("create Ironic's database: %v\n%s", err, text)
@@ -103,7 +108,7 @@ func (i *Ironic) run(t testing.TB) {
 	defer func() { _ = log.Close() }()
 	i.process = i.command("ironic.cmd.singleprocess")
 	i.process.Stdout, i.process.Stderr = log, log
-	i.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	i.process.SysProcAttr = attributes()
 	if err := i.process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +176,7 @@ func (i *Ironic) SetPassword(t testing.TB, password string) {
 // Until polls Ironic, which is another process, until check returns true.
 func (i *Ironic) Until(t testing.TB, what string, check func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -179,7 +184,7 @@ func (i *Ironic) Until(t testing.TB, what string, check func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("after %s: not yet: %s", startLimit, what)
+			t.Fatalf("after %s: not yet: %s", limit, what)
 		}
 	}
 }
@@ -287,7 +292,13 @@ func (i *Ironic) Enroll(t testing.TB, name, class string, extra map[string]any) 
 func (i *Ironic) Provision(t testing.TB, name, target, state string) {
 	t.Helper()
 	i.Call(t, http.MethodPut, "/v1/nodes/"+name+"/states/provision", map[string]string{"target": target}, nil)
-	i.Until(t, name+" is "+state, func() bool { return i.Node(t, name).State == state })
+	i.Until(t, name+" is "+state, func() bool {
+		n := i.Node(t, name)
+		if strings.HasSuffix(n.State, "failed") || n.State == "error" {
+			t.Fatalf("%s is %s: %s", name, n.State, n.LastError)
+		}
+		return n.State == state
+	})
 }
 
 // Patch changes a node's field; the path is as in a JSON patch.
@@ -303,19 +314,19 @@ state_path = $DIR
 auth_strategy = http_basic
 http_basic_auth_user_file = $DIR/htpasswd
 rpc_transport = none
-enabled_hardware_types = fake-hardware
-enabled_bios_interfaces = fake
-enabled_boot_interfaces = fake
-enabled_console_interfaces = fake
-enabled_deploy_interfaces = fake
-enabled_inspect_interfaces = fake
-enabled_management_interfaces = fake
+enabled_hardware_types = fake-hardware,redfish
+enabled_bios_interfaces = fake,no-bios
+enabled_boot_interfaces = fake,redfish-virtual-media
+enabled_console_interfaces = fake,no-console
+enabled_deploy_interfaces = fake,ramdisk
+enabled_inspect_interfaces = fake,no-inspect
+enabled_management_interfaces = fake,redfish
 enabled_network_interfaces = noop
-enabled_power_interfaces = fake
-enabled_raid_interfaces = fake
-enabled_rescue_interfaces = fake
+enabled_power_interfaces = fake,redfish
+enabled_raid_interfaces = fake,no-raid
+enabled_rescue_interfaces = fake,no-rescue
 enabled_storage_interfaces = noop,fake
-enabled_vendor_interfaces = fake
+enabled_vendor_interfaces = fake,no-vendor
 default_network_interface = noop
 [api]
 host_ip = 127.0.0.1
@@ -330,6 +341,17 @@ sqlite_synchronous = false
 dhcp_provider = none
 [oslo_messaging_notifications]
 driver = noop
+[deploy]
+http_root = $DIR/http
+http_url = http://127.0.0.1:9
+default_boot_mode = uefi
+[pxe]
+tftp_root = $DIR/tftp
+tftp_master_path = $DIR/tftp/master
+images_path = $DIR/images
+instance_master_path = $DIR/images/master
+[redfish]
+use_swift = false
 [fake]
 deploy_delay = $DELAY
 `
