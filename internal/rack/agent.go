@@ -135,15 +135,18 @@ func (s *Service) forAgent(ctx context.Context, r db.Reader, j agentJob, m Machi
 // after a later one, changes nothing.
 func (s *Service) AgentReport(ctx context.Context, token string, r rackagent.Report) error {
 	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		// An agent whose last report was received, and the answer lost, must learn that: it goes on
+		// only then.
+		last, found, err := jobOf(ctx, tx, hashOf(token))
+		if err != nil || found && r.JobID == string(last.ID) && int64(r.Number) <= last.Number {
+			return err
+		}
 		j, m, err := s.valid(ctx, tx, token)
 		if err != nil {
 			return err
 		}
 		if r.JobID != string(j.ID) {
 			return ErrToken
-		}
-		if int64(r.Number) <= j.Number {
-			return nil
 		}
 		if j.Outcome != "" {
 			return ErrToken // no report follows the last one

@@ -515,6 +515,26 @@ func TestValidationFindsWhatIsNotForSale(t *testing.T) {
 	})
 }
 
+// An agent whose last report was received, and the answer lost, reports again and goes on, also
+// after the job was closed.
+func TestALastReportIsAcceptedAgain(t *testing.T) {
+	eachRig(t, 1, func(r *rig) {
+		d := r.assigned(0)
+		boots := r.servers[0].BMC.State().Boots
+		_, token, _ := strings.Cut(boots[len(boots)-2], rack.ISOPath) // the last is from the drive
+		jobs := r.servers[0].Jobs()
+		again := rackagent.Report{JobID: jobs[len(jobs)-1].ID, Number: 2, Phase: rackagent.Done}
+		if err := r.AgentReport(r.t.Context(), strings.TrimSuffix(token, ".iso"), again); err != nil {
+			r.t.Error(err)
+		}
+		again.Number = 3
+		if err := r.AgentReport(r.t.Context(), strings.TrimSuffix(token, ".iso"), again); !errors.Is(err, rack.ErrToken) {
+			r.t.Errorf("a further report: %v", err)
+		}
+		r.tenancy(d, rack.Running)
+	})
+}
+
 // A token is that of one job on one machine, and only as long as the job runs.
 func TestTokensAreForOneJob(t *testing.T) {
 	eachRig(t, 1, func(r *rig) {

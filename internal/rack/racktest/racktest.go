@@ -207,6 +207,9 @@ func (s *Server) agent(ctx context.Context, cd string) bool {
 	if err != nil {
 		return true // it halts
 	}
+	if err := job.Validate(); err != nil {
+		panic(err) // no agent would do it
+	}
 	s.mu.Lock()
 	s.jobs = append(s.jobs, job)
 	script := s.script
