@@ -206,7 +206,7 @@ type setMachineImage struct {
 	Body struct {
 		Name   string           `json:"name" minLength:"1" maxLength:"64" example:"Ubuntu 24.04" doc:"Name of the operating system, as offers list it."`
 		URL    string           `json:"url" maxLength:"1000" example:"https://images.example.com/ubuntu.qcow2" doc:"Where machines download the disk image, which needs cloud-init and UEFI."`
-		SHA256 string           `json:"sha256" minLength:"64" maxLength:"64" doc:"SHA-256 of the file in hex."`
+		SHA256 string           `json:"sha256" maxLength:"64" doc:"SHA-256 of the file in hex."`
 		Format rackagent.Format `json:"format" enum:"raw,qcow2" doc:"raw or qcow2."`
 		Bytes  int64            `json:"bytes" minimum:"1" doc:"Size of the file in bytes."`
 	}
