@@ -31,8 +31,17 @@ var foreignNames = map[string]string{
 	"team":   "an API key belongs to one account and spends its money: use a key of that account",
 }
 
-// schemaNames are the names of schemas whose types have the same name in several packages.
+// schemaNames are the names of schemas whose types have the same name in several packages, or one
+// that says too little without the package.
 var schemaNames = map[string]string{
+	"promo.Code":              "PromoCode",
+	"promo.Redemption":        "PromoCodeRedemption",
+	"rack.Image":              "MachineImage",
+	"rack.Transition":         "MachineTransition",
+	"rack.Hardware":           "MachineHardware",
+	"rack.Drive":              "MachineDrive",
+	"announcement.Draft":      "AnnouncementDraft",
+	"settings.Change":         "SettingsChange",
 	"webhook.Endpoint":        "Webhook",
 	"webhook.Delivery":        "WebhookDelivery",
 	"webhook.Attempt":         "WebhookAttempt",

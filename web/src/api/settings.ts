@@ -9,7 +9,7 @@ import { queryClient } from './queries';
 
 export const settingsPath = '/api/v1/operator/settings';
 
-export type Change = Schema['Change'];
+export type Change = Schema['SettingsChange'];
 export type Group = keyof Change;
 type GroupChange<G extends Group> = NonNullable<Change[G]>;
 

@@ -128,7 +128,7 @@ function CreatedDialog({ of: c, onClose }: { of: PromoCode; onClose: () => void 
   );
 }
 
-type Redemption = Schema['Redemption'];
+type Redemption = Schema['PromoCodeRedemption'];
 
 /** The accounts that have redeemed a code. */
 function RedemptionsDialog({ of: c, onClose }: { of: PromoCode; onClose: () => void }) {

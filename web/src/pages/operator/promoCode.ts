@@ -3,7 +3,7 @@
 import type { Schema } from '../../api/client';
 import { formatNumber } from '../../parts/locale';
 
-export type PromoCode = Schema['Code'];
+export type PromoCode = Schema['PromoCode'];
 
 export type PromoState = 'active' | 'disabled' | 'scheduled' | 'expired' | 'used up';
 
