@@ -178,7 +178,7 @@ func (i *Ironic) Until(t testing.TB, what string, check func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond) // more often would slow down what is waited for
 	defer tick.Stop()
 	for !check() {
 		select {
@@ -237,6 +237,10 @@ func (i *Ironic) try(method, path string, body, into any) error {
 	return json.Unmarshal(text, into)
 }
 
+// nodeFields are the fields of Node. A list of all that Ironic knows is slow, and polled.
+const nodeFields = "uuid,name,provision_state,target_provision_state,power_state,target_power_state,reservation," +
+	"maintenance,instance_uuid,last_error,instance_info"
+
 // Node is a server as Ironic shows it.
 type Node struct {
 	UUID        string
@@ -256,7 +260,7 @@ type Node struct {
 func (i *Ironic) Node(t testing.TB, name string) Node {
 	t.Helper()
 	var n Node
-	i.Call(t, http.MethodGet, "/v1/nodes/"+name, nil, &n)
+	i.Call(t, http.MethodGet, "/v1/nodes/"+name+"?fields="+nodeFields, nil, &n)
 	return n
 }
 
@@ -264,7 +268,7 @@ func (i *Ironic) Node(t testing.TB, name string) Node {
 func (i *Ironic) Nodes(t testing.TB) []Node {
 	t.Helper()
 	var list struct{ Nodes []Node }
-	i.Call(t, http.MethodGet, "/v1/nodes/detail", nil, &list)
+	i.Call(t, http.MethodGet, "/v1/nodes?fields="+nodeFields, nil, &list)
 	return list.Nodes
 }
 
