@@ -90,7 +90,7 @@ func (a *App) listenRacks(ctx context.Context) (*http.Server, net.Listener, erro
 	server := a.server(racks.Handler(a.Machines, image, a.cfg.Log))
 	server.ReadTimeout, server.WriteTimeout = time.Minute, isoTime
 	a.racks.Store(&rack.Server{URL: strings.TrimSuffix(a.cfg.RacksURL, "/"), Pin: pin})
-	return server, tls.NewListener(l, &tls.Config{
+	return server, tls.NewListener(racks.Limit(l), &tls.Config{
 		Certificates: []tls.Certificate{c}, MinVersion: tls.VersionTLS12,
 	}), nil
 }

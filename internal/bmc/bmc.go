@@ -58,7 +58,8 @@ type BMC struct {
 	base     *url.URL
 	http     *http.Client
 	password string
-	next     string // the password that is being set
+	next     string   // the password that is being set
+	images   []string // secret ends of the URLs of images
 
 	token, session string // "" while passwords are sent with each request
 	sessions       string // path of the collection

@@ -471,3 +471,49 @@ func TestNoCallInsideTransaction(t *testing.T) {
 		}
 	})
 }
+
+// TestImageHidden: whoever has the URL of an image can act as the server's agent, so it must not be
+// in errors, which are stored and shown.
+func TestImageHidden(t *testing.T) {
+	t.Parallel()
+	const token = "q7Zk-1vXb_W0aaBBccDDeeFFggHHiiJJkkLLmmNNooP"
+	echo := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error": {"message": "` + text + `"}}`))
+		}
+	}
+	for name, c := range map[string]struct {
+		quirks  bmctest.Quirks
+		refuses http.HandlerFunc
+	}{
+		"nothing inserted": {quirks: bmctest.Quirks{InsertIgnored: -1}},
+		"repeated":         {refuses: echo("https://10.0.0.1:8444/agent/v1/iso/" + token + ".iso cannot be read")},
+		"repeated in part": {refuses: echo("'/agent/v1/iso/" + token[:20] + "...' is too long")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sim, a := bmctest.Start(t, bmctest.Config{Quirks: c.quirks})
+			if c.refuses != nil {
+				s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasSuffix(r.URL.Path, "VirtualMedia.InsertMedia") {
+						c.refuses(w, r)
+						return
+					}
+					sim.ServeHTTP(w, r)
+				}))
+				t.Cleanup(s.Close)
+				a.URL, a.CertificateSHA256 = s.URL, ""
+			}
+			a.Wait = shortWait
+			err := open(t, a).BootCD(t.Context(), "https://10.0.0.1:8444/agent/v1/iso/"+token+".iso")
+			wantKind(t, err, bmc.KindRejected)
+			if err != nil && strings.Contains(err.Error(), token[:10]) {
+				t.Errorf("the error has the token: %v", err)
+			}
+			if c.refuses == nil && err != nil && !strings.Contains(err.Error(), "10.0.0.1:8444") {
+				t.Errorf("the error does not say where the BMC must reach: %v", err)
+			}
+		})
+	}
+}

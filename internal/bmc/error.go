@@ -29,6 +29,9 @@ const (
 // maxText is how many characters of a BMC's own text are kept.
 const maxText = 500
 
+// hiddenLength is how many characters of the end of an image's URL are recognized as it.
+const hiddenLength = 8
+
 // Error is the error of an operation.
 type Error struct {
 	Kind Kind
@@ -144,5 +147,26 @@ func (b *BMC) redact(text string) string {
 			text = strings.ReplaceAll(text, secret, "(password)")
 		}
 	}
+	for _, end := range b.images {
+		text = cutImage(text, end)
+	}
 	return text
+}
+
+// cutImage replaces the end of an image's URL, and what begins like it: a BMC may repeat a part.
+func cutImage(text, end string) string {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(text, end[:hiddenLength])
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		out.WriteString("(image)")
+		n, rest := 0, end[hiddenLength:]
+		for n < len(after) && n < len(rest) && after[n] == rest[n] {
+			n++
+		}
+		text = after[n:]
+	}
 }

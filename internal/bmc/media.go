@@ -3,6 +3,8 @@ package bmc
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -71,8 +73,10 @@ func (b *BMC) findCD(ctx context.Context) (string, error) {
 }
 
 // BootCD inserts the image at the URL, which the BMC reads itself, and has the next start be from
-// it, by UEFI. It changes no power. What was inserted before is ejected.
+// it, by UEFI. It changes no power. What was inserted before is ejected. The last part of the URL's
+// path is a secret: no error has it, whatever the BMC repeats.
 func (b *BMC) BootCD(ctx context.Context, url string) error {
+	b.hide(url)
 	cd, err := b.needCD(ctx)
 	if err != nil {
 		return err
@@ -118,6 +122,7 @@ func (b *BMC) eject(ctx context.Context, cd string) error {
 	if !m.inserted() && m.Image == "" {
 		return nil
 	}
+	b.hide(m.Image)
 	if m.Actions.Eject.Target == "" {
 		return failure(KindUnsupported, "the BMC cannot eject its virtual CD")
 	}
@@ -141,16 +146,19 @@ func (b *BMC) eject(ctx context.Context, cd string) error {
 
 // insert tries the ways in which BMCs want to be told: most need the image alone, some refuse
 // anything else, some need to be told that it is to be inserted, some how it is transferred.
-func (b *BMC) insert(ctx context.Context, cd, url string) error {
-	protocol := "HTTP"
-	if strings.HasPrefix(url, "https:") {
+func (b *BMC) insert(ctx context.Context, cd, at string) error {
+	protocol, host := "HTTP", at
+	if u, err := url.Parse(at); err == nil {
+		host = u.Host
+	}
+	if strings.HasPrefix(at, "https:") {
 		protocol = "HTTPS"
 	}
 	var last error
 	for _, body := range []map[string]any{
-		{"Image": url},
-		{"Image": url, "Inserted": true, "WriteProtected": true},
-		{"Image": url, "TransferProtocolType": protocol, "TransferMethod": "Stream"},
+		{"Image": at},
+		{"Image": at, "Inserted": true, "WriteProtected": true},
+		{"Image": at, "TransferProtocolType": protocol, "TransferMethod": "Stream"},
 	} {
 		var m media
 		if _, err := b.get(ctx, cd, &m); err != nil {
@@ -170,7 +178,7 @@ func (b *BMC) insert(ctx context.Context, cd, url string) error {
 		}
 		if last = refused; last == nil {
 			last = failure(KindRejected, "the BMC accepted the image, and shows no virtual CD; "+
-				"check that it can reach %s", b.plain(url))
+				"check that it can reach %s", b.plain(host))
 		}
 	}
 	return last
@@ -193,6 +201,14 @@ func (b *BMC) bootOnce(ctx context.Context) error {
 		return err
 	}
 	return b.setBoot(ctx, boot{Target: target, Enabled: "Continuous", Mode: "UEFI"})
+}
+
+// hide keeps the end of an image's URL out of errors.
+func (b *BMC) hide(at string) {
+	end := path.Base(at)
+	if len(end) > hiddenLength && !slices.Contains(b.images, end) {
+		b.images = append(b.images, end)
+	}
 }
 
 // settle returns how long to wait for an effect. After a refusal one read is enough.

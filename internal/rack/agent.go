@@ -42,6 +42,12 @@ func (s *Service) valid(ctx context.Context, r db.Reader, token string) (j agent
 	return j, m, nil
 }
 
+// AgentCheck returns ErrToken if a token is not that of a job that runs.
+func (s *Service) AgentCheck(ctx context.Context, token string) error {
+	_, _, err := s.valid(ctx, s.cfg.DB, token)
+	return err
+}
+
 // AgentParameters returns what the agent's image for a token says, or ErrToken. The image is served
 // until the agent that was started from it has asked for its job.
 func (s *Service) AgentParameters(ctx context.Context, token string) (p rackagent.Parameters, err error) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -33,13 +34,14 @@ import (
 
 // rig is a rack of emulated servers whose agents call the server under test by HTTPS.
 type rig struct {
-	t       *testing.T
-	clock   *clock.Simulated
-	db      *db.DB
-	rack    *rack.Service
-	runner  *job.Runner
-	server  *httptest.Server
-	servers []*racktest.Server
+	t        *testing.T
+	clock    *clock.Simulated
+	db       *db.DB
+	rack     *rack.Service
+	runner   *job.Runner
+	server   *httptest.Server
+	servers  []*racktest.Server
+	machines []id.ID
 }
 
 func newRig(t *testing.T, n int) *rig {
@@ -155,6 +157,7 @@ func (r *rig) enroll() {
 			if _, err := r.rack.Inspect(ctx, tx, m.ID, ""); err != nil {
 				return err
 			}
+			r.machines = append(r.machines, m.ID)
 		}
 		return nil
 	})
@@ -223,8 +226,8 @@ func TestHandler_Refuses(t *testing.T) {
 		"its image":       {"GET", rack.ISOPath + strings.Repeat("a", 43) + ".iso", "", nil, 403},
 		"another file":    {"GET", rack.ISOPath + "x", "", nil, 403},
 		"a report":        {"POST", rackagent.ReportsPath, "x", []byte(`{}`), 403},
-		"no JSON":         {"POST", rackagent.ReportsPath, "x", []byte(`{`), 400},
-		"a long report":   {"POST", rackagent.ReportsPath, "x", large, 413},
+		"no JSON":         {"POST", rackagent.ReportsPath, "x", []byte(`{`), 403},
+		"a long report":   {"POST", rackagent.ReportsPath, "x", large, 403},
 		"another path":    {"GET", "/api/v1/inventory", "", nil, 404},
 		"another method":  {"DELETE", rackagent.JobPath, "", nil, 405},
 		"a used token":    {"GET", rackagent.JobPath, r.used(), nil, 403},
@@ -235,6 +238,130 @@ func TestHandler_Refuses(t *testing.T) {
 			t.Errorf("%s: %d %s, %v, want %d", name, status, text, err, c.want)
 		}
 	}
+	token := r.inspecting()
+	for name, c := range map[string]struct {
+		body []byte
+		want int
+	}{
+		"no JSON": {[]byte(`{`), 400}, "a long report": {large, 413}, "another job": {[]byte(`{}`), 403},
+	} {
+		status, text, err := r.send(t.Context(), "POST", rackagent.ReportsPath, token, c.body)
+		if err != nil || status != c.want {
+			t.Errorf("%s, with a valid token: %d %s, %v, want %d", name, status, text, err, c.want)
+		}
+	}
+}
+
+// A caller without a valid token is refused before its body is read, and one with a token cannot
+// have several read at once.
+func TestHandler_ReadsNoBody(t *testing.T) {
+	r := newRig(t, 1)
+	begin := func(token string) (int, *io.PipeWriter, error) {
+		body, w := io.Pipe()
+		t.Cleanup(func() { _ = w.Close() })
+		q, err := http.NewRequestWithContext(t.Context(), "POST", r.server.URL+rackagent.ReportsPath, body)
+		if err != nil {
+			return 0, w, err
+		}
+		q.ContentLength = rackagent.MaxMessage // the server would read the rest of a small one
+		q.Header.Set("Authorization", "Bearer "+token)
+		a, err := r.server.Client().Do(q)
+		if err != nil {
+			return 0, w, err
+		}
+		_ = a.Body.Close()
+		return a.StatusCode, w, nil
+	}
+	// The body never ends, so that only a server that does not wait for it answers.
+	if status, _, err := begin(strings.Repeat("a", 43)); err != nil || status != 403 {
+		t.Errorf("without a valid token: %d, %v", status, err)
+	}
+	token := r.inspecting()
+	first := make(chan error, 1)
+	body, w := io.Pipe()
+	q, err := http.NewRequestWithContext(t.Context(), "POST", r.server.URL+rackagent.ReportsPath, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Bearer "+token)
+	go func() {
+		a, err := r.server.Client().Do(q)
+		if err == nil {
+			_ = a.Body.Close()
+		}
+		first <- err
+	}()
+	// The pipe and the connection take the first bytes only; a megabyte is taken by a server that
+	// reads this body.
+	if _, err := w.Write(bytes.Repeat([]byte(" "), 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, err := begin(token); err != nil || status != 503 {
+		t.Errorf("while another report of the token is received: %d, %v", status, err)
+	}
+	_ = w.Close()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if status, _, err := r.send(t.Context(), "POST", rackagent.ReportsPath, token, []byte(`{`)); err != nil || status != 400 {
+		t.Errorf("afterwards: %d, %v", status, err)
+	}
+}
+
+// Connections beyond the limit are closed; those that ended make room.
+func TestLimit(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := racks.Limit(l)
+	t.Cleanup(func() { _ = limited.Close() })
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	var last net.Conn
+	for range 64 {
+		dial()
+		if last, err = limited.Accept(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		c, _ := limited.Accept()
+		accepted <- c
+	}()
+	if n, err := dial().Read(make([]byte, 1)); err == nil {
+		t.Errorf("the connection beyond the limit was not closed: %d bytes", n)
+	}
+	_ = last.Close()
+	_ = last.Close() // counts once
+	dial()
+	if c := <-accepted; c == nil {
+		t.Error("no connection was accepted after one had ended")
+	}
+}
+
+// inspecting has the server inspected again by an agent that is silent, and returns its token.
+func (r *rig) inspecting() string {
+	r.t.Helper()
+	s := r.servers[0]
+	s.Script(func(rackagent.Job, *rackagent.Report) bool { return false })
+	err := r.db.InTx(r.t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		_, err := r.rack.Inspect(ctx, tx, r.machines[0], "")
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.run()
+	_, token, _ := strings.Cut(s.BMC.State().CD, rack.ISOPath)
+	return strings.TrimSuffix(token, ".iso")
 }
 
 // used returns a token whose job has ended.
