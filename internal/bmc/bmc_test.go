@@ -472,7 +472,7 @@ func TestNoCallInsideTransaction(t *testing.T) {
 	})
 }
 
-// TestImageHidden: whoever has the URL of an image can act as the server's agent, so it must not be
+// TestImageHidden: a program that has the URL of an image can act as the server's agent, so it must not be
 // in errors, which are stored and shown.
 func TestImageHidden(t *testing.T) {
 	t.Parallel()

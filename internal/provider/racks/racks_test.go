@@ -303,12 +303,13 @@ func TestHandler_ReadsNoBody(t *testing.T) {
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
-	if status, _, err := r.send(t.Context(), "POST", rackagent.ReportsPath, token, []byte(`{`)); err != nil || status != 400 {
+	status, _, err := r.send(t.Context(), "POST", rackagent.ReportsPath, token, []byte(`{`))
+	if err != nil || status != 400 {
 		t.Errorf("afterwards: %d, %v", status, err)
 	}
 }
 
-// Connections beyond the limit are closed; those that ended make room.
+// Connections beyond the limit are closed; another is accepted when one has ended.
 func TestLimit(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
