@@ -472,8 +472,8 @@ func TestNoCallInsideTransaction(t *testing.T) {
 	})
 }
 
-// TestImageHidden: a program that has the URL of an image can act as the server's agent, so it must not be
-// in errors, which are stored and shown.
+// TestImageHidden: a program that has the URL of an image can act as the server's agent, so it must
+// not be in errors, which are stored and shown.
 func TestImageHidden(t *testing.T) {
 	t.Parallel()
 	const token = "q7Zk-1vXb_W0aaBBccDDeeFFggHHiiJJkkLLmmNNooP"
