@@ -59,14 +59,32 @@ const (
 	ServiceCreditBeforeCommit = "service-credit.before-commit" // its money is in the wallet
 	ServiceCreditAfterCommit  = "service-credit.after-commit"  // and committed; the caller is not answered
 
-	RackBootBeforeCall  = "rack-boot.before-call"  // the agent's token is committed; its server is as it was
-	RackBootAfterCall   = "rack-boot.after-call"   // the server starts; that is not written down
-	RackEndBeforeCommit = "rack-end.before-commit" // what the agent did is applied
-	RackCutBeforeCommit = "rack-cut.before-commit" // the server is off; its deployment still has it
-	HealthAfterCheck    = "health.after-check"     // the machine has answered; the verdict is not written
-	HealthBeforeCommit  = "health.before-commit"   // the verdict on the GPUs is written
-	HealthAfterCommit   = "health.after-commit"    // and committed; nothing has followed from it
-	HealthAfterRemoval  = "health.after-removal"   // the machine refuses the check's key; we still have it
+	RackAssignBeforeCommit   = "rack-assign.before-commit" // the deployment has the server
+	RackBootBeforeCall       = "rack-boot.before-call"     // the agent's token is committed; its server is as it was
+	RackBootBeforePowerOn    = "rack-boot.before-power-on" // the server is off, and has the agent's image
+	RackBootAfterCall        = "rack-boot.after-call"      // the server starts; that is not written down
+	RackBootAfterCommit      = "rack-boot.after-commit"
+	RackClaimAfterCommit     = "rack-claim.after-commit"   // the agent has asked for its job, and is not answered
+	RackReportBeforeCommit   = "rack-report.before-commit" // what the agent reports is written
+	RackReportAfterCommit    = "rack-report.after-commit"  // and committed; the agent is not answered
+	RackEndBeforeCall        = "rack-end.before-call"      // the agent has ended; the server still has its image
+	RackEndBeforeCommit      = "rack-end.before-commit"    // what the agent did is applied
+	RackEndAfterCommit       = "rack-end.after-commit"
+	RackValidateBeforeCommit = "rack-validate.before-commit" // the server is for sale
+	RackValidateAfterCommit  = "rack-validate.after-commit"
+	RackPowerBeforeCall      = "rack-power.before-call"
+	RackPowerBeforeCommit    = "rack-power.before-commit" // the server is switched; that is not written down
+	RackPowerAfterCommit     = "rack-power.after-commit"
+	RackReinstallAfterCommit = "rack-reinstall.after-commit" // the server is to be erased and installed again
+	RackReturnAfterCommit    = "rack-return.after-commit"    // the server is to be erased; it still runs
+	RackCutBeforeCall        = "rack-cut.before-call"
+	RackCutBeforeCommit      = "rack-cut.before-commit" // the server is off; its deployment still has it
+	RackCutAfterCommit       = "rack-cut.after-commit"
+
+	HealthAfterCheck   = "health.after-check"   // the machine has answered; the verdict is not written
+	HealthBeforeCommit = "health.before-commit" // the verdict on the GPUs is written
+	HealthAfterCommit  = "health.after-commit"  // and committed; nothing has followed from it
+	HealthAfterRemoval = "health.after-removal" // the machine refuses the check's key; we still have it
 
 	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
 )
@@ -80,7 +98,11 @@ var All = []string{
 	ReplayBeforeFinish, ReplayAfterCommit, WebhookAfterCall, MailAfterCall,
 	TopUpBeforeCall, TopUpAfterCall, TopUpBeforeCommit, TopUpAfterCommit, AutoTopUpBeforeCall, AutoTopUpAfterCall,
 	RefundBeforeCall, RefundAfterCall, ServiceCreditBeforeCommit, ServiceCreditAfterCommit,
-	RackBootBeforeCall, RackBootAfterCall, RackEndBeforeCommit, RackCutBeforeCommit,
+	RackAssignBeforeCommit, RackBootBeforeCall, RackBootBeforePowerOn, RackBootAfterCall, RackBootAfterCommit,
+	RackClaimAfterCommit, RackReportBeforeCommit, RackReportAfterCommit,
+	RackEndBeforeCall, RackEndBeforeCommit, RackEndAfterCommit, RackValidateBeforeCommit, RackValidateAfterCommit,
+	RackPowerBeforeCall, RackPowerBeforeCommit, RackPowerAfterCommit, RackReinstallAfterCommit,
+	RackReturnAfterCommit, RackCutBeforeCall, RackCutBeforeCommit, RackCutAfterCommit,
 	HealthAfterCheck, HealthBeforeCommit, HealthAfterCommit, HealthAfterRemoval, JobBeforeFinish,
 }
 

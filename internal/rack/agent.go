@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/cloudinit"
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/rackagent"
@@ -98,6 +99,9 @@ func (s *Service) AgentJob(ctx context.Context, token string) (out rackagent.Job
 		j.ClaimedAt = &tx.Now
 		return s.save(ctx, tx, j)
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.RackClaimAfterCommit)
+	}
 	return out, err
 }
 
@@ -140,7 +144,7 @@ func (s *Service) forAgent(ctx context.Context, r db.Reader, j agentJob, m Machi
 // AgentReport keeps what an agent reports, or returns ErrToken. A report that arrives twice, or
 // after a later one, changes nothing.
 func (s *Service) AgentReport(ctx context.Context, token string, r rackagent.Report) error {
-	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		// An agent whose last report was received, and the answer lost, must learn that: it goes on
 		// only then.
 		last, found, err := jobOf(ctx, tx, hashOf(token))
@@ -181,11 +185,16 @@ func (s *Service) AgentReport(ctx context.Context, token string, r rackagent.Rep
 		if err := s.keep(ctx, tx, m); err != nil {
 			return err
 		}
-		if j.Outcome == "" {
-			return nil
+		if j.Outcome != "" {
+			err = s.enqueue(ctx, tx, m.ID)
 		}
-		return s.enqueue(ctx, tx, m.ID)
+		crashpoint.Reach(crashpoint.RackReportBeforeCommit)
+		return err
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.RackReportAfterCommit)
+	}
+	return err
 }
 
 // ours is the cloud-config of every machine: the keys of the deployment log in as root.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
@@ -151,6 +152,7 @@ func (s *Service) assign(ctx context.Context, tx *db.Tx, l Launch) (Machine, err
 		return Machine{}, err
 	}
 	m, _, err := find(ctx, tx, of)
+	crashpoint.Reach(crashpoint.RackAssignBeforeCommit)
 	return m, err
 }
 
@@ -176,13 +178,17 @@ func (s *Service) sold(ctx context.Context, r db.Reader, l Launch) error {
 // Return takes the machine of a deployment back, if it has one: it is switched off and erased. The
 // deployment has it until it is off.
 func (s *Service) Return(ctx context.Context, deployment id.ID) error {
-	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		m, found, err := byDeployment(ctx, tx, deployment)
 		if err != nil || !found || !m.State.Tenanted() {
 			return err
 		}
 		return s.move(ctx, tx, &m, CauseReturned, string(deployment))
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.RackReturnAfterCommit)
+	}
+	return err
 }
 
 // Tenant returns the machine of a deployment, or ErrNone.
@@ -223,7 +229,7 @@ func (s *Service) Want(ctx context.Context, deployment id.ID, w Wish) error {
 // Reinstall erases the drives of a deployment's machine and installs an operating system, with the
 // keys of its launch. It returns ErrNone or ErrNoImage.
 func (s *Service) Reinstall(ctx context.Context, deployment id.ID, operatingSystem string) error {
-	return s.onTenant(ctx, deployment, func(ctx context.Context, tx *db.Tx, m *Machine) error {
+	err := s.onTenant(ctx, deployment, func(ctx context.Context, tx *db.Tx, m *Machine) error {
 		if _, found, err := findImage(ctx, tx, operatingSystem); err != nil {
 			return err
 		} else if !found {
@@ -247,6 +253,10 @@ func (s *Service) Reinstall(ctx context.Context, deployment id.ID, operatingSyst
 		_, err = saveJob(ctx, tx, *j)
 		return err
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.RackReinstallAfterCommit)
+	}
+	return err
 }
 
 func (s *Service) onTenant(

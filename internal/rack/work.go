@@ -227,7 +227,7 @@ func (s *Service) boot(ctx context.Context, m Machine, j agentJob) error {
 		return s.refused(ctx, m, j, err)
 	}
 	crashpoint.Reach(crashpoint.RackBootAfterCall)
-	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		now, err := current(ctx, tx, j)
 		if err != nil {
 			return err
@@ -239,6 +239,10 @@ func (s *Service) boot(ctx context.Context, m Machine, j agentJob) error {
 		now.Attempts++
 		return s.save(ctx, tx, now)
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.RackBootAfterCommit)
+	}
+	return err
 }
 
 func (s *Service) save(ctx context.Context, tx *db.Tx, j agentJob) error {
@@ -262,6 +266,7 @@ func (s *Service) start(ctx context.Context, m Machine, url string) error {
 	if err := b.BootCD(ctx, url); err != nil {
 		return err
 	}
+	crashpoint.Reach(crashpoint.RackBootBeforePowerOn)
 	return b.SetPower(ctx, bmc.PowerOn)
 }
 
@@ -313,11 +318,12 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, m Machine, j agentJob, 
 
 // end applies what the agent has done.
 func (s *Service) end(ctx context.Context, m Machine, j agentJob) error {
+	crashpoint.Reach(crashpoint.RackEndBeforeCall)
 	inv, err := s.settle(ctx, m, j)
 	if err != nil {
 		return err
 	}
-	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		m, err := s.still(ctx, tx, m)
 		if err != nil {
 			return err
@@ -332,6 +338,10 @@ func (s *Service) end(ctx context.Context, m Machine, j agentJob) error {
 		crashpoint.Reach(crashpoint.RackEndBeforeCommit)
 		return nil
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.RackEndAfterCommit)
+	}
+	return err
 }
 
 // settle leaves the machine without the agent's image: switched off, or starting what was
@@ -416,7 +426,7 @@ func (s *Service) validate(ctx context.Context, was Machine) error {
 	if err != nil {
 		return err
 	}
-	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		m, err := s.still(ctx, tx, was)
 		if err != nil {
 			return err
@@ -425,8 +435,14 @@ func (s *Service) validate(ctx context.Context, was Machine) error {
 			return s.move(ctx, tx, &m, CauseFailed, reason(problems))
 		}
 		m = m.complete()
-		return s.move(ctx, tx, &m, CausePassed, "")
+		err = s.move(ctx, tx, &m, CausePassed, "")
+		crashpoint.Reach(crashpoint.RackValidateBeforeCommit)
+		return err
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.RackValidateAfterCommit)
+	}
+	return err
 }
 
 // cut switches off the machine of a deployment that has ended. The deployment has it until that is
@@ -437,14 +453,19 @@ func (s *Service) cut(ctx context.Context, was Machine) error {
 		return err
 	}
 	defer b.Close()
+	crashpoint.Reach(crashpoint.RackCutBeforeCall)
 	if err := b.SetPower(ctx, bmc.PowerOff); err != nil {
 		return err
 	}
 	crashpoint.Reach(crashpoint.RackCutBeforeCommit)
-	return s.change(ctx, was, func(_ context.Context, _ *db.Tx, m *Machine) error {
+	err = s.change(ctx, was, func(_ context.Context, _ *db.Tx, m *Machine) error {
 		m.DeploymentID, m.tenancy, m.wanted, m.wantedAt, m.launch, m.Detail = nil, NoTenancy, WantNothing, nil, "", ""
 		return nil
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.RackCutAfterCommit)
+	}
+	return err
 }
 
 // power does what the deployment wants. An operating system is asked to switch itself off first.
@@ -454,6 +475,7 @@ func (s *Service) power(ctx context.Context, was Machine) (again time.Time, err 
 		return again, err
 	}
 	defer b.Close()
+	crashpoint.Reach(crashpoint.RackPowerBeforeCall)
 	reached := Running
 	switch was.wanted {
 	case WantReboot:
@@ -474,13 +496,18 @@ func (s *Service) power(ctx context.Context, was Machine) (again time.Time, err 
 	if err != nil {
 		return again, err
 	}
-	return again, s.change(ctx, was, func(_ context.Context, tx *db.Tx, m *Machine) error {
+	crashpoint.Reach(crashpoint.RackPowerBeforeCommit)
+	err = s.change(ctx, was, func(_ context.Context, tx *db.Tx, m *Machine) error {
 		if m.wanted != was.wanted {
 			return errMoved // the deployment wants something else since
 		}
 		m.tenancy, m.wanted, m.wantedAt, m.watchedAt, m.Detail = reached, WantNothing, nil, &tx.Now, ""
 		return nil
 	})
+	if err == nil {
+		crashpoint.Reach(crashpoint.RackPowerAfterCommit)
+	}
+	return again, err
 }
 
 // wanting replaces a wish that is still the same.
