@@ -55,8 +55,8 @@ if [ ! -d "$kept" ]; then
   all=$work/root/lib/modules/$version some=$work/some/lib/modules/$version
   mkdir -p "$some"
   awk -F: '
-    $1 ~ "^kernel/drivers/(net/ethernet|net/phy|net/mdio|nvme/host|ata|scsi|message/fusion|virtio|usb/host|usb/storage|mmc)/" ||
-    $1 ~ "^kernel/drivers/(net/(virtio_net|vmxnet3/vmxnet3)|block/virtio_blk|hv/.*|net/hyperv/.*)[.]ko" { print $1; print $2 }' \
+    $1 ~ "^kernel/drivers/(net/ethernet|net/phy|net/mdio|nvme/host|ata|scsi|ufs|message/fusion|virtio|usb/host|usb/storage|mmc|misc/cardreader)/" ||
+    $1 ~ "^kernel/drivers/(net/(virtio_net|vmxnet3/vmxnet3)|block/virtio_blk|pci/controller/vmd|hv/.*|net/hyperv/.*)[.]ko" { print $1; print $2 }' \
     "$all/modules.dep" | tr ' ' '\n' | grep -v '^$' | sort -u >"$work/list"
   (cd "$all" && tr '\n' '\0' <"$work/list" | xargs -0 cp --parents -t "$some" modules.order modules.builtin modules.builtin.modinfo)
   "$depmod" -b "$work/some" "$version"

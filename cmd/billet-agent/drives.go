@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,6 +37,9 @@ func settledDrives(ctx context.Context, loadModules func()) ([]*rackagent.Drive,
 		if err := wait(ctx, 100*time.Millisecond); err != nil {
 			return nil, err
 		}
+	}
+	if found := undriven("/sys"); len(found) > 0 {
+		return nil, errors.New(strings.Join(found, "; "))
 	}
 	drives, err := nvmeDrives()
 	if err != nil {

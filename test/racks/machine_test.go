@@ -154,17 +154,19 @@ func (m *machine) command(ctx context.Context, cdURL string) (*exec.Cmd, error) 
 		"-drive", "if=none,id=disk,format=raw,file=" + filepath.Join(m.dir, "disk"),
 		"-netdev", fmt.Sprintf("user,id=net,hostfwd=tcp:127.0.0.1:%d-:22", m.sshPort),
 	}
-	disk, nic, cdDrive := "virtio-blk-pci", "virtio-net-pci", "ide-cd"
+	disk, nic := "virtio-blk-pci", "virtio-net-pci"
 	if m.metal {
-		disk, nic, cdDrive = "ide-hd", "e1000e", "usb-storage"
-		args = append(args, "-device", "qemu-xhci",
-			"-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on") // as Secure Boot requires
+		disk, nic = "ide-hd", "e1000e"
+		args = append(args, "-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on") // as Secure Boot requires
 	}
-	args = append(args, "-device", disk+",drive=disk,serial="+diskSerial, "-device",
+	if !m.metal {
+		args = append(args, "-machine", "sata=off") // the kernel has no driver for it
+	}
+	args = append(args, "-device", "qemu-xhci", "-device", disk+",drive=disk,serial="+diskSerial, "-device",
 		nic+",netdev=net,romfile=,mac="+mac)
 	if cd != "" {
 		args = append(args, "-drive", "if=none,id=cd,media=cdrom,readonly=on,format=raw,file="+cd,
-			"-device", cdDrive+",drive=cd,bootindex=1")
+			"-device", "usb-storage,drive=cd,bootindex=1")
 	}
 	c := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
