@@ -157,7 +157,9 @@ func (m *machine) command(ctx context.Context, cdURL string) (*exec.Cmd, error) 
 	disk, nic := "virtio-blk-pci", "virtio-net-pci"
 	if m.metal {
 		disk, nic = "ide-hd", "e1000e"
-		args = append(args, "-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on") // as Secure Boot requires
+		// as Secure Boot requires
+		args = append(args, "-machine", "smm=on",
+			"-global", "driver=cfi.pflash01,property=secure,value=on")
 	}
 	if !m.metal {
 		args = append(args, "-machine", "sata=off") // the kernel has no driver for it
