@@ -18,6 +18,7 @@ import (
 const (
 	ataIdentify     = 0xEC
 	ataSetPassword  = 0xF1
+	ataUnlock       = 0xF2
 	ataErasePrepare = 0xF3
 	ataErase        = 0xF4
 	ataDisable      = 0xF6
@@ -52,6 +53,18 @@ func (a ata) canErase() bool {
 	word, err := a.identity()
 	return err == nil && word(wordSecurity)&securitySupported != 0 &&
 		word(wordSecurity)&(securityLocked|securityFrozen) == 0
+}
+
+// unlock removes the password that an erasure left which a power failure interrupted. A drive with
+// another password stays locked, and is not erased.
+func (a ata) unlock() {
+	word, err := a.identity()
+	if err != nil || word(wordSecurity)&securityLocked == 0 {
+		return
+	}
+	if a.command(ataUnlock, password(), false, ataTimeout) == nil {
+		_ = a.command(ataDisable, password(), false, ataTimeout)
+	}
 }
 
 // erase sets a password, which the command requires, and erases. The drive removes the password

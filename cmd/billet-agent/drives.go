@@ -106,6 +106,7 @@ func disk(name string) *rackagent.Drive {
 	d.Spaces = []rackagent.Space{s}
 	if text(at+"/device/vendor") == "ATA" {
 		a := ata{command: scsiPassThrough(s.file)}
+		a.unlock()
 		if a.canErase() {
 			d.Methods = append(d.Methods, rackagent.ATASecureErase)
 		}

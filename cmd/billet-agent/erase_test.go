@@ -215,6 +215,36 @@ func TestATA_Erase(t *testing.T) {
 	}
 }
 
+func TestATA_Unlock(t *testing.T) {
+	for name, c := range map[string]struct {
+		security uint16
+		refuse   bool
+		want     []byte
+	}{
+		"not locked":       {security: securitySupported},
+		"our password":     {security: securityEnabled | securityLocked, want: []byte{ataUnlock, ataDisable}},
+		"another password": {security: securityEnabled | securityLocked, refuse: true, want: []byte{ataUnlock}},
+	} {
+		var sent []byte
+		a := ata{command: func(opcode byte, data []byte, _ bool, _ time.Duration) error {
+			if opcode == ataIdentify {
+				binary.LittleEndian.PutUint16(data[2*wordSecurity:], c.security)
+				return nil
+			}
+			if sent = append(sent, opcode); !slices.Equal(data, password()) {
+				t.Errorf("%s: %#x has another password", name, opcode)
+			}
+			if c.refuse {
+				return errors.New("refused")
+			}
+			return nil
+		}}
+		if a.unlock(); !slices.Equal(sent, c.want) {
+			t.Errorf("%s: %#x, want %#x", name, sent, c.want)
+		}
+	}
+}
+
 func TestATA_Timeout(t *testing.T) {
 	for units, want := range map[uint16]time.Duration{
 		0: 24 * time.Hour, 1: 2 * time.Hour, 100: 400 * time.Minute, 0x80ff: 24 * time.Hour, 0x8190: 1600 * time.Minute,

@@ -30,6 +30,9 @@ const (
 	// firstPause is the pause before the second try; each further one is twice as long.
 	firstPause = 100 * time.Millisecond
 	maxPause   = 2 * time.Second
+	// dialLimit is how long a connection may take. Where there is none, the caller tries again
+	// later: many BMCs may be behind a switch that failed.
+	dialLimit = 10 * time.Second
 )
 
 // ErrInsideTx is the error of a call with the context of a database transaction: a slow BMC would
@@ -74,7 +77,7 @@ func transport(a Address, pin []byte) *http.Transport {
 		}
 	}
 	return &http.Transport{
-		Proxy: nil, DialContext: (&net.Dialer{Timeout: a.Timeout}).DialContext, TLSClientConfig: config,
+		Proxy: nil, DialContext: (&net.Dialer{Timeout: min(a.Timeout, dialLimit)}).DialContext, TLSClientConfig: config,
 		TLSHandshakeTimeout: a.Timeout, ResponseHeaderTimeout: a.Timeout, MaxResponseHeaderBytes: maxHeader,
 		MaxConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
 	}
@@ -237,7 +240,7 @@ func (b *BMC) do(ctx context.Context, method, path string, body any, etag string
 			continue
 		}
 		again := withStatus(err, http.StatusServiceUnavailable, http.StatusTooManyRequests) ||
-			method == http.MethodGet && err != nil && KindOf(err) == KindUnreachable
+			method == http.MethodGet && err != nil && KindOf(err) == KindUnreachable && !undialed(err)
 		if !again || try >= tries || ctx.Err() != nil {
 			return a, err
 		}
@@ -302,6 +305,12 @@ func (b *BMC) send(ctx context.Context, method, path string, content []byte, eta
 		return out, failure(KindRejected, "%s %s: the answer is larger than %d bytes", method, path, maxAnswer)
 	}
 	return out, nil
+}
+
+// undialed reports whether there was no connection.
+func undialed(err error) bool {
+	e, is := errors.AsType[*net.OpError](err)
+	return is && e.Op == "dial"
 }
 
 // unreached returns the error of a request without an answer.

@@ -42,6 +42,8 @@ const (
 	maxBoots = 3
 	// watchEvery is how often the power of a machine with a tenant is read.
 	watchEvery = 5 * time.Minute
+	// watchAgain is the same while its BMC does not answer.
+	watchAgain = 15 * time.Minute
 	// graceTime is how long an operating system may take to switch itself off.
 	graceTime = 90 * time.Second
 	// graceEvery is how often the power is read meanwhile.
@@ -75,11 +77,15 @@ type agentJob struct {
 	Closed bool
 }
 
-// deadline returns until when the agent must have reported next.
-func (j agentJob) deadline() time.Time {
+// deadline returns until when the agent must have reported next. since is when this process
+// started: no agent was heard before.
+func (j agentJob) deadline(since time.Time) time.Time {
 	next := j.BootedAt.Add(firmwareLimit)
 	if j.HeardAt != nil {
 		next = j.HeardAt.Add(silenceLimit)
+	}
+	if heard := since.Add(silenceLimit); heard.After(next) {
+		next = heard
 	}
 	if last := j.BootedAt.Add(limits[j.Kind]); last.Before(next) {
 		return last
@@ -112,27 +118,27 @@ type decision struct {
 }
 
 // decide returns what is to be done next. It is a pure function of what is stored.
-func decide(m Machine, j *agentJob, now time.Time) decision {
+func decide(m Machine, j *agentJob, now, since time.Time) decision {
 	switch m.State {
 	case Inspecting:
-		return decideJob(j, rackagent.Inspect, now)
+		return decideJob(j, rackagent.Inspect, now, since)
 	case Validating:
 		return decision{step: stepValidate}
 	case Erasing:
 		if m.DeploymentID != nil {
 			return decision{step: stepCut}
 		}
-		return decideJob(j, rackagent.Erase, now)
+		return decideJob(j, rackagent.Erase, now, since)
 	case Assigned, Draining:
-		return decideTenancy(m, j, now)
+		return decideTenancy(m, j, now, since)
 	}
 	return decision{}
 }
 
-func decideTenancy(m Machine, j *agentJob, now time.Time) decision {
+func decideTenancy(m Machine, j *agentJob, now, since time.Time) decision {
 	switch m.tenancy {
 	case Installing:
-		return decideJob(j, rackagent.Deploy, now)
+		return decideJob(j, rackagent.Deploy, now, since)
 	case Running, SwitchedOff:
 		if m.wanted != WantNothing {
 			return decision{step: stepPower}
@@ -140,6 +146,9 @@ func decideTenancy(m Machine, j *agentJob, now time.Time) decision {
 		at := now
 		if m.watchedAt != nil {
 			at = m.watchedAt.Add(watchEvery)
+			if m.Detail != "" { // what was wrong the last time
+				at = m.watchedAt.Add(watchAgain)
+			}
 		}
 		if now.Before(at) {
 			return decision{step: stepWait, at: at}
@@ -149,7 +158,7 @@ func decideTenancy(m Machine, j *agentJob, now time.Time) decision {
 	return decision{}
 }
 
-func decideJob(j *agentJob, kind rackagent.Kind, now time.Time) decision {
+func decideJob(j *agentJob, kind rackagent.Kind, now, since time.Time) decision {
 	d := decision{kind: kind}
 	switch {
 	case j == nil || j.Kind != kind || j.Closed:
@@ -158,8 +167,8 @@ func decideJob(j *agentJob, kind rackagent.Kind, now time.Time) decision {
 		d.step = stepEnd
 	case j.BootedAt == nil:
 		d.step = stepBoot
-	case now.Before(j.deadline()):
-		d.step, d.at = stepWait, j.deadline()
+	case now.Before(j.deadline(since)):
+		d.step, d.at = stepWait, j.deadline(since)
 	case j.Attempts < maxBoots:
 		d.step = stepBoot
 	default:

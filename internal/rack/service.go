@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/bmc"
@@ -22,7 +23,7 @@ type Server struct {
 	Pin string
 }
 
-// Config is what a Service needs. Every field is required.
+// Config is what a Service needs. Every field is required but Calls.
 type Config struct {
 	DB      *db.DB
 	IDs     *id.Maker
@@ -33,10 +34,16 @@ type Config struct {
 	Open func(ctx context.Context, a bmc.Address) (*bmc.BMC, error)
 	// Server returns where machines reach this program; false if it serves no machines.
 	Server func() (Server, bool)
+	// Calls is how many BMCs are called at once; where it is 0, 4.
+	Calls int
 }
 
 // Service keeps the machines. It is safe for concurrent use.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg   Config
+	since time.Time     // this process could hear agents
+	calls chan struct{} // an entry for each step that calls a BMC
+}
 
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
@@ -44,7 +51,10 @@ func New(cfg Config) *Service {
 		cfg.Open == nil || cfg.Server == nil {
 		panic("rack: New needs every field of its Config")
 	}
-	return &Service{cfg}
+	if cfg.Calls == 0 {
+		cfg.Calls = maxCalls
+	}
+	return &Service{cfg: cfg, since: cfg.Clock.Now(), calls: make(chan struct{}, cfg.Calls)}
 }
 
 // Filter selects machines of a list. An empty field is for all.

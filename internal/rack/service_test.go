@@ -43,7 +43,7 @@ func serviceOn(t *testing.T, d *db.DB, c clock.Clock, ids *id.Maker, queue *job.
 		t.Fatal(err)
 	}
 	return rack.New(rack.Config{
-		DB: d, IDs: ids, Clock: c, Jobs: queue, Secrets: box,
+		DB: d, IDs: ids, Clock: c, Jobs: queue, Secrets: box, Calls: 100,
 		Open: func(ctx context.Context, a bmc.Address) (*bmc.BMC, error) {
 			a.Wait = 100 * time.Millisecond
 			return bmc.Open(ctx, a)

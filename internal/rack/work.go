@@ -24,6 +24,16 @@ const KindMachine job.Kind = "rack-machine"
 // maxSteps is how many steps one run does: a run that finds more to do leaves it to the next.
 const maxSteps = 8
 
+const (
+	// maxCalls is how many BMCs a process calls at once: when a switch of the management network
+	// fails, all are slow, and the workers are needed for other jobs, too.
+	maxCalls = 4
+	// callsFull is how long a step waits for others that call BMCs.
+	callsFull = 10 * time.Second
+	// callLimit is how long a step may take.
+	callLimit = 6 * time.Minute
+)
+
 // ISOPath is where the agent's image for a job is served, followed by the token and ".iso".
 const ISOPath = "/agent/v1/iso/"
 
@@ -61,14 +71,14 @@ func (s *Service) Work(ctx context.Context, of id.ID) (job.Outcome, error) {
 		if err != nil || !found {
 			return job.Done(), err
 		}
-		d := decide(m, j, s.cfg.Clock.Now())
+		d := decide(m, j, s.cfg.Clock.Now(), s.since)
 		switch d.step {
 		case stepNone:
 			return job.Done(), nil
 		case stepWait:
 			return job.At(d.at), nil
 		}
-		again, err := s.do(ctx, d, m, j)
+		again, err := s.limited(ctx, d, m, j)
 		if errors.Is(err, errMoved) {
 			continue
 		}
@@ -80,6 +90,22 @@ func (s *Service) Work(ctx context.Context, of id.ID) (job.Outcome, error) {
 		}
 	}
 	return job.At(s.cfg.Clock.Now()), nil
+}
+
+// limited does one step within the limits of what calls BMCs.
+func (s *Service) limited(ctx context.Context, d decision, m Machine, j *agentJob) (time.Time, error) {
+	if d.step == stepBegin || d.step == stepFail {
+		return s.do(ctx, d, m, j)
+	}
+	select {
+	case s.calls <- struct{}{}:
+		defer func() { <-s.calls }()
+	default:
+		return s.cfg.Clock.Now().Add(callsFull), nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	return s.do(ctx, d, m, j)
 }
 
 // do does one step. It returns when to go on, zero for at once.

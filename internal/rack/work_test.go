@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/bmc"
 	"github.com/billetcloud/billet/internal/bmc/bmctest"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -21,6 +22,7 @@ import (
 	"github.com/billetcloud/billet/internal/rack"
 	"github.com/billetcloud/billet/internal/rack/racktest"
 	"github.com/billetcloud/billet/internal/rackagent"
+	"github.com/billetcloud/billet/internal/secret"
 )
 
 // rig is a rack of emulated servers that the service works on.
@@ -597,4 +599,40 @@ func TestCrashesRepeatNoTenancy(t *testing.T) {
 		}
 		killed = requests.Load() > int64(n)
 	}
+}
+
+// When no BMC answers, other jobs still find workers: steps beyond the limit are left for later.
+func TestWork_LimitsCalls(t *testing.T) {
+	eachRig(t, 2, func(r *rig) {
+		box, err := secret.New(make([]byte, 32))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		opened, release := make(chan bool, 2), make(chan bool)
+		slow := rack.New(rack.Config{
+			DB: r.db, IDs: r.ids, Clock: r.clock, Jobs: job.NewQueue(r.ids), Secrets: box, Calls: 1,
+			Open: func(context.Context, bmc.Address) (*bmc.BMC, error) {
+				opened <- true
+				<-release
+				return nil, &bmc.Error{Kind: bmc.KindUnreachable, Message: "no answer"}
+			},
+			Server: func() (rack.Server, bool) { return rack.Server{URL: "https://192.0.2.250:8444"}, true },
+		})
+		r.act(r.Inspect, 0)
+		r.act(r.Inspect, 1)
+		first := make(chan error, 1)
+		go func() {
+			_, err := slow.Work(context.WithoutCancel(r.t.Context()), r.ms[0].ID)
+			first <- err
+		}()
+		<-opened
+		later, err := slow.Work(r.t.Context(), r.ms[1].ID)
+		close(release)
+		if err != nil || later == job.Done() || len(opened) != 0 {
+			r.t.Errorf("beyond the limit: %v, %v, %d calls", later, err, len(opened))
+		}
+		if err := <-first; bmc.KindOf(err) != bmc.KindUnreachable {
+			r.t.Error(err)
+		}
+	})
 }
