@@ -239,9 +239,7 @@ func (b *BMC) do(ctx context.Context, method, path string, body any, etag string
 			signedIn = true
 			continue
 		}
-		again := withStatus(err, http.StatusServiceUnavailable, http.StatusTooManyRequests) ||
-			method == http.MethodGet && err != nil && KindOf(err) == KindUnreachable && !undialed(err)
-		if !again || try >= tries || ctx.Err() != nil {
+		if !repeats(method, err) || try >= tries || ctx.Err() != nil {
 			return a, err
 		}
 		pause := firstPause << (try - 1)
@@ -305,6 +303,12 @@ func (b *BMC) send(ctx context.Context, method, path string, content []byte, eta
 		return out, failure(KindRejected, "%s %s: the answer is larger than %d bytes", method, path, maxAnswer)
 	}
 	return out, nil
+}
+
+// repeats reports whether a request with this error is sent again.
+func repeats(method string, err error) bool {
+	return withStatus(err, http.StatusServiceUnavailable, http.StatusTooManyRequests) ||
+		method == http.MethodGet && err != nil && KindOf(err) == KindUnreachable && !undialed(err)
 }
 
 // undialed reports whether there was no connection.
