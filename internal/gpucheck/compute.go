@@ -28,6 +28,17 @@ var cudaErrors = map[int]string{
 // busyErrors are those of a GPU that a program uses: out of memory, or exclusively.
 var busyErrors = map[int]bool{2: true, 46: true, 201: true, 708: true}
 
+// startErrors are those of a machine that is still starting, or whose driver is being installed.
+var startErrors = map[int]bool{802: true, 803: true}
+
+// failure is the outcome of a CUDA error that concerns every GPU.
+func failure(code int) Check {
+	if startErrors[code] {
+		return Check{CheckCompute, NotChecked, "No CUDA program starts yet: " + cudaError(code) + "."}
+	}
+	return Check{CheckCompute, Failed, "No CUDA program starts: " + cudaError(code) + "."}
+}
+
 func cudaError(code int) string {
 	if text, known := cudaErrors[code]; known {
 		return fmt.Sprintf("%s (CUDA error %d)", text, code)
@@ -75,6 +86,8 @@ func (r cudaRun) check() Check {
 		switch code := r.devices[i]; {
 		case code == 0:
 			t.pass()
+		case startErrors[code]:
+			t.add(NotChecked, i, "no CUDA program can use it yet: %s", cudaError(code))
 		case busyErrors[code]:
 			t.add(NotChecked, i, "a program uses it, so CUDA could not be tried")
 		default:
@@ -105,7 +118,7 @@ func (s sections) cuda(gpus int) Check {
 	case r.noLibrary:
 		return outcome(NotChecked, unknown+"the driver's CUDA library is not installed.")
 	case r.error != 0:
-		return outcome(Failed, "No CUDA program starts: %s.", cudaError(r.error))
+		return failure(r.error)
 	case r.count < 0:
 		return outcome(NotChecked, unknown+"the test could not run.")
 	case r.count < gpus:
@@ -149,8 +162,7 @@ func (s sections) deviceQuery(run *section, gpus int) Check {
 	case run.hung():
 		c.Verdict, c.Detail = Failed, "A CUDA program did not start in time."
 	case returned.MatchString(text):
-		c.Verdict = Failed
-		c.Detail = "No CUDA program starts: " + cudaError(number(returned.FindStringSubmatch(text)[1])) + "."
+		return failure(number(returned.FindStringSubmatch(text)[1]))
 	case found != nil && number(found[1]) < gpus:
 		c.Verdict = Failed
 		c.Detail = fmt.Sprintf("CUDA programs can use %s of %s.", found[1], plural(gpus, "GPU"))

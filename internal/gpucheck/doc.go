@@ -24,6 +24,9 @@
 //	warning      a check has a warning
 //	passed       otherwise
 //
+// A state of a machine that is still starting is not_checked too: a driver that is being installed,
+// GPUs that are about to join their fabric, and CUDA errors 802 and 803.
+//
 // Required are "collection" (the script came to its end, and nothing was cut), "gpu_count" and
 // "compute" (a program can use every GPU); at levels 2 and 3 also at least one of "dcgm",
 // "nvbandwidth" and "nccl". Other checks may be not_checked in a report that passed.
@@ -32,6 +35,8 @@
 //
 //   - Judge returns a report for any bytes and any expectation. It never panics, and reads at most
 //     MaxOutput bytes.
+//   - The work grows with the length of the output and not faster: sections have the script's
+//     limits.
 //   - The output is not trusted: a tenant can change what the machine's tools print. Texts from it
 //     are shortened and freed of control characters before they are in a report.
 //   - Script ends within the level's Bound even if a tool hangs, and leaves neither a file nor a

@@ -29,12 +29,7 @@ func (s sections) kernelLog() Check {
 	if !log.good() || !strings.Contains(string(log.text), "readable\n") {
 		return c
 	}
-	var failed, warnings []string
-	add := func(list *[]string, text string) {
-		if !slices.Contains(*list, text) {
-			*list = append(*list, text)
-		}
-	}
+	var failed, warnings distinct
 	for line := range strings.Lines(string(log.text)) {
 		match := xid.FindStringSubmatch(line)
 		switch {
@@ -43,39 +38,64 @@ func (s sections) kernelLog() Check {
 			text := fmt.Sprintf("Xid %d on %s", n, match[1])
 			switch {
 			case slices.Contains(hardwareXids, n):
-				add(&failed, text)
+				failed.add(text)
 			case slices.Contains(programXids, n):
-				add(&warnings, text+" (caused by a program)")
+				warnings.add(text + " (caused by a program)")
 			case slices.Contains(recordXids, n):
-				add(&warnings, text+" (a repair of memory)")
+				warnings.add(text + " (a repair of memory)")
 			default:
-				add(&warnings, text)
+				warnings.add(text)
 			}
 		case strings.Contains(line, "fallen off the bus"):
-			add(&failed, "a GPU has fallen off the PCI bus")
+			failed.add("a GPU has fallen off the PCI bus")
 		case strings.Contains(line, "amdgpu") && strings.Contains(strings.ToLower(line), "uncorrectable"):
-			add(&failed, "an uncorrectable error of an AMD GPU")
+			failed.add("an uncorrectable error of an AMD GPU")
 		case strings.Contains(line, "amdgpu") && strings.Contains(line, "GPU reset"):
-			add(&warnings, "a reset of an AMD GPU")
+			warnings.add("a reset of an AMD GPU")
 		case strings.Contains(line, "AER:"):
-			add(&warnings, "an uncorrected error of a PCIe device")
+			warnings.add("an uncorrected error of a PCIe device")
 		}
 	}
 	switch {
-	case len(failed) > 0:
-		c.Verdict, c.Detail = Failed, "GPU errors since the machine started: "+listed(failed)+"."
-	case len(warnings) > 0:
-		c.Verdict, c.Detail = Warning, "Errors since the machine started: "+listed(warnings)+"."
+	case len(failed.texts) > 0:
+		c.Verdict, c.Detail = Failed, "GPU errors since the machine started: "+failed.listed()+"."
+	case len(warnings.texts) > 0:
+		c.Verdict, c.Detail = Warning, "Errors since the machine started: "+warnings.listed()+"."
 	default:
 		c.Verdict, c.Detail = Passed, "The kernel's log has no GPU errors since the machine started."
 	}
 	return c
 }
 
+// maxDistinct is how many different texts are told apart. A tenant writes the log, so comparing
+// each line with all others would take as long as the tenant likes.
+const maxDistinct = 50
+
+// distinct are different texts, and how many lines came after the first maxDistinct of them.
+type distinct struct {
+	texts []string
+	more  int
+}
+
+func (f *distinct) add(text string) {
+	switch {
+	case slices.Contains(f.texts, text):
+	case len(f.texts) < maxDistinct:
+		f.texts = append(f.texts, text)
+	default:
+		f.more++
+	}
+}
+
+func (f *distinct) listed() string { return listedOf(f.texts, len(f.texts)+f.more) }
+
 // listed joins the first texts of a list.
-func listed(texts []string) string {
+func listed(texts []string) string { return listedOf(texts, len(texts)) }
+
+// listedOf joins the first texts of a list, which has that many in all.
+func listedOf(texts []string, all int) string {
 	out := strings.Join(texts[:min(len(texts), maxProblems)], ", ")
-	if more := len(texts) - maxProblems; more > 0 {
+	if more := all - maxProblems; more > 0 {
 		out += fmt.Sprintf(" and %d more", more)
 	}
 	return out

@@ -2,9 +2,14 @@ package gpucheck
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 )
+
+// notReady are exit codes of nvidia-smi while a driver is being installed: it is not loaded (9),
+// its library is missing (12), or they differ in version (18).
+var notReady = []int{9, 12, 18}
 
 // nvidia reads what nvidia-smi reports, in the formats of its documents v10 to v13.
 func (s sections) nvidia() machine {
@@ -23,6 +28,12 @@ func (s sections) nvidia() machine {
 	log, err := parseXML(smi.text)
 	if err != nil || log.name != "nvidia_smi_log" {
 		m.unreadVerdict, m.unread = NotChecked, "The output of nvidia-smi could not be read."
+		if smi.ended && slices.Contains(notReady, smi.code) {
+			m.unread = sentence("The NVIDIA driver is not ready: " +
+				cmp.Or(smi.firstLine(), "nvidia-smi printed nothing"))
+			m.checks = []Check{{CheckCompute, NotChecked, "It was not tried, since the NVIDIA driver is not ready."}}
+			return m
+		}
 		if smi.ended && smi.code != 0 {
 			m.unreadVerdict = Failed
 			m.unread = sentence("nvidia-smi failed: " + cmp.Or(smi.firstLine(), "it printed nothing"))
@@ -49,8 +60,13 @@ func (s sections) nvidia() machine {
 	if len(devices) == 0 {
 		m.unreadVerdict, m.unread = Failed, "The driver reports no GPU."
 	}
+	compute := s.cuda(len(devices))
+	if slices.ContainsFunc(devices, joining) {
+		compute = Check{CheckCompute, NotChecked,
+			"The GPUs have not joined their NVLink fabric yet, so it is not known."}
+	}
 	m.checks = []Check{
-		s.cuda(len(devices)),
+		compute,
 		each(CheckECC, devices, ecc, "Memory errors are corrected, and none was uncorrectable since the last reset."),
 		each(CheckRowRemap, devices, rowRemap, "No repair of memory failed or waits for a reset."),
 		each(CheckReset, devices, reset, "The driver asks for no reset."),
@@ -229,7 +245,7 @@ func clocks(t *tally, i int, e *element) {
 			if !strings.HasSuffix(c.name, s.end) {
 				continue
 			}
-			switch reasons.value(c.name) {
+			switch strings.TrimSpace(c.text) {
 			case "Active":
 				t.add(s.verdict, i, "%s", s.says)
 				return
@@ -280,12 +296,18 @@ func pcie(devices []*element) func(t *tally, i int, e *element) {
 	}
 }
 
+// joining reports whether a GPU is about to join its fabric, as after each start of a machine.
+// Until then no CUDA program starts.
+func joining(e *element) bool { return e.value("fabric/state") == "In Progress" }
+
 func fabric(t *tally, i int, e *element) {
 	state, status := e.value("fabric/state"), e.value("fabric/status")
 	degraded := e.value("fabric/health/bandwidth")
 	switch {
 	case state == "":
 		t.add(NotChecked, i, "it is not part of an NVLink fabric")
+	case joining(e):
+		t.add(NotChecked, i, "it has not joined the NVLink fabric yet (%s)", clean(state))
 	case state != "Completed":
 		t.add(Failed, i, "it has not joined the NVLink fabric (%s)", clean(state))
 	case status != "" && status != "Success":

@@ -12,6 +12,15 @@ import (
 // killed is the exit code of a command that took too long.
 const killed = 137
 
+// limits are the most bytes that the script prints of each section. A test compares them with it.
+var limits = map[string]int{
+	"pci": 65536, "kernel": 65536, "ports": 65536,
+	"ready": 1024, "smi": 1048576, "topo": 65536, "nvlink": 131072, "devicequery": 131072, "cuda": 65536,
+	"amdstatic": 262144, "amdmetric": 262144, "rocmsmi": 262144, "rocminfo": 262144,
+	"dcgm": 262144, "nvbandwidth": 262144, "allreduce": 131072,
+	"done": 0,
+}
+
 // section is the output of one command of the script.
 type section struct {
 	text  []byte
@@ -38,7 +47,7 @@ func (s *section) firstLine() string {
 // sections is the whole output.
 type sections struct {
 	by      map[string]*section
-	cut     bool
+	cut     bool   // something was longer than the script prints
 	missing string // a program without which the script cannot run
 }
 
@@ -46,7 +55,8 @@ type sections struct {
 func (s sections) get(name string) *section { return s.by[name] }
 
 // split reads the script's output. Lines of a command begin with |, so no command can write the
-// others.
+// others. The rest of a section that is longer than the script's is left out, and so is a section
+// that the script does not have.
 func split(output []byte) sections {
 	s := sections{by: map[string]*section{}}
 	if len(output) > MaxOutput {
@@ -57,7 +67,12 @@ func split(output []byte) sections {
 	for line := range bytes.Lines(output) {
 		line = bytes.TrimRight(line, "\r\n")
 		if text, is := bytes.CutPrefix(line, []byte("|")); is {
-			if open != nil {
+			switch {
+			case open == nil:
+			case len(open.text)+len(text) > limits[name]:
+				_, known := limits[name]
+				s.cut = s.cut || known
+			default:
 				open.text = append(append(open.text, text...), '\n')
 			}
 			continue
@@ -68,7 +83,7 @@ func split(output []byte) sections {
 			s.missing = clean(words[1])
 		case len(words) == 2 && words[0] == "@begin":
 			name, open = words[1], &section{}
-			if s.by[name] == nil { // the first counts
+			if _, known := limits[name]; known && s.by[name] == nil { // the first counts
 				s.by[name] = open
 			}
 		case len(words) == 3 && words[0] == "@end" && open != nil && words[1] == name:
@@ -86,7 +101,7 @@ func (s sections) collection() Check {
 	c := Check{CheckCollection, NotChecked, ""}
 	switch done := s.get("done"); {
 	case s.cut:
-		c.Detail = fmt.Sprintf("The machine's output was cut after %d MiB, so the check is incomplete.", MaxOutput>>20)
+		c.Detail = "The machine printed too much, which was cut, so the check is incomplete."
 	case s.missing != "":
 		c.Detail = fmt.Sprintf("The check needs the program %s, which is not installed on the machine.", s.missing)
 	case len(s.by) == 0:

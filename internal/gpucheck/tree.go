@@ -20,6 +20,7 @@ type element struct {
 const (
 	maxDepth    = 32
 	maxElements = 200_000
+	maxPerGPU   = 5000 // elements within one of the outermost's; the rest is left out
 	maxValue    = 1000 // bytes of text
 )
 
@@ -40,7 +41,7 @@ func parseXML(text []byte) (*element, error) {
 	d.Strict = false // they may hold a bare &, too
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
 	open := []*element{{}}
-	for n := 0; ; {
+	for n, within := 0, 0; ; {
 		token, err := d.Token()
 		if err != nil {
 			return nil, errNotReadable
@@ -57,12 +58,15 @@ func parseXML(text []byte) (*element, error) {
 					e.id = a.Value
 				}
 			}
-			last.children = append(last.children, e)
+			if within++; len(open) <= 2 {
+				within = 0
+			}
+			if within <= maxPerGPU {
+				last.children = append(last.children, e)
+			}
 			open = append(open, e)
 		case xml.CharData:
-			if len(last.text) < maxValue {
-				last.text += string(t)
-			}
+			last.text += string(t[:min(len(t), maxValue-len(last.text))])
 		case xml.EndElement:
 			if len(open) == 1 {
 				return nil, errNotReadable
