@@ -86,8 +86,12 @@ func (f *fuzzer) send(r *request) (a reply, served *operation, good bool) {
 	if served != nil && a.StatusCode < 300 {
 		f.learn(r, a, served)
 	}
-	if a.StatusCode == 401 && r.who == f.user && served != nil {
-		f.signIn() // it was signed out, or the session has expired
+	switch {
+	case served == nil || r.who != f.user:
+	case a.StatusCode == 401: // it was signed out, or the session has expired
+		f.signIn()
+	case a.StatusCode < 300 && served.ID == "startAccountView": // this session sees another account from now on
+		f.signIn()
 	}
 	return a, served, f.faults == before
 }

@@ -144,7 +144,9 @@ func (f *fuzzer) make() *request {
 	f.fillQuery(r)
 	var body any
 	if s := f.doc.body(r.op); s != nil && (r.op.Body.Required || !f.in(3)) {
-		body = f.valid(r, s, "")
+		if body = f.valid(r, s, ""); r.op.ID == "createMachine" && !f.in(4) {
+			body = f.machine()
+		}
 		if x := f.foreign(r.who, body); x != "" && !forOperators(r.op) {
 			r.spoil("its body names %s of another account", x)
 		}
@@ -259,6 +261,8 @@ var kindAt = map[string]string{
 	"offers":      "off",
 	"deployments": "dep",
 	"ssh-keys":    "ssh",
+	"machines":    "mac", "promo-codes": "prm", "top-ups": "top", "adjustments": "adj", "service-credits": "svc",
+	"announcements": "ann", "price-rules": "prl", "payment-methods": "pmt",
 	"volumes":     "vol",
 	"webhooks":    "whk",
 	"budgets":     "bud",

@@ -283,6 +283,18 @@ func orNil(s string) any {
 	return s
 }
 
+// machine returns a server of the operator. Nothing answers at the address of its BMC.
+func (f *fuzzer) machine() map[string]any {
+	n := f.Uint64()
+	return map[string]any{
+		"name": "gpu-" + strconv.FormatUint(n>>20, 36), "bmcUrl": fmt.Sprintf("https://127.0.%d.%d", n%256, n>>8%256),
+		"bmcUser": "admin", "bmcPassword": "a password of a BMC", "region": "oslo-1", "gpuType": "NVIDIA H100",
+		"gpuCount": 8, "gpuMemoryGb": 80, "hourlyPrice": json.Number("12.5"), "rack": "A12", "height": 4,
+		"macs":    []string{fmt.Sprintf("52:54:%02x:%02x:%02x:%02x", n>>16%256, n>>24%256, n>>32%256, n>>40%256)},
+		"address": fmt.Sprintf("10.%d.%d.%d/8", n>>16%256, n>>24%256, 1+n>>32%250), "gateway": "10.255.255.254",
+	}
+}
+
 // publicKey returns a key that follows from the seed.
 func (f *fuzzer) publicKey() string {
 	seed := make([]byte, ed25519.SeedSize)

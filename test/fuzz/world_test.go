@@ -243,7 +243,7 @@ func (f *fuzzer) clear() {
 }
 
 // anID matches an id that belongs to one account, or that only an operator sees.
-var anID = regexp.MustCompile(`^(dep|ssh|vol|whk|whd|key|txn|evt|ses|inv|psk|aud|acc|fnd|quo)_[a-z0-9]{1,36}$`)
+var anID = regexp.MustCompile(`^(dep|ssh|vol|whk|whd|key|txn|evt|ses|inv|psk|aud|acc|iss|quo|bud|ivc|top|crd|mac|prm|prl|adj|svc|ann)_[a-z0-9]{1,36}$`)
 
 // remember stores the ids of an answer, and finds those of other accounts.
 func (f *fuzzer) remember(account string, v any) (foreign []string) {
@@ -258,7 +258,7 @@ func (f *fuzzer) remember(account string, v any) (foreign []string) {
 		}
 	case string:
 		m := anID.FindStringSubmatch(v)
-		if all := account == operators; m == nil || all != (m[1] == "acc" || m[1] == "iss") {
+		if all := account == operators; m == nil || all != ofOperators[m[1]] {
 			return nil
 		} else if all {
 			if slices.Contains(f.pools[account][m[1]], v) {
@@ -279,6 +279,11 @@ func (f *fuzzer) remember(account string, v any) (foreign []string) {
 		f.pools[account][m[1]] = pool[max(0, len(pool)-wanted):]
 	}
 	return foreign
+}
+
+// ofOperators are the kinds of ids that belong to no account, or that name one.
+var ofOperators = map[string]bool{
+	"acc": true, "iss": true, "mac": true, "prm": true, "prl": true, "adj": true, "svc": true, "ann": true,
 }
 
 // known returns an id of the kind that belongs to the caller, rarely one of another account; "" if
