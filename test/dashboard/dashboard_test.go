@@ -73,7 +73,7 @@ func TestDashboard(t *testing.T) {
 	root, node, chromium := tools(t, true)
 	for _, name := range []string{
 		"walk", "terminal", "pages", "load", "empty", "public", "pricing", "budgets", "billing", "team", "operator",
-		"money", "credits", "machines",
+		"money", "credits", "machines", "health",
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, root, node, []string{"test/" + name + ".mjs"}, "BILLETD="+servertest.Binary(t), "CHROMIUM="+chromium)
