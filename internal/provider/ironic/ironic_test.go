@@ -273,15 +273,17 @@ func testNotSold(t *testing.T, i *ironictest.Ironic, a *ironic.Adapter) {
 		{"nowhere", change("192.0.2.4", "region", "Dallas 1"), "region must be a slug"},
 		{"text", change("192.0.2.5", "gpuCount", "8"), "malformed"},
 		{"bad", change("192.0.2.6", "address", "10.0.0.0/33"), "address must be"},
+		{"dirty", terms("192.0.2.8"), "automated_clean is off"},
 	}
 	for _, n := range nodes {
 		i.Enroll(t, n.name, class, n.extra)
 	}
+	i.Patch(t, "dirty", "/automated_clean", false)
 	if got := stock(t, a); got != 1 {
 		t.Errorf("got a stock of %d", got)
 	}
 	problems, err = a.Examine(t.Context())
-	if err != nil || len(problems) != 5 {
+	if err != nil || len(problems) != 6 {
 		t.Errorf("got %q, %v", problems, err)
 	}
 	for _, n := range nodes {
@@ -295,7 +297,7 @@ func testNotSold(t *testing.T, i *ironictest.Ironic, a *ironic.Adapter) {
 	// Of two nodes with one address, or with other terms, the first is sold.
 	i.Enroll(t, "same", class, terms("192.0.2.1"))
 	i.Enroll(t, "dearer", class, change("192.0.2.7", "hourlyPrice", "16"))
-	if problems, err = a.Examine(t.Context()); err != nil || len(problems) < 7 {
+	if problems, err = a.Examine(t.Context()); err != nil || len(problems) < 8 {
 		t.Errorf("got %q, %v", problems, err)
 	}
 }

@@ -19,7 +19,7 @@ const (
 	pageSize = 500
 	maxPages = 100
 	fields   = "uuid,name,provision_state,power_state,target_power_state,maintenance,retired,instance_uuid," +
-		"resource_class,extra,instance_info,last_error"
+		"resource_class,extra,instance_info,last_error,automated_clean"
 )
 
 // node is the part of a server that we read.
@@ -34,6 +34,7 @@ type node struct {
 	Allocation   *string `json:"instance_uuid"`
 	Class        *string `json:"resource_class"`
 	LastError    *string `json:"last_error"`
+	Clean        *bool   `json:"automated_clean"` // nil for the cluster's own setting
 	InstanceInfo info    `json:"instance_info"`
 	Extra        extra   `json:"extra"`
 	terms        terms   // where problem is ""
@@ -110,8 +111,12 @@ func (n *node) read() {
 		return
 	}
 	n.problem = n.terms.check()
-	if n.problem == "" && !upstream.IsPlain(n.class()) {
+	switch {
+	case n.problem != "":
+	case !upstream.IsPlain(n.class()):
 		n.problem = "it has no resource class"
+	case n.Clean != nil && !*n.Clean:
+		n.problem = "its automated_clean is off, so the next tenant could read the drives"
 	}
 }
 
