@@ -27,6 +27,9 @@ const (
 	lastLimit = 15 * time.Second
 	// maxCheckPause is the longest pause between two attempts to check a machine.
 	maxCheckPause = time.Minute
+	// busyGrace is how much longer than launchBy a launch waits while this server checks as many
+	// other machines as it may.
+	busyGrace = 10 * time.Minute
 	// removalLimit is how long after the start the key of a check is removed. Then its private part
 	// is deleted, which has the same effect.
 	removalLimit = 24 * time.Hour
@@ -36,6 +39,7 @@ const (
 const (
 	reasonNoWayIn   = "This offer takes one SSH key only, so Billet can't log in to check the GPUs."
 	reasonManyWait  = "Too many other machines were being checked."
+	reasonNoKey     = "Billet's key for this machine can't be opened."
 	reasonUnchecked = "The GPUs couldn't be checked in time: "
 	reasonGPUs      = "The GPUs failed the health check: "
 )
@@ -124,6 +128,9 @@ func decideCheck(r *row, seen observation, now time.Time) decision {
 		since = now
 	}
 	by := r.launchBy
+	if seen.health != nil && seen.health.Reason == reasonManyWait {
+		by = by.Add(busyGrace)
+	}
 	if r.healthPolicy == health.Report {
 		by = earlier(by, since.Add(reportLimit))
 	}
@@ -185,8 +192,10 @@ func (s *Service) checkHealth(
 func (s *Service) runCheck(ctx context.Context, r *row, req health.Request) (health.Result, error) {
 	key, err := s.cfg.Secrets.Open(healthKeyPurpose(r.id), r.healthKeySealed)
 	if err != nil {
-		return health.Result{}, err
+		s.cfg.Log.ErrorContext(ctx, "the key of a GPU check cannot be opened", "deployment", r.id, "error", err)
+		return health.NotChecked(reasonNoKey), nil
 	}
+	req.Account = r.account
 	req.Key, req.Expected = string(key), r.expected(len(req.Nodes))
 	return s.cfg.CheckGPUs(ctx, req)
 }
@@ -273,7 +282,8 @@ func (s *Service) takeVerdict(
 	if found.Verdict != gpucheck.Failed {
 		return nil
 	}
-	return s.cfg.Issues.Raise(ctx, tx, r.provider, issue.GPUsFailed(r.id, r.machineID, found.Reason))
+	seen := issue.GPUsFailed(r.id, r.machineID, found.Reason, by == health.AtLaunch)
+	return s.cfg.Issues.Raise(ctx, tx, r.provider, seen)
 }
 
 // removeHealthKey removes the key of the check from a machine that does not run yet. A failure does
@@ -301,7 +311,7 @@ var errNotRemoved = errors.New("deployment: the key was not removed")
 func (s *Service) dropHealthKey(ctx context.Context, r *row, nodes []health.Target) error {
 	key, err := s.cfg.Secrets.Open(healthKeyPurpose(r.id), r.healthKeySealed)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNotRemoved, err)
 	}
 	if err := job.Holds(ctx); err != nil {
 		return err

@@ -188,7 +188,7 @@ func TestFailedGPUsLeadToTheNextCandidate(t *testing.T) {
 		}
 		issues := r.allIssues()
 		if len(issues) != 1 || issues[0].Kind != issue.FailedGPUs || issues[0].Provider != slug ||
-			!strings.Contains(issues[0].Detail, "GPU 3") {
+			!strings.Contains(issues[0].Detail, "at launch: GPU 3") {
 			t.Errorf("issues %+v", issues)
 		}
 		if cost := r.get(a, d.ID).CostToDate; cost != next.HourlyPrice {
@@ -241,6 +241,58 @@ func TestUncheckedGPUsAreNotPassed(t *testing.T) {
 			t.Errorf("%+v, issues %v", w, r.allIssues())
 		}
 	})
+}
+
+// A launch that found this server busy at its deadline is not ended at once.
+func TestBusyServerEndsNoLaunchAtItsDeadline(t *testing.T) {
+	withPolicy(t, health.Require, func(t *testing.T, r *testKit) {
+		var by time.Time
+		r.gpus = func(req health.Request) (health.Result, error) {
+			if req.Account == "" {
+				t.Error("the check has no account")
+			}
+			if by.IsZero() {
+				by = r.clock.Now().Add(r.fake.Info().LaunchLimit + time.Minute)
+			}
+			if r.clock.Now().Before(by) {
+				return health.Result{}, health.ErrBusy
+			}
+			return found(gpucheck.Passed, "", req), nil
+		}
+		a := r.account(money.Dollars(1000))
+		d := r.deploy(a)
+		r.pass(r.fake.Info().LaunchLimit + 5*time.Minute)
+		if got := r.get(a, d.ID); got.Status != deployment.StatusRunning {
+			t.Errorf("%s %s after %d checks", got.Status, got.StatusCause, len(r.gpuChecks))
+		}
+	})
+}
+
+// A key that cannot be opened is no reason to deploy forever.
+func TestKeyThatCannotBeOpenedIsNotChecked(t *testing.T) {
+	for _, policy := range []health.Policy{health.Report, health.Require} {
+		withPolicy(t, policy, func(t *testing.T, r *testKit) {
+			a := r.account(money.Dollars(1000))
+			r.gpus = func(health.Request) (health.Result, error) {
+				r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
+					_, err := tx.Exec(ctx, `UPDATE deployment SET health_key_sealed = 'spoiled'`)
+					return err
+				}))
+				return health.NotChecked("The machine couldn't be reached over SSH."), nil
+			}
+			d := r.deploy(a)
+			r.pass(2 * time.Hour)
+			got := r.get(a, d.ID)
+			want := deployment.StatusRunning
+			if policy == health.Require {
+				want = deployment.StatusFailed
+			}
+			if got.Status != want || got.Health.Verdict == nil || *got.Health.Verdict != gpucheck.NotChecked ||
+				!strings.Contains(*got.Health.Reason, "can't be opened") || len(r.gpuChecks) != 1 {
+				t.Errorf("%s: %s, %+v", policy, got.Status, got.Health)
+			}
+		})
+	}
 }
 
 // A driver that is installed by cloud-init, or keys that come late, are waited for.
@@ -347,7 +399,8 @@ func TestKeptKeyChecksAgain(t *testing.T) {
 			[]string{"deployment.health_checked", "deployment.health_failed"}) {
 			t.Errorf("events %v: a verdict that repeats is none", got)
 		}
-		if len(r.removed) != 0 || len(r.allIssues()) != 1 {
+		if len(r.removed) != 0 || len(r.allIssues()) != 1 ||
+			!strings.Contains(r.allIssues()[0].Detail, "while the tenant had root: GPU 2") {
 			t.Errorf("%d keys removed, issues %v", len(r.removed), r.allIssues())
 		}
 		_, _, err = r.terminate(a, d.ID, false)

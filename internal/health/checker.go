@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/gpucheck"
+	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
 	"golang.org/x/crypto/ssh"
 )
@@ -18,25 +19,63 @@ const (
 	// atOnce is how many machines one process checks at a time before they run, and laterAtOnce
 	// how many that run. Tenants have those in their hands, and must not delay the others.
 	atOnce, laterAtOnce = 8, 2
+	// ofAccount and laterOfAccount are how many of them one account has, so that its machines that
+	// hang do not delay those of others.
+	ofAccount, laterOfAccount = 2, 1
+	// launchTime is the longest check of a machine that does not run yet.
+	launchTime = 3 * time.Minute
 	// nodesAtOnce is how many nodes of a machine are checked at a time.
-	nodesAtOnce = 4
+	nodesAtOnce = 32
 	// maxReason is the most bytes of a reason.
 	maxReason = 300
 )
 
-// ErrBusy means that this process checks as many machines as it may.
+// ErrBusy means that this process checks as many machines as it may, of this account or in all.
 var ErrBusy = errors.New("health: too many checks at once")
 
 // Checker runs checks. Its zero value is not usable.
 type Checker struct {
-	launched, later chan struct{} // of machines that are checked now
+	launched, later slots // of machines that are checked now
 	judge           func(output []byte, level gpucheck.Level, of gpucheck.Expected) gpucheck.Report
 }
 
 // NewChecker returns a Checker.
 func NewChecker() *Checker {
 	return &Checker{
-		launched: make(chan struct{}, atOnce), later: make(chan struct{}, laterAtOnce), judge: gpucheck.Judge,
+		launched: slots{most: atOnce, each: ofAccount}, later: slots{most: laterAtOnce, each: laterOfAccount},
+		judge: gpucheck.Judge,
+	}
+}
+
+// slots are how many checks run at a time, in all and of one account.
+type slots struct {
+	mu         sync.Mutex
+	most, each int
+	all        int
+	of         map[id.ID]int
+}
+
+// take takes one, and reports whether there is one.
+func (s *slots) take(account id.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= s.most || s.of[account] >= s.each {
+		return false
+	}
+	if s.of == nil {
+		s.of = map[id.ID]int{}
+	}
+	s.all++
+	s.of[account]++
+	return true
+}
+
+func (s *slots) release(account id.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.of[account]--; s.of[account] == 0 {
+		delete(s.of, account)
 	}
 }
 
@@ -45,7 +84,9 @@ const connectTime = 30 * time.Second
 
 // Request is what to check.
 type Request struct {
-	Nodes []Target
+	// Account is whose machine it is.
+	Account id.ID
+	Nodes   []Target
 	// Key is the private key, in OpenSSH's format.
 	Key   string
 	Level gpucheck.Level
@@ -63,21 +104,24 @@ func (c *Checker) Check(ctx context.Context, req Request) (Result, error) {
 	if err := provider.CheckOutsideTx(ctx); err != nil {
 		return Result{}, err
 	}
-	slots := c.later
+	slots := &c.later
 	if req.Launch {
-		slots = c.launched
+		slots = &c.launched
 	}
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	default:
+	if !slots.take(req.Account) {
 		return Result{}, ErrBusy
 	}
+	defer slots.release(req.Account)
 	signer, err := ssh.ParsePrivateKey([]byte(req.Key))
 	if err != nil {
 		return NotChecked("Billet's key for this machine can't be read."), nil
 	}
 	within := req.Level.Bound() + connectTime
+	if req.Launch {
+		within = min(within, launchTime)
+	}
+	// Nodes over nodesAtOnce wait for others.
+	within *= time.Duration(max(1, (len(req.Nodes)+nodesAtOnce-1)/nodesAtOnce))
 	if req.Within > 0 {
 		within = min(within, req.Within)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/gpucheck"
+	"github.com/billetcloud/billet/internal/id"
 )
 
 // print answers a command with that text.
@@ -182,25 +183,40 @@ func TestChecker_Busy(t *testing.T) {
 			_, _ = io.WriteString(out, "passed")
 		}
 	}).target()
-	req := Request{Nodes: []Target{at}, Key: private, Level: 1}
+	req := Request{Nodes: []Target{at}, Key: private, Level: 1, Account: "acc_1"}
 	done := make(chan error)
 	start := func(req Request) {
 		go func() { _, err := c.Check(t.Context(), req); done <- err }()
 		<-entered
 	}
-	for range laterAtOnce {
+	busy := func(account id.ID) {
+		t.Helper()
+		req.Account = account
+		if _, err := c.Check(t.Context(), req); !errors.Is(err, ErrBusy) {
+			t.Errorf("one more of %s: %v", account, err)
+		}
+	}
+	start(req)
+	busy("acc_1")
+	req.Account = "acc_2"
+	start(req)
+	busy("acc_3")
+	req.Launch, req.Account = true, "acc_1"
+	start(req)
+	start(req)
+	busy("acc_1")
+	for _, req.Account = range []id.ID{"acc_2", "acc_2", "acc_3", "acc_3", "acc_4", "acc_4"} {
 		start(req)
 	}
-	if _, err := c.Check(t.Context(), req); !errors.Is(err, ErrBusy) {
-		t.Errorf("one more: %v", err)
-	}
-	req.Launch = true
-	start(req)
+	busy("acc_5")
 	close(release)
-	for range laterAtOnce + 1 {
+	for range laterAtOnce + atOnce {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+	}
+	if c.launched.all != 0 || c.later.all != 0 || len(c.launched.of) != 0 || len(c.later.of) != 0 {
+		t.Errorf("taken after the end: %+v, %+v", c.launched.of, c.later.of)
 	}
 }
 

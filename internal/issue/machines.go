@@ -185,11 +185,15 @@ func (s *Machines) With(outlived []id.ID) []Sighting {
 	return all
 }
 
-// GPUsFailed is the sighting of a machine whose GPUs failed a check.
-func GPUsFailed(deployment id.ID, machineID, reason string) Sighting {
+// GPUsFailed is the sighting of a machine whose GPUs failed a check, at its launch or later.
+func GPUsFailed(deployment id.ID, machineID, reason string, launch bool) Sighting {
+	when := "while the tenant had root"
+	if launch {
+		when = "at launch"
+	}
 	return Sighting{
 		Kind: FailedGPUs, UpstreamID: machineID, Reference: deployment, Deployment: deployment,
-		Detail: Plain("The GPUs of this machine failed a check: " + reason),
+		Detail: Plain("The GPUs of this machine failed a check " + when + ": " + reason),
 	}
 }
 

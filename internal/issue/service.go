@@ -233,7 +233,9 @@ func advice(i Issue) string {
 	case PaymentDispute:
 		return "Answer the dispute at the processor. The money is in the wallet again if it is won. Dismiss the issue."
 	case FailedGPUs:
-		return "Billet ends the machine with its deployment. Report the GPUs to the provider, and dismiss the issue."
+		return "Billet ends the machine with its deployment. The tenant has root on a machine that runs and can " +
+			"change what a check reads, so inspect the machine before you report the GPUs to the provider. Then " +
+			"dismiss the issue."
 	case LostMachine:
 		return "There is no machine left to end."
 	case DuplicateMachine:
