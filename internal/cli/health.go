@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// healthWait is how long the verdict of a check is waited for, beyond what the server's may take.
+const healthWait = 45 * time.Minute
+
 // healthPoll is how often the result of a check is asked for.
 const healthPoll = 2 * time.Second
 
@@ -75,7 +78,7 @@ func (t *tool) checkHealth(ctx context.Context, c *client.Client, d *client.Depl
 		return err
 	}
 	t.note("Checking the GPUs of %s…", d.Name)
-	for {
+	for begun := time.Now(); ; {
 		h, err := c.Deployments.Health(ctx, d.ID)
 		if err != nil {
 			return err
@@ -84,6 +87,10 @@ func (t *tool) checkHealth(ctx context.Context, c *client.Client, d *client.Depl
 			if k.ID == asked.ID && k.FinishedAt != nil {
 				return nil
 			}
+		}
+		if time.Since(begun) > healthWait {
+			return &cliError{exitUnavailable, "NOT_CHECKED", fmt.Sprintf("the check has no verdict after %s. "+
+				"Try billet health %s later.", duration(healthWait), d.Name)}
 		}
 		select {
 		case <-ctx.Done():

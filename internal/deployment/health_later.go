@@ -181,10 +181,12 @@ func (s *Service) HealthOf(ctx context.Context, r db.Reader, account, deployment
 	checks, err := health.List(ctx, r, deployment)
 	out := HealthReport{Health: x.viewHealth(), Checks: checks}
 	for i := range checks {
-		if checks[i].FinishedAt != nil {
-			out.Latest = &checks[i]
-			break
+		if checks[i].FinishedAt != nil && out.Latest == nil {
+			latest := checks[i]
+			out.Latest = &latest
+			continue
 		}
+		checks[i].Nodes = []health.Node{}
 	}
 	return out, err
 }

@@ -387,6 +387,10 @@ func TestKeptKeyChecksAgain(t *testing.T) {
 		}
 		r.drain()
 		h := r.health(a, d.ID)
+		if len(h.Latest.Nodes) != 1 || len(h.Checks) != 2 || len(h.Checks[0].Nodes) != 1 ||
+			len(h.Checks[1].Nodes) != 0 {
+			t.Errorf("nodes of others than the latest: %+v", h.Checks)
+		}
 		if h.Latest.ID != c.ID || *h.Verdict != gpucheck.Failed || h.Latest.Trigger != health.OnRequest ||
 			!h.KeyInstalled {
 			t.Errorf("%+v", h)

@@ -16,7 +16,8 @@ const Kept = 20
 // Limits of what is kept of a node's report.
 const (
 	maxChecks = 200
-	maxGPUs   = 256
+	maxGPUs   = 16 // unless more are expected
+	maxText   = 64 // runes of a text of a GPU
 )
 
 // Trigger is why a check runs.
@@ -41,7 +42,7 @@ type Check struct {
 	Trigger    Trigger           `json:"trigger" doc:"launch: before the machine ran. request: a user asked for it. schedule: Billet repeats checks every few hours."`
 	Verdict    *gpucheck.Verdict `json:"verdict" doc:"failed: at least one GPU or link doesn't work. not_checked: no statement can be made. null while the check is in progress."`
 	Reason     string            `json:"reason" doc:"Reason of the verdict, for failed, not_checked and warning; else empty."`
-	Nodes      []Node            `json:"nodes" doc:"Results of the machine's servers."`
+	Nodes      []Node            `json:"nodes" doc:"Results of the machine's servers; in a list, empty except in the latest check that is finished."`
 	CreatedAt  time.Time         `json:"createdAt" doc:"When the check was requested."`
 	FinishedAt *time.Time        `json:"finishedAt" doc:"When the verdict was known; null before."`
 }
@@ -73,9 +74,17 @@ func NotChecked(reason string) Result {
 // severity orders verdicts, the worst first.
 var severity = []gpucheck.Verdict{gpucheck.Failed, gpucheck.NotChecked, gpucheck.Warning, gpucheck.Passed}
 
-// take takes over what was judged of the node's output, limited in length.
-func (n *Node) take(r gpucheck.Report) {
-	r.Checks, r.GPUs = r.Checks[:min(len(r.Checks), maxChecks)], r.GPUs[:min(len(r.GPUs), maxGPUs)]
+// take takes over what was judged of the node's output, limited in length: a tenant writes it.
+func (n *Node) take(r gpucheck.Report, expected int) {
+	r.Checks = r.Checks[:min(len(r.Checks), maxChecks)]
+	r.GPUs = r.GPUs[:min(len(r.GPUs), max(expected, maxGPUs))]
+	for i := range r.GPUs {
+		for _, text := range []*string{&r.GPUs[i].Model, &r.GPUs[i].UUID, &r.GPUs[i].Serial, &r.GPUs[i].BusID} {
+			if runes := []rune(*text); len(runes) > maxText {
+				*text = string(runes[:maxText-1]) + "…"
+			}
+		}
+	}
 	n.Report = r
 	if r.Verdict == gpucheck.Passed {
 		return

@@ -142,7 +142,7 @@ func (c *Checker) node(ctx context.Context, i int, req Request, signer ssh.Signe
 		n.Reason = why(err)
 		return n
 	}
-	n.take(c.judge(out, req.Level, req.Expected))
+	n.take(c.judge(out, req.Level, req.Expected), req.Expected.GPUCount)
 	return n
 }
 
