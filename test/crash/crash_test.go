@@ -49,8 +49,7 @@ func (c cloud) plan() plan {
 	}
 	// The suite has no mail server, service credits or GPU checks: TestCrashLosesNoMail and
 	// TestLostMachineIsCredited of test/e2e cover the first, TestCrashesRepeatNoTenancy of
-	// internal/rack those of own servers, and TestKilledCheckIsRepeated of internal/deployment
-	// kills checks.
+	// internal/rack those of own servers, and TestKilledGPUCheck of test/e2e kills checks.
 	others := func(step string) bool {
 		return step == crashpoint.MailAfterCall || step == crashpoint.ServiceCreditBeforeCommit ||
 			step == crashpoint.ServiceCreditAfterCommit || strings.HasPrefix(step, "rack-") ||

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/test/servertest"
 )
 
@@ -302,5 +303,48 @@ func TestGPUsAreCheckedOnRequest(t *testing.T) {
 		if got := c.charges(id); len(got) != 1 {
 			t.Errorf("charged %v", got)
 		}
+	})
+}
+
+// TestKilledGPUCheck: the server is killed at each step of a check. There is one machine, charged
+// once, with one verdict and without the key of the check.
+func TestKilledGPUCheck(t *testing.T) {
+	servertest.Engines(t, func(t *testing.T, args ...string) {
+		c := startProving(t, args...)
+		for i, step := range []string{
+			crashpoint.HealthAfterCheck, crashpoint.HealthBeforeCommit, crashpoint.HealthAfterCommit,
+			crashpoint.HealthAfterRemoval,
+		} {
+			c.Kill()
+			if !c.TryRestart(0, crashpoint.Variable+"="+step) {
+				t.Fatalf("the server did not start with %s", step)
+			}
+			id := c.deploy(step, "launch", c.first)
+			_, _ = c.TryRun("sim", "advance", "10m") // it fails when the server is killed
+			c.Until("the server is killed at "+step, func() bool {
+				select {
+				case <-c.Ended():
+					return true
+				default:
+					return false
+				}
+			})
+			c.Restart()
+			d := c.Await(c.key, id, "running") // once the killed server's lease is over, in real time
+			c.wants(id, "passed", "launch", 1)
+			if c.health(id)["keyInstalled"] != false || c.hasKey(d) {
+				t.Errorf("%s: the key is still there", step)
+			}
+			if got := c.charges(id); len(got) != 1 {
+				t.Errorf("%s: charged %v", step, got)
+			}
+			if got := c.events(id, "deployment.health_checked"); len(got) != 1 {
+				t.Errorf("%s: %v", step, got)
+			}
+			if got := upstream(t, c.Server); len(got) != i+1 || !slices.Contains(got, id) {
+				t.Errorf("%s: upstream %v", step, got)
+			}
+		}
+		c.Run("ledger", "verify")
 	})
 }
