@@ -131,14 +131,7 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		text("id")
 	type body = map[string]any
 	notice := body{"title": "Maintenance", "endsAt": w.clock.Now().Add(time.Hour)}
-	server := func(n string) body {
-		return body{
-			"name": "gpu-" + n, "bmcUrl": "https://10.0.0." + n, "bmcUser": "billet", "bmcPassword": "pw",
-			"macs": []string{"3c:ec:ef:00:00:0" + n}, "address": "192.0.2." + n + "/24", "region": "oslo-1",
-			"gpuType": "NVIDIA H100", "gpuCount": 8, "gpuMemoryGb": 80,
-		}
-	}
-	added := w.want(201, operator, "POST", OperatorBase+"/machines", server("1"))
+	added := w.want(201, operator, "POST", OperatorBase+"/machines", aServer("1"))
 	machine := OperatorBase + "/machines/" + added.text("id")
 	announced := w.want(201, operator, "POST", OperatorBase+"/announcements", notice).text("id")
 	calls := map[string]struct {
@@ -274,10 +267,10 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"createAnnouncement.text":  {operator, "POST", OperatorBase + "/announcements", notice, ""},
 		"updateAnnouncement.title": {operator, "PATCH", OperatorBase + "/announcements/" + announced, body{}, ""},
 		"updateAnnouncement.text":  {operator, "PATCH", OperatorBase + "/announcements/" + announced, body{}, ""},
-		"createMachine.name":       {operator, "POST", OperatorBase + "/machines", server("2"), ""},
-		"createMachine.bmcUser":    {operator, "POST", OperatorBase + "/machines", server("2"), ""},
-		"createMachine.fabric":     {operator, "POST", OperatorBase + "/machines", server("2"), ""},
-		"createMachine.rack":       {operator, "POST", OperatorBase + "/machines", server("2"), ""},
+		"createMachine.name":       {operator, "POST", OperatorBase + "/machines", aServer("2"), ""},
+		"createMachine.bmcUser":    {operator, "POST", OperatorBase + "/machines", aServer("2"), ""},
+		"createMachine.fabric":     {operator, "POST", OperatorBase + "/machines", aServer("2"), ""},
+		"createMachine.rack":       {operator, "POST", OperatorBase + "/machines", aServer("2"), ""},
 		"updateMachine.name":       {operator, "PATCH", machine, body{}, ""},
 		"updateMachine.bmcUser":    {operator, "PATCH", machine, body{}, ""},
 		"updateMachine.fabric":     {operator, "PATCH", machine, body{}, ""},
@@ -371,5 +364,14 @@ func TestTextsOfSSHKeys(t *testing.T) {
 			map[string]any{"name": "c", "publicKey": strings.TrimSuffix(publicKey(t), "user@machine") + text},
 		)
 		same(t, "fields", r.fields(), []string{"publicKey"})
+	}
+}
+
+// aServer is a server of the operator. n is a digit.
+func aServer(n string) map[string]any {
+	return map[string]any{
+		"name": "gpu-" + n, "bmcUrl": "https://10.0.0." + n, "bmcUser": "billet", "bmcPassword": "pw",
+		"macs": []string{"3c:ec:ef:00:00:0" + n}, "address": "192.0.2." + n + "/24", "region": "oslo-1",
+		"gpuType": "NVIDIA H100", "gpuCount": 8, "gpuMemoryGb": 80,
 	}
 }
