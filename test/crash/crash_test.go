@@ -48,8 +48,8 @@ func (c cloud) plan() plan {
 		return plan{c.short, 2}
 	}
 	// The suite has no mail server, service credits or GPU checks: TestCrashLosesNoMail and
-	// TestLostMachineIsCredited of test/e2e cover the first, TestCrashesRepeatNoTenancy of
-	// internal/rack those of own servers, and TestKilledGPUCheck of test/e2e kills checks.
+	// TestLostMachineIsCredited of test/e2e cover the first, TestRacks those of own servers, and
+	// TestKilledGPUCheck of test/e2e kills checks.
 	others := func(step string) bool {
 		return step == crashpoint.MailAfterCall || step == crashpoint.ServiceCreditBeforeCommit ||
 			step == crashpoint.ServiceCreditAfterCommit || strings.HasPrefix(step, "rack-") ||

@@ -25,10 +25,16 @@
 // for longer than a lease. After each round the machines that every deployment ever had are
 // counted.
 //
+// TestRacks kills billetd, in real time, at each step of package rack while own servers are
+// inspected, rented out, switched, reinstalled and erased. Their BMCs, agents and drives are
+// emulated by the test and survive. A server has one tenant, and is given to the next one only
+// after an erasure that passed and that its agent did; each deployment is charged once and ends.
+//
 //	go test ./test/crash                      a short form, on each cloud and engine
 //	make crash ROUNDS=500                     as many on each cloud and engine
 //	make crash ROUNDS=100 CLOUD=spheron
 //	make crash ROUNDS=500 CLOUD=replicas
+//	go test ./test/crash -run TestRacks -rounds 100
 //	go test ./test/crash -run TestCrash/sim/sqlite -seed 7 -rounds 25
 //
 // All decisions come from one seed, which a failure prints. The same seed makes the same decisions.
