@@ -90,6 +90,10 @@ type world struct {
 
 	time    *machineTime
 	secrets *secret.Box
+
+	// gpuPolicies are those of the offers: off, unless a test sets others before it loads them.
+	gpuPolicies gpuhealth.Policies
+	gpus        gpuhealth.Result // of each check
 }
 
 // machineTime stands still until a test moves it.
@@ -131,6 +135,7 @@ func newWorld(t testing.TB) *world {
 func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	t.Helper()
 	w := &world{t: t, d: d, clock: c, time: &machineTime{now: real}, log: &lockedBuffer{}, cloud: newCloud()}
+	w.gpus = gpuhealth.NotChecked("There is nothing to check.")
 	ids := id.NewMaker(c, rand.Reader)
 	log := slog.New(slog.NewJSONHandler(w.log, nil))
 	secrets, err := secret.New(make([]byte, 32))
@@ -166,6 +171,9 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 			Markup:     func(string) int64 { return 0 },
 			OwnMarkups: accounts.Markups,
 			Rules:      pricerule.New(ids),
+			Health: func(context.Context, db.Reader) (gpuhealth.Policies, error) {
+				return w.gpuPolicies, nil
+			},
 		},
 	)
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
@@ -189,10 +197,11 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger,
 		Meter: meters, Events: events,
 		Issues: issues, Jobs: jobs, Providers: providers, Quotes: quote.New(ids),
-		CheckGPUs: func(_ context.Context, req gpuhealth.Request) (gpuhealth.Result, error) {
-			return gpuhealth.NotChecked("There is nothing to check."), nil
+		CheckGPUs: func(context.Context, gpuhealth.Request) (gpuhealth.Result, error) {
+			return w.gpus, nil
 		},
-		Probe: func(context.Context, provider.Endpoint) (string, error) { return "", nil }, Secrets: secrets,
+		RemoveHealthKey: func(context.Context, []gpuhealth.Target, string) error { return nil },
+		Probe:           func(context.Context, provider.Endpoint) (string, error) { return "", nil }, Secrets: secrets,
 	})
 	webhooks := webhook.New(webhook.Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Events: events, Jobs: jobs, Secrets: secrets,
