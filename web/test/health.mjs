@@ -73,26 +73,28 @@ try {
     await panel.getByText('passed', { exact: true }).first().waitFor();
     await everywhere('health-passed');
     await panel.locator('summary').click();
-    await panel.getByRole('cell', { name: 'gpu count' }).waitFor();
+    await panel.getByRole('cell', { name: /^GPU count/ }).waitFor();
     await everywhere('health-passed-checks');
   });
 
   await part('a check is requested, and is in progress until it has a verdict', async () => {
     await server.run('sim', 'advance', '3m');
     await page.goto(`/deployments/${passed}`);
+    const accepted = page.waitForResponse((r) => r.url().endsWith('/health-checks') && r.status() === 202);
+    await panel.getByRole('button', { name: 'Check GPUs' }).click();
+    await accepted;
     const end = await pretend(passed, (health) => {
       if (health.checks)
         health.checks[0] = { ...health.checks[0], finishedAt: null, verdict: null, trigger: 'request' };
     });
-    await panel.getByRole('button', { name: 'Check GPUs' }).click();
+    await page.goto(`/deployments/${passed}`);
     await panel.locator('button[data-loading]').waitFor();
+    await panel.getByText('A check is in progress.').waitFor();
     await everywhere('health-running');
     await end();
     await panel.locator('button:not([data-loading])').waitFor();
-    for (;;) {
-      const { latest } = await api('GET', `${deployments}/${passed}/health`);
-      if (latest.trigger === 'request') break;
-    }
+    const { latest } = await api('GET', `${deployments}/${passed}/health`);
+    assert.deepEqual([latest.trigger, latest.verdict], ['request', 'passed']);
   });
 
   for (const [verdict, shown, reason, name] of [
@@ -119,7 +121,7 @@ try {
     await page.goto(`/deployments/${failed}`);
     await panel.getByText('failed', { exact: true }).first().waitFor();
     await panel.locator('summary').click();
-    await panel.getByRole('row', { name: /ecc/i }).getByText('failed').waitFor();
+    await panel.getByRole('row', { name: /^ECC/ }).getByText('failed').waitFor();
     assert.equal(await panel.getByRole('button', { name: 'Check GPUs' }).count(), 0);
     await everywhere('health-failed');
     await page.goto(`/deployments/${failed}/events`);

@@ -9,6 +9,28 @@ import { Time } from '../../parts/Time';
 
 type Verdict = NonNullable<Deployment['health']['verdict']>;
 
+const checkNames: Record<string, string> = {
+  collection: 'Collection',
+  gpu_count: 'GPU count',
+  gpu_model: 'GPU model',
+  gpu_memory: 'GPU memory',
+  compute: 'Compute',
+  ecc: 'ECC',
+  row_remap: 'Row remapping',
+  reset: 'Reset',
+  xid: 'Kernel log',
+  partitioning: 'Partitioning',
+  power: 'Power',
+  clocks: 'Clocks',
+  pcie: 'PCIe',
+  nvlink: 'NVLink',
+  fabric: 'Fabric',
+  infiniband: 'InfiniBand',
+  dcgm: 'DCGM',
+  nvbandwidth: 'nvbandwidth',
+  nccl: 'NCCL',
+};
+
 /** A verdict. "Not checked" has the color of none. */
 function VerdictStatus({ of: v }: { of: Verdict | null }) {
   return <Status value={(v ?? 'not_checked').replace('_', ' ')} />;
@@ -48,35 +70,39 @@ export function Health({ of: d }: { of: Deployment }) {
           ["Billet's key", d.health.keyInstalled ? 'Installed; root on the machine can remove it' : 'None'],
         ]}
       />
+      {pending && (
+        <p className="small dim" role="status">
+          A check is in progress.
+        </p>
+      )}
       {nodes.length > 0 && (
         <details>
-          <summary className="small">Single checks</summary>
-          <div style={{ overflowX: 'auto', marginTop: 8 }}>
-            <table className="plain-table" aria-label="Single checks">
-              <thead>
-                <tr>
-                  {nodes.length > 1 && <th scope="col">Node</th>}
-                  <th scope="col">Check</th>
-                  <th scope="col">Verdict</th>
-                  <th scope="col">Detail</th>
-                </tr>
-              </thead>
-              <tbody>
-                {nodes.flatMap((n) =>
-                  n.checks.map((c) => (
-                    <tr key={`${n.index} ${c.name}`}>
-                      {nodes.length > 1 && <td>{n.index}</td>}
-                      <td>{c.name.replaceAll('_', ' ')}</td>
-                      <td>
-                        <VerdictStatus of={c.verdict} />
-                      </td>
-                      <td>{c.detail}</td>
-                    </tr>
-                  )),
-                )}
-              </tbody>
-            </table>
-          </div>
+          <summary className="small">Individual checks</summary>
+          <table className="plain-table" aria-label="Individual checks" style={{ marginTop: 8 }}>
+            <thead>
+              <tr>
+                {nodes.length > 1 && <th scope="col">Node</th>}
+                <th scope="col">Check</th>
+                <th scope="col">Verdict</th>
+              </tr>
+            </thead>
+            <tbody>
+              {nodes.flatMap((n) =>
+                n.checks.map((c) => (
+                  <tr key={`${n.index} ${c.name}`}>
+                    {nodes.length > 1 && <td>{n.index}</td>}
+                    <td>
+                      {checkNames[c.name] ?? c.name}
+                      <div className="small dim">{c.detail}</div>
+                    </td>
+                    <td>
+                      <VerdictStatus of={c.verdict} />
+                    </td>
+                  </tr>
+                )),
+              )}
+            </tbody>
+          </table>
         </details>
       )}
     </Panel>
