@@ -42,7 +42,7 @@ func (w *world) gpusPass() {
 }
 
 // TestHealthOfGPUs: a tenant reads the checks of its own deployments and requests one, at most
-// every two minutes and one at a time. Nobody else does.
+// every two minutes and one at a time. Other accounts find nothing.
 func TestHealthOfGPUs(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
@@ -73,7 +73,8 @@ func TestHealthOfGPUs(t *testing.T) {
 		}
 		health = w.want(200, w.ada, "GET", path+"/health", nil)
 		same(t, "newest", []any{
-			dig(health.data, "latest", "id"), dig(health.data, "latest", "trigger"), dig(health.data, "latest", "level"),
+			dig(health.data, "latest", "id"), dig(health.data, "latest", "trigger"),
+			dig(health.data, "latest", "level"),
 		}, []any{asked.text("id"), "request", 2})
 
 		w.want(202, w.ada, "DELETE", path+"?when=earliest", nil)
@@ -84,7 +85,7 @@ func TestHealthOfGPUs(t *testing.T) {
 	})
 }
 
-// TestHealthWithoutAKey: a check that is requested is refused with the reason why Billet has no key.
+// TestHealthWithoutAKey: a requested check is refused with the reason why Billet has no key.
 func TestHealthWithoutAKey(t *testing.T) {
 	w := newWorld(t)
 	_, off := w.checkedDeployment(gpuhealth.AccessKeep)
