@@ -32,7 +32,8 @@ func machines() *cobra.Command {
 The passwords of the BMCs are stored encrypted.`,
 	}
 	cmd.AddCommand(machineList(), machineHistory(), machineAdd(), machineImport(),
-		machineAction("inspect", "inspectMachine", "Read a machine's hardware and compare it with what is for sale",
+		machineAction("inspect", "inspectMachine",
+			"Read a machine's hardware and compare it with what is for sale; at first, also erase its drives",
 			func(o *app.Operator) machineDo { return o.Machines.Inspect }),
 		machineAction("release", "releaseMachine", "Take a machine back; it is erased or inspected before it is sold",
 			func(o *app.Operator) machineDo { return o.Machines.Release }),

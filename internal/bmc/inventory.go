@@ -150,6 +150,17 @@ func (b *BMC) readGPUs(ctx context.Context, s system, out *Inventory) error {
 	return nil
 }
 
+// SecureBoot reads whether the firmware starts signed programs only.
+func (b *BMC) SecureBoot(ctx context.Context) (SecureBoot, error) {
+	s, err := b.read(ctx)
+	if err != nil {
+		return SecureBootUnknown, err
+	}
+	out := Inventory{SecureBoot: SecureBootUnknown}
+	err = b.readSecureBoot(ctx, s, &out)
+	return out.SecureBoot, err
+}
+
 func (b *BMC) readSecureBoot(ctx context.Context, s system, out *Inventory) error {
 	if s.SecureBoot.ID == "" {
 		return nil

@@ -24,6 +24,9 @@ const (
 	PowerOff PowerAction = "off" // at once
 	// GracefulOff asks the operating system, which may ignore it.
 	GracefulOff PowerAction = "graceful_off"
+	// ColdStart switches on a server that is off. It fails where the server is not off, as that one
+	// has started without the boot override.
+	ColdStart PowerAction = "cold_start"
 	// Reset restarts a server at once, and switches on one that is off.
 	Reset PowerAction = "reset"
 )
@@ -32,6 +35,7 @@ const (
 var resetTypes = map[PowerAction][]string{
 	PowerOn:     {"On", "ForceOn"},
 	PowerOff:    {"ForceOff"},
+	ColdStart:   {"On", "ForceOn"},
 	GracefulOff: {"GracefulShutdown"},
 	Reset:       {"ForceRestart", "PowerCycle"},
 }
@@ -45,6 +49,18 @@ func (s system) power() PowerState {
 	}
 	return Unknown
 }
+
+// leadsTo returns the state after a change.
+func (do PowerAction) leadsTo() PowerState {
+	if do == PowerOff || do == GracefulOff {
+		return Off
+	}
+	return On
+}
+
+// mayHaveHappened reports whether a change that the BMC refuses is no failure where the server is
+// in the state that it leads to.
+func (do PowerAction) mayHaveHappened() bool { return do != Reset && do != ColdStart }
 
 // Power reads whether the server is on.
 func (b *BMC) Power(ctx context.Context) (PowerState, error) {
@@ -62,9 +78,9 @@ func (b *BMC) SetPower(ctx context.Context, do PowerAction) error {
 	if err != nil {
 		return err
 	}
-	want := Off
-	if do == PowerOn || do == Reset {
-		want = On
+	want := do.leadsTo()
+	if do == ColdStart && s.power() != Off {
+		return failure(KindRejected, "the server was switched off and is on again: something else switches it on")
 	}
 	if do == Reset && s.power() == Off {
 		do = PowerOn // many BMCs refuse to reset a server that is off
@@ -77,7 +93,7 @@ func (b *BMC) SetPower(ctx context.Context, do PowerAction) error {
 		return err
 	}
 	if err := b.post(ctx, s.Actions.Reset.Target, map[string]string{"ResetType": name}); err != nil {
-		if !answered(err) || do == Reset {
+		if !answered(err) || !do.mayHaveHappened() {
 			return err
 		}
 		// It may have changed in between, and then the refusal is no failure.

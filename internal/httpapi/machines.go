@@ -81,7 +81,8 @@ func (h machines) routes(r *rest.Router) {
 			"/inspect", "inspectMachine", "Inspect a machine",
 			"Its hardware is read through the BMC and by the agent, and compared with what is for sale. Then it is " +
 				"ready, " +
-				"or quarantined with the reason. It takes minutes.", h.svc.Inspect,
+				"or quarantined with the reason. It takes minutes. After the first inspection that finds what was " +
+				"entered, **everything on its drives is erased**.", h.svc.Inspect,
 		},
 		{
 			"/validate", "validateMachine", "Validate a machine",

@@ -32,6 +32,15 @@ func (s *Service) valid(ctx context.Context, r db.Reader, token string) (j agent
 	if m, found, err = find(ctx, r, j.Machine); err != nil {
 		return j, m, err
 	}
+	// The machine is locked now, if this is to write. Another report may have been faster.
+	now, err := findJob(ctx, r, j.Machine)
+	if err != nil {
+		return j, m, err
+	}
+	if now == nil || now.ID != j.ID || now.TokenHash == nil || *now.TokenHash != hashOf(token) || now.Closed {
+		return j, m, ErrToken
+	}
+	j = *now
 	fits := found && map[rackagent.Kind]bool{
 		rackagent.Inspect: m.State == Inspecting,
 		rackagent.Erase:   m.State == Erasing && m.DeploymentID == nil,
@@ -166,8 +175,8 @@ func (s *Service) AgentReport(ctx context.Context, token string, r rackagent.Rep
 		if j.ClaimedAt == nil {
 			j.ClaimedAt = &tx.Now
 		}
-		if r.Hardware != nil {
-			j.Hardware = r.Hardware
+		if r.Hardware != nil && r.Phase == rackagent.Started {
+			j.Hardware = r.Hardware // an agent says what it runs on before it does anything
 		}
 		if r.Erasure != nil {
 			j.Erasure = r.Erasure

@@ -107,6 +107,7 @@ const (
 	stepCut      step = "cut"      // switch off the machine of a deployment that has ended
 	stepPower    step = "power"    // switch it as the deployment wants
 	stepWatch    step = "watch"    // read its power
+	stepOff      step = "off"      // leave it switched off, without a CD
 )
 
 // decision is a step with what it needs.
@@ -119,18 +120,24 @@ type decision struct {
 
 // decide returns what is to be done next. It is a pure function of what is stored.
 func decide(m Machine, j *agentJob, now, since time.Time) decision {
+	if m.DeploymentID != nil && !m.State.Tenanted() {
+		return decision{step: stepCut}
+	}
 	switch m.State {
 	case Inspecting:
 		return decideJob(j, rackagent.Inspect, now, since)
 	case Validating:
 		return decision{step: stepValidate}
 	case Erasing:
-		if m.DeploymentID != nil {
-			return decision{step: stepCut}
-		}
 		return decideJob(j, rackagent.Erase, now, since)
 	case Assigned, Draining:
 		return decideTenancy(m, j, now, since)
+	case Quarantined, Retired:
+		// What a tenant installed may run on it. A machine that was never started from here is not
+		// touched.
+		if m.Unerased && j != nil && m.watchedAt == nil {
+			return decision{step: stepOff}
+		}
 	}
 	return decision{}
 }

@@ -8,8 +8,13 @@
 //
 //   - A state changes only along an edge of the table below, by an UPDATE that is guarded by the
 //     old state. Each change is kept in the machine's history with its cause and reason.
-//   - A machine that has had a tenant is unerased until an erasure has passed that names each of
-//     its drives by serial number. No machine becomes ready while it is unerased.
+//   - A machine that was entered, or has had a tenant, is unerased until an erasure has passed that
+//     names each of its drives by serial number and size. No machine becomes ready while it is
+//     unerased.
+//   - The agent is started only on a machine that was off until then, and whose Secure Boot is as
+//     it was at the inspection. Nothing proves that it is the agent that reports: root on bare
+//     metal can write firmware, and what that starts can read the token (docs/racks.md, Threats).
+//   - A machine that is quarantined or retired while it is unerased is switched off.
 //   - A machine belongs to at most one deployment, and a deployment has at most one machine: the
 //     reference is unique in the database, and assigning is one UPDATE.
 //   - A token is that of one job on one machine. It is stored as a hash, ends with the job, and its
@@ -28,6 +33,7 @@
 //	enrolled    -- drained     --> retired
 //	enrolled    -- quarantined --> quarantined
 //	inspecting  -- inspected   --> validating
+//	inspecting  -- erase       --> erasing
 //	inspecting  -- failed      --> quarantined
 //	inspecting  -- timed_out   --> quarantined
 //	inspecting  -- quarantined --> quarantined

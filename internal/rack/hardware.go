@@ -24,6 +24,8 @@ type Hardware struct {
 	GPUs         []GPU             `json:"gpus" doc:"Its GPUs, as they are on the PCI bus."`
 	MACs         []string          `json:"macs" doc:"MAC addresses of all network cards that were seen."`
 	Firmware     map[string]string `json:"firmware" doc:"Versions of its firmware by name, as the BMC states them. A machine whose firmware differs is quarantined."`
+	SecureBoot   string            `json:"secureBoot" doc:"Secure Boot, as the BMC states it: on, off or unknown. A machine where it differs is quarantined."`
+	VerifiedBoot bool              `json:"verifiedBoot" doc:"Whether the firmware verified the agent before it started it. A machine where that differs is quarantined."`
 	InspectedAt  time.Time         `json:"inspectedAt" doc:"When it was inspected."`
 }
 
@@ -54,7 +56,7 @@ func hardwareOf(inv bmc.Inventory, found rackagent.Hardware, now time.Time) Hard
 		Manufacturer: plain(inv.Manufacturer), Model: plain(inv.Model), Serial: plain(inv.Serial),
 		CPUModel: plain(found.CPUModel), CPUs: found.CPUs, MemoryBytes: found.MemoryBytes,
 		Drives: drivesOf(found), GPUs: []GPU{}, MACs: slices.Clone(inv.MACs), Firmware: map[string]string{},
-		InspectedAt: now,
+		SecureBoot: string(inv.SecureBoot), VerifiedBoot: found.SecureBoot, InspectedAt: now,
 	}
 	for _, g := range found.GPUs[:min(len(found.GPUs), maxParts)] {
 		if slices.Contains(makers, strings.ToLower(g.VendorID)) {
@@ -98,6 +100,50 @@ func (h Hardware) serials() (out []string) {
 		out = append(out, d.Serial)
 	}
 	return out
+}
+
+// another returns why an agent cannot be on the machine that was inspected, or not started as then.
+func (h Hardware) another(found *rackagent.Hardware) (problems []string) {
+	if found == nil {
+		return []string{"the agent did not say what hardware it has when it started"}
+	}
+	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if found.SecureBoot != h.VerifiedBoot {
+		add("the agent was verified by the firmware: %t, and %t at the inspection: Secure Boot was changed",
+			found.SecureBoot, h.VerifiedBoot)
+	}
+	now := drivesOf(*found)
+	for _, d := range h.Drives {
+		i := slices.IndexFunc(now, func(n Drive) bool { return n.Serial == d.Serial })
+		if i < 0 {
+			add("drive %s is missing", d.Serial)
+		} else if now[i].Bytes != d.Bytes {
+			add("drive %s has %d bytes, and had %d", d.Serial, now[i].Bytes, d.Bytes)
+		}
+	}
+	for _, n := range now {
+		if !slices.ContainsFunc(h.Drives, func(d Drive) bool { return d.Serial == n.Serial }) {
+			add("drive %s is new", n.Serial)
+		}
+	}
+	return problems
+}
+
+// lost returns which parts of a machine are not those of the inspection.
+func (h Hardware) lost(found rackagent.Hardware) (problems []string) {
+	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	now := hardwareOf(bmc.Inventory{}, found, h.InspectedAt)
+	if len(now.GPUs) != len(h.GPUs) {
+		add("it has %d GPUs, and had %d when it was inspected", len(now.GPUs), len(h.GPUs))
+	}
+	if now.CPUs != h.CPUs {
+		add("it has %d processor threads, and had %d when it was inspected", now.CPUs, h.CPUs)
+	}
+	// The part that the firmware keeps differs a little from start to start.
+	if off := now.MemoryBytes - h.MemoryBytes; max(off, -off) > h.MemoryBytes/50 {
+		add("it has %d MB of memory, and had %d when it was inspected", now.MemoryBytes/1e6, h.MemoryBytes/1e6)
+	}
+	return problems
 }
 
 const gib = 1 << 30

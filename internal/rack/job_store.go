@@ -48,6 +48,17 @@ func saveJob(ctx context.Context, tx *db.Tx, j agentJob) (bool, error) {
 	return n == 1, err
 }
 
+// endJob closes the job of a machine, so that its token is refused and its result has no effect.
+func endJob(ctx context.Context, tx *db.Tx, machine id.ID) error {
+	j, err := findJob(ctx, tx, machine)
+	if err != nil || j == nil {
+		return err
+	}
+	j.Closed = true
+	_, err = saveJob(ctx, tx, *j)
+	return err
+}
+
 var erasures = db.NewTable("rack_erasure", func(e *Erasure) []db.Column {
 	return []db.Column{
 		db.Col("id", &e.ID), db.Col("machine_id", &e.MachineID), db.Col("deployment_id", &e.DeploymentID),

@@ -25,8 +25,8 @@ type Machine struct {
 	Cause   Cause     `json:"cause" doc:"Why it is in that state."`
 	Reason  string    `json:"reason" doc:"The cause in words; empty if there is nothing to add."`
 	StateAt time.Time `json:"stateAt" doc:"Since when it is in that state."`
-	// Unerased machines may have data of a tenant.
-	Unerased     bool   `json:"unerased" doc:"Whether it has had a tenant since its drives were last proven erased. It is not sold before they are."`
+	// Unerased machines may have data of a tenant, or whatever was on them when they were entered.
+	Unerased     bool   `json:"unerased" doc:"Whether its drives have not been proven erased since it was entered, or since its last tenant. It is not sold before they are."`
 	DeploymentID *id.ID `json:"deploymentId" doc:"Id of the deployment that has it; null if none does."`
 
 	BMCURL         string `json:"bmcUrl" doc:"URL of its management controller (BMC)."`
@@ -70,6 +70,9 @@ type Machine struct {
 	assignedAt     *time.Time
 	watchedAt      *time.Time
 }
+
+// tenantsData reports whether the machine may have data of a tenant.
+func (m Machine) tenantsData() bool { return m.Unerased && m.lastDeployment != "" }
 
 // MachineFields are what an operator says of a machine: a new one, or a change of one, where nil
 // keeps

@@ -116,7 +116,7 @@ func (s *Service) fit(ctx context.Context, tx *db.Tx, more int) ([]Machine, erro
 func (s *Service) draft(f MachineFields, tx *db.Tx, others []Machine) (Machine, []apierr.FieldError) {
 	m, wrong := Machine{
 		ID: s.cfg.IDs.New(id.Machine), State: Enrolled, Cause: CauseEnrolled, StateAt: tx.Now, Height: 1,
-		Labels: map[string]string{}, CreatedAt: tx.Now, ChangedAt: tx.Now,
+		Unerased: true, Labels: map[string]string{}, CreatedAt: tx.Now, ChangedAt: tx.Now,
 	}.with(f).normalized()
 	password := ""
 	set(&password, f.BMCPassword)
@@ -200,10 +200,11 @@ func (s *Service) Validate(ctx context.Context, tx *db.Tx, of id.ID, reason stri
 }
 
 // Release takes a machine back that was quarantined, retired or is draining. It is erased if it may
-// have a tenant's data, and else inspected, before it is sold. It returns NOT_FOUND or CONFLICT.
+// have a tenant's data, and else inspected, before it is sold. One that had no tenant yet is erased
+// after the inspection. It returns NOT_FOUND or CONFLICT.
 func (s *Service) Release(ctx context.Context, tx *db.Tx, of id.ID, reason string) (Machine, error) {
 	return s.act(ctx, tx, of, reason, "released", func(m Machine) Cause {
-		if m.Unerased && !m.State.Tenanted() {
+		if m.tenantsData() && !m.State.Tenanted() {
 			return CauseErase
 		}
 		return CauseReleased
@@ -222,6 +223,10 @@ func (s *Service) act(
 		return Machine{}, err
 	}
 	by := cause(m)
+	if m.DeploymentID != nil && !m.State.Tenanted() {
+		return Machine{}, apierr.New(apierr.Conflict, "The machine cannot be %s yet: its tenant has left, and it is "+
+			"not certain that it is switched off. Check its BMC, or switch it off by hand.", done)
+	}
 	if _, possible := Next(m.State, by); !possible {
 		return Machine{}, apierr.New(apierr.Conflict, "A machine that is %s cannot be %s.%s",
 			m.State, done, hint(m.State))
@@ -231,6 +236,10 @@ func (s *Service) act(
 		m.Retiring = m.State.Tenanted()
 	case CauseReleased, CauseErase:
 		m.Retiring = false
+	case CauseQuarantined:
+		if err := endJob(ctx, tx, m.ID); err != nil {
+			return Machine{}, err
+		}
 	}
 	return m, s.move(ctx, tx, &m, by, reason)
 }
@@ -260,6 +269,9 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, m *Machine, cause Cause, 
 		return err
 	}
 	m.State, m.Cause, m.Reason, m.StateAt, m.Detail = to, cause, reason, tx.Now, ""
+	if to == Quarantined || to == Retired {
+		m.watchedAt = nil // whether it is on is not known
+	}
 	moved, err := put(ctx, tx, *m, from)
 	if err == nil && !moved {
 		err = apierr.New(apierr.Conflict, "The machine is no longer %s: its state has just changed. Try again.", from)
@@ -282,11 +294,11 @@ func (s *Service) Remove(ctx context.Context, tx *db.Tx, of id.ID, drivesDestroy
 	if err != nil {
 		return Machine{}, err
 	}
-	if !slices.Contains([]State{Enrolled, Quarantined, Retired}, m.State) {
+	if m.DeploymentID != nil || !slices.Contains([]State{Enrolled, Quarantined, Retired}, m.State) {
 		return Machine{}, apierr.New(apierr.Conflict,
 			"A machine that is %s cannot be removed. Drain or quarantine it first.", m.State)
 	}
-	if m.Unerased && !drivesDestroyed {
+	if m.tenantsData() && !drivesDestroyed {
 		return Machine{}, apierr.New(apierr.Conflict,
 			"The machine may have a tenant's data. Release it, so that its drives are erased, or destroy the drives "+
 				"and "+

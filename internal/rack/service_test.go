@@ -121,7 +121,7 @@ func faulty(t *testing.T, err error) (fields []string) {
 func TestService_Add(t *testing.T) {
 	each(t, func(k *testKit) {
 		m := k.add(1)
-		if m.State != rack.Enrolled || m.Unerased || m.DeploymentID != nil || m.MACs[0] != "3c:ec:ef:00:00:01" ||
+		if m.State != rack.Enrolled || !m.Unerased || m.DeploymentID != nil || m.MACs[0] != "3c:ec:ef:00:00:01" ||
 			m.HourlyPrice != money.Dollars(12) || !m.ID.Valid(id.Machine) {
 			k.t.Errorf("added %+v", m)
 		}

@@ -48,7 +48,7 @@ const (
 	CauseDrained     Cause = "drained"     // the operator requested it
 	CauseQuarantined Cause = "quarantined" // the operator requested it
 	CauseReleased    Cause = "released"    // the operator requested it
-	CauseErase       Cause = "erase"       // released while it may have a tenant's data
+	CauseErase       Cause = "erase"       // released, or inspected, while it is unerased
 )
 
 // Enum lists every cause.
@@ -73,6 +73,7 @@ var transitions = []transition{
 	{Enrolled, CauseQuarantined, Quarantined},
 
 	{Inspecting, CauseInspected, Validating},
+	{Inspecting, CauseErase, Erasing},
 	{Inspecting, CauseFailed, Quarantined},
 	{Inspecting, CauseTimedOut, Quarantined},
 	{Inspecting, CauseQuarantined, Quarantined},

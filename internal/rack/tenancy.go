@@ -245,13 +245,7 @@ func (s *Service) Reinstall(ctx context.Context, deployment id.ID, operatingSyst
 		}
 		m.tenancy, m.wanted, m.wantedAt = Installing, WantNothing, nil
 		m.installs++
-		j, err := findJob(ctx, tx, m.ID)
-		if err != nil || j == nil {
-			return err
-		}
-		j.Closed = true
-		_, err = saveJob(ctx, tx, *j)
-		return err
+		return endJob(ctx, tx, m.ID)
 	})
 	if err == nil {
 		crashpoint.Reach(crashpoint.RackReinstallAfterCommit)

@@ -127,6 +127,8 @@ func (s *Service) do(ctx context.Context, d decision, m Machine, j *agentJob) (a
 		return s.power(ctx, m)
 	case stepWatch:
 		return again, s.watch(ctx, m)
+	case stepOff:
+		return again, s.off(ctx, m)
 	}
 	return again, fmt.Errorf("rack: unknown step %q", d.step)
 }
@@ -240,6 +242,10 @@ func (s *Service) boot(ctx context.Context, m Machine, j agentJob) error {
 		if err != nil {
 			return err
 		}
+		if now.BootedAt == nil && now.ClaimedAt != nil {
+			now.Attempts++ // the BMC's answer was lost, and the agent had started
+		}
+		now.Hardware, now.Erasure = nil, nil
 		now.TokenHash, now.BootedAt, now.ClaimedAt, now.HeardAt = &hash, nil, nil, nil
 		now.Number, now.Phase, now.Progress, now.Outcome, now.Error = 0, "", 0, "", ""
 		j = now
@@ -250,7 +256,7 @@ func (s *Service) boot(ctx context.Context, m Machine, j agentJob) error {
 	}
 	crashpoint.Reach(crashpoint.RackBootBeforeCall)
 	if err := s.start(ctx, m, server.URL+ISOPath+token+".iso"); err != nil {
-		return s.refused(ctx, m, j, err)
+		return errors.Join(s.revoke(ctx, j), s.refused(ctx, m, j, err))
 	}
 	crashpoint.Reach(crashpoint.RackBootAfterCall)
 	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -279,7 +285,57 @@ func (s *Service) save(ctx context.Context, tx *db.Tx, j agentJob) error {
 	return err
 }
 
-// start switches a machine off and on, from the image at the URL.
+// revoke ends the token of a start that failed: whatever runs on the machine then is not the agent.
+func (s *Service) revoke(ctx context.Context, was agentJob) error {
+	if ctx.Err() != nil {
+		return nil // the next start has a new token
+	}
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if _, found, err := find(ctx, tx, was.Machine); err != nil || !found {
+			return err
+		}
+		now, err := current(ctx, tx, was)
+		if errors.Is(err, errMoved) || err == nil && (now.TokenHash == nil || *now.TokenHash != *was.TokenHash) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now.TokenHash = nil
+		return s.save(ctx, tx, now)
+	})
+}
+
+// changedError says what a tenant may have changed on a machine, so that no agent is started on it.
+type changedError struct{ text string }
+
+func (e *changedError) Error() string { return e.text }
+
+// unchanged fails if Secure Boot is not as it was when the machine was inspected: firmware that
+// starts other programs may start the tenant's instead of the agent, and give it the agent's token.
+func unchanged(ctx context.Context, b *bmc.BMC, m Machine) error {
+	if m.State == Inspecting || m.Hardware == nil {
+		return nil
+	}
+	before := bmc.SecureBoot(m.Hardware.SecureBoot)
+	if before != bmc.SecureBootOn && before != bmc.SecureBootOff {
+		return nil
+	}
+	now, err := b.SecureBoot(ctx)
+	switch {
+	case err != nil:
+		return err
+	case now == bmc.SecureBootUnknown:
+		return errors.New("the BMC does not report Secure Boot, which it did at the inspection")
+	case now != before:
+		return &changedError{fmt.Sprintf("Secure Boot was %s when the machine was inspected and is %s: set it as it "+
+			"was, start the machine once, and release it", before, now)}
+	}
+	return nil
+}
+
+// start switches a machine off and on, from the image at the URL. One that switched itself on in
+// between has started its drive, and is switched off by the next try.
 func (s *Service) start(ctx context.Context, m Machine, url string) error {
 	b, err := s.open(ctx, m)
 	if err != nil {
@@ -289,21 +345,34 @@ func (s *Service) start(ctx context.Context, m Machine, url string) error {
 	if err := b.SetPower(ctx, bmc.PowerOff); err != nil {
 		return err
 	}
+	if err := unchanged(ctx, b, m); err != nil {
+		return err
+	}
 	if err := b.BootCD(ctx, url); err != nil {
 		return err
 	}
 	crashpoint.Reach(crashpoint.RackBootBeforePowerOn)
-	return b.SetPower(ctx, bmc.PowerOn)
+	return b.SetPower(ctx, bmc.ColdStart)
 }
+
+// refusedFor is how long a BMC may refuse to start the agent: one that starts itself says that it
+// has no such thing.
+const refusedFor = time.Hour
 
 // refused ends a job that the BMC cannot do. One that does not answer, or does not accept our
 // password, is asked again: that says nothing of the machine, and its tenant keeps it.
 func (s *Service) refused(ctx context.Context, m Machine, j agentJob, err error) error {
+	if e, is := errors.AsType[*changedError](err); is {
+		return s.fail(ctx, m, j, CauseFailed, e.text)
+	}
 	e, is := errors.AsType[*bmc.Error](err)
 	if !is || e.Kind == bmc.KindUnreachable || e.Kind == bmc.KindUnauthorized && m.State != Inspecting {
 		return err
 	}
-	if e.Kind == bmc.KindRejected && s.cfg.Clock.Now().Sub(j.CreatedAt) < time.Hour {
+	if e.Kind == bmc.KindUnsupported && j.Attempts > 0 {
+		return err // it has done it before
+	}
+	if e.Kind != bmc.KindUnauthorized && s.cfg.Clock.Now().Sub(j.CreatedAt) < refusedFor {
 		return err
 	}
 	return s.fail(ctx, m, j, CauseFailed, "the BMC cannot start the agent: "+plain(e.Message))
@@ -333,6 +402,11 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, m Machine, j agentJob, 
 	switch m.State {
 	case Assigned, Draining:
 		m.tenancy, m.Detail = Failed, text
+		if m.installs > 1 && j.Attempts == 0 && j.ClaimedAt == nil {
+			// No agent was started, so that what is installed is as it was: the tenant keeps it.
+			m.tenancy, m.wanted, m.wantedAt, m.watchedAt = Running, WantOn, &tx.Now, &tx.Now
+			m.installs--
+		}
 		return s.keep(ctx, tx, m)
 	case Erasing:
 		if err := recordErasure(ctx, tx, record(j, m, text, tx.Now)); err != nil {
@@ -396,34 +470,55 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, m Machine, j agentJob, i
 	if j.Kind == rackagent.Erase {
 		return s.erased(ctx, tx, m, j)
 	}
-	if j.Outcome != rackagent.Done || j.Kind == rackagent.Inspect && j.Hardware == nil {
+	if j.Outcome != rackagent.Done {
 		return s.failed(ctx, tx, m, j, CauseFailed, "the agent failed: "+j.Error)
+	}
+	if j.Kind == rackagent.Deploy {
+		return s.installed(ctx, tx, m, j)
+	}
+	if j.Hardware == nil {
+		return s.failed(ctx, tx, m, j, CauseFailed, "the agent did not say what hardware it has when it started")
 	}
 	j.Closed = true
 	if err := s.save(ctx, tx, j); err != nil {
 		return err
 	}
-	if j.Kind == rackagent.Deploy {
-		m.tenancy, m.Detail, m.watchedAt = Running, "", &tx.Now
-		return s.keep(ctx, tx, m)
-	}
 	h := hardwareOf(inv, *j.Hardware, tx.Now)
 	m.Hardware = &h
-	return s.move(ctx, tx, &m, CauseInspected, "")
+	if !m.Unerased {
+		return s.move(ctx, tx, &m, CauseInspected, "")
+	}
+	// Only what is certainly the machine that was entered is erased.
+	if problems := m.compare(inv); len(problems) > 0 {
+		return s.move(ctx, tx, &m, CauseFailed, reason(problems))
+	}
+	return s.move(ctx, tx, &m, CauseErase, "")
+}
+
+// installed applies an installation.
+func (s *Service) installed(ctx context.Context, tx *db.Tx, m Machine, j agentJob) error {
+	if m.Hardware == nil {
+		return s.failed(ctx, tx, m, j, CauseFailed, "the hardware of the machine is not known")
+	}
+	problems := m.Hardware.another(j.Hardware)
+	if len(problems) == 0 && m.installs == 1 {
+		problems = m.Hardware.lost(*j.Hardware) // a tenant who has the machine already keeps it
+	}
+	if len(problems) > 0 {
+		return s.failed(ctx, tx, m, j, CauseFailed, reason(problems))
+	}
+	j.Closed = true
+	if err := s.save(ctx, tx, j); err != nil {
+		return err
+	}
+	m.tenancy, m.Detail, m.watchedAt = Running, "", &tx.Now
+	return s.keep(ctx, tx, m)
 }
 
 // erased applies an erasure: the machine is clean only if every drive was erased by its serial
-// number.
+// number. It is sold only if all its other parts are there, too.
 func (s *Service) erased(ctx context.Context, tx *db.Tx, m Machine, j agentJob) error {
-	var known []Drive
-	if m.Hardware != nil {
-		known = m.Hardware.Drives
-	}
-	wrong := judge(known, j.Erasure)
-	if wrong == "" && j.Outcome != rackagent.Done {
-		wrong = "the agent failed: " + j.Error
-	}
-	if wrong != "" {
+	if wrong := judge(m, j, tx.Now); wrong != "" {
 		return s.failed(ctx, tx, m, j, CauseFailed, wrong)
 	}
 	j.Closed = true
@@ -437,6 +532,9 @@ func (s *Service) erased(ctx context.Context, tx *db.Tx, m Machine, j agentJob) 
 	if m.Retiring {
 		m.Retiring = false
 		return s.move(ctx, tx, &m, CauseRetired, "")
+	}
+	if lost := m.Hardware.lost(*j.Hardware); len(lost) > 0 {
+		return s.move(ctx, tx, &m, CauseFailed, "every drive was erased; "+reason(lost))
 	}
 	return s.move(ctx, tx, &m, CauseErased, "")
 }
@@ -469,126 +567,4 @@ func (s *Service) validate(ctx context.Context, was Machine) error {
 		crashpoint.Reach(crashpoint.RackValidateAfterCommit)
 	}
 	return err
-}
-
-// cut switches off the machine of a deployment that has ended. The deployment has it until that is
-// certain, however long the BMC does not answer.
-func (s *Service) cut(ctx context.Context, was Machine) error {
-	b, err := s.open(ctx, was)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	crashpoint.Reach(crashpoint.RackCutBeforeCall)
-	if err := b.SetPower(ctx, bmc.PowerOff); err != nil {
-		return err
-	}
-	crashpoint.Reach(crashpoint.RackCutBeforeCommit)
-	err = s.change(ctx, was, func(_ context.Context, _ *db.Tx, m *Machine) error {
-		m.DeploymentID, m.tenancy, m.wanted, m.wantedAt, m.launch, m.Detail = nil, NoTenancy, WantNothing, nil, "", ""
-		return nil
-	})
-	if err == nil {
-		crashpoint.Reach(crashpoint.RackCutAfterCommit)
-	}
-	return err
-}
-
-// power does what the deployment wants. An operating system is asked to switch itself off first.
-func (s *Service) power(ctx context.Context, was Machine) (again time.Time, err error) {
-	b, err := s.open(ctx, was)
-	if err != nil {
-		return again, err
-	}
-	defer b.Close()
-	crashpoint.Reach(crashpoint.RackPowerBeforeCall)
-	reached := Running
-	switch was.wanted {
-	case WantReboot:
-		err = b.SetPower(ctx, bmc.Reset)
-	case WantOn:
-		err = b.SetPower(ctx, bmc.PowerOn)
-	default:
-		reached = SwitchedOff
-		var off bool
-		if off, err = s.switchOff(ctx, b, was); err == nil && !off {
-			again = s.cfg.Clock.Now().Add(graceEvery)
-			if was.wanted == WantOff {
-				return again, s.wanting(ctx, was, wantOffAsked)
-			}
-			return again, nil
-		}
-	}
-	if err != nil {
-		return again, err
-	}
-	crashpoint.Reach(crashpoint.RackPowerBeforeCommit)
-	err = s.change(ctx, was, func(_ context.Context, tx *db.Tx, m *Machine) error {
-		if m.wanted != was.wanted {
-			return errMoved // the deployment wants something else since
-		}
-		m.tenancy, m.wanted, m.wantedAt, m.watchedAt, m.Detail = reached, WantNothing, nil, &tx.Now, ""
-		return nil
-	})
-	if err == nil {
-		crashpoint.Reach(crashpoint.RackPowerAfterCommit)
-	}
-	return again, err
-}
-
-// wanting replaces a wish that is still the same.
-func (s *Service) wanting(ctx context.Context, was Machine, w Wish) error {
-	return s.change(ctx, was, func(_ context.Context, _ *db.Tx, m *Machine) error {
-		if m.wanted != was.wanted {
-			return errMoved
-		}
-		m.wanted = w
-		return nil
-	})
-}
-
-// switchOff reports whether the machine is off. It asks the operating system once, and switches the
-// machine off if that has not helped in time.
-func (s *Service) switchOff(ctx context.Context, b *bmc.BMC, m Machine) (off bool, err error) {
-	now, err := b.Power(ctx)
-	if err != nil || now == bmc.Off {
-		return now == bmc.Off, err
-	}
-	if m.wanted == WantOff {
-		if err := b.SetPower(ctx, bmc.GracefulOff); err == nil || bmc.KindOf(err) == bmc.KindUnreachable {
-			return false, err
-		}
-	} else if m.wantedAt != nil && s.cfg.Clock.Now().Before(m.wantedAt.Add(graceTime)) {
-		return false, nil
-	}
-	return true, b.SetPower(ctx, bmc.PowerOff)
-}
-
-// watch reads the power of a machine that a deployment has. A BMC that does not answer says nothing
-// of it.
-func (s *Service) watch(ctx context.Context, was Machine) error {
-	seen, detail := was.tenancy, ""
-	b, err := s.open(ctx, was)
-	if err == nil {
-		defer b.Close()
-		var now bmc.PowerState
-		if now, err = b.Power(ctx); now == bmc.On {
-			seen = Running
-		} else if now == bmc.Off {
-			seen = SwitchedOff
-		}
-	}
-	switch e, is := errors.AsType[*bmc.Error](err); {
-	case is:
-		seen, detail = was.tenancy, "The BMC does not answer, which does not affect the tenant: "+plain(e.Message)
-	case err != nil:
-		return err
-	}
-	return s.change(ctx, was, func(_ context.Context, tx *db.Tx, m *Machine) error {
-		if m.wanted != was.wanted {
-			return errMoved
-		}
-		m.tenancy, m.watchedAt, m.Detail = seen, &tx.Now, detail
-		return nil
-	})
 }

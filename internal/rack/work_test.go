@@ -56,6 +56,7 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated, n int) *rig {
 	queue := job.NewQueue(ids)
 	r := &rig{testKit: &testKit{serviceOn(t, d, c, ids, queue), t, d, c}, ids: ids}
 	r.servers = racktest.New(t, n, racktest.Calls{
+		Now:   c.Now,
 		Image: r.AgentParameters,
 		Job: func(ctx context.Context, p rackagent.Parameters) (rackagent.Job, error) {
 			return r.AgentJob(ctx, p.Token)
@@ -343,6 +344,27 @@ func TestAnErasureThatIsNotProvenEndsInQuarantine(t *testing.T) {
 			last.Erasure.Drives[1] = last.Erasure.Drives[0]
 			return true
 		}, "reported twice"},
+		"too few marks": {func(_ rackagent.Job, last *rackagent.Report) bool {
+			last.Erasure.Drives[0].Marks, last.Erasure.Drives[0].MarksGone = 1, 1
+			return true
+		}, "1 of 1 marks"},
+		"a smaller drive": {func(_ rackagent.Job, last *rackagent.Report) bool {
+			last.Erasure.Drives[0].Bytes, last.Erasure.Drives[0].Method = 1<<30, rackagent.Overwrite
+			return true
+		}, "1073741824 bytes of 4000000000000"},
+		"no method": {func(_ rackagent.Job, last *rackagent.Report) bool {
+			last.Erasure.Drives[0].Method = ""
+			return true
+		}, "unknown method"},
+		"no times": {func(_ rackagent.Job, last *rackagent.Report) bool {
+			last.Erasure.Drives[0].StartedAt, last.Erasure.Drives[0].EndedAt = time.Time{}, time.Time{}
+			return true
+		}, "which cannot be"},
+		"another year": {func(_ rackagent.Job, last *rackagent.Report) bool {
+			d := &last.Erasure.Drives[0]
+			d.StartedAt, d.EndedAt = d.StartedAt.AddDate(-1, 0, 0), d.EndedAt.AddDate(-1, 0, 0)
+			return true
+		}, "which cannot be"},
 		"no record": {func(_ rackagent.Job, last *rackagent.Report) bool {
 			last.Erasure = nil
 			return true
@@ -403,6 +425,7 @@ func TestAnUnreachableBMCEndsNothing(t *testing.T) {
 func TestAnAgentThatIsSilentIsStartedAgain(t *testing.T) {
 	eachRig(t, 1, func(r *rig) {
 		d := r.assigned(0)
+		before := len(r.servers[0].Jobs())
 		r.servers[0].Script(func(rackagent.Job, *rackagent.Report) bool { return false })
 		r.giveBack(d)
 		r.run()
@@ -413,7 +436,7 @@ func TestAnAgentThatIsSilentIsStartedAgain(t *testing.T) {
 			r.t.Errorf("%s, unerased: %t", m.Cause, m.Unerased)
 		}
 		erases := 0
-		for _, j := range r.servers[0].Jobs() {
+		for _, j := range r.servers[0].Jobs()[before:] {
 			if j.Kind == rackagent.Erase {
 				erases++
 			}

@@ -204,6 +204,12 @@ func (b *BMC) Restart() {
 // PowerOff is the server's own software switching it off.
 func (b *BMC) PowerOff() { b.locked(func() { b.power(false) }) }
 
+// Wake switches the server on, as wake-on-LAN does.
+func (b *BMC) Wake() { b.locked(func() { b.power(true) }) }
+
+// SetSecureBoot changes whether the firmware starts signed programs only.
+func (b *BMC) SetSecureBoot(on bool) { b.locked(func() { b.c.SecureBoot = on }) }
+
 // EndSessions ends all sessions, as a BMC does after a while.
 func (b *BMC) EndSessions() { b.locked(func() { clear(b.sessions) }) }
 

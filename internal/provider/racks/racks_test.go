@@ -84,6 +84,7 @@ func newRig(t *testing.T, n int) *rig {
 // calls are the agent's calls by HTTPS.
 func (r *rig) calls() racktest.Calls {
 	return racktest.Calls{
+		Now: r.clock.Now,
 		Image: func(ctx context.Context, token string) (rackagent.Parameters, error) {
 			line, err := r.ask(ctx, "GET", rack.ISOPath+token+".iso", "", nil)
 			if err != nil {

@@ -31,6 +31,8 @@ type Calls struct {
 	Image  func(ctx context.Context, token string) (rackagent.Parameters, error)
 	Job    func(ctx context.Context, p rackagent.Parameters) (rackagent.Job, error)
 	Report func(ctx context.Context, p rackagent.Parameters, r rackagent.Report) error
+	// Now is the agents' clock; time.Now where it is nil.
+	Now func() time.Time
 }
 
 // Server is one emulated server.
@@ -41,6 +43,8 @@ type Server struct {
 	// its SSH server listens on Port.
 	Name, MAC, Host, Serial string
 	GPUs                    int
+	// Starting has the BMC answer 404 to all but its root, as some do while they start.
+	Starting atomic.Bool
 
 	calls  Calls
 	served atomic.Pointer[func()]
@@ -66,6 +70,9 @@ type drive struct {
 // New returns n servers. Their BMCs are closed when the test ends.
 func New(t testing.TB, n int, calls Calls) []*Server {
 	t.Helper()
+	if calls.Now == nil {
+		calls.Now = time.Now
+	}
 	var out []*Server
 	for i := 1; i <= n; i++ {
 		s := &Server{
@@ -85,6 +92,10 @@ func New(t testing.TB, n int, calls Calls) []*Server {
 func (s *Server) serve(t testing.TB) {
 	s.BMC = bmctest.New(bmctest.Config{Serial: s.Serial, MACs: []string{s.MAC}, GPUs: 8, OnBoot: s.boot})
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.Starting.Load() && r.URL.Path != "/redfish/v1/" {
+			http.NotFound(w, r)
+			return
+		}
 		s.BMC.ServeHTTP(w, r)
 		if f := s.served.Load(); f != nil {
 			(*f)()
@@ -267,10 +278,10 @@ func (s *Server) erase() *rackagent.Erasure {
 	var out rackagent.Erasure
 	for i := range s.drives {
 		s.drives[i].data = false
-		now := time.Now()
+		now := s.calls.Now()
 		out.Drives = append(out.Drives, rackagent.DriveErasure{
 			Serial: s.drives[i].serial, Model: "Emulated NVMe", Method: rackagent.SanitizeCrypto, Bytes: 4e12,
-			StartedAt: now, EndedAt: now, Marks: 64, MarksGone: 64, Verdict: rackagent.Erased,
+			StartedAt: now, EndedAt: now.Add(time.Second), Marks: 64, MarksGone: 64, Verdict: rackagent.Erased,
 		})
 	}
 	s.system, s.files = nil, map[string]string{}

@@ -1093,7 +1093,7 @@ CREATE TABLE rack_machine (
     cause           TEXT   NOT NULL,
     reason          TEXT   NOT NULL,
     state_at        BIGINT NOT NULL,
-    unerased        BIGINT NOT NULL,           -- 1 from when a tenant gets it until its drives are proven erased
+    unerased        BIGINT NOT NULL,           -- 1 from when it is entered, or a tenant gets it, until its drives are proven erased
     deployment_id   TEXT   UNIQUE,
     bmc_url         TEXT   NOT NULL UNIQUE,
     bmc_user        TEXT   NOT NULL,
@@ -1165,7 +1165,7 @@ CREATE TABLE rack_job (
 CREATE TABLE rack_erasure (
     id            TEXT   NOT NULL PRIMARY KEY, -- that of the agent's job
     machine_id    TEXT   NOT NULL,             -- which may be removed since
-    deployment_id TEXT   NOT NULL,
+    deployment_id TEXT   NOT NULL,             -- '' if none had it before
     started_at    BIGINT NOT NULL,
     ended_at      BIGINT NOT NULL,
     passed        BIGINT NOT NULL,

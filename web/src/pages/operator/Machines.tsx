@@ -105,7 +105,7 @@ function useActions(): (m: Machine) => RowAction[] {
           },
         }),
     }));
-    if (['enrolled', 'quarantined', 'retired'].includes(m.state) && !m.unerased) {
+    if (['enrolled', 'quarantined', 'retired'].includes(m.state) && (m.state === 'enrolled' || !m.unerased)) {
       all.push({
         text: 'Remove machine',
         danger: true,
