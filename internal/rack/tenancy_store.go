@@ -24,6 +24,29 @@ func tenanted(ctx context.Context, r db.Reader) ([]Machine, error) {
 func assign(
 	ctx context.Context, tx *db.Tx, deployment id.ID, offerKey, region, launch string,
 ) (machine id.ID, found bool, err error) {
+	for range assignTries {
+		machine, found, err = assignFree(ctx, tx, deployment, offerKey, region, launch)
+		if found || err != nil || db.ForUpdate(tx) == "" {
+			return machine, found, err
+		}
+		// Others hold the machines that are left, and may yet give them back: waits for one of them.
+		rows, err := db.Collect(ctx, tx, func(row db.Row) (of id.ID, err error) { return of, row.Scan(&of) },
+			`SELECT id FROM rack_machine WHERE offer_key = $1 AND region = $2 AND state = $3 ORDER BY id`+db.ForUpdate(tx),
+			offerKey, region, Ready)
+		if err != nil || len(rows) == 0 {
+			return "", false, err
+		}
+	}
+	return "", false, nil
+}
+
+// assignTries is how often machines are looked for that others held.
+const assignTries = 3
+
+// assignFree assigns a machine that no other transaction holds.
+func assignFree(
+	ctx context.Context, tx *db.Tx, deployment id.ID, offerKey, region, launch string,
+) (machine id.ID, found bool, err error) {
 	lock := db.ForUpdate(tx)
 	if lock != "" {
 		lock += ` SKIP LOCKED`
