@@ -29,8 +29,9 @@ func assign(
 		if found || err != nil || db.ForUpdate(tx) == "" {
 			return machine, found, err
 		}
-		// Others hold the machines that are left, and may yet give them back: waits for one of them.
-		rows, err := db.Collect(ctx, tx, func(row db.Row) (of id.ID, err error) { return of, row.Scan(&of) },
+		// Others hold the machines that are left, and may give them back: this waits for them.
+		rows, err := db.Collect(
+			ctx, tx, func(row db.Row) (of id.ID, err error) { return of, row.Scan(&of) },
 			`SELECT id FROM rack_machine WHERE offer_key = $1 AND region = $2 AND state = $3 ORDER BY id`+db.ForUpdate(tx),
 			offerKey, region, Ready)
 		if err != nil || len(rows) == 0 {
