@@ -32,7 +32,8 @@ func assign(
 		// Others hold the machines that are left, and may give them back: this waits for them.
 		rows, err := db.Collect(
 			ctx, tx, func(row db.Row) (of id.ID, err error) { return of, row.Scan(&of) },
-			`SELECT id FROM rack_machine WHERE offer_key = $1 AND region = $2 AND state = $3 ORDER BY id`+db.ForUpdate(tx),
+			`SELECT id FROM rack_machine WHERE offer_key = $1 AND region = $2 AND state = $3
+				ORDER BY id`+db.ForUpdate(tx),
 			offerKey, region, Ready)
 		if err != nil || len(rows) == 0 {
 			return "", false, err
