@@ -12,11 +12,11 @@ import (
 // proving is a server that checks GPUs: the specification's offer reports, all others require.
 type proving struct {
 	*servertest.Server
-	t                       *testing.T
-	key, account, operator  string
-	tenant                  identity
-	first, second, operates string // offers that require, of two providers, and the system of both
-	providers               [2]string
+	t                      *testing.T
+	key, account, operator string
+	tenant                 identity
+	first, second          string // offers that require, of two providers
+	providers              [2]string
 }
 
 func startProving(t *testing.T, args ...string) *proving {
