@@ -39,8 +39,8 @@ test: ## Install the test dependencies and run all tests, on SQLite and PostgreS
 
 .PHONY: crash
 ROUNDS ?= 500
-crash: ## Kill the server ROUNDS times on each engine and cloud, and audit the result; CLOUD=sim, voltage-park, spheron or replicas runs one
-	./scripts/with-services.sh go test ./test/crash -run '^Test(Crash|Replicas)$$/$(if $(CLOUD),^$(CLOUD)$$)' -count=1 -v -timeout 9h -rounds $(ROUNDS)
+crash: ## Kill the server ROUNDS times on each engine and cloud, and audit the result; CLOUD=sim, voltage-park, spheron, replicas or racks runs one
+	./scripts/with-services.sh go test ./test/crash -run '^Test(Crash|Replicas|Racks)$$/$(if $(CLOUD),^$(CLOUD)$$)' -count=1 -v -timeout 9h -rounds $(ROUNDS)
 
 .PHONY: properties
 CHECKS ?= 1000
