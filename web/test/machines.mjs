@@ -60,19 +60,19 @@ try {
     const submit = dialog.getByRole('button', { name: 'Add machine' });
     for (const [label, value] of [
       ['Name', 'gpu-01'],
-      ['URL of the BMC', 'http://10.0.0.1'],
-      ['User at the BMC', 'billet'],
-      ['Password at the BMC', 'pw'],
+      ['BMC URL', 'http://10.0.0.1'],
+      ['BMC user', 'billet'],
+      ['BMC password', 'pw'],
       ['MAC addresses', '3c:ec:ef:00:00:01'],
       ['Address', '192.0.2.1'],
       ['Region', 'oslo-1'],
       ['Rack', 'A1'],
       ['Lowest rack unit', '1'],
       ['Rack units', '4'],
-      ['Price an hour, USD', '12.50'],
+      ['Price per hour (USD)', '12.50'],
       ['GPU type', 'NVIDIA H100'],
       ['Number of GPUs', '8'],
-      ['Memory of a GPU, GB', '80'],
+      ['GPU memory (GB)', '80'],
     ]) {
       await dialog.getByLabel(label, { exact: true }).fill(value);
     }
@@ -80,7 +80,7 @@ try {
     await dialog.getByText('must begin with https://').waitFor();
     await dialog.getByText('must be an IP address with the length of its prefix').waitFor();
     await everywhere('machine-faults');
-    await dialog.getByLabel('URL of the BMC', { exact: true }).fill('https://10.0.0.1');
+    await dialog.getByLabel('BMC URL', { exact: true }).fill('https://10.0.0.1');
     await dialog.getByLabel('Address', { exact: true }).fill('192.0.2.1/24');
     await submit.click();
     await dialog.waitFor({ state: 'detached' });

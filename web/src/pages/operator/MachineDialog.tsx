@@ -12,10 +12,10 @@ type Fields = Schema['MachineFields'];
 /** The fields in their order, with what they are called and an example. */
 const fields: [keyof Fields, string, Kind, string][] = [
   ['name', 'Name', 'text', 'gpu-01'],
-  ['bmcUrl', 'URL of the BMC', 'text', 'https://10.0.0.17'],
-  ['bmcUser', 'User at the BMC', 'text', 'billet'],
-  ['bmcPassword', 'Password at the BMC', 'text', ''],
-  ['bmcCertificateSha256', 'SHA-256 of its certificate', 'text', 'optional'],
+  ['bmcUrl', 'BMC URL', 'text', 'https://10.0.0.17'],
+  ['bmcUser', 'BMC user', 'text', 'billet'],
+  ['bmcPassword', 'BMC password', 'text', ''],
+  ['bmcCertificateSha256', 'BMC certificate (SHA-256)', 'text', 'optional'],
   ['macs', 'MAC addresses', 'list', '3c:ec:ef:00:00:01'],
   ['address', 'Address', 'text', '192.0.2.11/24'],
   ['gateway', 'Gateway', 'text', '192.0.2.1'],
@@ -24,10 +24,10 @@ const fields: [keyof Fields, string, Kind, string][] = [
   ['rack', 'Rack', 'text', 'A1'],
   ['position', 'Lowest rack unit', 'number', '10'],
   ['height', 'Rack units', 'number', '8'],
-  ['hourlyPrice', 'Price an hour, USD', 'number', '12.50'],
+  ['hourlyPrice', 'Price per hour (USD)', 'number', '12.50'],
   ['gpuType', 'GPU type', 'text', 'NVIDIA H100'],
   ['gpuCount', 'Number of GPUs', 'number', '8'],
-  ['gpuMemoryGb', 'Memory of a GPU, GB', 'number', '80'],
+  ['gpuMemoryGb', 'GPU memory (GB)', 'number', '80'],
 ];
 
 /** Adds one of the operator's own servers. */
