@@ -105,7 +105,8 @@ function useActions(): (m: Machine) => RowAction[] {
           },
         }),
     }));
-    if (['enrolled', 'quarantined', 'retired'].includes(m.state) && (m.state === 'enrolled' || !m.unerased)) {
+    // The server refuses what may have a tenant's data, and says what to do.
+    if (['enrolled', 'quarantined', 'retired'].includes(m.state)) {
       all.push({
         text: 'Remove machine',
         danger: true,
