@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { dateFormat, formatNumber, formatPercent } from '../../src/parts/locale';
+import { compareNames, dateFormat, formatNumber, formatPercent } from '../../src/parts/locale';
 
 const src = new URL('../../src/', import.meta.url);
 
@@ -25,4 +25,8 @@ test('numbers and dates are in US format', () => {
   expect(formatPercent(-0.24)).toBe('−0.2%');
   expect(formatPercent(-0.04)).toBe('0%');
   expect(dateFormat({ day: 'numeric', month: 'short', timeZone: 'UTC' })('2026-10-31T00:00:00Z')).toBe('Oct 31');
+});
+
+test('names with numbers are in the order of the numbers', () => {
+  expect(['rack-10', 'rack-2', 'Rack-1'].sort(compareNames)).toEqual(['Rack-1', 'rack-2', 'rack-10']);
 });

@@ -1,4 +1,5 @@
 import type { Schema } from '../../api/client';
+import { compareNames } from '../../parts/locale';
 import { Status, toneOf } from '../../parts/Status';
 import './racks.css';
 
@@ -14,7 +15,7 @@ export function RackView({ machines }: { machines: Machine[] }) {
   return (
     <div className="racks">
       {[...racks]
-        .sort(([a], [b]) => a.localeCompare(b))
+        .sort(([a], [b]) => compareNames(a, b))
         .map(([name, all]) => (
           <Rack key={name} name={name} machines={all} />
         ))}
