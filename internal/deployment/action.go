@@ -62,30 +62,50 @@ func (s *Service) PowerOn(ctx context.Context, tx *db.Tx, account, deployment id
 	return s.act(ctx, tx, account, deployment, ActionPowerOn)
 }
 
+// ReinstallRequest says what a machine is to be reinstalled with.
+type ReinstallRequest struct {
+	// EraseLocalDisks must be true, whatever the provider is.
+	EraseLocalDisks bool
+	// OperatingSystem is one of the offer's; nil for the current one.
+	OperatingSystem *string
+}
+
 // Reinstall erases the machine and installs it again in the background, with its keys, and with
 // another operating system of the offer if one is given. Errors as for Reboot, and INVALID_REQUEST.
 func (s *Service) Reinstall(
-	ctx context.Context, tx *db.Tx, account, deployment id.ID, operatingSystem *string,
+	ctx context.Context, tx *db.Tx, account, deployment id.ID, req ReinstallRequest,
 ) (Deployment, error) {
 	r, err := s.get(ctx, tx, account, deployment)
 	if err != nil {
 		return Deployment{}, err
 	}
-	choice := r.operatingSystem
-	if operatingSystem != nil && !strings.EqualFold(*operatingSystem, choice) {
-		has := []string{choice}
-		if o, found := s.cfg.Catalog.For(account).Get(r.offerID); found {
-			has = o.OperatingSystems
-		}
-		i := slices.IndexFunc(has, func(h string) bool { return strings.EqualFold(h, *operatingSystem) })
-		if i < 0 {
-			f := &fieldErrors{}
-			f.add("operatingSystem", "must be one of %s, not %q.", strings.Join(has, ", "), *operatingSystem)
-			return Deployment{}, f.err()
-		}
-		choice = has[i]
+	f := &fieldErrors{}
+	if !req.EraseLocalDisks {
+		f.add("eraseLocalDisks",
+			"must be true: a reinstall erases everything on the machine's own disks. Volumes are kept.")
+	}
+	choice := s.reinstallSystem(&r, req, f)
+	if err := f.err(); err != nil {
+		return Deployment{}, err
 	}
 	return s.actOn(ctx, tx, &r, ActionReinstall, choice)
+}
+
+// reinstallSystem returns the operating system to reinstall, as the offer spells it.
+func (s *Service) reinstallSystem(r *row, req ReinstallRequest, f *fieldErrors) string {
+	if req.OperatingSystem == nil || strings.EqualFold(*req.OperatingSystem, r.operatingSystem) {
+		return r.operatingSystem
+	}
+	has := []string{r.operatingSystem}
+	if o, found := s.cfg.Catalog.For(r.account).Get(r.offerID); found {
+		has = o.OperatingSystems
+	}
+	i := slices.IndexFunc(has, func(h string) bool { return strings.EqualFold(h, *req.OperatingSystem) })
+	if i < 0 {
+		f.add("operatingSystem", "must be one of %s, not %q.", strings.Join(has, ", "), *req.OperatingSystem)
+		return ""
+	}
+	return has[i]
 }
 
 func (s *Service) act(ctx context.Context, tx *db.Tx, account, deployment id.ID, a Action) (Deployment, error) {

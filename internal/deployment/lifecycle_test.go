@@ -3,6 +3,7 @@ package deployment_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -424,18 +425,56 @@ func TestActions(t *testing.T) {
 		r.await(a, d.ID, deployment.StatusRunning)
 		_, err = act(func(ctx context.Context, tx *db.Tx, a, d id.ID) (deployment.Deployment, error) {
 			other := "Plan 9"
-			return r.deployments.Reinstall(ctx, tx, a, d, &other)
+			return r.deployments.Reinstall(ctx, tx, a, d, deployment.ReinstallRequest{
+				EraseLocalDisks: true, OperatingSystem: &other,
+			})
 		})
 		if r.code(err) != apierr.InvalidRequest {
 			t.Fatal(err)
 		}
 		_, err = act(func(ctx context.Context, tx *db.Tx, a, d id.ID) (deployment.Deployment, error) {
-			return r.deployments.Reinstall(ctx, tx, a, d, nil)
+			return r.deployments.Reinstall(ctx, tx, a, d, deployment.ReinstallRequest{EraseLocalDisks: true})
 		})
 		r.must(err)
 		r.pass(30 * time.Second)
 		if x := r.get(a, d.ID); x.Status != deployment.StatusRunning || x.PendingAction != nil {
 			t.Fatalf("%+v", x)
+		}
+	})
+}
+
+// The service is the only caller of any provider's Reinstall, as test/architecture checks.
+func TestReinstallNeedsConfirmation(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		a := r.account(money.Dollars(1000))
+		d := r.running(a)
+		same, other := d.OperatingSystem, "Plan 9"
+		for _, system := range []*string{nil, &same, &other} {
+			var pending *deployment.Action
+			err := r.tx(func(ctx context.Context, tx *db.Tx) error {
+				unconfirmed := deployment.ReinstallRequest{OperatingSystem: system}
+				x, err := r.deployments.Reinstall(ctx, tx, a, d.ID, unconfirmed)
+				pending = x.PendingAction
+				return err
+			})
+			if r.code(err) != apierr.InvalidRequest || pending != nil {
+				t.Fatalf("%v %v", pending, err)
+			}
+			if !strings.Contains(fmt.Sprint(err.(*apierr.Error).Details), "eraseLocalDisks") {
+				t.Errorf("the error does not name the field: %+v", err)
+			}
+		}
+		r.pass(30 * time.Second)
+		if x := r.get(a, d.ID); x.PendingAction != nil || r.fake.calls["reinstall"] != 0 {
+			t.Fatalf("%+v, %d calls", x, r.fake.calls["reinstall"])
+		}
+		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := r.deployments.Reinstall(ctx, tx, a, d.ID, deployment.ReinstallRequest{EraseLocalDisks: true})
+			return err
+		}))
+		r.pass(30 * time.Second)
+		if n := r.fake.calls["reinstall"]; n != 1 {
+			t.Fatalf("%d calls of the provider", n)
 		}
 	})
 }

@@ -326,7 +326,7 @@ func TestHostKeyIsLearned(t *testing.T) {
 		}
 		// But after a reinstallation, which the tenant asked for.
 		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
-			_, err := r.deployments.Reinstall(ctx, tx, a, d.ID, nil)
+			_, err := r.deployments.Reinstall(ctx, tx, a, d.ID, deployment.ReinstallRequest{EraseLocalDisks: true})
 			return err
 		}))
 		r.pass(5 * time.Minute)

@@ -274,7 +274,8 @@ func (m *model) act() {
 		case deployment.ActionPowerOn:
 			_, err = m.r.deployments.PowerOn(ctx, tx, m.account, l.id)
 		default:
-			_, err = m.r.deployments.Reinstall(ctx, tx, m.account, l.id, nil)
+			all := deployment.ReinstallRequest{EraseLocalDisks: true}
+			_, err = m.r.deployments.Reinstall(ctx, tx, m.account, l.id, all)
 		}
 		return err
 	})

@@ -278,6 +278,11 @@ func (p *fakeProvider) Terminate(ctx context.Context, reference id.ID) error {
 	return p.network.call(ctx, func(ctx context.Context) error { return p.simulated.Terminate(ctx, reference) })
 }
 
+func (p *fakeProvider) Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error {
+	p.count(ctx, "reinstall")
+	return p.simulated.Reinstall(ctx, reference, operatingSystem)
+}
+
 func (p *fakeProvider) Reboot(ctx context.Context, reference id.ID) error {
 	p.count(ctx, "reboot")
 	return p.network.call(ctx, func(ctx context.Context) error { return p.simulated.Reboot(ctx, reference) })

@@ -218,7 +218,7 @@ func (q *question) act(
 }
 
 func (q *question) reinstall(ctx context.Context, tx *db.Tx, account, d id.ID) (deployment.Deployment, error) {
-	return q.deployments.Reinstall(ctx, tx, account, d, nil)
+	return q.deployments.Reinstall(ctx, tx, account, d, deployment.ReinstallRequest{EraseLocalDisks: true})
 }
 
 // reclaim has the provider take a machine back.

@@ -362,19 +362,10 @@ type reinstallDeployment struct {
 	}
 }
 
-// Check requires the confirmation.
-func (in *reinstallDeployment) Check() []apierr.FieldError {
-	if in.Body.EraseLocalDisks {
-		return nil
-	}
-	return []apierr.FieldError{{
-		Field:   "eraseLocalDisks",
-		Message: "must be true: a reinstall erases everything on the machine's own disks. Volumes are kept.",
-	}}
-}
-
 func (h deployments) reinstall(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *reinstallDeployment,
 ) (deployment.Deployment, error) {
-	return h.svc.Reinstall(ctx, tx, c.Caller.Account, in.ID, in.Body.OperatingSystem)
+	return h.svc.Reinstall(ctx, tx, c.Caller.Account, in.ID, deployment.ReinstallRequest{
+		EraseLocalDisks: in.Body.EraseLocalDisks, OperatingSystem: in.Body.OperatingSystem,
+	})
 }

@@ -3,6 +3,7 @@ package architecture_test
 import (
 	"go/ast"
 	"go/token"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -67,6 +68,35 @@ func TestEveryPackageIsDocumented(t *testing.T) {
 				t.Errorf("%s: name the package after what it owns", dir)
 			}
 		}
+	}
+}
+
+// TestOneWayToReinstall: deployment.Service.Reinstall requires the confirmation that local disks
+// are erased, for every provider, because nothing else calls a provider's Reinstall.
+func TestOneWayToReinstall(t *testing.T) {
+	want := []string{
+		"internal/cli/power.go",                     // the SDK
+		"internal/deployment/running.go",            // a provider, once the service has accepted the request
+		"internal/httpapi/deployments.go",           // the service
+		"internal/provider/providertest/call.go",    // a test
+		"internal/provider/providertest/machine.go", // a test
+		"internal/provider/racks/racks.go",          // package rack, which sells as this provider only
+	}
+	callers := map[string]bool{}
+	for _, f := range goFiles(t) {
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			call, is := n.(*ast.CallExpr)
+			if !is || f.test {
+				return true
+			}
+			if method, is := call.Fun.(*ast.SelectorExpr); is && method.Sel.Name == "Reinstall" {
+				callers[f.path] = true
+			}
+			return true
+		})
+	}
+	if got := slices.Sorted(maps.Keys(callers)); !slices.Equal(got, want) {
+		t.Errorf("Reinstall is called in %v, not in %v", got, want)
 	}
 }
 

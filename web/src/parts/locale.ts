@@ -25,7 +25,7 @@ export function formatPercent(percent: number): string {
 
 const collator = new Intl.Collator(locale, { numeric: true });
 
-/** Orders names as people do: rack 2 before rack 10. */
+/** Orders names with numbers by their value: rack 2 before rack 10. */
 export const compareNames = (a: string, b: string): number => collator.compare(a, b);
 
 const regions = new Intl.DisplayNames(locale, { type: 'region' });

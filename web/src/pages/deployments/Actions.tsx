@@ -18,7 +18,7 @@ const texts: Record<Action, { title: string; text: string; done: string }> = {
   'power-on': { title: 'Power on', text: 'The machine boots again.', done: 'Powering on' },
   reinstall: {
     title: 'Reinstall',
-    text: "Erases local disks and reinstalls the OS. Volumes aren't affected.",
+    text: "Erases everything on the machine's local disks and reinstalls the OS. Volumes aren't affected.",
     done: 'Reinstalling',
   },
 };
