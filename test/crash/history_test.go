@@ -40,6 +40,8 @@ type history struct {
 	now atomic.Int64
 	// travels is true while the clock is being advanced.
 	travels atomic.Bool
+	// arrival is closed and replaced when an advance of the clock ends.
+	arrival atomic.Pointer[chan struct{}]
 	// moment orders requests: each takes a number when it is sent and another when it is answered
 	// or the server has died.
 	moment atomic.Int64
@@ -141,6 +143,7 @@ func begin(t *testing.T, c cloud, seed uint64, args []string) *history {
 		tally: tally{hits: map[string]int{}, answers: map[string]int{}}, t: t, cloud: c, seed: seed,
 		names: map[string]*intent{}, deps: map[string]*deployment{}, vols: map[string]*volume{},
 	}
+	h.renewArrival()
 	dir := directory(t)
 	h.till = openTill(t, dir)
 	args = append(args, "--stripe-url", h.till.fake.URL)
@@ -229,7 +232,10 @@ func (h *history) advance(d time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	h.travels.Store(true)
-	defer h.travels.Store(false)
+	defer func() {
+		h.travels.Store(false)
+		close(*h.renewArrival())
+	}()
 	t0 := time.Now()
 	s, err := app.SimAdvance(ctx, h.server.Dir, d)
 	h.mu.Lock()
@@ -240,6 +246,12 @@ func (h *history) advance(d time.Duration) error {
 		h.now.Store(s.Now.UnixNano())
 	}
 	return err
+}
+
+// renewArrival makes the channel of the next arrival, and returns the one before.
+func (h *history) renewArrival() *chan struct{} {
+	next := make(chan struct{})
+	return h.arrival.Swap(&next)
 }
 
 // stayDown lets time pass while the server is down: hours begin, auto-terminations and time limits

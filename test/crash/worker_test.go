@@ -23,7 +23,15 @@ type worker struct {
 	rng   *rand.Rand
 	dead  <-chan struct{}
 	asked int
+
+	arrival <-chan struct{} // of the clock, for which this worker has done so many actions:
+	acted   int
 }
+
+// share is the most actions of a worker between two arrivals of the clock. Without it, a slow
+// machine gets more work the slower it is: there the clock needs longer, because it stops for
+// everything that the tenants have made meanwhile.
+const share = 15
 
 func newWorker(h *history, t *tenant, key, round int, dead <-chan struct{}) *worker {
 	who := fmt.Sprintf("r%d-t%d-k%d", round, t.number, key)
@@ -58,6 +66,15 @@ func (w *worker) think() {
 	select {
 	case <-pause.C:
 	case <-w.dead:
+	}
+	if next := *w.h.arrival.Load(); next != w.arrival {
+		w.arrival, w.acted = next, 0
+	}
+	if w.acted++; w.acted >= share {
+		select {
+		case <-w.arrival:
+		case <-w.dead:
+		}
 	}
 }
 

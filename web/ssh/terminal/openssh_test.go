@@ -28,7 +28,8 @@ type sshd struct {
 	sockets string
 }
 
-// newSSHD starts an sshd with more lines of configuration.
+// newSSHD starts an sshd with more lines of configuration. Its shells have an empty home: what the
+// user's own start scripts do, and how long that takes, is no part of the test.
 func newSSHD(t *testing.T, lines ...string) sshd {
 	t.Helper()
 	for _, program := range []string{"/usr/sbin/sshd", "tmux"} {
@@ -71,6 +72,14 @@ func newSSHD(t *testing.T, lines ...string) sshd {
 		t.Fatal(err)
 	}
 	s := sshd{user: me.Username, private: private, sockets: dir}
+	environment := []string{"HOME=" + dir, "TMUX_TMPDIR=" + dir}
+	lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		more, is := strings.CutPrefix(line, "SetEnv ")
+		if is {
+			environment = append(environment, more)
+		}
+		return is
+	})
 	s.lines = []string{"x " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))}
 	// The port is free when sshd is started; another process may take it until then.
 	for range 5 {
@@ -82,12 +91,11 @@ func newSSHD(t *testing.T, lines ...string) sshd {
 		_ = l.Close()
 		_, port, _ := net.SplitHostPort(s.address)
 		// The first line with a name counts.
-		config := append(slices.Clone(lines),
+		config := append(slices.Clone(lines), "SetEnv "+strings.Join(environment, " "),
 			"Port "+port, "ListenAddress 127.0.0.1", "PidFile none", "UsePAM no", "StrictModes no",
 			"PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
 			"HostKey "+write("host", string(pem.EncodeToMemory(block))),
 			"AuthorizedKeysFile "+write("authorized", public+"\n"),
-			"SetEnv TMUX_TMPDIR="+dir,
 		)
 		cmd := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", write("config", strings.Join(config, "\n")+"\n"))
 		if err := cmd.Start(); err != nil {
