@@ -208,8 +208,9 @@ type TopUpFailedData struct {
 
 // AuthenticationRequiredData is the data of account.payment_authentication_required.
 type AuthenticationRequiredData struct {
-	TopUpID id.ID        `json:"topUpId" doc:"Automatic top-up that failed."`
-	Amount  money.Micros `json:"amount" doc:"Requested amount in US dollars."`
+	TopUpID        id.ID        `json:"topUpId" doc:"Automatic top-up that failed."`
+	ConfirmTopUpID id.ID        `json:"confirmTopUpId" doc:"Pending top-up that was created in its place. The payer confirms on its payment page."`
+	Amount         money.Micros `json:"amount" doc:"Requested amount in US dollars."`
 }
 
 // PaymentRefundedData is the data of account.payment_refunded.

@@ -104,7 +104,10 @@ func compose(s settings.Settings, public *url.URL, kind Kind, link string, data 
 		return content{}, err
 	}
 	if p.Link = link; link == "" && path != "" && public != nil {
-		p.Link = public.JoinPath(path).String()
+		path, query, _ := strings.Cut(path, "?")
+		at := public.JoinPath(path)
+		at.RawQuery = query
+		p.Link = at.String()
 	}
 	if p.Link != "" {
 		p.Button = sp.button

@@ -62,7 +62,8 @@ type spec struct {
 	// lines allows several lines in the data, each of which becomes a paragraph.
 	lines bool
 	// button and path are the link below the text, unless the mail has a link of its own; "" for
-	// none.
+	// none. A path may have a query. It is a text/template over the mail's data, like body, so it
+	// contains only IDs.
 	button, path string
 }
 
@@ -212,9 +213,10 @@ var specs = []spec{
 		text:    "Automatic top-up that you must confirm with your bank.",
 		subject: "Confirm a payment",
 		body: "Your bank requires you to confirm an automatic top-up of {{.amount}} for the account {{.account}}. It " +
-			"was not paid, and automatic top-ups are on hold.\n\nOpen the payment page of the pending top-up in " +
-			"Billing and pay: the page asks for the confirmation. Automatic top-ups then resume.",
-		button: "Open billing", path: "/billing",
+			"was not paid, and automatic top-ups are on hold.\n\nA top-up with a payment page was created in its " +
+			"place: {{.confirmTopUpId}}. Open its payment page within a day and pay: the page asks for the " +
+			"confirmation. Automatic top-ups then resume.",
+		button: "Confirm the payment", path: "/billing?topUp={{.confirmTopUpId}}",
 	},
 	{
 		kind: PaymentRefunded, roles: payers,

@@ -656,6 +656,16 @@ func TestEventsCauseMails(t *testing.T) {
 				},
 				[]string{"admin", "billing", "owner"}, []string{"$1,234.5004 of it is left"},
 			},
+			{
+				event.Event{
+					Account: w.account, Subject: w.account, Type: "account.payment_authentication_required",
+					Data: map[string]any{
+						"topUpId": "top_1", "confirmTopUpId": "top_2", "amount": 80 * money.USD,
+					},
+				},
+				[]string{"admin", "billing", "owner"},
+				[]string{"$80.00", "https://gpu.example.com/billing?topUp=top_2"},
+			},
 			{event.Event{Account: w.account, Subject: "dep_1", Type: "deployment.running"}, nil, nil},
 		} {
 			before, _ := w.server.got()

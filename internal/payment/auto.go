@@ -382,18 +382,19 @@ const reasonConfirm = "The bank wants an automatic top-up to be confirmed. " +
 	"Pay the pending top-up on its page: then automatic top-ups start again."
 
 // askToConfirm creates a top-up with a page, on which the bank asks for the confirmation, in place
-// of an automatic one. Automatic top-ups wait for it: another charge would be refused, too.
-func (s *Service) askToConfirm(ctx context.Context, tx *db.Tx, t row) error {
+// of an automatic one, and returns its ID. Automatic top-ups wait for it: another charge would be
+// refused, too.
+func (s *Service) askToConfirm(ctx context.Context, tx *db.Tx, t row) (id.ID, error) {
 	err := s.automaticFailed(ctx, tx, t.Account, &Failure{Message: reasonConfirm, Final: true})
 	if err != nil {
-		return err
+		return "", err
 	}
 	r := s.newRow(tx, t.Account, t.Processor, t.Amount, t.CreatedBy)
 	r.saveMethod, r.method = true, t.method
 	if err := insert(ctx, tx, r); err != nil {
-		return err
+		return "", err
 	}
-	return s.cfg.Jobs.Enqueue(ctx, tx, t.Account, KindSettle, r.ID, tx.Now)
+	return r.ID, s.cfg.Jobs.Enqueue(ctx, tx, t.Account, KindSettle, r.ID, tx.Now)
 }
 
 // automaticSucceeded forgets failures, and has the balance checked again.

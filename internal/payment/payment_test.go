@@ -13,6 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/enginetest"
+	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/money"
@@ -555,12 +556,34 @@ func TestAutomaticTopUpsStop(t *testing.T) {
 				if got := w.EventTypes(w.account, w.account); !slices.Contains(got, c.event) {
 					t.Error(got)
 				}
+				if c.status == payment.PaymentActionRequired {
+					w.wantPageToConfirm()
+				}
 				w.bank.decline = nil
 				w.automatic(50*usd, 80*usd, 1_000*usd)
 				w.Drain()
 				w.wantAvailable(89 * usd)
 			})
 		})
+	}
+}
+
+// wantPageToConfirm checks that the event names the top-up on whose page the payer confirms.
+func (w *world) wantPageToConfirm() {
+	w.Helper()
+	events, _, err := w.Events.List(w.Context(), w.DB, w.account, w.account, enginetest.FirstPage)
+	w.Must(err)
+	i := slices.IndexFunc(events, func(e event.Event) bool {
+		return e.Type == "account.payment_authentication_required"
+	})
+	if i < 0 {
+		w.Fatal("no event")
+	}
+	named, _ := events[i].Data["confirmTopUpId"].(string)
+	page, err := w.svc.Get(w.Context(), w.DB, w.account, id.ID(named))
+	w.Must(err)
+	if page.Status != payment.Pending && page.Status != payment.Expired || page.Automatic || page.Amount != 80*usd {
+		w.Fatalf("the event names %+v", page)
 	}
 }
 

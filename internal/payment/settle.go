@@ -292,8 +292,10 @@ func (s *Service) raise(ctx context.Context, tx *db.Tx, kind issue.Kind, t row, 
 func (s *Service) failed(ctx context.Context, tx *db.Tx, t row, p Payment) (event.Event, error) {
 	if t.Automatic {
 		if p.Status == PaymentActionRequired {
-			return topUpEvent(t, "account.payment_authentication_required", map[string]any{"amount": t.Amount}),
-				s.askToConfirm(ctx, tx, t)
+			asked, err := s.askToConfirm(ctx, tx, t)
+			return topUpEvent(t, "account.payment_authentication_required", map[string]any{
+				"amount": t.Amount, "confirmTopUpId": asked,
+			}), err
 		}
 		if err := s.automaticFailed(ctx, tx, t.Account, p.Failure); err != nil {
 			return event.Event{}, err
