@@ -76,6 +76,7 @@ const (
 	doConfirmEnd    decisionKind = "confirm the end"
 	doRelease       decisionKind = "release"
 	doRecordHealth  decisionKind = "record the verdict on the GPUs"
+	doDoubtHealth   decisionKind = "record a check that has to be confirmed"
 )
 
 // Pauses: nothing is written.
@@ -96,7 +97,7 @@ type decision struct {
 	unknown bool          // of doInterrupt: the provider does not know the machine
 	at      time.Time     // of doWait; of doProgress, when to go on, if not at the next poll
 	err     error         // of doRetry
-	health  health.Result // of doRecordHealth
+	health  health.Result // of doRecordHealth and doDoubtHealth
 }
 
 // observation is what a run knows beside the row. Its pointers are nil until decide asked.

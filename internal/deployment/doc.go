@@ -88,8 +88,9 @@
 // Where the offer's policy is report or require, the machine is launched with one more key
 // (health.go), and its GPUs are checked over SSH once that answers. With report, the deployment
 // starts after about a minute at most, whatever the verdict. With require, it starts only if the
-// GPUs passed, perhaps with a warning. If they failed, or were not checked until the launch
-// deadline, the offer is abandoned. An unreachable machine is not called broken: its cause is
+// GPUs passed, perhaps with a warning. A first failure that may pass (gpucheck) is recorded, and a
+// second check decides. If they failed, or were not checked until the launch deadline, the offer is
+// abandoned. An unreachable machine is not called broken: its cause is
 // not_checked. The key is removed before the start, unless the request keeps it. A removal that
 // fails is retried while the deployment runs.
 //

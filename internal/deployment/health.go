@@ -27,6 +27,9 @@ const (
 	lastLimit = 15 * time.Second
 	// maxCheckPause is the longest pause between two attempts to check a machine.
 	maxCheckPause = time.Minute
+	// confirmAfter is how long after a first check that failed the second one is due. Drivers, and
+	// the fabric of GPUs, take that long to start.
+	confirmAfter = 2 * time.Minute
 	// busyGrace is how much longer than launchBy a launch waits while this server checks as many
 	// other machines as it may.
 	busyGrace = 10 * time.Minute
@@ -42,6 +45,7 @@ const (
 	reasonNoKey     = "Billet's key for this machine can't be opened."
 	reasonUnchecked = "The GPUs couldn't be checked in time: "
 	reasonGPUs      = "The GPUs failed the health check: "
+	reasonAgain     = "A first check failed, so the GPUs are checked again: "
 )
 
 // Health is what is known of a deployment's GPUs, as the API shows it beside the deployment.
@@ -134,11 +138,22 @@ func decideCheck(r *row, seen observation, now time.Time) decision {
 	if r.healthPolicy == health.Report {
 		by = earlier(by, since.Add(reportLimit))
 	}
+	again := now // when to check
+	if r.healthDoubtedAt != nil {
+		again = r.healthDoubtedAt.Add(confirmAfter)
+		if by.Before(again) {
+			by = again
+		}
+	}
 	switch {
 	case r.healthKeySealed == "":
 		return decision{kind: doRecordHealth, health: health.NotChecked(reasonNoWayIn)}
+	case now.Before(again):
+		return wait(again)
 	case seen.health == nil:
 		return decision{kind: doCheckHealth}
+	case r.healthPolicy == health.Require && r.healthDoubtedAt == nil && seen.health.MayPass():
+		return decision{kind: doDoubtHealth, health: *seen.health}
 	case seen.health.Verdict != gpucheck.NotChecked || !now.Before(by),
 		r.healthPolicy == health.Report && seen.health.Answered():
 		return decision{kind: doRecordHealth, health: *seen.health}
@@ -252,6 +267,33 @@ func (s *Service) recordHealth(ctx context.Context, r *row, found health.Result)
 		crashpoint.Reach(crashpoint.HealthBeforeCommit)
 		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.HealthAfterCommit) })
 		return err
+	})
+}
+
+// recordDoubt commits a check that failed because of what a machine that is still starting shows,
+// too. It is no verdict: a second check decides.
+func (s *Service) recordDoubt(ctx context.Context, r *row, found health.Result) error {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		fresh, exists, err := findAny(ctx, tx, r.id)
+		if err != nil {
+			return err
+		}
+		if !exists || fresh.offerID != r.offerID {
+			return errConflict
+		}
+		at, detail := seconds(tx.Now), provider.Plain(reasonAgain+found.Reason, maxDetail)
+		fresh.healthDoubtedAt, fresh.steps = &at, step.Begin(fresh.steps, step.Checking, detail, at)
+		if err := guarded(setHealthDoubt(ctx, tx, &fresh)); err != nil {
+			return err
+		}
+		err = health.AddFinished(ctx, tx, health.Check{
+			ID: s.cfg.IDs.New(id.GPUCheck), Deployment: r.id, OfferID: r.offerID, Level: gpucheck.LevelQuick,
+			Trigger: health.AtLaunch,
+		}, found)
+		if err != nil {
+			return err
+		}
+		return s.appendEvent(ctx, tx, &fresh, "progress", map[string]any{"step": step.Checking, "detail": detail})
 	})
 }
 

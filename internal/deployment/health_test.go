@@ -198,6 +198,57 @@ func TestFailedGPUsLeadToTheNextCandidate(t *testing.T) {
 	})
 }
 
+// A fault that a machine shows, too, that is still starting is confirmed by a second check, which
+// is due later. It decides alone: the first one is in the history, and no more.
+func TestPassingFaultIsConfirmedByASecondCheck(t *testing.T) {
+	for _, second := range []gpucheck.Verdict{gpucheck.Passed, gpucheck.Failed} {
+		t.Run(string(second), func(t *testing.T) {
+			withPolicy(t, health.Require, func(t *testing.T, r *testKit) { confirm(t, r, second) })
+		})
+	}
+}
+
+// confirm deploys a machine whose first check fails and may pass, and whose second check has that
+// verdict.
+func confirm(t *testing.T, r *testKit, second gpucheck.Verdict) {
+	var at []time.Time
+	r.gpus = func(req health.Request) (health.Result, error) {
+		at = append(at, r.clock.Now())
+		out := found(gpucheck.Failed, "No CUDA program starts.", req)
+		if len(at) > 1 {
+			out = found(second, "No CUDA program starts.", req)
+		}
+		out.Nodes[0].MayPass = true
+		return out, nil
+	}
+	a := r.account(money.Dollars(1000))
+	d := r.deploy(a)
+	r.pass(time.Minute)
+	got := r.get(a, d.ID)
+	if got.Status != deployment.StatusDeploying || got.Health.Verdict != nil || len(r.allIssues()) != 0 ||
+		len(r.healthEvents(a, d.ID)) != 0 || !strings.Contains(*got.Steps[4].Detail, "No CUDA program") {
+		t.Errorf("after the first check: %+v, issues %v", got, r.allIssues())
+	}
+	r.pass(5 * time.Minute)
+	if len(at) != 2 || at[1].Sub(at[0].Truncate(time.Second)) < 2*time.Minute {
+		t.Fatalf("checked at %v", at)
+	}
+	h := r.health(a, d.ID)
+	if len(h.Checks) != 2 || *h.Verdict != second || *h.Checks[1].Verdict != gpucheck.Failed {
+		t.Errorf("%+v", h)
+	}
+	got = r.get(a, d.ID)
+	want := []any{deployment.StatusRunning, deployment.CauseReady, 0, 1, money.Dollars(1000) - got.HourlyPrice}
+	if second == gpucheck.Failed {
+		want = []any{deployment.StatusFailed, deployment.CauseUnhealthy, 1, 0, money.Dollars(1000)}
+	}
+	have := []any{got.Status, got.StatusCause, len(r.allIssues()), len(r.upstream()), r.walletOf(a).Balance}
+	if !slices.Equal(have, want) {
+		t.Errorf("%v, want %v", have, want)
+	}
+	r.checkLedger()
+}
+
 func TestFailedGPUsCostNothing(t *testing.T) {
 	withPolicy(t, health.Require, func(t *testing.T, r *testKit) {
 		r.gpus = func(req health.Request) (health.Result, error) { return found(gpucheck.Failed, "bad", req), nil }
@@ -538,7 +589,11 @@ func TestNoFailedStatementIsIgnored_Health(t *testing.T) {
 	a := r.account(money.Dollars(1_000_000))
 	run := func(access health.Access, verdict gpucheck.Verdict, want deployment.Status) deployment.Deployment {
 		t.Helper()
-		r.gpus = func(req health.Request) (health.Result, error) { return found(verdict, "bad", req), nil }
+		r.gpus = func(req health.Request) (health.Result, error) {
+			out := found(verdict, "bad", req)
+			out.Nodes[0].MayPass = verdict == gpucheck.Failed // so that a second check follows
+			return out, nil
+		}
 		req := request(t)
 		req.HealthAccess, req.Name = access, string(access)+string(verdict[:4])
 		x, err := r.create(a, req)
@@ -551,7 +606,7 @@ func TestNoFailedStatementIsIgnored_Health(t *testing.T) {
 			if x = r.get(a, x.ID); x.Status == want {
 				return x
 			}
-			r.clock.Advance(time.Second)
+			r.clock.Advance(4 * time.Second)
 		}
 		t.Fatalf("%s, want %s", x.Status, want)
 		return x

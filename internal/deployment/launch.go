@@ -229,7 +229,8 @@ func (s *Service) nextCandidate(ctx context.Context, r *row) error {
 		r.launchBy = now.Add(p.launchLimit(next))
 		r.plans, r.machineID, r.launchAskedAt, r.launchOpenAt = r.plans[1:], "", nil, nil
 		r.steps = step.Begin(step.New(now, r.checksHealth()), step.Launching, "", now)
-		r.healthKeyPublic, r.healthKeySealed, r.healthVerdict, r.healthReason, r.healthCheckedAt = "", "", "", "", nil
+		r.healthKeyPublic, r.healthKeySealed, r.healthVerdict, r.healthReason = "", "", "", ""
+		r.healthCheckedAt, r.healthDoubtedAt = nil, nil
 		if err := guarded(setPlan(ctx, tx, r, from)); err != nil {
 			return err
 		}

@@ -112,6 +112,8 @@ func (s *Service) apply(
 		return s.now(), s.start(ctx, r, seen.machine.machine, seen.probe.keys)
 	case doRecordHealth:
 		return s.now(), s.recordHealth(ctx, r, d.health)
+	case doDoubtHealth:
+		return s.now(), s.recordDoubt(ctx, r, d.health) // after which the run waits
 	case doFail:
 		return s.now(), s.fail(ctx, r, d.cause, d.reason)
 	case doAbandon:

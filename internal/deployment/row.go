@@ -71,6 +71,7 @@ type row struct {
 	healthVerdict   gpucheck.Verdict
 	healthReason    string
 	healthCheckedAt *time.Time
+	healthDoubtedAt *time.Time // when a check failed that a second one has to confirm; nil for none
 
 	autoTerminateAt       *time.Time
 	maxSpend              *money.Micros // no hour begins that would pass it

@@ -75,6 +75,7 @@ var deployments = db.NewTable("deployment", func(r *row) []db.Column {
 		db.Col("health_verdict", &r.healthVerdict),
 		db.Col("health_reason", &r.healthReason),
 		db.Col("health_checked_at", &r.healthCheckedAt),
+		db.Col("health_doubted_at", &r.healthDoubtedAt),
 
 		db.Col("auto_terminate_at", &r.autoTerminateAt),
 		db.Col("max_spend", &r.maxSpend),
@@ -97,7 +98,7 @@ var planColumns = []string{
 	"hourly_price", "cost_price", "capabilities", "minimum_runtime", "plans", "attempts",
 	"launch_by", "steps", "machine_id", "launch_asked_at", "launch_open_at",
 	"gpu_memory", "interconnect", "health_policy", "health_key_public", "health_key_sealed", "health_verdict",
-	"health_reason", "health_checked_at",
+	"health_reason", "health_checked_at", "health_doubted_at",
 }
 
 // machineColumns are what is known of the machine that can change while its deployment runs.
@@ -240,6 +241,14 @@ func setHealthKey(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
 func setHealth(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
 	columns := []string{"health_verdict", "health_reason", "health_checked_at"}
 	return set(ctx, tx, r, columns, db.Is("status", r.status), db.Is("health_key_public", r.healthKeyPublic))
+}
+
+// setHealthDoubt writes that a first check failed, and the step that says so, unless there is a
+// verdict or another first check.
+func setHealthDoubt(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
+	return set(ctx, tx, r, []string{"health_doubted_at", "steps"}, db.Is("status", StatusDeploying),
+		db.Is("health_key_public", r.healthKeyPublic), db.Is("health_verdict", ""),
+		db.Cond{Text: `health_doubted_at IS NULL`})
 }
 
 // forgetHealthKey deletes the private part of the key that the machine was launched with.

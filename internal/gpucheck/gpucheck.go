@@ -3,6 +3,7 @@ package gpucheck
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -94,6 +95,9 @@ type Report struct {
 	GPUs          []GPU   `json:"gpus" doc:"The GPUs that the machine reports."`
 	DriverVersion string  `json:"driverVersion" doc:"Version of the GPU driver; empty if unknown."`
 	CUDAVersion   string  `json:"cudaVersion" doc:"Latest CUDA version that the driver supports; empty if unknown or not NVIDIA."`
+	// MayPass is whether whatever failed may be of a machine that is still starting, or be cured by
+	// a restart of the driver.
+	MayPass bool `json:"-"`
 }
 
 // The names of the checks.
@@ -135,6 +139,9 @@ func Judge(output []byte, l Level, want Expected) Report {
 		r.Checks = append(r.Checks, s.dcgm(), s.nvbandwidth(m), s.nccl(m))
 	}
 	r.Verdict = verdict(r.Checks, r.Level)
+	r.MayPass = r.Verdict == Failed && !slices.ContainsFunc(r.Checks, func(c Check) bool {
+		return c.Verdict == Failed && !m.mayPass(c.Name, s, want)
+	})
 	return r
 }
 

@@ -18,6 +18,8 @@ type machine struct {
 	driver, cuda string
 	// pcieSpeed is what the PCIe link of each GPU can carry, in GB/s; 0 if that is not known.
 	pcieSpeed []float64
+	// worn is whether a repair of memory failed, which is for good.
+	worn bool
 	// checks are those that the maker's tool allows.
 	checks []Check
 	// unread is why there are no GPUs: the tool is missing (NotChecked), or reports an error
@@ -87,6 +89,23 @@ func (m machine) count(s sections, want Expected) Check {
 		c.Detail = fmt.Sprintf("The driver reports %s.", plural(n, "GPU"))
 	}
 	return c
+}
+
+// mayPass reports whether a failure of that check may be of a machine that is still starting, or be
+// cured by a restart of the driver. Such a check is worth a second one. What a log or a counter has
+// kept stays, and so does what the hardware is.
+func (m machine) mayPass(name string, s sections, want Expected) bool {
+	switch name {
+	case CheckCompute, CheckReset, CheckClocks, CheckNVLink, CheckFabric, CheckInfiniBand:
+		return true
+	case CheckRowRemap:
+		return !m.worn
+	case CheckGPUCount:
+		bus, known := s.onBus(m.amd)
+		return !known || bus > len(m.gpus) && bus >= want.GPUCount
+	default:
+		return false
+	}
 }
 
 // memory compares the GPUs' memory with the offer's. Makers count 80 GiB as 80 GB, and the driver

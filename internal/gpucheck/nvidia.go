@@ -60,6 +60,7 @@ func (s sections) nvidia() machine {
 	if len(devices) == 0 {
 		m.unreadVerdict, m.unread = Failed, "The driver reports no GPU."
 	}
+	m.worn = slices.ContainsFunc(devices, remapFailed)
 	compute := s.cuda(len(devices))
 	if slices.ContainsFunc(devices, joining) {
 		compute = Check{CheckCompute, NotChecked,
@@ -149,12 +150,15 @@ func ecc(t *tally, i int, e *element) {
 	}
 }
 
+// remapFailed reports whether the GPU's memory can no longer be repaired.
+func remapFailed(e *element) bool { return e.value("remapped_rows/remapped_row_failure") == "Yes" }
+
 func rowRemap(t *tally, i int, e *element) {
 	pending, failure := e.value("remapped_rows/remapped_row_pending"), e.value("remapped_rows/remapped_row_failure")
 	// GPUs before Ampere retire pages.
 	retired := cmp.Or(e.value("retired_pages/pending_retirement"), e.value("retired_pages/pending_blacklist"))
 	switch {
-	case failure == "Yes":
+	case remapFailed(e):
 		t.add(Failed, i, "a repair of memory failed, so the GPU must be replaced")
 	case pending == "Yes" || retired == "Yes" || e.value("ecc_errors/channel_repair_pending") == "Yes" ||
 		e.value("ecc_errors/tpc_repair_pending") == "Yes":

@@ -66,6 +66,14 @@ func (r Result) Answered() bool {
 	return len(r.Nodes) > 0 && !slices.ContainsFunc(r.Nodes, func(n Node) bool { return len(n.Checks) == 0 })
 }
 
+// MayPass reports whether a failed machine may only be still starting: whether this may be so of
+// each of its nodes that failed.
+func (r Result) MayPass() bool {
+	return r.Verdict == gpucheck.Failed && !slices.ContainsFunc(r.Nodes, func(n Node) bool {
+		return n.Verdict == gpucheck.Failed && !n.MayPass
+	})
+}
+
 // NotChecked is the result of a check that says nothing of the machine.
 func NotChecked(reason string) Result {
 	return Result{Verdict: gpucheck.NotChecked, Reason: reason, Nodes: []Node{}}

@@ -29,3 +29,26 @@ func TestNodeKeepsAShortReport(t *testing.T) {
 		}
 	}
 }
+
+// A machine may only be still starting if that may be so of each node that failed.
+func TestResultMayPass(t *testing.T) {
+	node := func(v gpucheck.Verdict, mayPass bool) Node {
+		return Node{Report: gpucheck.Report{Verdict: v, MayPass: mayPass}}
+	}
+	passed, starting, broken := node(gpucheck.Passed, false), node(gpucheck.Failed, true), node(gpucheck.Failed, false)
+	for _, c := range []struct {
+		name  string
+		nodes []Node
+		want  bool
+	}{
+		{"none", nil, false},
+		{"passed", []Node{passed}, false},
+		{"starting", []Node{passed, starting}, true},
+		{"broken", []Node{broken}, false},
+		{"starting and broken", []Node{starting, broken}, false},
+	} {
+		if got := combine(c.nodes).MayPass(); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}

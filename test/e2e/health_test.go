@@ -214,7 +214,7 @@ func TestFaultyGPUsAreReported(t *testing.T) {
 func TestFaultyGPUsAreReplaced(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		c := startProving(t, args...)
-		addFault(t, c.Server, "gpu", "--provider", c.providers[0])
+		addFault(t, c.Server, "gpu", "--value", "xid", "--provider", c.providers[0])
 		id := c.deploy("replaced", "launch", c.first, c.second)
 		d := c.until(id, "running")
 		attempts, _ := d["attempts"].([]any)

@@ -770,6 +770,7 @@ CREATE TABLE deployment (
     health_verdict         TEXT   NOT NULL DEFAULT '', -- of the newest check of this machine; '' before the first
     health_reason          TEXT   NOT NULL DEFAULT '',
     health_checked_at      BIGINT,
+    health_doubted_at      BIGINT, -- when a check failed that a second one has to confirm
     UNIQUE (account_id, id)
 );
 CREATE INDEX deployment_account ON deployment (account_id, status, id);
