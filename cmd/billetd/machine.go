@@ -160,6 +160,7 @@ type machineFlags struct {
 	numbers  map[string]*int64
 	lists    map[string]*[]string
 	labels   map[string]string
+	rotate   bool
 	price    string
 	password secretIn
 }
@@ -193,6 +194,7 @@ func (f *machineFlags) flags(cmd *cobra.Command) {
 	f.lists["mac"] = s.StringSlice("mac", nil, "MAC `address` of the network card with the address, then of others")
 	f.lists["nameserver"] = s.StringSlice("nameserver", nil, "IP `address` of a DNS server")
 	s.StringToStringVar(&f.labels, "label", nil, "label as `name=value`")
+	s.BoolVar(&f.rotate, "rotate-password", true, "replace the password of the BMC after each tenant")
 	s.StringVar(&f.price, "hourly-price", "", "price in US `dollars` an hour, before the markup")
 	f.password.flags(cmd)
 }
@@ -219,7 +221,7 @@ func (f *machineFlags) fields(cmd *cobra.Command) (m rack.MachineFields, err err
 		*to = given(cmd, name, f.numbers[name])
 	}
 	m.MACs, m.Nameservers = given(cmd, "mac", f.lists["mac"]), given(cmd, "nameserver", f.lists["nameserver"])
-	m.Labels = given(cmd, "label", &f.labels)
+	m.Labels, m.RotatePassword = given(cmd, "label", &f.labels), given(cmd, "rotate-password", &f.rotate)
 	if f.price != "" {
 		price, err := money.Parse(f.price)
 		if err != nil {

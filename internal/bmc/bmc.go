@@ -19,6 +19,9 @@ type Address struct {
 	// URL is https://host or https://host:port. With http:// the password is sent readable.
 	URL            string
 	User, Password string
+	// Other is a password that may be valid instead of Password, as when a change of it was
+	// interrupted; "" for none. Each is tried once, so that the account is not locked.
+	Other string
 	// CertificateSHA256 is the SHA-256 of the BMC's certificate, as hexadecimal digits. Where it is
 	// "", the certificate must be signed by a certificate authority that the system trusts.
 	CertificateSHA256 string
@@ -58,8 +61,11 @@ type BMC struct {
 	base     *url.URL
 	http     *http.Client
 	password string
-	next     string   // the password that is being set
+	other    bool     // Address.Other is valid
+	secrets  []string // passwords that are in no error
 	images   []string // secret ends of the URLs of images
+
+	anonymous bool // no password is sent
 
 	token, session string // "" while passwords are sent with each request
 	sessions       string // path of the collection
@@ -90,8 +96,9 @@ func Open(ctx context.Context, a Address) (*BMC, error) {
 		return nil, err
 	}
 	b := &BMC{
-		address: a, base: base, password: a.Password, sessions: "/redfish/v1/SessionService/Sessions",
-		http: &http.Client{Transport: transport(a, pin), CheckRedirect: noRedirect},
+		address: a, base: base, password: a.Password, secrets: []string{a.Password, a.Other},
+		sessions: "/redfish/v1/SessionService/Sessions",
+		http:     &http.Client{Transport: transport(a, pin), CheckRedirect: noRedirect},
 	}
 	if err := b.discover(ctx); err != nil {
 		b.Close()
@@ -113,7 +120,14 @@ func (b *BMC) discover(ctx context.Context) error {
 		Systems, Managers, AccountService, UpdateService link
 		Links                                            struct{ Sessions link }
 	}
-	if _, err := b.get(ctx, "/redfish/v1/", &root); err != nil {
+	// Anyone may read the root. A wrong password would count as one more try.
+	b.anonymous = true
+	_, err := b.get(ctx, "/redfish/v1/", &root)
+	b.anonymous = false
+	if withStatus(err, http.StatusUnauthorized) && b.address.Other == "" {
+		_, err = b.get(ctx, "/redfish/v1/", &root)
+	}
+	if err != nil {
 		return err
 	}
 	if at, err := b.local(root.Links.Sessions.ID); err == nil {
@@ -123,7 +137,9 @@ func (b *BMC) discover(ctx context.Context) error {
 	if root.Systems.ID == "" {
 		return failure(KindUnsupported, "the BMC manages no systems")
 	}
-	var err error
+	if err := b.chooseOther(ctx, root.Systems.ID); err != nil {
+		return err
+	}
 	if b.systems, err = b.members(ctx, root.Systems.ID); err != nil {
 		return err
 	}
@@ -136,6 +152,28 @@ func (b *BMC) discover(ctx context.Context) error {
 	}
 	if len(b.managers) == 0 && root.Managers.ID != "" {
 		b.managers, err = b.members(ctx, root.Managers.ID)
+	}
+	return err
+}
+
+// Other reports whether Address.Other is the password that is valid.
+func (b *BMC) Other() bool { return b.other }
+
+// chooseOther finds out which of two passwords is valid, with at most one wrong try.
+func (b *BMC) chooseOther(ctx context.Context, path string) error {
+	if b.address.Other == "" {
+		return nil
+	}
+	first := b.prove(ctx, path)
+	if !withStatus(first, http.StatusUnauthorized) {
+		return first
+	}
+	b.password = b.address.Other
+	err := b.prove(ctx, path)
+	b.other = err == nil
+	if withStatus(err, http.StatusUnauthorized) {
+		b.password = b.address.Password
+		return first
 	}
 	return err
 }

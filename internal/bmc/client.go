@@ -229,7 +229,7 @@ func (b *BMC) do(ctx context.Context, method, path string, body any, etag string
 	signedIn := false
 	for try := 1; ; try++ {
 		a, err := b.send(ctx, method, path, content, etag)
-		if withStatus(err, http.StatusUnauthorized) && !signedIn && ctx.Err() == nil {
+		if withStatus(err, http.StatusUnauthorized) && !signedIn && !b.anonymous && ctx.Err() == nil {
 			if signIn := b.signIn(ctx); signIn != nil {
 				if KindOf(signIn) == KindUnreachable {
 					return answer{}, signIn
@@ -284,7 +284,7 @@ func (b *BMC) send(ctx context.Context, method, path string, content []byte, eta
 	}
 	if b.token != "" {
 		r.Header.Set("X-Auth-Token", b.token)
-	} else if path != b.sessions || method != http.MethodPost {
+	} else if !b.anonymous && (path != b.sessions || method != http.MethodPost) {
 		r.SetBasicAuth(b.address.User, b.password)
 	}
 	response, err := b.http.Do(r)
@@ -351,6 +351,19 @@ func (b *BMC) signIn(ctx context.Context) error {
 		b.session = at
 	}
 	return nil
+}
+
+// prove finds out whether the password is valid, by one try: wrong ones may lock the account. It
+// signs in where the BMC has sessions, and else reads what is at the path.
+func (b *BMC) prove(ctx context.Context, path string) error {
+	err := b.signIn(ctx)
+	if !answered(err) || withStatus(err, http.StatusUnauthorized) {
+		return err
+	}
+	if path, err = b.local(path); err == nil { // it has no sessions, or no more of them
+		_, err = b.send(ctx, http.MethodGet, path, nil, "")
+	}
+	return err
 }
 
 // signOut closes the session. Where it fails, the BMC ends the session later.

@@ -142,7 +142,7 @@ func (b *BMC) plain(text string) string {
 }
 
 func (b *BMC) redact(text string) string {
-	for _, secret := range []string{b.password, b.next, b.token} {
+	for _, secret := range append([]string{b.password, b.token}, b.secrets...) {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "(password)")
 		}

@@ -70,6 +70,9 @@ const (
 	RackEndBeforeCall        = "rack-end.before-call"      // the agent has ended; the server still has its image
 	RackEndBeforeCommit      = "rack-end.before-commit"    // what the agent did is applied
 	RackEndAfterCommit       = "rack-end.after-commit"
+	RackRotateBeforeCall     = "rack-rotate.before-call"   // the BMC's new password is stored; the old one is valid
+	RackRotateBeforeCommit   = "rack-rotate.before-commit" // the new one is valid; that is not written down
+	RackRotateAfterCommit    = "rack-rotate.after-commit"
 	RackValidateBeforeCommit = "rack-validate.before-commit" // the server is for sale
 	RackValidateAfterCommit  = "rack-validate.after-commit"
 	RackPowerBeforeCall      = "rack-power.before-call"
@@ -100,7 +103,9 @@ var All = []string{
 	RefundBeforeCall, RefundAfterCall, ServiceCreditBeforeCommit, ServiceCreditAfterCommit,
 	RackAssignBeforeCommit, RackBootBeforeCall, RackBootBeforePowerOn, RackBootAfterCall, RackBootAfterCommit,
 	RackClaimAfterCommit, RackReportBeforeCommit, RackReportAfterCommit,
-	RackEndBeforeCall, RackEndBeforeCommit, RackEndAfterCommit, RackValidateBeforeCommit, RackValidateAfterCommit,
+	RackEndBeforeCall, RackEndBeforeCommit, RackEndAfterCommit,
+	RackRotateBeforeCall, RackRotateBeforeCommit, RackRotateAfterCommit,
+	RackValidateBeforeCommit, RackValidateAfterCommit,
 	RackPowerBeforeCall, RackPowerBeforeCommit, RackPowerAfterCommit, RackReinstallAfterCommit,
 	RackReturnAfterCommit, RackCutBeforeCall, RackCutBeforeCommit, RackCutAfterCommit,
 	HealthAfterCheck, HealthBeforeCommit, HealthAfterCommit, HealthAfterRemoval, JobBeforeFinish,

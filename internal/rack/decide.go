@@ -103,6 +103,7 @@ const (
 	stepWait     step = "wait"     // for the agent
 	stepFail     step = "fail"     // the agent did not answer in time
 	stepEnd      step = "end"      // apply what the agent did
+	stepRotate   step = "rotate"   // replace the password of the BMC
 	stepValidate step = "validate" // compare
 	stepCut      step = "cut"      // switch off the machine of a deployment that has ended
 	stepPower    step = "power"    // switch it as the deployment wants
@@ -127,6 +128,9 @@ func decide(m Machine, j *agentJob, now, since time.Time) decision {
 	case Inspecting:
 		return decideJob(j, rackagent.Inspect, now, since)
 	case Validating:
+		if m.rotates() {
+			return decision{step: stepRotate}
+		}
 		return decision{step: stepValidate}
 	case Erasing:
 		return decideJob(j, rackagent.Erase, now, since)

@@ -24,6 +24,8 @@
 //     tenants.
 //   - The password of a BMC is encrypted, for its machine only, and is never shown, logged or part
 //     of an error.
+//   - After each tenant it is replaced. The new one is stored before the BMC gets it, and stays
+//     known until the BMC has let it sign in or another one is to be set.
 //
 // # Lifecycle
 //

@@ -171,6 +171,12 @@ func (r *Row) set(name, text string) {
 			r.wrong = append(r.wrong, apierr.FieldError{Field: name, Message: "must be a whole number."})
 		}
 		*to = n
+	case *bool:
+		is, err := strconv.ParseBool(text)
+		if err != nil {
+			r.wrong = append(r.wrong, apierr.FieldError{Field: name, Message: "must be true or false."})
+		}
+		*to = is
 	case *money.Micros:
 		amount, err := money.Parse(text)
 		if err != nil {

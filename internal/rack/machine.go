@@ -32,6 +32,11 @@ type Machine struct {
 	BMCURL         string `json:"bmcUrl" doc:"URL of its management controller (BMC)."`
 	BMCUser        string `json:"bmcUser" doc:"User name at the BMC. The password is encrypted and never shown."`
 	BMCCertificate string `json:"bmcCertificateSha256" doc:"SHA-256 of the certificate that the BMC must show, in hex; empty if it must be one that this server trusts."`
+	RotatePassword bool   `json:"rotatePassword" doc:"Whether the password at the BMC is replaced by a random one after each tenant."`
+	// PasswordChangedAt and PasswordProblem are what became of the last time.
+	PasswordChangedAt *time.Time `json:"passwordChangedAt" doc:"When Billet last replaced the password at the BMC; null if it never did."`
+	PasswordProblem   string     `json:"passwordProblem" doc:"Why the password was not replaced after the last tenant; empty if it was, or was not to be."`
+	RefusedAt         *time.Time `json:"bmcRefusedAt" doc:"Since when the BMC has refused Billet's password, or has shown another certificate; null if it does not."`
 
 	MACs        []string `json:"macs" doc:"MAC addresses of its network cards; the first is that of the card with the address."`
 	Address     string   `json:"address" doc:"IP address with the length of its prefix, such as 192.0.2.10/24."`
@@ -61,6 +66,8 @@ type Machine struct {
 	ChangedAt time.Time `json:"changedAt" doc:"When it was last changed, apart from its state."`
 
 	sealed         string // the password of the BMC
+	sealedNext     string // one that may be valid instead: it is, or was to be, set at the BMC; "" for none
+	passwordFor    id.ID  // the deployment after which the password was last dealt with
 	tenancy        Tenancy
 	wanted         Wish
 	wantedAt       *time.Time
@@ -83,6 +90,7 @@ type MachineFields struct {
 	BMCUser        *string            `json:"bmcUser,omitempty" yaml:"bmcUser" maxLength:"64" doc:"User name at the BMC."`
 	BMCPassword    *string            `json:"bmcPassword,omitempty" yaml:"bmcPassword" maxLength:"256" doc:"Password at the BMC. It is encrypted and never shown."`
 	BMCCertificate *string            `json:"bmcCertificateSha256,omitempty" yaml:"bmcCertificateSha256" maxLength:"95" doc:"SHA-256 of the certificate that the BMC must show, in hex, with or without colons; empty, the default, if it must be one that this server trusts."`
+	RotatePassword *bool              `json:"rotatePassword,omitempty" yaml:"rotatePassword" doc:"Whether the password at the BMC is replaced by a random one after each tenant, which is never shown; true by default."`
 	MACs           *[]string          `json:"macs,omitempty" yaml:"macs" maxItems:"32" doc:"MAC addresses of its network cards; the first is that of the card with the address."`
 	Address        *string            `json:"address,omitempty" yaml:"address" maxLength:"64" example:"192.0.2.10/24" doc:"IP address with the length of its prefix."`
 	Gateway        *string            `json:"gateway,omitempty" yaml:"gateway" maxLength:"64" doc:"IP address of the gateway; empty, the default, for none."`
@@ -118,6 +126,7 @@ func (m Machine) with(f MachineFields) Machine {
 	set(&m.BMCURL, f.BMCURL)
 	set(&m.BMCUser, f.BMCUser)
 	set(&m.BMCCertificate, f.BMCCertificate)
+	set(&m.RotatePassword, f.RotatePassword)
 	set(&m.MACs, f.MACs)
 	set(&m.Address, f.Address)
 	set(&m.Gateway, f.Gateway)

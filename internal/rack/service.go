@@ -116,7 +116,7 @@ func (s *Service) fit(ctx context.Context, tx *db.Tx, more int) ([]Machine, erro
 func (s *Service) draft(f MachineFields, tx *db.Tx, others []Machine) (Machine, []apierr.FieldError) {
 	m, wrong := Machine{
 		ID: s.cfg.IDs.New(id.Machine), State: Enrolled, Cause: CauseEnrolled, StateAt: tx.Now, Height: 1,
-		Unerased: true, Labels: map[string]string{}, CreatedAt: tx.Now, ChangedAt: tx.Now,
+		Unerased: true, RotatePassword: true, Labels: map[string]string{}, CreatedAt: tx.Now, ChangedAt: tx.Now,
 	}.with(f).normalized()
 	password := ""
 	set(&password, f.BMCPassword)
@@ -155,6 +155,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, of id.ID, f MachineFiel
 	m, wrong := before.with(f).normalized()
 	if f.BMCPassword != nil {
 		wrong.checkPassword(*f.BMCPassword)
+		// One that is just being set at the BMC stays known.
 		m.sealed = s.cfg.Secrets.Seal(purpose(m.ID), []byte(*f.BMCPassword))
 	}
 	for _, o := range others {
@@ -172,7 +173,10 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, of id.ID, f MachineFiel
 				"released.", strings.Join(fixed, ", "), m.State)
 	}
 	m.ChangedAt = tx.Now
-	return m, update(ctx, tx, m)
+	if err := update(ctx, tx, m); err != nil {
+		return Machine{}, err
+	}
+	return m, s.enqueue(ctx, tx, m.ID) // it may have waited for a password that is valid
 }
 
 // Drain takes a machine out: it is not sold anymore, and is retired once it has no tenant and its

@@ -15,7 +15,10 @@ var machines = db.NewTable("rack_machine", func(m *Machine) []db.Column {
 		db.Col("state", &m.State), db.Col("cause", &m.Cause), db.Col("reason", &m.Reason),
 		db.Col("state_at", &m.StateAt), db.Col("unerased", &m.Unerased), db.Col("deployment_id", &m.DeploymentID),
 		db.Col("bmc_url", &m.BMCURL), db.Col("bmc_user", &m.BMCUser), db.Col("bmc_password", &m.sealed),
-		db.Col("bmc_certificate", &m.BMCCertificate), db.Col("macs", db.JSON(&m.MACs)),
+		db.Col("bmc_certificate", &m.BMCCertificate), db.Col("next_password", &m.sealedNext),
+		db.Col("rotate_password", &m.RotatePassword), db.Col("password_for", &m.passwordFor),
+		db.Col("password_changed_at", &m.PasswordChangedAt), db.Col("password_problem", &m.PasswordProblem),
+		db.Col("refused_at", &m.RefusedAt), db.Col("macs", db.JSON(&m.MACs)),
 		db.Derived("mac", first(m.MACs)), db.Col("prefix", &m.Address), db.Derived("address", addr(m.Address)),
 		db.Col("gateway", &m.Gateway), db.Col("nameservers", db.JSON(&m.Nameservers)), db.Col("region", &m.Region),
 		db.Col("fabric", &m.Fabric), db.Col("rack", &m.Rack), db.Col("position", &m.Position),
@@ -33,7 +36,8 @@ var machines = db.NewTable("rack_machine", func(m *Machine) []db.Column {
 
 // told are the columns that the operator's fields are kept in.
 var told = []string{
-	"name", "name_key", "bmc_url", "bmc_user", "bmc_password", "bmc_certificate", "macs", "mac", "prefix", "address",
+	"name", "name_key", "bmc_url", "bmc_user", "bmc_password", "bmc_certificate", "rotate_password",
+	"macs", "mac", "prefix", "address",
 	"gateway", "nameservers", "region", "fabric", "rack", "position", "height", "labels", "hourly_price", "gpu_type",
 	"gpu_count", "gpu_memory_gb", "vcpus", "memory_gb", "storage_gb", "offer_key", "changed_at",
 }
@@ -43,6 +47,11 @@ var going = []string{
 	"state", "cause", "reason", "state_at", "unerased", "deployment_id", "hardware", "retiring", "tenancy", "wanted",
 	"wanted_at", "launch", "installs", "last_deployment", "assigned_at", "watched_at", "detail", "vcpus", "memory_gb",
 	"storage_gb", "offer_key",
+}
+
+// access are the columns of how Billet signs in at the BMC.
+var access = []string{
+	"bmc_password", "next_password", "password_for", "password_changed_at", "password_problem", "refused_at",
 }
 
 var changes = db.NewTable("rack_transition", func(c *Transition) []db.Column {
@@ -96,6 +105,12 @@ func update(ctx context.Context, tx *db.Tx, m Machine) error {
 func put(ctx context.Context, tx *db.Tx, m Machine, from State) (bool, error) {
 	n, err := machines.Update(ctx, tx, &m, going, db.Is("id", m.ID), db.Is("state", from))
 	return n == 1, err
+}
+
+// putAccess writes how Billet signs in at the BMC.
+func putAccess(ctx context.Context, tx *db.Tx, m Machine) error {
+	_, err := machines.Update(ctx, tx, &m, access, db.Is("id", m.ID))
+	return err
 }
 
 func remove(ctx context.Context, tx *db.Tx, of id.ID) error {

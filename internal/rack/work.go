@@ -119,6 +119,8 @@ func (s *Service) do(ctx context.Context, d decision, m Machine, j *agentJob) (a
 		return again, s.fail(ctx, m, *j, CauseTimedOut, "the agent did not report in time")
 	case stepEnd:
 		return again, s.end(ctx, m, *j)
+	case stepRotate:
+		return again, s.rotate(ctx, m)
 	case stepValidate:
 		return again, s.validate(ctx, m)
 	case stepCut:
@@ -139,14 +141,22 @@ func (s *Service) note(ctx context.Context, m Machine, trouble error) error {
 	if errors.Is(trouble, job.ErrLost) || ctx.Err() != nil {
 		return nil
 	}
-	text := "Will be retried: " + plain(trouble.Error())
-	if e, is := errors.AsType[*bmc.Error](trouble); is {
-		text = "The BMC does not do what is needed, which will be retried: " + plain(e.Message)
+	text := "Will be retried: " + problemOf(trouble)
+	if _, is := errors.AsType[*bmc.Error](trouble); is {
+		text = "The BMC does not do what is needed, which will be retried: " + problemOf(trouble)
 	}
 	return s.change(ctx, m, func(_ context.Context, _ *db.Tx, m *Machine) error {
 		m.Detail = text
 		return nil
 	})
+}
+
+// problemOf returns an error as the operator reads it.
+func problemOf(err error) string {
+	if e, is := errors.AsType[*bmc.Error](err); is {
+		return plain(e.Message)
+	}
+	return plain(err.Error())
 }
 
 // change changes a machine that is still as it was when a step was decided, without its state.
@@ -196,20 +206,6 @@ func (s *Service) begin(ctx context.Context, was Machine, kind rackagent.Kind) e
 		return putJob(ctx, tx, agentJob{
 			Machine: was.ID, ID: s.cfg.IDs.New(id.RackJob), Kind: kind, CreatedAt: tx.Now,
 		})
-	})
-}
-
-// open connects to the machine's BMC.
-func (s *Service) open(ctx context.Context, m Machine) (*bmc.BMC, error) {
-	password, err := s.cfg.Secrets.Open(purpose(m.ID), m.sealed)
-	if err != nil {
-		return nil, fmt.Errorf("the password of the BMC of %s cannot be decrypted; set it again: %w", m.Name, err)
-	}
-	if err := job.Holds(ctx); err != nil {
-		return nil, err
-	}
-	return s.cfg.Open(ctx, bmc.Address{
-		URL: m.BMCURL, User: m.BMCUser, Password: string(password), CertificateSHA256: m.BMCCertificate,
 	})
 }
 

@@ -599,6 +599,7 @@ func TestCrashesRepeatNoTenancy(t *testing.T) {
 		r.enroll(0)
 		r.run()
 		r.expect(0, rack.Ready)
+		r.servers[0].BMC.SetQuirks(bmctest.Quirks{LockoutAfter: 2}) // by wrong passwords
 		var requests atomic.Int64
 		r.servers[0].OnRequest(func() {
 			if requests.Add(1) == int64(n+1) {

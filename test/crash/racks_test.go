@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/bmc/bmctest"
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/db"
@@ -102,7 +103,7 @@ func ownSteps() (steps []string) {
 	var last []string // what follows an erasure
 	for _, step := range crashpoint.All {
 		switch {
-		case strings.HasPrefix(step, "rack-validate"):
+		case strings.HasPrefix(step, "rack-validate"), strings.HasPrefix(step, "rack-rotate"):
 			last = append(last, step)
 		case strings.HasPrefix(step, "rack-"):
 			steps = append(steps, step)
@@ -195,6 +196,7 @@ func (r *racks) enter(dir string) {
 		r.hosts = append(r.hosts, host)
 		r.forward(host+":22", s)
 		r.watch(s)
+		s.BMC.SetQuirks(bmctest.Quirks{LockoutAfter: 2}) // by wrong passwords
 		fmt.Fprintf(&b, "  - name: %s\n    bmcUrl: %s\n    bmcUser: %s\n    bmcPassword: %s\n"+
 			"    bmcCertificateSha256: %q\n    macs: [%q]\n    address: %s/8\n    region: oslo-1\n"+
 			"    hourlyPrice: 1.50\n    gpuType: NVIDIA H100\n    gpuCount: 8\n    gpuMemoryGb: 80\n",

@@ -70,6 +70,19 @@ type Quirks struct {
 	PowerIgnored int
 	// PasswordIgnored: a new password is accepted, and the old one stays.
 	PasswordIgnored bool
+	// PasswordCut: only so many characters of a new password are kept, without an error.
+	PasswordCut int
+	// MaxPassword is how many characters a password may have, which the BMC tells and enforces.
+	// HiddenLimits: it does not tell.
+	MaxPassword  int
+	HiddenLimits bool
+	// StrongPassword: a password needs letters in both cases, a digit and another character.
+	StrongPassword bool
+	// NoAccounts: there is no account service. FixedAccounts: an account cannot be changed.
+	NoAccounts, FixedAccounts bool
+	// LockoutAfter: after so many wrong passwords in a row the right one is refused, too, until
+	// Unlock.
+	LockoutAfter int
 	// Unavailable: so many requests are answered with 503.
 	Unavailable int
 	// Slow is how long each answer takes.
@@ -92,6 +105,10 @@ type State struct {
 	// BootTarget and BootEnabled are the boot override.
 	BootTarget, BootEnabled string
 	Password                string
+	// WrongPasswords is how many were sent since the last right one, and Locked whether the account
+	// is locked for that.
+	WrongPasswords int
+	Locked         bool
 	// Boots is what the server started from, in order: a URL, or "" for its disk.
 	Boots []string
 	// Sessions is how many are open.
@@ -209,6 +226,12 @@ func (b *BMC) Wake() { b.locked(func() { b.power(true) }) }
 
 // SetSecureBoot changes whether the firmware starts signed programs only.
 func (b *BMC) SetSecureBoot(on bool) { b.locked(func() { b.c.SecureBoot = on }) }
+
+// SetPassword changes the password, as another user of the BMC would.
+func (b *BMC) SetPassword(password string) { b.locked(func() { b.state.Password = password }) }
+
+// Unlock lets a locked account sign in again, as a BMC does after a while.
+func (b *BMC) Unlock() { b.locked(func() { b.state.WrongPasswords, b.state.Locked = 0, false }) }
 
 // EndSessions ends all sessions, as a BMC does after a while.
 func (b *BMC) EndSessions() { b.locked(func() { clear(b.sessions) }) }

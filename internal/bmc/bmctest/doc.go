@@ -1,5 +1,5 @@
 // Package bmctest is an emulator of a Redfish BMC with its server: an http.Handler with power,
-// virtual CD, boot override, password and Secure Boot, the quirks of real BMCs, and functions that
+// virtual CD, boot override, accounts and Secure Boot, the quirks of real BMCs, and functions that
 // a test sets to run what the server would run.
 //
 // It does not own what a server does after it was started. Config.OnBoot is called with the CD that

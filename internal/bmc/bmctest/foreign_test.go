@@ -36,6 +36,7 @@ func TestGofish(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			q.MaxPassword, q.LockoutAfter = 20, 5
 			sim, a := bmctest.Start(t, bmctest.Config{Serial: "X1", GPUs: 1, SecureBoot: true, Quirks: q})
 			insecure := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 			t.Cleanup(insecure.CloseIdleConnections)
@@ -76,6 +77,7 @@ func TestGofish(t *testing.T) {
 			if got := sim.State(); !slices.Equal(got.Boots, []string{image, ""}) || got.On || got.CD != "" {
 				t.Errorf("got %+v", got)
 			}
+			checkPassword(t, c, sim)
 			c.Logout()
 			if got := sim.State(); got.Sessions > 0 {
 				t.Errorf("%d sessions stay open", got.Sessions)
@@ -113,8 +115,27 @@ func checkInventory(t *testing.T, c *gofish.APIClient, s *redfish.ComputerSystem
 	noError(t, err)
 	list, err := accounts.Accounts()
 	noError(t, err)
-	if len(list) != 1 || list[0].UserName != "admin" {
-		t.Errorf("got %d accounts", len(list))
+	if len(list) != 1 || list[0].UserName != "admin" || list[0].Locked || accounts.AccountLockoutThreshold != 5 ||
+		accounts.MinPasswordLength != 6 || accounts.MaxPasswordLength != 20 {
+		t.Errorf("got %d accounts, %+v", len(list), accounts)
+	}
+}
+
+// checkPassword has the client change the password.
+func checkPassword(t *testing.T, c *gofish.APIClient, sim *bmctest.BMC) {
+	t.Helper()
+	accounts, err := c.Service.AccountService()
+	noError(t, err)
+	list, err := accounts.Accounts()
+	noError(t, err)
+	list[0].Password = "of 21 characters long"
+	if err := list[0].Update(); err == nil {
+		t.Error("a password that is too long is accepted")
+	}
+	list[0].Password = "another-one"
+	noError(t, list[0].Update())
+	if got := sim.State().Password; got != "another-one" {
+		t.Errorf("got the password %q", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strings"
 )
 
 func ref(id string) object { return object{"@odata.id": id} }
@@ -109,7 +110,7 @@ func (b *BMC) routes() *routes {
 }
 
 func (b *BMC) serviceRoot() object {
-	return object{
+	out := object{
 		"@odata.type": "#ServiceRoot.v1_5_0.ServiceRoot", "Id": "RootService", "Name": "Root Service",
 		"RedfishVersion": "1.6.0", "UUID": "92384634-2938-2342-8820-489239905423",
 		"Systems": ref(root + "/Systems"), "Managers": ref(root + "/Managers"), "Chassis": ref(root + "/Chassis"),
@@ -117,6 +118,10 @@ func (b *BMC) serviceRoot() object {
 		"UpdateService": ref(root + "/UpdateService"), "Tasks": ref(root + "/TaskService"),
 		"Links": object{"Sessions": ref(root + "/SessionService/Sessions")},
 	}
+	if b.quirks.NoAccounts {
+		delete(out, "AccountService")
+	}
+	return out
 }
 
 func (b *BMC) chassis() object {
@@ -225,16 +230,24 @@ func (b *BMC) sessionService() object {
 }
 
 func (b *BMC) accountService() object {
-	return object{
+	out := object{
 		"@odata.type": "#AccountService.v1_9_0.AccountService", "Id": "AccountService", "Name": "Accounts",
-		"Accounts": ref(root + "/AccountService/Accounts"),
+		"Accounts": ref(root + "/AccountService/Accounts"), "ServiceEnabled": true,
 	}
+	if !b.quirks.HiddenLimits {
+		out["MinPasswordLength"] = minPassword
+		out["AccountLockoutThreshold"] = b.quirks.LockoutAfter
+		if b.quirks.MaxPassword > 0 {
+			out["MaxPasswordLength"] = b.quirks.MaxPassword
+		}
+	}
+	return out
 }
 
 func (b *BMC) account() object {
 	return object{
 		"@odata.type": "#ManagerAccount.v1_8_0.ManagerAccount", "Id": "2", "Name": "Account",
-		"UserName": b.c.User, "Password": nil, "RoleId": "Administrator", "Enabled": true,
+		"UserName": b.c.User, "Password": nil, "RoleId": "Administrator", "Enabled": true, "Locked": b.state.Locked,
 	}
 }
 
@@ -298,15 +311,34 @@ func (b *BMC) reset(body object) reply {
 	return done
 }
 
+const letters, digits = "abcdefghijklmnopqrstuvwxyz", "0123456789"
+
+// minPassword is how many characters a password needs.
+const minPassword = 6
+
 func (b *BMC) setPassword(body object) reply {
 	password, _ := body["Password"].(string)
-	if len(password) < 6 {
+	q := &b.quirks
+	has := func(characters string) bool { return strings.ContainsAny(password, characters) }
+	others := strings.Trim(password, letters+strings.ToUpper(letters)+digits)
+	switch {
+	case q.FixedAccounts:
+		return refuse(http.StatusMethodNotAllowed, "ActionNotSupported", "Accounts cannot be changed.")
+	case len(password) < minPassword:
 		return refuse(http.StatusBadRequest, "PropertyValueFormatError",
 			fmt.Sprintf("The value %s of Password is too short.", password))
+	case q.MaxPassword > 0 && len(password) > q.MaxPassword:
+		return refuse(http.StatusBadRequest, "PropertyValueFormatError",
+			fmt.Sprintf("The value %s of Password is too long.", password))
+	case q.StrongPassword && (!has(letters) || !has(strings.ToUpper(letters)) || !has(digits) || others == ""):
+		return refuse(http.StatusBadRequest, "PropertyValueFormatError", "Password is too simple.")
+	case q.PasswordIgnored:
+		return done
 	}
-	if !b.quirks.PasswordIgnored {
-		b.state.Password = password
+	if q.PasswordCut > 0 {
+		password = password[:min(len(password), q.PasswordCut)]
 	}
+	b.state.Password = password
 	return done
 }
 

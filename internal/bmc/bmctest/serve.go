@@ -81,7 +81,8 @@ func (b *BMC) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer answers one request. The caller holds the lock.
 func (b *BMC) answer(r *http.Request, path string, body object) reply {
 	opens := r.Method == http.MethodPost && path == root+"/SessionService/Sessions"
-	if path != root && !opens && !b.authorized(r) {
+	// A password that is sent without need counts, too.
+	if _, _, sent := r.BasicAuth(); (path != root && !opens || sent) && !b.authorized(r) {
 		out := refuse(http.StatusUnauthorized, "NoValidSession", "The password or session is not valid.")
 		if !b.quirks.SessionOnly {
 			out.header = map[string]string{"WWW-Authenticate": `Basic realm="bmc"`}
@@ -168,14 +169,28 @@ func (b *BMC) authorized(r *http.Request) bool {
 		return false
 	}
 	user, password, is := r.BasicAuth()
-	return is && !b.quirks.SessionOnly && user == b.c.User && password == b.state.Password
+	return is && !b.quirks.SessionOnly && b.passes(user, password)
+}
+
+// passes reports whether the password lets the user in, and counts wrong ones.
+func (b *BMC) passes(user, password any) bool {
+	if b.state.Locked {
+		return false
+	}
+	if user == b.c.User && password == b.state.Password {
+		b.state.WrongPasswords = 0
+		return true
+	}
+	b.state.WrongPasswords++
+	b.state.Locked = b.quirks.LockoutAfter > 0 && b.state.WrongPasswords >= b.quirks.LockoutAfter
+	return false
 }
 
 func (b *BMC) openSession(body object) reply {
 	if b.quirks.BasicOnly {
 		return missing()
 	}
-	if body["UserName"] != b.c.User || body["Password"] != b.state.Password {
+	if !b.passes(body["UserName"], body["Password"]) {
 		return refuse(http.StatusUnauthorized, "InsufficientPrivilege", "The password is not valid.")
 	}
 	b.ids++

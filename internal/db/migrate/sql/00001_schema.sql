@@ -1100,6 +1100,12 @@ CREATE TABLE rack_machine (
     bmc_user        TEXT   NOT NULL,
     bmc_password    TEXT   NOT NULL,           -- sealed
     bmc_certificate TEXT   NOT NULL,           -- SHA-256 in hex, or ''
+    next_password   TEXT   NOT NULL,           -- sealed: one that may be valid instead, written before the BMC gets it; '' for none
+    rotate_password BIGINT NOT NULL,           -- 1 = it is replaced after each tenant
+    password_for    TEXT   NOT NULL,           -- the deployment after which it was last dealt with
+    password_changed_at BIGINT,
+    password_problem TEXT  NOT NULL,           -- why it was not replaced then; '' if it was
+    refused_at      BIGINT,                    -- since when the BMC has refused Billet
     macs            TEXT   NOT NULL,           -- JSON list
     mac             TEXT   NOT NULL UNIQUE,    -- the first of them
     prefix          TEXT   NOT NULL,           -- the address with the length of its prefix
