@@ -41,6 +41,7 @@ command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detect
 # The adapter to Ironic is tested with a real one, which the tests start. ironic-api and ironic-conductor would add services.
 /usr/bin/python3 -c 'import ironic.cmd.singleprocess' 2>/dev/null || missing+=(python3-ironic)
 want isoinfo genisoimage # reads the config drives
+want age age # unpacks backups without Billet
 if [ ${#missing[@]} -gt 0 ]; then
   command -v apt-get >/dev/null 2>&1 || { echo "please install: ${missing[*]}" >&2; exit 1; }
   as_root=()

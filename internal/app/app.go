@@ -42,6 +42,7 @@ import (
 	"github.com/billetcloud/billet/internal/rack"
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
+	"github.com/billetcloud/billet/internal/recovery"
 	"github.com/billetcloud/billet/internal/signedhead"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/webhook"
@@ -66,6 +67,8 @@ const (
 	rereadEvery = 3 * time.Second
 	// pollEvery is how often the events of other replicas are polled, for the streams of this one.
 	pollEvery = time.Second
+	// recoveryEvery is how often a server checks whether a recovery has ended.
+	recoveryEvery = 2 * time.Second
 	// flushEvery is how often the last uses of API keys are written and expired device
 	// authorizations deleted.
 	flushEvery = 30 * time.Second
@@ -180,6 +183,13 @@ func (a *App) build(ctx context.Context) error {
 	if err := a.warnOrphanedProviders(ctx, a.services.providers); err != nil {
 		return err
 	}
+	if err := a.readRecovery(ctx); err != nil {
+		return err
+	}
+	if a.restored.Load() {
+		a.cfg.Log.WarnContext(ctx, "the database was restored from a backup and is in recovery: tenants can only "+
+			"read, and nothing is launched, ended or charged until `billetd recovery end`")
+	}
 	a.buildRunner()
 	a.public = set.public
 	a.buildHandler(set, limiter)
@@ -228,6 +238,11 @@ func (c Config) pastDueTerms() pastdue.Terms {
 	return pastdue.Terms{Grace: c.PastDueGrace, KeepVolumes: c.PastDueKeepVolumes}
 }
 
+// inRecovery are the jobs that a server in recovery does: they read, or do what an operator wants.
+var inRecovery = []job.Kind{
+	catalog.KindSync, deployment.KindWatch, volume.KindWatch, issue.KindEnd, signedhead.KindVerify, recovery.KindEnd,
+}
+
 // buildRunner registers the handlers of background jobs.
 func (a *App) buildRunner() {
 	s := a.services
@@ -268,6 +283,8 @@ func (a *App) buildRunner() {
 	a.runner.HandlePeriodic(mail.KindPurge, a.Mail.Purge)
 	a.runner.HandlePeriodic(signedhead.KindSign, a.SignedHeads.Sign)
 	a.runner.HandlePeriodic(signedhead.KindVerify, a.SignedHeads.VerifyDaily)
+	a.runner.Handle(recovery.KindEnd, a.Recovery.End)
+	a.runner.TakeOnly(inRecovery, a.restored.Load)
 }
 
 func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
@@ -291,6 +308,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		ServiceCredits: s.owed,
 		Settings:       a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,
 		TrustedProxies: set.proxies,
+		Recovering:     a.restored.Load,
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demo.Email },
 		DemoPassword: a.demoPassword,
 		Elsewhere:    dashboard.New().Serve, Simulator: simulation,
@@ -533,6 +551,7 @@ func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	loop(measureEvery, "measure the clock's skew", a.skew.measure)
 	loop(rereadEvery, "reload the catalog", a.services.catalog.Load)
 	loop(accountsEvery, "look for changed provider accounts", a.live.load)
+	loop(recoveryEvery, "check whether a recovery has ended", a.readRecovery)
 	loop(flushEvery, "write last uses", a.Accounts.FlushLastUse)
 	loop(flushEvery, "delete expired device authorizations", a.Accounts.ForgetDeviceAuthorizations)
 	loop(flushEvery, "delete expired challenges", a.SignUp.Forget)

@@ -41,6 +41,7 @@ import (
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/quota"
 	"github.com/billetcloud/billet/internal/rack"
+	"github.com/billetcloud/billet/internal/recovery"
 	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/settings"
 	"github.com/billetcloud/billet/internal/setup"
@@ -80,8 +81,10 @@ type Operator struct {
 	Setup            *setup.Service
 	SignedHeads      *signedhead.Service
 	Machines         *rack.Service
+	Recovery         *recovery.Service
 
 	services  services
+	restored  atomic.Bool                 // whether the database is in recovery, as last read
 	racks     atomic.Pointer[rack.Server] // nil if this server does not serve the operator's own servers
 	skew      *skew
 	secrets   *secret.Box
@@ -171,13 +174,19 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 			return o.Jobs.Enqueue(ctx, tx, of, meter.KindPastDue, of, tx.Now)
 		}, BelowMark: payment.CrossedLow(o.Jobs)})
 	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
-	o.Issues = issue.New(issue.Config{IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy})
+	o.Issues = issue.New(issue.Config{
+		IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy, Paused: o.restored.Load,
+	})
 	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Issues: o.Issues, Secrets: secrets})
 	o.Credits = credit.New(credit.Config{DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs})
 	o.PromoCodes = promo.New(promo.Config{IDs: o.IDs, Credits: o.Credits, Settings: o.Settings})
 	o.services = o.buildServices(c, log)
 	o.services.payments = o.buildPayments(c, public, log)
 	o.Payments = o.services.payments.svc
+	o.Recovery = recovery.New(recovery.Config{
+		DB: o.DB, Jobs: o.Jobs, Log: log, Issues: o.Issues, Providers: o.services.providers,
+		Compare: o.services.deployments.Watch, EndLost: o.services.deployments.EndLost,
+	})
 	o.Announcements, o.Invoices = o.services.announced, o.services.invoices
 	o.Console = operator.New(operator.Config{
 		IDs: o.IDs, Accounts: o.Accounts, Wallet: o.Wallet, Credits: o.Credits, Jobs: o.Jobs,

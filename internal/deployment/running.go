@@ -155,8 +155,17 @@ func writeMachine(ctx context.Context, tx *db.Tx, r *row) error {
 // refunded, whichever hour it is. unknown means that the provider does not even know the machine,
 // which becomes an issue for the operator.
 func (s *Service) interrupt(ctx context.Context, r *row, reason string, unknown bool) error {
+	return s.interruptAt(ctx, r, nil, reason, unknown)
+}
+
+// interruptAt is interrupt with the instant until which the tenant pays; nil for now.
+func (s *Service) interruptAt(ctx context.Context, r *row, until *time.Time, reason string, unknown bool) error {
 	return s.change(ctx, r, CauseLost, reason, func(ctx context.Context, tx *db.Tx, r *row) error {
-		end, err := s.endBefore(ctx, tx, r, autoEnd{tx.Now, CauseLost, reason})
+		last := tx.Now
+		if until != nil {
+			last = *until
+		}
+		end, err := s.endBefore(ctx, tx, r, autoEnd{last, CauseLost, reason})
 		if err != nil {
 			return err
 		}

@@ -140,6 +140,9 @@ type Config struct {
 	// Serves reports what keeps this server from serving, for /readyz; nil where only the database
 	// is checked.
 	Serves func(context.Context) error
+	// Recovering reports whether the database was restored and its operator still compares it with
+	// the providers: tenants change nothing then. It may be nil.
+	Recovering func() bool
 	// PastDueTerms are how long deployments and volumes outlast the money.
 	PastDueTerms pastdue.Terms
 	// ProviderAccounts is nil where a test needs none.
@@ -172,6 +175,7 @@ func Document(version string) []byte { return register(Config{Version: version})
 func register(cfg Config) *server {
 	auth := authenticator{
 		db: cfg.DB, accounts: cfg.Accounts, deployments: cfg.Deployments, volumes: cfg.Volumes,
+		recovering: cfg.Recovering,
 	}
 	entries := auditLog{db: cfg.DB, log: cfg.Log, entries: cfg.Audit, accounts: cfg.Accounts}
 	s := &server{streams: newStreams(cfg.DB, cfg.Log, cfg.Accounts), Router: rest.New(rest.Config{

@@ -16,6 +16,7 @@ const (
 	version   = "version"
 	simulator = "simulator"
 	name      = "name"
+	recovery  = "recovery"
 )
 
 // filler is larger than a page of either engine, so that a write check fails on a full disk.
@@ -43,6 +44,12 @@ func Version(ctx context.Context, r db.Reader) (string, error) { return read(ctx
 
 // SetVersion records the version of billetd that migrated the database.
 func SetVersion(ctx context.Context, tx *db.Tx, v string) error { return set(ctx, tx, version, v) }
+
+// Recovery returns what package recovery has recorded; "" for nothing.
+func Recovery(ctx context.Context, r db.Reader) (string, error) { return read(ctx, r, recovery) }
+
+// SetRecovery records it.
+func SetRecovery(ctx context.Context, tx *db.Tx, v string) error { return set(ctx, tx, recovery, v) }
 
 // Name returns the name that tells this database from others at services which they share, such as
 // one account at a payment processor. It is made up at the first call.

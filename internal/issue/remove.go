@@ -105,7 +105,7 @@ func decide(info provider.Info, repeatedFor time.Duration, gone bool, err error)
 // beginByPolicy commits to ending an orphaned machine whose grace period has passed.
 func (r *Remover) beginByPolicy(ctx context.Context, i Issue) (begun bool, err error) {
 	err = r.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if !r.cfg.Issues.cfg.Policy.EndOrphans { // the server was restarted with another policy
+		if !r.cfg.Issues.endsOrphans() { // it pauses, or the server was restarted with another policy
 			return unschedule(ctx, tx, i.ID)
 		}
 		begun, err = beginByPolicy(ctx, tx, i.Provider, i.ID)

@@ -12,12 +12,19 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 )
 
-// Config is what a Service needs. Every field is required.
+// Config is what a Service needs. Every field is required but Paused.
 type Config struct {
 	IDs    *id.Maker
 	Jobs   *job.Queue
 	Log    *slog.Logger
 	Policy Policy
+	// Paused reports whether the policy ends nothing for now; nil if it never pauses.
+	Paused func() bool
+}
+
+// endsOrphans reports whether the policy ends orphaned machines now.
+func (s *Service) endsOrphans() bool {
+	return s.cfg.Policy.EndOrphans && (s.cfg.Paused == nil || !s.cfg.Paused())
 }
 
 // Service owns the issues. It is safe for concurrent use.
@@ -103,7 +110,7 @@ func (s *Service) raise(ctx context.Context, tx *db.Tx, provider string, found [
 // applyPolicy schedules the end of the provider's orphaned machines, or holds it if there are too
 // many.
 func (s *Service) applyPolicy(ctx context.Context, tx *db.Tx, provider string) error {
-	if !s.cfg.Policy.EndOrphans {
+	if !s.endsOrphans() {
 		return nil
 	}
 	open, held, err := countOrphans(ctx, tx, provider)
@@ -258,6 +265,12 @@ type Count struct {
 	Kind     Kind
 	State    State
 	Issues   int64
+}
+
+// Undecided returns how many orphaned machines and volumes no operator has dismissed, and that
+// are not being ended.
+func (s *Service) Undecided(ctx context.Context, r db.Reader) (int64, error) {
+	return undecided(ctx, r)
 }
 
 // Counts returns how many issues are open and how many were ever ended, with one query.

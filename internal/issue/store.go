@@ -164,6 +164,13 @@ func schedule(ctx context.Context, tx *db.Tx, provider string, at time.Time) ([]
 		WHERE`+orphans+` AND held = 0 AND end_after IS NULL AND ending_since IS NULL RETURNING id`, provider, at)
 }
 
+// undecided counts the open orphans that are not being ended.
+func undecided(ctx context.Context, r db.Reader) (n int64, err error) {
+	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM issue WHERE state = 'open' AND ending_since IS NULL
+		AND kind IN ($1, $2)`, OrphanedMachine, OrphanedVolume).Scan(&n)
+	return n, err
+}
+
 // unschedule cancels what another policy scheduled.
 func unschedule(ctx context.Context, tx *db.Tx, issue id.ID) error {
 	_, err := tx.Exec(ctx, `UPDATE issue SET end_after = NULL WHERE id = $1 AND ending_since IS NULL`, issue)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +53,8 @@ type Runner struct {
 	handlers map[Kind]Handler
 	periodic map[Kind]bool
 	may      func() bool
+	only     []Kind // while limited returns true
+	limited  func() bool
 
 	slots chan struct{} // one for each run that Run has started
 	alive atomic.Int64  // when Run last claimed, or a run ended: nanoseconds of the machine's own time
@@ -72,7 +76,8 @@ func NewRunner(c Config) *Runner {
 	}
 	r := &Runner{
 		cfg: c, handlers: map[Kind]Handler{}, periodic: map[Kind]bool{}, may: func() bool { return true },
-		slots: make(chan struct{}, c.Workers),
+		limited: func() bool { return false },
+		slots:   make(chan struct{}, c.Workers),
 	}
 	r.changed = sync.NewCond(&r.mu)
 	return r
@@ -96,6 +101,27 @@ func (r *Runner) HandlePeriodic(kind Kind, h Handler) {
 // TakeOnlyWhile lets Run claim no jobs while may returns false. Call it before Run. Runs that have
 // started continue.
 func (r *Runner) TakeOnlyWhile(may func() bool) { r.may = may }
+
+// TakeOnly lets only jobs of those kinds be claimed while limited returns true. Call it before Run,
+// after all kinds have their handlers. Runs that have started continue.
+func (r *Runner) TakeOnly(kinds []Kind, limited func() bool) { r.only, r.limited = kinds, limited }
+
+// excluded are the kinds in except, and those that TakeOnly excludes now.
+func (r *Runner) excluded(except map[Kind]bool) map[Kind]bool {
+	if !r.limited() {
+		return except
+	}
+	all := maps.Clone(except)
+	if all == nil {
+		all = map[Kind]bool{}
+	}
+	for kind := range r.handlers {
+		if !slices.Contains(r.only, kind) {
+			all[kind] = true
+		}
+	}
+	return all
+}
 
 // TakeOver ends the leases that an earlier process left when it was killed, so that its jobs need
 // not wait for them. Call it only if no other process works on this database.
@@ -286,7 +312,7 @@ func (r *Runner) nextDue(ctx context.Context, except map[Kind]bool) (time.Time, 
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	return nextDue(ctx, r.cfg.DB, real, except)
+	return nextDue(ctx, r.cfg.DB, real, r.excluded(except))
 }
 
 func (r *Runner) countDue(ctx context.Context, except map[Kind]bool) (int, error) {
@@ -294,7 +320,7 @@ func (r *Runner) countDue(ctx context.Context, except map[Kind]bool) (int, error
 	if err != nil {
 		return 0, err
 	}
-	return countDue(ctx, r.cfg.DB, r.cfg.Clock.Now(), real, except)
+	return countDue(ctx, r.cfg.DB, r.cfg.Clock.Now(), real, r.excluded(except))
 }
 
 // claim claims up to limit due jobs, of none of the kinds in except, in turns of their owners.
@@ -312,7 +338,7 @@ func (r *Runner) turns(ctx context.Context, limit int, except map[Kind]bool) ([]
 	if err != nil {
 		return nil, err
 	}
-	return turns(ctx, r.cfg.DB, r.cfg.Clock.Now(), real, limit, except)
+	return turns(ctx, r.cfg.DB, r.cfg.Clock.Now(), real, limit, r.excluded(except))
 }
 
 // take claims those of the jobs that are still available.

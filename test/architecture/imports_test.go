@@ -69,6 +69,8 @@ var dependencies = []struct {
 	{"budget", []string{"account", "meter", "wallet", "event", "job", "creator", "db"}},
 	{"quota", []string{"db"}},
 	{"signedhead", []string{"issue", "wallet", "secret", "job", "db"}},
+	{"recovery", []string{"issue", "installation", "provider", "job", "db"}},
+	{"backup", nil},
 	{"issue", []string{"provider", "job", "db"}},
 	{"rack/racktest", []string{"bmc/bmctest", "bmc", "rackagent"}},
 	{"provider/racks", []string{"rack", "rackagent", "provider", "db"}},

@@ -65,6 +65,9 @@ func Check(ctx context.Context, d *db.DB) error {
 	return nil
 }
 
+// Applied returns the number of the last migration that the database has.
+func Applied(ctx context.Context, d *db.DB) (int64, error) { return applied(ctx, d) }
+
 // upTo applies the migrations in dir.
 func upTo(ctx context.Context, d *db.DB, dir fs.FS) error {
 	if d.Engine() != db.Postgres {

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
@@ -65,6 +67,34 @@ func OpenReadOnly(ctx context.Context, path string, c clock.Clock) (d *db.DB, un
 	}
 	d, err = openBeside(ctx, path, c)
 	return d, func() error { return nil }, err
+}
+
+// Copy writes a consistent copy of the database file to a file that must not exist, also while a
+// server writes it. The copy has no unused pages and no log.
+func Copy(ctx context.Context, path, to string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("open database file: %w", err)
+	}
+	u := url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: "mode=ro&_pragma=busy_timeout(10000)"}
+	base, err := sqlite.NewConnector(u.String())
+	if err != nil {
+		return err
+	}
+	p := sql.OpenDB(base)
+	_, err = p.ExecContext(ctx, `VACUUM INTO ?`, to)
+	if err = errors.Join(err, p.Close()); err != nil {
+		return fmt.Errorf("copy the database: %w", err)
+	}
+	return nil
+}
+
+// QuickCheck returns an error if the database is damaged.
+func QuickCheck(ctx context.Context, d *db.DB) error {
+	problems, err := db.Collect(ctx, d, db.Value[string], `PRAGMA quick_check(10)`)
+	if err == nil && !slices.Equal(problems, []string{"ok"}) {
+		err = fmt.Errorf("the database is damaged: %s", strings.Join(problems, "; "))
+	}
+	return err
 }
 
 // same returns an error if a server has opened the file that had no log.

@@ -1,0 +1,264 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/billetcloud/billet/internal/backup"
+	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/db/migrate"
+	"github.com/billetcloud/billet/internal/db/sqlite"
+	"github.com/billetcloud/billet/internal/installation"
+	"github.com/billetcloud/billet/internal/recovery"
+	"github.com/billetcloud/billet/internal/secret"
+)
+
+const (
+	// copies begins the names of the directories of copies that are being written. A command that
+	// was killed leaves its own, and the next one removes it after staleCopy.
+	copies    = "copy-"
+	staleCopy = 24 * time.Hour
+)
+
+// usePostgres is returned where a command is for SQLite only.
+func usePostgres(what string) error {
+	return fmt.Errorf("this command is for the built-in database. With PostgreSQL, %s", what)
+}
+
+// Backup writes a backup of the SQLite database to w, encrypted to the recipients if there are any,
+// with the secret key if withKey. It only reads the database, also while a server writes it.
+func Backup(ctx context.Context, c Config, w io.Writer, withKey bool, to ...age.Recipient) (backup.Manifest, error) {
+	m := backup.Manifest{Version: c.Version}
+	if c.DatabaseURL != "" {
+		return m, usePostgres("use pg_dump --format=custom, or your provider's backups, and keep secret.key with them.")
+	}
+	var key []byte
+	if withKey {
+		if c.SecretKey != "" || c.SecretKeyCommand != "" {
+			return m, errors.New("the secret key is not in the data directory, so it is not in the backup: " +
+				"keep it where BILLET_SECRET_KEY or --secret-key-command has it from")
+		}
+		var err error
+		if key, err = os.ReadFile(filepath.Join(c.DataDir, secret.File)); err != nil {
+			return m, fmt.Errorf("read the secret key: %w", err)
+		}
+	}
+	dir, remove, err := copyDir(c.DataDir)
+	if err != nil {
+		return m, err
+	}
+	defer remove()
+	path := filepath.Join(dir, "billet.db")
+	now, _, err := loadClock(c.DataDir, false, clock.System{})
+	if err != nil {
+		return m, err
+	}
+	m.CreatedAt = now.Now().UTC().Truncate(time.Second)
+	if err := sqlite.Copy(ctx, filepath.Join(c.DataDir, "billet.db"), path); err != nil {
+		return m, err
+	}
+	if err := describe(ctx, path, &m); err != nil {
+		return m, err
+	}
+	return backup.Write(w, path, m, key, to...)
+}
+
+// copyDir returns a new directory in the data directory, which only its owner can read, and how to
+// remove it.
+func copyDir(dataDir string) (dir string, remove func(), err error) {
+	left, err := filepath.Glob(filepath.Join(dataDir, copies+"*"))
+	if err != nil {
+		return "", nil, err
+	}
+	for _, old := range left {
+		if info, err := os.Stat(old); err == nil && time.Since(info.ModTime()) > staleCopy {
+			_ = os.RemoveAll(old)
+		}
+	}
+	dir, err = os.MkdirTemp(dataDir, copies)
+	return dir, func() { _ = os.RemoveAll(dir) }, err
+}
+
+// describe verifies a copy of the database, and fills in what the manifest says about it.
+func describe(ctx context.Context, path string, m *backup.Manifest) (err error) {
+	d, _, err := sqlite.OpenReadOnly(ctx, path, clock.System{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	if err := sqlite.QuickCheck(ctx, d); err != nil {
+		return err
+	}
+	if m.SecretKey, err = installation.SecretKey(ctx, d); err != nil {
+		return err
+	}
+	m.Migration, err = migrate.Applied(ctx, d)
+	return err
+}
+
+// Restored is what Restore has done.
+type Restored struct {
+	backup.Manifest
+	// MissingKey is whether the data directory lacks the secret key of the database.
+	MissingKey bool
+}
+
+// Restore writes the database of a backup into a data directory that has none, in recovery. Nothing
+// is in place before all of the backup was verified.
+func Restore(ctx context.Context, c Config, r io.Reader, identities ...age.Identity) (done Restored, err error) {
+	if c.DatabaseURL != "" {
+		return done, usePostgres("use pg_restore into an empty database and then `billetd recovery begin`.")
+	}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return done, fmt.Errorf("create the data directory: %w", err)
+	}
+	release, err := lockDir(c.DataDir)
+	if err != nil {
+		return done, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	place := filepath.Join(c.DataDir, "billet.db")
+	for _, name := range []string{place, place + "-wal"} {
+		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+			return done, fmt.Errorf("%s exists already. Move billet.db, billet.db-wal and billet.db-shm elsewhere, "+
+				"or choose another --data-dir: a restore replaces nothing", name)
+		}
+	}
+	b, err := backup.Open(r, identities...)
+	if err != nil {
+		return done, err
+	}
+	dir, remove, err := copyDir(c.DataDir)
+	if err != nil {
+		return done, err
+	}
+	defer remove()
+	path := filepath.Join(dir, "billet.db")
+	if err := receive(b, path); err != nil {
+		return done, err
+	}
+	key, err := b.SecretKey()
+	if err != nil {
+		return done, err
+	}
+	done.Manifest = b.Manifest
+	if done.MissingKey, err = keepKey(ctx, c, key, b.Manifest); err != nil {
+		return done, err
+	}
+	if err := beginRecovery(ctx, path, b.Manifest.CreatedAt); err != nil {
+		return done, err
+	}
+	if err := os.Rename(path, place); err != nil {
+		return done, err
+	}
+	return done, syncDir(c.DataDir)
+}
+
+// receive writes the database of a backup to a new file.
+func receive(b *backup.Reader, path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.Database(f), f.Sync(), f.Close())
+}
+
+// keepKey puts the backup's key into a data directory without one. It returns whether the server
+// will have no key, and an error if it would have another one.
+func keepKey(ctx context.Context, c Config, key []byte, m backup.Manifest) (missing bool, err error) {
+	if m.SecretKey == "" {
+		return false, nil
+	}
+	has, err := findSecrets(ctx, c, false)
+	if errors.Is(err, secret.ErrNoKey) {
+		if key == nil {
+			return true, nil
+		}
+		b, err := secret.Parse(string(key))
+		if err != nil {
+			return false, fmt.Errorf("the backup's secret key: %w", err)
+		}
+		if b.Name() != m.SecretKey {
+			return false, fmt.Errorf("the backup's database belongs to the secret key %s, but %s is in the backup",
+				m.SecretKey, b.Name())
+		}
+		f, err := os.OpenFile(filepath.Join(c.DataDir, secret.File), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return false, err
+		}
+		_, err = f.Write(key)
+		return false, errors.Join(err, f.Sync(), f.Close())
+	}
+	if err != nil {
+		return false, err
+	}
+	if has.Name() != m.SecretKey {
+		return false, fmt.Errorf("the backup's database belongs to the secret key %s, but the configured key is %s: "+
+			"put the %s that belongs to it in place first", m.SecretKey, has.Name(), secret.File)
+	}
+	return false, nil
+}
+
+// beginRecovery verifies a database that was restored, and has it in recovery.
+func beginRecovery(ctx context.Context, path string, at time.Time) (err error) {
+	d, err := sqlite.Open(ctx, path, clock.System{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	if err := sqlite.QuickCheck(ctx, d); err != nil {
+		return err
+	}
+	return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := installation.SetRecovery(ctx, tx, ""); err != nil { // a backup of a server in recovery
+			return err
+		}
+		_, err := recovery.Begin(ctx, tx, at)
+		return err
+	})
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// readRecovery reads whether the database is in recovery.
+func (o *Operator) readRecovery(ctx context.Context) error {
+	_, on, err := recovery.Find(ctx, o.DB)
+	if err == nil {
+		o.restored.Store(on)
+	}
+	return err
+}
+
+// Recipients are those of the texts, one for each line: recipients of age, or files with them.
+func Recipients(texts []string) (all []age.Recipient, err error) {
+	for _, text := range texts {
+		if !strings.HasPrefix(text, "age1") {
+			content, err := os.ReadFile(text)
+			if err != nil {
+				return nil, fmt.Errorf("%q is neither a recipient of age (age1…) nor a file with some: %w", text, err)
+			}
+			text = string(content)
+		}
+		some, err := backup.ParseRecipients(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
