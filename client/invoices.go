@@ -88,6 +88,20 @@ type Invoice struct {
 	Balance   *InvoiceBalance   `json:"balance"`
 	Movements []InvoiceMovement `json:"movements"`
 	Totals    InvoiceTotals     `json:"totals"`
+	// EarlierMonths is what Lines contain of time in earlier months, oldest first.
+	EarlierMonths []InvoiceEarlierMonth `json:"earlierMonths"`
+}
+
+// InvoiceEarlierMonth is what an invoice has of the time of an earlier month, because it was
+// charged or refunded late.
+type InvoiceEarlierMonth struct {
+	Month string `json:"month"`
+	// Number is that of the month's own invoice; "" if there is none.
+	Number string `json:"number"`
+	// Amount is Charged less Refunded.
+	Charged  Money `json:"charged"`
+	Refunded Money `json:"refunded"`
+	Amount   Money `json:"amount"`
 }
 
 // Party is the seller or the buyer on an invoice.

@@ -88,6 +88,7 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	})
 	s.invoices = invoice.New(invoice.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Accounts: o.Accounts, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs,
+		Issues: o.Issues,
 	})
 	s.owed = servicecredit.New(servicecredit.Config{
 		DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Meter: s.meter, Events: o.Events, Settings: o.Settings,

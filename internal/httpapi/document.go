@@ -74,6 +74,7 @@ var schemaNames = map[string]string{
 	"invoice.Line":            "InvoiceLine",
 	"invoice.Balance":         "InvoiceBalance",
 	"invoice.Movement":        "InvoiceMovement",
+	"invoice.EarlierMonth":    "InvoiceEarlierMonth",
 	"invoice.Totals":          "InvoiceTotals",
 	"invoice.Treatment":       "TaxTreatment",
 	"invoice.Settings":        "InvoiceSettings",

@@ -241,6 +241,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.c.PromoCodes = promo.New(promo.Config{IDs: ids, Credits: given, Settings: set})
 	w.c.Invoices = invoice.New(invoice.Config{
 		DB: d, IDs: ids, Clock: c, Accounts: accounts, Wallet: ledger, Events: events, Jobs: jobs,
+		Issues: issues,
 	})
 	w.pay(jobs, ids)
 	w.c.Announcements = announcement.New(announcement.Config{

@@ -115,6 +115,6 @@ func (d Document) corrected(reason string) Document {
 			Account: d.Account, Type: CreditNote, Month: d.Month, Currency: d.Currency, Corrects: &d.ID,
 		},
 		CorrectsNumber: d.Number, Reason: reason, From: d.From, To: d.To, Seller: d.Seller, Buyer: d.Buyer,
-		Lines: d.Lines, Movements: []Movement{},
+		Lines: d.Lines, Movements: []Movement{}, EarlierMonths: []EarlierMonth{},
 	}
 }

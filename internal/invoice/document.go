@@ -49,6 +49,17 @@ type Document struct {
 	Balance        *Balance   `json:"balance" doc:"Changes of the wallet's balance in the month; null for a credit note."`
 	Movements      []Movement `json:"movements" doc:"Payments, credits and adjustments, oldest first."`
 	Totals         Totals     `json:"totals" doc:"Total with its tax."`
+
+	EarlierMonths []EarlierMonth `json:"earlierMonths" doc:"What the lines contain of time in earlier months, because it was charged or refunded after these ended; oldest first."`
+}
+
+// EarlierMonth is what a document has of the time of an earlier month.
+type EarlierMonth struct {
+	Month    string       `json:"month" example:"2026-10" doc:"Month, in UTC."`
+	Number   string       `json:"number" example:"2026-000123" doc:"Number of that month's invoice, which does not have it; empty if there is none."`
+	Charged  money.Micros `json:"charged" doc:"US dollars that were charged late for the month."`
+	Refunded money.Micros `json:"refunded" doc:"US dollars that were refunded late for the month."`
+	Amount   money.Micros `json:"amount" doc:"charged less refunded."`
 }
 
 // Line is an entry of a document.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/enginetest"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/invoice"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
 	"pgregory.net/rapid"
@@ -279,6 +282,7 @@ func TestOneMonthIsIssuedAtOnceOnlyOnce(t *testing.T) {
 		for range 6 {
 			other := invoice.New(invoice.Config{
 				DB: d, IDs: k.IDs, Clock: c, Wallet: k.Wallet, Events: k.Events, Jobs: k.Jobs, Accounts: k.accounts,
+				Issues: k.Issues,
 			})
 			wg.Go(func() { _, _ = other.Issue(t.Context(), of+"/2028-02") })
 		}
@@ -344,6 +348,104 @@ func TestLateTransactionIsAStatedDifference(t *testing.T) {
 		if len(all) != 2 || all[1].Balance.Opening != 50*money.USD || all[1].Balance.Adjustments != 7*money.USD ||
 			all[1].Balance.Closing != 58*money.USD || len(all[1].Movements) != 2 {
 			t.Errorf("%+v", all)
+		}
+		k.wantDifference("$7.00", "invoice "+all[0].Number, "Invoice "+all[1].Number+" states it")
+	})
+}
+
+// wantDifference checks that there is one issue, about a difference, with these words.
+func (k *kit) wantDifference(words ...string) {
+	k.Helper()
+	all, _, err := k.Issues.List(k.Context(), k.DB, issue.Filter{}, enginetest.FirstPage)
+	k.Must(err)
+	if len(all) != 1 || all[0].Kind != issue.InvoiceDifference || all[0].Provider != issue.LedgerSource {
+		k.Fatalf("%+v", all)
+	}
+	for _, w := range words {
+		if !strings.Contains(all[0].Detail, w) {
+			k.Fatalf("no %q in %q", w, all[0].Detail)
+		}
+	}
+}
+
+// A difference of an account that has no next invoice is an issue, too.
+func TestLateTransactionWithoutNextInvoice(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of := k.tenant("Ada Ltd")
+		february := c.Now()
+		subject := k.IDs.New(id.Deployment)
+		k.charge(of, subject, 5*money.USD)
+		k.Pass(2 * time.Hour)
+		k.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			tx.Now = february
+			_, _, err := k.Wallet.Charge(ctx, tx, wallet.Charge{
+				Account: of, Subject: subject, Hour: 999, Amount: 3 * money.USD, HourlyPrice: 3 * money.USD,
+				From: february.Truncate(time.Second), To: february.Truncate(time.Second).Add(time.Hour),
+				Description: "late",
+			})
+			return err
+		})
+		k.Pass(40 * 24 * time.Hour)
+		got := k.one(invoice.Filter{})
+		k.wantDifference("-$3.00", "invoice "+got.Number, "No invoice states it")
+		k.Pass(40 * 24 * time.Hour)
+		k.wantDifference()
+	})
+}
+
+// What is charged and refunded late for time of a month that is invoiced is on the invoice of the
+// month in which it was recorded, which says so and names the earlier invoice.
+func TestInvoiceNamesTheEarlierMonthsThatItBills(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		k := newKit(t, d, c)
+		of := k.tenant("Ada Ltd")
+		subject := k.IDs.New(id.Deployment)
+		refunded := k.charge(of, subject, 6*money.USD)
+		february := c.Now().Truncate(time.Second)
+		k.Pass(2 * time.Hour)
+		first := k.one(invoice.Filter{})
+		if len(first.EarlierMonths) != 0 {
+			t.Errorf("%+v", first.EarlierMonths)
+		}
+		k.refund(refunded, 59) // of which some is in February
+		for hour, from := range []time.Time{february.Add(-30 * 24 * time.Hour), february.Add(-time.Hour), c.Now()} {
+			from = from.Truncate(time.Second)
+			k.MustTx(func(ctx context.Context, tx *db.Tx) error {
+				_, _, err := k.Wallet.Charge(ctx, tx, wallet.Charge{
+					Account: of, Subject: subject, Hour: 100 + int64(hour), Amount: 2 * money.USD,
+					HourlyPrice: 2 * money.USD, From: from, To: from.Add(time.Hour), Description: "late",
+				})
+				return err
+			})
+		}
+		want := []invoice.EarlierMonth{
+			{Month: "2028-01", Charged: 2 * money.USD, Amount: 2 * money.USD},
+			{Month: "2028-02", Number: first.Number, Charged: 2 * money.USD, Refunded: 5_900_000,
+				Amount: -3_900_000},
+		}
+		preview, err := k.svc.Preview(t.Context(), of)
+		k.Must(err)
+		k.Pass(40 * 24 * time.Hour)
+		all := k.all(invoice.Filter{})
+		if len(all) != 2 || !slices.Equal(all[1].EarlierMonths, want) || !slices.Equal(preview.EarlierMonths, want) {
+			t.Fatalf("%+v and %+v, want %+v", all[len(all)-1].EarlierMonths, preview.EarlierMonths, want)
+		}
+		for _, f := range []invoice.Format{invoice.HTML, invoice.XML} {
+			content := string(k.file(all[1].ID, f))
+			for _, words := range []string{
+				"$2.00 charged is for time in January 2028.",
+				"$2.00 charged and $5.90 refunded are for time in February 2028: they were recorded after invoice " +
+					first.Number + " was issued.",
+			} {
+				if !strings.Contains(content, words) {
+					t.Errorf("the %s does not say %q", f, words)
+				}
+			}
+		}
+		all2, _, err := k.Issues.List(t.Context(), d, issue.Filter{}, enginetest.FirstPage)
+		if err != nil || len(all2) != 0 {
+			t.Errorf("%+v, %v", all2, err)
 		}
 	})
 }

@@ -13,7 +13,9 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
@@ -79,7 +81,8 @@ func (s *Service) nextMonth(ctx context.Context) (month string, due time.Time, f
 func (s *Service) enqueueMonth(ctx context.Context, month string) error {
 	from, to, _ := monthOf(month)
 	for after := id.ID(""); ; {
-		accounts, err := s.cfg.Wallet.Active(ctx, s.cfg.DB, from, to, after, accountChunk)
+		// Also those of the month before: a difference to its invoice may be all that they have.
+		accounts, err := s.cfg.Wallet.Active(ctx, s.cfg.DB, from.AddDate(0, -1, 0), to, after, accountChunk)
 		if err != nil {
 			return err
 		}
@@ -175,58 +178,99 @@ func (s *Service) issueOne(ctx context.Context, of id.ID, month string) (issued 
 	}
 	from, to, _ := monthOf(month)
 	p, err := s.cfg.Wallet.Period(ctx, of, from, to)
-	if err != nil || len(p.Lines)+len(p.Movements) == 0 {
+	if err != nil {
 		return "", err
+	}
+	late, err := s.lateBefore(ctx, s.cfg.DB, of, month, p.Opening)
+	if err != nil {
+		return "", err
+	}
+	if len(p.Lines)+len(p.Movements) == 0 {
+		if late.difference == 0 {
+			return "", nil
+		}
+		return "", s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			return s.raise(ctx, tx, of, late, "No invoice states it.")
+		})
 	}
 	d, err := s.draft(ctx, of, month, p, to.Add(-time.Microsecond))
 	if err != nil {
 		return "", err
 	}
-	if err := s.follow(ctx, s.cfg.DB, &d); err != nil {
-		return "", err
-	}
+	d.follow(late)
 	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if issued, err = findInvoice(ctx, tx, of, month); err != nil || issued != "" {
 			return err
 		}
-		d, err = s.insert(ctx, tx, d)
+		if d, err = s.insert(ctx, tx, d); err != nil {
+			return err
+		}
 		issued = d.ID
-		return err
+		if late.difference == 0 {
+			return nil
+		}
+		stated := "Invoice " + d.Number + " states it as an adjustment of the balance, without a tax."
+		return s.raise(ctx, tx, of, late, stated)
 	})
 	return issued, err
 }
 
-// follow makes the document begin with the balance at which the invoice before ended. The ledger
-// has the same one, unless a transaction was recorded with a time for which an invoice was issued,
-// which takes a clock that is wrong by more than Delay. Then the difference is stated. Where no
-// invoices were issued for a month between, there is nothing to compare with.
-func (s *Service) follow(ctx context.Context, r db.Reader, d *Document) error {
-	before, found, err := findBefore(ctx, r, d.Account, d.Month)
+// late is the ledger's balance at the end of the last invoice less the one that the invoice states.
+type late struct {
+	difference money.Micros
+	invoice    Summary
+}
+
+// lateBefore compares the balance at the start of a month with the one at which the account's
+// invoice before ended. They are the same, unless a transaction was recorded with a time for which
+// an invoice was issued, which takes a clock that is wrong by more than Delay. Where no invoices
+// were issued for a month between, there is nothing to compare with.
+func (s *Service) lateBefore(
+	ctx context.Context, r db.Reader, of id.ID, month string, opening money.Micros,
+) (late, error) {
+	before, found, err := findBefore(ctx, r, of, month)
 	if err != nil || !found {
-		return err
+		return late{}, err
 	}
 	done, err := selectMonths(ctx, r, before.Month)
 	if err != nil {
-		return err
+		return late{}, err
 	}
-	for _, at, _ := monthOf(before.Month); at.Before(d.From); at = at.AddDate(0, 1, 0) {
+	from, _, _ := monthOf(month)
+	for _, at, _ := monthOf(before.Month); at.Before(from); at = at.AddDate(0, 1, 0) {
 		if !slices.Contains(done, at.Format(monthLayout)) {
-			return nil
+			return late{}, nil
 		}
 	}
 	last, err := before.document()
 	if err != nil {
-		return err
+		return late{}, err
 	}
-	if difference := d.Balance.Opening - last.Balance.Closing; difference != 0 {
-		d.Balance.Opening = last.Balance.Closing
-		d.Balance.Adjustments += difference
-		d.Movements = slices.Insert(d.Movements, 0, Movement{
-			Type: wallet.TypeAdjustment, At: d.From, Amount: difference,
-			Description: "Recorded after invoice " + last.Number + " was issued, with a time before " + dayOf(d.From),
-		})
+	return late{opening - last.Balance.Closing, last.Summary}, nil
+}
+
+// follow makes the document begin with the balance at which the invoice before ended, and states
+// the difference.
+func (d *Document) follow(l late) {
+	if l.difference == 0 {
+		return
 	}
-	return nil
+	d.Balance.Opening -= l.difference
+	d.Balance.Adjustments += l.difference
+	d.Movements = slices.Insert(d.Movements, 0, Movement{
+		Type: wallet.TypeAdjustment, At: d.From, Amount: l.difference,
+		Description: "Recorded after invoice " + l.invoice.Number + " was issued, with a time before " + dayOf(d.From),
+	})
+}
+
+// raise opens an issue about a difference, which is on no invoice as what it is: its usage has no
+// line, and no tax.
+func (s *Service) raise(ctx context.Context, tx *db.Tx, of id.ID, l late, stated string) error {
+	return s.cfg.Issues.Raise(ctx, tx, issue.LedgerSource, issue.Sighting{
+		Kind: issue.InvoiceDifference, UpstreamID: l.invoice.Number, Reference: of,
+		Detail: fmt.Sprintf("%s: transactions of %s were recorded with a time before the end of %s after "+
+			"invoice %s was issued. %s", of, l.difference, l.invoice.Month, l.invoice.Number, stated),
+	})
 }
 
 // insert gives the document its ID, number and time, and inserts it.

@@ -35,6 +35,7 @@ func newKit(t enginetest.T, d *db.DB, c *clock.Simulated) *kit {
 	})
 	k.svc = invoice.New(invoice.Config{
 		DB: d, IDs: k.IDs, Clock: c, Wallet: k.Wallet, Events: k.Events, Jobs: k.Jobs, Accounts: k.accounts,
+		Issues: k.Issues,
 	})
 	k.Runner.Handle(invoice.KindMonth, k.svc.Month)
 	k.Runner.Handle(invoice.KindIssue, k.svc.Issue)

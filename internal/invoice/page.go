@@ -159,6 +159,26 @@ func (t Totals) page(of Type) []pair {
 	return all
 }
 
+// note says what the document has of the month, and which invoice does not.
+func (e EarlierMonth) note() string {
+	var parts []string
+	if e.Charged != 0 {
+		parts = append(parts, usd(e.Charged)+" charged")
+	}
+	if e.Refunded != 0 {
+		parts = append(parts, usd(e.Refunded)+" refunded")
+	}
+	is, they := "is", "it was"
+	if len(parts) > 1 {
+		is, they = "are", "they were"
+	}
+	text := strings.Join(parts, " and ") + " " + is + " for time in " + monthName(e.Month)
+	if e.Number == "" || text == "" {
+		return text + "."
+	}
+	return text + ": " + they + " recorded after invoice " + e.Number + " was issued."
+}
+
 // notes are the texts below the amounts.
 func (d Document) notes() []string {
 	var all []string
@@ -177,6 +197,9 @@ func (d Document) notes() []string {
 			"it was charged or refunded. Times are in UTC.")
 		add("This invoice is for what was used in " + monthName(d.Month) + ". Payments into the prepaid balance are " +
 			"not taxed by themselves, and are listed as payments received.")
+	}
+	for _, e := range d.EarlierMonths {
+		add(e.note())
 	}
 	if d.Totals.Due > 0 {
 		add("The prepaid balance did not cover " + usd(d.Totals.Due) + " of the total when the month ended. It is " +

@@ -10,6 +10,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/wallet"
 )
@@ -23,6 +24,7 @@ type Config struct {
 	Wallet   *wallet.Ledger
 	Events   *event.Service
 	Jobs     *job.Queue
+	Issues   *issue.Service
 }
 
 // Service issues and reads documents. It is safe for concurrent use.
@@ -152,6 +154,7 @@ func (s *Service) draft(
 	var set Settings
 	var rates []TaxRate
 	var buyer Buyer
+	var earlier []EarlierMonth
 	err = s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		if set, err = s.Settings(ctx, tx); err != nil {
 			return err
@@ -159,7 +162,10 @@ func (s *Service) draft(
 		if rates, err = selectRates(ctx, tx); err != nil {
 			return err
 		}
-		buyer, err = s.buyerOf(ctx, tx, of)
+		if buyer, err = s.buyerOf(ctx, tx, of); err != nil {
+			return err
+		}
+		earlier, err = earlierOf(ctx, tx, of, p.Earlier)
 		return err
 	})
 	if err != nil {
@@ -174,12 +180,28 @@ func (s *Service) draft(
 	d = Document{
 		Summary: Summary{Account: of, Type: Invoice, Month: month, Currency: "USD"},
 		From:    from, To: to, Seller: set.Seller, Buyer: buyer, Lines: []Line{}, Balance: &b, Movements: movements,
+		EarlierMonths: earlier,
 	}
 	for _, l := range p.Lines {
 		d.Lines = append(d.Lines, lineOf(l))
 	}
 	d.setTotals(totalsOf(b.Usage, t, -b.Closing))
 	return d, nil
+}
+
+// earlierOf returns what a period has of earlier months, with the numbers of their invoices.
+func earlierOf(ctx context.Context, r db.Reader, of id.ID, all []wallet.Earlier) ([]EarlierMonth, error) {
+	out := make([]EarlierMonth, len(all))
+	if len(all) == 0 {
+		return out, nil
+	}
+	first, last := all[0].Month.Format(monthLayout), all[len(all)-1].Month.Format(monthLayout)
+	numbers, err := selectNumbers(ctx, r, of, first, last)
+	for i, e := range all {
+		month := e.Month.Format(monthLayout)
+		out[i] = EarlierMonth{month, numbers[month], e.Charged, e.Refunded, e.Charged - e.Refunded}
+	}
+	return out, err
 }
 
 // buyerOf returns the account as a buyer, with its own name if its details have none.

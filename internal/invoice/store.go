@@ -196,6 +196,18 @@ func findInvoice(ctx context.Context, r db.Reader, account id.ID, month string) 
 	return found, err
 }
 
+// selectNumbers returns the numbers of the account's invoices of the months from the first to the
+// last.
+func selectNumbers(ctx context.Context, r db.Reader, account id.ID, first, last string) (map[string]string, error) {
+	all, err := summaries.Select(ctx, r, `WHERE account_id = $1 AND series = 'invoice' AND month >= $2
+		AND month <= $3`, account, first, last)
+	out := map[string]string{}
+	for _, s := range all {
+		out[s.Month] = s.Number
+	}
+	return out, err
+}
+
 // findBefore returns the account's newest invoice of an earlier month.
 func findBefore(ctx context.Context, r db.Reader, account id.ID, month string) (row, bool, error) {
 	return rows.Find(ctx, r, `WHERE account_id = $1 AND series = 'invoice' AND month < $2

@@ -43,6 +43,9 @@ const (
 	PaymentMismatch Kind = "payment_mismatch"
 	// PaymentDispute is a payment that the payer's bank asks back.
 	PaymentDispute Kind = "payment_dispute"
+	// InvoiceDifference is an invoice whose closing balance is not that of the ledger, because a
+	// transaction was recorded later with a time before its end. Its provider is LedgerSource.
+	InvoiceDifference Kind = "invoice_difference"
 )
 
 // LedgerSource is in the place of a provider in issues about the ledger.
@@ -50,7 +53,7 @@ const LedgerSource = "ledger"
 
 // Kinds lists every kind.
 var Kinds = append(append([]Kind{}, MachineKinds...), FailedGPUs, OrphanedVolume, ChangedLedger, PaymentMismatch,
-	PaymentDispute)
+	PaymentDispute, InvoiceDifference)
 
 // Enum lists every kind.
 func (Kind) Enum() []Kind { return Kinds }
@@ -146,7 +149,7 @@ type Sighting struct {
 // subject is what the issue is unique by: the reference, unless several things may have it, or
 // none.
 func (o Sighting) subject() string {
-	if o.Kind == PaymentMismatch || o.Kind == PaymentDispute {
+	if o.Kind == PaymentMismatch || o.Kind == PaymentDispute || o.Kind == InvoiceDifference {
 		return Plain(string(o.Reference) + " " + o.UpstreamID)
 	}
 	foreign := o.Kind == UnmanagedMachine || o.Kind == OrphanedVolume && !o.Reference.Valid(id.Volume)

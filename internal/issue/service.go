@@ -239,6 +239,10 @@ func advice(i Issue) string {
 			"the issue."
 	case PaymentDispute:
 		return "Answer the dispute at the processor. The money is in the wallet again if it is won. Dismiss the issue."
+	case InvoiceDifference:
+		return "Compare the account's transactions of the month with the invoice. If it is too high, issue a credit " +
+			"note. If it is too low, ask your tax adviser how to bill the rest. Then dismiss the issue, and check " +
+			"the server's clock."
 	case FailedGPUs:
 		return "Billet ends the machine with its deployment. The tenant has root on a machine that runs and can " +
 			"change what a check reads, so inspect the machine before you report the GPUs to the provider. Then " +

@@ -22,6 +22,16 @@ type Period struct {
 	// Movements are all other transactions, oldest first: money that was paid in, given or
 	// corrected.
 	Movements []Transaction
+	// Earlier is what Lines contain of time before the interval, by month, oldest first.
+	Earlier []Earlier
+}
+
+// Earlier is what a period has of the time of an earlier month, because it was recorded late.
+type Earlier struct {
+	// Month is its first instant in UTC.
+	Month time.Time
+	// Charged and Refunded are at least zero.
+	Charged, Refunded money.Micros
 }
 
 // PeriodLine is what an account was charged for a subject at one hourly price, less refunds.
@@ -66,16 +76,24 @@ func (l *Ledger) Period(ctx context.Context, account id.ID, from, to time.Time) 
 		}
 		var parts []partOfLine
 		var movements []Transaction
+		var earlier []Earlier
 		err := l.db.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-			if parts, err = selectPeriodLines(ctx, tx, account, begin, end); err == nil {
-				movements, err = selectMovements(ctx, tx, account, begin, end)
+			if parts, err = selectPeriodLines(ctx, tx, account, begin, end); err != nil {
+				return err
 			}
+			if slices.ContainsFunc(parts, func(n partOfLine) bool { return n.From.Before(from) }) {
+				if earlier, err = selectEarlier(ctx, tx, account, begin, end, from); err != nil {
+					return err
+				}
+			}
+			movements, err = selectMovements(ctx, tx, account, begin, end)
 			return err
 		})
 		if err != nil {
 			return p, err
 		}
 		p.Movements = append(p.Movements, movements...)
+		p.Earlier = byMonth(append(p.Earlier, earlier...))
 		for _, n := range parts {
 			key := lineKey{n.Subject, n.HourlyPrice}
 			if before, is := merged[key]; is {
@@ -96,6 +114,24 @@ func (l *Ledger) Period(ctx context.Context, account id.ID, from, to time.Time) 
 		return cmp.Or(cmp.Compare(a.Subject, b.Subject), cmp.Compare(a.HourlyPrice, b.HourlyPrice))
 	})
 	return p, nil
+}
+
+// byMonth adds up the parts of each month.
+func byMonth(all []Earlier) (out []Earlier) {
+	for i := range all {
+		y, m, _ := all[i].Month.UTC().Date()
+		all[i].Month = time.Date(y, m, 1, 0, 0, 0, 0, time.UTC)
+	}
+	slices.SortFunc(all, func(a, b Earlier) int { return a.Month.Compare(b.Month) })
+	for _, e := range all {
+		if n := len(out) - 1; n >= 0 && out[n].Month.Equal(e.Month) {
+			out[n].Charged += e.Charged
+			out[n].Refunded += e.Refunded
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // lineKey is what a line of a period is unique by.

@@ -60,6 +60,25 @@ func selectPeriodLines(ctx context.Context, r db.Reader, account id.ID, from, to
 		GROUP BY subject, hourly_price`, account, from, to)
 }
 
+// selectEarlier returns what was recorded from an instant to another of time before a third one, by
+// the day of that time.
+func selectEarlier(
+	ctx context.Context, r db.Reader, account id.ID, from, to, before time.Time,
+) ([]Earlier, error) {
+	scan := func(row db.Row) (e Earlier, err error) {
+		err = row.Scan(&e.Month, &e.Charged, &e.Refunded)
+		return e, err
+	}
+	return db.Collect(ctx, r, scan, `
+		SELECT MIN(from_at),
+			CAST(SUM(CASE WHEN type = 'charge' THEN -amount ELSE 0 END) AS BIGINT),
+			CAST(SUM(CASE WHEN type = 'refund' THEN amount ELSE 0 END) AS BIGINT)
+		FROM wallet_transaction
+		WHERE account_id = $1 AND created_at >= $2 AND created_at < $3 AND type IN ('charge', 'refund')
+			AND from_at < $4
+		GROUP BY from_at / $5`, account, from, to, before, dayMicros)
+}
+
 // selectMovements names the types that it leaves out, so that a new type is on the statement.
 func selectMovements(ctx context.Context, r db.Reader, account id.ID, from, to time.Time) ([]Transaction, error) {
 	scan := func(row db.Row) (Transaction, error) {

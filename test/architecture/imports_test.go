@@ -40,7 +40,7 @@ var dependencies = []struct {
 	}},
 	{"altcha/altchatest", []string{"altcha"}},
 	{"altcha", []string{"secret", "db"}},
-	{"invoice", []string{"account", "wallet", "emailaddr", "event", "job", "db"}},
+	{"invoice", []string{"account", "issue", "wallet", "emailaddr", "event", "job", "db"}},
 	{"announcement", []string{"deployment", "provideraccount", "catalog", "mail", "account", "job", "db"}},
 	{"promo", []string{"account", "credit", "wallet", "settings", "db"}},
 	{"servicecredit", []string{"deployment", "settings", "meter", "wallet", "event", "job", "db"}},

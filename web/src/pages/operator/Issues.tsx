@@ -25,6 +25,7 @@ const kinds: Record<Issue['kind'], string> = {
   private_address: 'Private address',
   changed_ledger: 'Changed ledger',
   payment_mismatch: 'Payment mismatch',
+  invoice_difference: 'Difference to an invoice',
   payment_dispute: 'Disputed payment',
 };
 
