@@ -114,14 +114,18 @@ func (t *tool) runScript(
 	if err != nil {
 		return nil, &cliError{exitOther, "NO_SSH", "ssh is not installed. Install the OpenSSH client."}
 	}
-	args := append(s.arguments(t, d), "-T", "-p", strconv.Itoa(r.port))
+	// A check hands the machine nothing: neither an agent nor a display nor ports, whatever the
+	// user's configuration of ssh has for a session.
+	args := append(s.arguments(t, d), "-T", "-a", "-x", "-o", "ClearAllForwardings=yes",
+		"-p", strconv.Itoa(r.port))
 	for _, o := range r.options {
 		args = append(args, "-o", o.name+"="+o.value)
 	}
 	ctx, cancel := context.WithTimeout(ctx, level.Bound()+time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, append(args, "--", r.user+"@"+r.address, "sh -s")...)
-	cmd.Stdin, cmd.Stderr, cmd.Env = strings.NewReader(gpucheck.Script(level)), t.Err, t.childEnv()
+	cmd.Stdin, cmd.Env = strings.NewReader(gpucheck.Script(level)), t.childEnv()
+	cmd.Stderr, cmd.WaitDelay = &remarks{to: t.Err, left: maxRemarks}, 5*time.Second
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -144,6 +148,25 @@ func (t *tool) runScript(
 		return nil, &cliError{exitOther, "SSH_FAILED", "ssh could not connect to " + d.Name + "."}
 	}
 	return output, err
+}
+
+// maxRemarks is how many bytes of what ssh and the machine say beside the output are shown.
+const maxRemarks = 64 << 10
+
+// remarks shows what ssh says, and the machine's login shell may write. A machine that is not
+// trusted yet must neither control the terminal nor fill it.
+type remarks struct {
+	to   io.Writer
+	left int
+}
+
+func (r *remarks) Write(p []byte) (int, error) {
+	shown := p[:min(len(p), r.left)]
+	r.left -= len(shown)
+	if _, err := io.WriteString(r.to, clean(string(shown))); err != nil {
+		return 0, err
+	}
+	return len(p), nil // the rest is thrown away
 }
 
 // worse returns the verdict of two machines together.

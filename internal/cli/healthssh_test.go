@@ -43,6 +43,34 @@ func TestHealthBySSH_Output(t *testing.T) {
 	}
 }
 
+// What the machine writes beside its output cannot control the terminal, nor fill it.
+func TestHealthBySSH_Remarks(t *testing.T) {
+	bin := t.TempDir()
+	const program = "#!/bin/sh\nprintf 'a\\033]0;title\\007b\\n' >&2; head -c 1000000 /dev/zero | tr '\\0' x >&2\n" +
+		"case \" $* \" in *' -a -x '*) echo no forwarding ;; esac\n"
+	if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte(program), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	shown, err := os.Create(filepath.Join(t.TempDir(), "shown"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shown.Close()
+	tool := &tool{System: System{Err: shown, Env: []string{
+		"BILLET_CONFIG_DIR=" + t.TempDir(), "BILLET_URL=https://billet.example", "BILLET_API_KEY=x",
+		"PATH=" + os.Getenv("PATH"),
+	}}}
+	out, err := tool.runScript(t.Context(), machine(), &sshFlags{identity: "id"}, gpucheck.LevelQuick)
+	if err != nil || string(out) != "no forwarding\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	text, err := os.ReadFile(shown.Name())
+	if err != nil || !strings.Contains(string(text), "a]0;titleb\nxxx") || len(text) > 2*maxRemarks {
+		t.Errorf("%d bytes: %.40q, %v", len(text), text, err)
+	}
+}
+
 func TestHealthBySSH_Worse(t *testing.T) {
 	for _, c := range []struct{ a, b, want gpucheck.Verdict }{
 		{gpucheck.Passed, gpucheck.Passed, gpucheck.Passed},

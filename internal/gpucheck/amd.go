@@ -31,12 +31,20 @@ func (s sections) amd() machine {
 	}
 	if len(m.gpus) == 0 && m.unread == "" {
 		m.unreadVerdict, m.unread = NotChecked, "The output of "+name+" could not be read."
-		if tool.ended && tool.code != 0 {
+		switch {
+		case s.unloaded("amdgpu"):
+			m.noDriver = true
+			m.unread = "The kernel has not loaded the AMD driver (amdgpu), so the GPUs are unknown."
+		case tool.ended && tool.code != 0:
 			m.unreadVerdict = Failed
 			m.unread = sentence(name + " failed: " + cmp.Or(tool.firstLine(), "it printed nothing"))
 		}
 	}
-	m.checks = append([]Check{s.rocm(len(m.gpus))}, m.checks...)
+	compute := s.rocm(len(m.gpus))
+	if m.noDriver {
+		compute = Check{CheckCompute, NotChecked, "It says nothing, since the AMD driver is not loaded."}
+	}
+	m.checks = append([]Check{compute}, m.checks...)
 	return m
 }
 

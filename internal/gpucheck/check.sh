@@ -73,6 +73,12 @@ for p in /sys/class/infiniband/*/ports/*; do
 done
 [ -d /sys/class/infiniband ]'
 
+drivers='
+for m in nvidia amdgpu; do
+	[ -d "/sys/module/$m" ] && echo "$m"
+done
+[ -d /sys/module ]'
+
 cuda='
 import ctypes
 try:
@@ -174,6 +180,7 @@ main() {
 	section pci 10 65536 sh -c "$pci"
 	section kernel 20 65536 sh -c "$kernel"
 	section ports 10 65536 sh -c "$ports"
+	section drivers 10 1024 sh -c "$drivers"
 	if has nvidia-smi; then nvidia; fi
 	amd
 	[ "$level" -ge 2 ] && stress

@@ -136,7 +136,12 @@ func Judge(output []byte, l Level, want Expected) Report {
 	r.Checks = append(r.Checks, m.checks...)
 	r.Checks = append(r.Checks, s.kernelLog(), s.infiniBand(want))
 	if r.Level >= LevelMedium {
-		r.Checks = append(r.Checks, s.dcgm(), s.nvbandwidth(m), s.nccl(m))
+		for _, c := range []Check{s.dcgm(), s.nvbandwidth(m), s.nccl(m)} {
+			if m.noDriver && c.Verdict == Failed {
+				c.Verdict, c.Detail = NotChecked, "It says nothing, since the GPU driver is not ready."
+			}
+			r.Checks = append(r.Checks, c)
+		}
 	}
 	r.Verdict = verdict(r.Checks, r.Level)
 	r.MayPass = r.Verdict == Failed && !slices.ContainsFunc(r.Checks, func(c Check) bool {

@@ -307,6 +307,8 @@ func TestJudge_MissingGPU(t *testing.T) {
 // TestJudge_WithoutReport: machines whose GPUs are unknown.
 func TestJudge_WithoutReport(t *testing.T) {
 	const done = "@begin done\n@end done 0\n"
+	const undriven = "@begin drivers\n@end drivers 0\n"
+	const driven = "@begin drivers\n|nvidia\n|amdgpu\n@end drivers 0\n"
 	bus := "@begin pci\n|0000:1b:00.0 0x10de 0x2330 0x030200 16 16\n@end pci 0\n"
 	for name, c := range map[string]struct {
 		output  string
@@ -336,6 +338,25 @@ func TestJudge_WithoutReport(t *testing.T) {
 		"no AMD tool": {done, mi3, "not_checked", "not_checked", "neither amd-smi nor rocm-smi"},
 		"AMD fails": {"@begin amdstatic\n|ERROR:root:Driver not loaded\n@end amdstatic 2\n" + done, mi3,
 			"failed", "failed", ""},
+		"no NVIDIA driver": {bus + undriven + "@begin smi\n|NVIDIA-SMI has failed\n@end smi 255\n" +
+			"@begin cuda\n|init 100\n|end\n@end cuda 0\n" + done, h100, "not_checked", "not_checked",
+			"The NVIDIA driver is not ready: NVIDIA-SMI has failed."},
+		"no tool, no NVIDIA driver": {bus + undriven + done, h100, "not_checked", "not_checked", "no nvidia-smi"},
+		"NVIDIA driver, and it fails": {bus + driven + "@begin smi\n|NVIDIA-SMI has failed\n@end smi 255\n" + done, h100,
+			"failed", "failed", "NVIDIA-SMI has failed"},
+		"no NVIDIA driver, and GPUs fell off": {bus + "@begin kernel\n|readable\n|NVRM: GPU at PCI:0000:1b:00: GPU " +
+			"has fallen off the bus.\n@end kernel 0\n" + undriven + done, h100, "not_checked", "failed", ""},
+		"no NVIDIA driver, and no GPU": {"@begin pci\n@end pci 0\n" + undriven + "@begin smi\n@end smi 9\n" + done,
+			h100, "failed", "failed", "no GPU on its PCI bus"},
+		"no AMD driver": {undriven + "@begin amdstatic\n|ERROR:root:Driver not loaded\n@end amdstatic 2\n" +
+			"@begin rocminfo\n|ROCk module is NOT loaded\n@end rocminfo 1\n" + done, mi3, "not_checked",
+			"not_checked", "has not loaded the AMD driver"},
+		"no AMD driver, rocm-smi": {undriven + "@begin rocmsmi\n|ERROR:root:Driver not initialized (amdgpu not " +
+			"found in modules)\n@end rocmsmi 0\n@begin rocminfo\n@end rocminfo 255\n" + done, mi2, "not_checked",
+			"not_checked", "has not loaded the AMD driver"},
+		"AMD driver, and it fails": {driven + "@begin amdstatic\n|ERROR:root:No device\n@end amdstatic 2\n" +
+			"@begin rocminfo\n|hsa_init failed\n@end rocminfo 1\n" + done, mi3, "failed", "failed", "No device"},
+		"tools without a driver's module": {undriven + golden(t, "mi210-rocm-smi.txt"), mi2, "passed", "passed", ""},
 		"AMD hangs": {"@begin amdstatic\n@end amdstatic 137\n" + done, mi3, "failed", "failed",
 			"amd-smi did not answer"},
 		"not AMD JSON": {"@begin rocmsmi\n|{\"card0\": 3}\n@end rocmsmi 0\n" + done, mi3, "not_checked",

@@ -20,6 +20,9 @@ type machine struct {
 	pcieSpeed []float64
 	// worn is whether a repair of memory failed, which is for good.
 	worn bool
+	// noDriver is whether the kernel has no driver of the GPUs, or one that is being installed, so
+	// that nothing that needs it says anything about them.
+	noDriver bool
 	// checks are those that the maker's tool allows.
 	checks []Check
 	// unread is why there are no GPUs: the tool is missing (NotChecked), or reports an error
@@ -63,6 +66,12 @@ func (s sections) onBus(amd bool) (n int, known bool) {
 		n++
 	}
 	return n, true
+}
+
+// unloaded reports whether the kernel is known not to have loaded that driver.
+func (s sections) unloaded(driver string) bool {
+	list := s.get("drivers")
+	return list.good() && !slices.Contains(strings.Fields(string(list.text)), driver)
 }
 
 // count reports whether all GPUs are there.

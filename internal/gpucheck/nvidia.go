@@ -28,7 +28,8 @@ func (s sections) nvidia() machine {
 	log, err := parseXML(smi.text)
 	if err != nil || log.name != "nvidia_smi_log" {
 		m.unreadVerdict, m.unread = NotChecked, "The output of nvidia-smi could not be read."
-		if smi.ended && slices.Contains(notReady, smi.code) {
+		if smi.ended && slices.Contains(notReady, smi.code) || smi.code != 0 && s.unloaded("nvidia") {
+			m.noDriver = true
 			m.unread = sentence("The NVIDIA driver is not ready: " +
 				cmp.Or(smi.firstLine(), "nvidia-smi printed nothing"))
 			m.checks = []Check{{CheckCompute, NotChecked, "It was not tried, since the NVIDIA driver is not ready."}}

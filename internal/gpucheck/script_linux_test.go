@@ -102,6 +102,7 @@ func (m *machine) good() {
 		}
 	}
 	m.file("bus/pci/devices/0000:00:00.0/class", "0x060000\n") // a bridge
+	m.file("module/nvidia/version", "535.183.01\n")
 }
 
 // start starts the script in a shell.
@@ -176,6 +177,23 @@ func TestScript_GoodMachine(t *testing.T) {
 		r := gpucheck.Judge(m.run(shell), gpucheck.LevelQuick, h100)
 		if r.Verdict != gpucheck.Passed || without(r) != "" || len(r.GPUs) != 8 {
 			t.Errorf("%s, not passed: %s\n%+v", r.Verdict, without(r), r)
+		}
+	})
+}
+
+// TestScript_NoDriver: the tools of an image are there, and the kernel has no driver. Nothing is
+// known of the GPUs, which are on the bus. With a driver, the same output is of GPUs that failed.
+func TestScript_NoDriver(t *testing.T) {
+	eachShell(t, func(t *testing.T, m *machine, shell []string) {
+		m.tool("nvidia-smi", "echo 'NVIDIA-SMI has failed'; exit 255\n")
+		if r := gpucheck.Judge(m.run(shell), gpucheck.LevelQuick, h100); r.Verdict != gpucheck.Failed {
+			t.Errorf("with a driver: %s, not passed: %s", r.Verdict, without(r))
+		}
+		if err := os.RemoveAll(m.sys + "module/nvidia"); err != nil {
+			t.Fatal(err)
+		}
+		if r := gpucheck.Judge(m.run(shell), gpucheck.LevelQuick, h100); r.Verdict != gpucheck.NotChecked {
+			t.Errorf("without one: %s, not passed: %s", r.Verdict, without(r))
 		}
 	})
 }

@@ -14,7 +14,7 @@ const killed = 137
 
 // limits are the most bytes that the script prints of each section. A test compares them with it.
 var limits = map[string]int{
-	"pci": 65536, "kernel": 65536, "ports": 65536,
+	"pci": 65536, "kernel": 65536, "ports": 65536, "drivers": 1024,
 	"ready": 1024, "smi": 1048576, "topo": 65536, "nvlink": 131072, "devicequery": 131072, "cuda": 65536,
 	"amdstatic": 262144, "amdmetric": 262144, "rocmsmi": 262144, "rocminfo": 262144,
 	"dcgm": 262144, "nvbandwidth": 262144, "allreduce": 131072,

@@ -24,6 +24,14 @@ func TestJudge_Stress(t *testing.T) {
 		t.Errorf("got %s", r.Verdict)
 	}
 	checkReport(t, r)
+	// Without a driver, what puts load on the GPUs fails, and says nothing.
+	r = gpucheck.Judge([]byte("@begin drivers\n@end drivers 0\n@begin smi\n|NVIDIA-SMI has failed\n@end smi 9\n"+
+		"@begin allreduce\n|Test CUDA failure common.cu:891 'no CUDA-capable device is detected'\n@end allreduce 1\n"+
+		"@begin done\n@end done 0\n"), gpucheck.LevelMedium, h100)
+	if v := verdicts(r); r.Verdict != gpucheck.NotChecked || v[gpucheck.CheckNCCL] != gpucheck.NotChecked {
+		t.Errorf("without a driver: %s %s", r.Verdict, without(r))
+	}
+	checkReport(t, r)
 }
 
 const (

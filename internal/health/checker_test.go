@@ -11,6 +11,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/gpucheck"
 	"github.com/billetcloud/billet/internal/id"
+	"golang.org/x/crypto/ssh"
 )
 
 // print answers a command with that text.
@@ -129,6 +130,48 @@ func TestChecker_EndlessOutput(t *testing.T) {
 	}
 	if sent := <-ended; sent > gpucheck.MaxOutput+4<<20 {
 		t.Errorf("the machine could send %d bytes", sent)
+	}
+}
+
+// What nothing reads is bounded, too: the standard error of the command, and messages of the
+// protocol. A machine cannot send until the deadline.
+func TestChecker_EndlessNoise(t *testing.T) {
+	signer, private := newSigner(t)
+	line := bytes.Repeat([]byte("noise\n"), 1000)
+	for name, send := range map[string]func(out ssh.Channel, conn ssh.Conn) error{
+		"standard error": func(out ssh.Channel, _ ssh.Conn) error {
+			_, err := out.Stderr().Write(line)
+			return err
+		},
+		"requests of the connection": func(_ ssh.Channel, conn ssh.Conn) error {
+			_, _, err := conn.SendRequest("noise", false, line)
+			return err
+		},
+		"requests of the channel": func(out ssh.Channel, _ ssh.Conn) error {
+			_, err := out.SendRequest("noise", false, line)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sent := make(chan int, 1)
+			s := serve(t, signer.PublicKey(), func(s *server) {
+				s.noise = func(out ssh.Channel, conn ssh.Conn) {
+					n := 0
+					for send(out, conn) == nil {
+						n += len(line)
+					}
+					sent <- n
+				}
+			})
+			got, err := judging().Check(t.Context(), Request{Nodes: []Target{s.target()}, Key: private, Level: 1})
+			if err != nil || got.Verdict != gpucheck.NotChecked || !strings.Contains(got.Reason, "more output") {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if n := <-sent; n > gpucheck.MaxOutput+16<<20 {
+				t.Errorf("the machine could send %d bytes", n)
+			}
+		})
 	}
 }
 

@@ -22,7 +22,8 @@
 //     nothing connects to an address that is not on the Internet, unless the provider's machines
 //     may have those.
 //   - A session ends at its deadline, whatever the machine sends or does not send, and reads at
-//     most gpucheck.MaxOutput of a node. Few checks run in a process at once.
+//     most gpucheck.MaxOutput of a node, and little more of the connection itself. Few checks run
+//     in a process at once.
 //   - A machine that could not be reached, or did not let Billet in, is not checked. That is never
 //     passed, and never failed.
 //   - The verdict of a machine is the worst of its nodes: failed, then not_checked, then warning,

@@ -21,6 +21,8 @@ type server struct {
 	hostKey  ssh.Signer
 	// exec answers a command, after reading its input; it returns to close the session.
 	exec func(command, input string, out io.Writer, closed <-chan struct{})
+	// noise is what to do in place of exec; it returns when the connection ends.
+	noise func(out ssh.Channel, conn ssh.Conn)
 	// silent accepts connections and says nothing.
 	silent bool
 
@@ -123,6 +125,10 @@ func (s *server) connection(conn net.Conn) {
 			s.mu.Lock()
 			s.commands++
 			s.mu.Unlock()
+			if s.noise != nil {
+				s.noise(channel, c)
+				continue
+			}
 			input, _ := io.ReadAll(channel)
 			s.exec(string(req.Payload[4:]), string(input), channel, closed)
 			_ = channel.Close()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/provider"
@@ -46,6 +47,42 @@ func run(ctx context.Context, at Target, signer ssh.Signer, command, input strin
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	defer func() { _ = conn.Close() }()
+	all := &bounded{Conn: conn, left: limit + maxOverhead}
+	text, err := runOver(ctx, all, at, config, command, input, limit)
+	if all.over.Load() && ctx.Err() == nil {
+		return nil, errTooLong // whatever that made of the SSH connection
+	}
+	return text, err
+}
+
+// maxOverhead is how many bytes a machine may send beside what the command prints: the protocol's
+// own, and what the login shell says.
+const maxOverhead = 1 << 20
+
+// bounded is a connection that ends once the machine has sent too much. SSH has many messages that
+// are read and thrown away, such as banners, what a command writes to its standard error, and
+// requests; without a limit a machine could send them until the deadline.
+type bounded struct {
+	net.Conn
+	left int64 // of one reader
+	over atomic.Bool
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		b.over.Store(true)
+		_ = b.Conn.Close()
+		return 0, errTooLong
+	}
+	n, err := b.Conn.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// runOver is run over a connection.
+func runOver(
+	ctx context.Context, conn net.Conn, at Target, config *ssh.ClientConfig, command, input string, limit int64,
+) ([]byte, error) {
 	shown := false
 	check := config.HostKeyCallback
 	config.HostKeyCallback = func(host string, addr net.Addr, key ssh.PublicKey) error {
