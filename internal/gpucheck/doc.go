@@ -26,9 +26,9 @@
 //
 // A state of a machine that is still starting is not_checked too: a driver that is being installed,
 // GPUs that are about to join their fabric, and CUDA errors 802 and 803. So is a machine whose
-// kernel has no driver of the GPUs, as images without one: no offer promises a driver, and the tools
-// of both makers then fail as they do for GPUs that are dead. What needs no driver still counts:
-// the PCI bus and the kernel's log.
+// kernel has no driver of the GPUs, since its image has none: no offer promises a driver, and the
+// tools of both makers then fail as they do for GPUs that are dead. What needs no driver still
+// counts: the PCI bus and the kernel's log.
 //
 // Required are "collection" (the script came to its end, and nothing was cut), "gpu_count" and
 // "compute" (a program can use every GPU); at levels 2 and 3 also at least one of "dcgm",

@@ -342,8 +342,8 @@ func TestJudge_WithoutReport(t *testing.T) {
 			"@begin cuda\n|init 100\n|end\n@end cuda 0\n" + done, h100, "not_checked", "not_checked",
 			"The NVIDIA driver is not ready: NVIDIA-SMI has failed."},
 		"no tool, no NVIDIA driver": {bus + undriven + done, h100, "not_checked", "not_checked", "no nvidia-smi"},
-		"NVIDIA driver, and it fails": {bus + driven + "@begin smi\n|NVIDIA-SMI has failed\n@end smi 255\n" + done, h100,
-			"failed", "failed", "NVIDIA-SMI has failed"},
+		"NVIDIA driver, and it fails": {bus + driven + "@begin smi\n|NVIDIA-SMI has failed\n@end smi 255\n" + done,
+			h100, "failed", "failed", "NVIDIA-SMI has failed"},
 		"no NVIDIA driver, and GPUs fell off": {bus + "@begin kernel\n|readable\n|NVRM: GPU at PCI:0000:1b:00: GPU " +
 			"has fallen off the bus.\n@end kernel 0\n" + undriven + done, h100, "not_checked", "failed", ""},
 		"no NVIDIA driver, and no GPU": {"@begin pci\n@end pci 0\n" + undriven + "@begin smi\n@end smi 9\n" + done,
