@@ -87,7 +87,7 @@ func gpus() []rackagent.GPU {
 		}
 		found = append(found, rackagent.GPU{
 			Slot: filepath.Base(at), VendorID: vendor, DeviceID: strings.TrimPrefix(text(at+"/device"), "0x"),
-			LinkWidth: number(at + "/current_link_width"),
+			LinkWidth: number(at + "/current_link_width"), MaxWidth: number(at + "/max_link_width"),
 		})
 	}
 	return found

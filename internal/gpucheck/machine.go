@@ -145,7 +145,7 @@ func (m machine) model(want Expected) Check {
 		return Check{CheckGPUModel, NotChecked, "The offer does not say which type of GPU it has."}
 	}
 	for _, g := range m.gpus {
-		switch compareModels(want.GPUType, g.Model) {
+		switch CompareModels(want.GPUType, g.Model) {
 		case Failed:
 			t.add(Failed, g.Index, "%s, but the offer says %s", g.Model, clean(want.GPUType))
 		case Warning:
@@ -169,9 +169,9 @@ var (
 	variants = []string{"ti", "super", "ada", "max", "laptop"}
 )
 
-// compareModels compares the type of an offer with what a driver says. Without a common word that
+// CompareModels compares the type of an offer with what a driver says. Without a common word that
 // has a digit they are different; if only a part is, they are variants.
-func compareModels(offer, driver string) Verdict {
+func CompareModels(offer, driver string) Verdict {
 	words := func(text string) (all, numbers []string) {
 		text = strings.NewReplacer("_", " ", "-", " ").Replace(strings.ToLower(text))
 		for _, w := range modelWords.FindAllString(text, -1) {

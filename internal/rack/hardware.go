@@ -42,6 +42,7 @@ type GPU struct {
 	VendorID  string `json:"vendorId" doc:"PCI id of the vendor, four hexadecimal digits."`
 	DeviceID  string `json:"deviceId" doc:"PCI id of the device, four hexadecimal digits."`
 	LinkWidth int    `json:"linkWidth" doc:"Width of its PCI Express link in use; 0 if unknown."`
+	MaxWidth  int    `json:"maxWidth" doc:"Width that the GPU itself can use; 0 if unknown."`
 }
 
 // maxParts is how many drives, GPUs, cards and firmware versions of a machine are kept.
@@ -60,7 +61,9 @@ func hardwareOf(inv bmc.Inventory, found rackagent.Hardware, now time.Time) Hard
 	}
 	for _, g := range found.GPUs[:min(len(found.GPUs), maxParts)] {
 		if slices.Contains(makers, strings.ToLower(g.VendorID)) {
-			out.GPUs = append(out.GPUs, GPU{plain(g.Slot), plain(g.VendorID), plain(g.DeviceID), g.LinkWidth})
+			out.GPUs = append(out.GPUs, GPU{
+				plain(g.Slot), strings.ToLower(plain(g.VendorID)), strings.ToLower(plain(g.DeviceID)), g.LinkWidth, g.MaxWidth,
+			})
 		}
 	}
 	for _, n := range found.NICs {
@@ -135,6 +138,8 @@ func (h Hardware) lost(found rackagent.Hardware) (problems []string) {
 	now := hardwareOf(bmc.Inventory{}, found, h.InspectedAt)
 	if len(now.GPUs) != len(h.GPUs) {
 		add("it has %d GPUs, and had %d when it was inspected", len(now.GPUs), len(h.GPUs))
+	} else {
+		problems = append(problems, lostGPUs(h.GPUs, now.GPUs)...)
 	}
 	if now.CPUs != h.CPUs {
 		add("it has %d processor threads, and had %d when it was inspected", now.CPUs, h.CPUs)
@@ -169,6 +174,7 @@ func (m Machine) compare(inv bmc.Inventory) (problems []string) {
 	if int64(len(h.GPUs)) != m.GPUCount {
 		add("it has %d GPUs, and %d are for sale", len(h.GPUs), m.GPUCount)
 	}
+	problems = append(problems, faultyGPUs(h.GPUs, m.GPUType)...)
 	if m.VCPUs > int64(h.CPUs) {
 		add("it has %d processor threads, and %d are for sale", h.CPUs, m.VCPUs)
 	}

@@ -116,6 +116,7 @@ type GPU struct {
 	VendorID  string `json:"vendorId"` // four hexadecimal digits
 	DeviceID  string `json:"deviceId"`
 	LinkWidth int    `json:"linkWidth,omitempty"` // of PCI Express, in use
+	MaxWidth  int    `json:"maxWidth,omitempty"`  // that the GPU can use
 }
 
 // Method is a way to erase a drive.

@@ -74,7 +74,7 @@ var dependencies = []struct {
 	{"issue", []string{"provider", "job", "db"}},
 	{"rack/racktest", []string{"bmc/bmctest", "bmc", "rackagent"}},
 	{"provider/racks", []string{"rack", "rackagent", "provider", "db"}},
-	{"rack", []string{"bmc", "rackagent", "provider", "cloudinit", "secret", "job", "db"}},
+	{"rack", []string{"bmc", "rackagent", "gpucheck", "provider", "cloudinit", "secret", "job", "db"}},
 	{"provideraccount", []string{"secret", "provider/upstream", "provider", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},
 	{"focus", []string{"wallet", "creator"}},
