@@ -62,7 +62,8 @@ func hardwareOf(inv bmc.Inventory, found rackagent.Hardware, now time.Time) Hard
 	for _, g := range found.GPUs[:min(len(found.GPUs), maxParts)] {
 		if slices.Contains(makers, strings.ToLower(g.VendorID)) {
 			out.GPUs = append(out.GPUs, GPU{
-				plain(g.Slot), strings.ToLower(plain(g.VendorID)), strings.ToLower(plain(g.DeviceID)), g.LinkWidth, g.MaxWidth,
+				plain(g.Slot), strings.ToLower(plain(g.VendorID)), strings.ToLower(plain(g.DeviceID)),
+				g.LinkWidth, g.MaxWidth,
 			})
 		}
 	}
