@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/step"
 )
@@ -142,17 +143,21 @@ func (s *Service) start(ctx context.Context, r *row, m provider.Machine, hostKey
 		if err := s.reportLaunch(ctx, tx, r, CauseReady); err != nil {
 			return err
 		}
-		err := s.cfg.Meter.Start(ctx, tx, meter.Start{
-			Subject: r.id, Account: r.account, HourlyPrice: r.hourlyPrice, At: now,
-			HourlyCost: cmp.Or(r.machineCost, r.costPrice), Description: r.hardware(), Labels: r.labels(),
-			EndsAt: r.endsAt(), MinimumHours: hoursIn(r.minimumRuntime),
-		})
+		err := s.startMeter(ctx, tx, r, cmp.Or(r.machineCost, r.costPrice))
 		if err == nil && r.checksHealth() && r.healthKeySealed != "" {
 			err = s.cfg.Jobs.Enqueue(ctx, tx, r.account, KindHealth, r.id, tx.Now)
 		}
 		crashpoint.Reach(crashpoint.RunningBeforeCommit)
 		tx.AfterCommit(func() { crashpoint.Reach(crashpoint.RunningAfterCommit) })
 		return err
+	})
+}
+
+// startMeter turns the hold into the first hour's charge, and has the following hours charged.
+func (s *Service) startMeter(ctx context.Context, tx *db.Tx, r *row, cost money.Micros) error {
+	return s.cfg.Meter.Start(ctx, tx, meter.Start{
+		Subject: r.id, Account: r.account, HourlyPrice: r.hourlyPrice, At: *r.startedAt, HourlyCost: cost,
+		Description: r.hardware(), Labels: r.labels(), EndsAt: r.endsAt(), MinimumHours: hoursIn(r.minimumRuntime),
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/deployment"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/rest"
@@ -15,8 +16,9 @@ import (
 // issues are what an operator must see at providers: orphaned resources, duplicates, stuck
 // terminations.
 type issues struct {
-	db  *db.DB
-	svc *issue.Service
+	db          *db.DB
+	svc         *issue.Service
+	deployments *deployment.Service
 }
 
 func (h issues) routes(r *rest.Router) {
@@ -44,6 +46,17 @@ func (h issues) routes(r *rest.Router) {
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.terminate)
 	rest.Write(r, rest.Operation{
+		Method: http.MethodPost, Path: one + "/adopt", ID: "adoptIssueMachine", Tag: tagOperator,
+		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator),
+		Summary: "Give the machine of an issue to an account",
+		Description: "For a machine whose deployment the database has lost, such as after a restore from a backup. The " +
+			"account gets a running deployment with the id that the machine has as its reference. It is billed from now " +
+			"on as the given offer, also if that is sold out. The machine itself is not changed.",
+		Errors: []apierr.Code{
+			apierr.Conflict, apierr.InsufficientBalance, apierr.AccountSuspended,
+		},
+	}, h.adopt)
+	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: one + "/dismiss", ID: "dismissIssue", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Dismiss an issue",
 		Description: "It is not raised again while the resource exists.", Errors: []apierr.Code{apierr.Conflict},
@@ -66,6 +79,36 @@ type dismissIssue struct {
 	Body struct {
 		Note string `json:"note,omitempty" maxLength:"500" example:"the old cluster, kept until May" doc:"Reason for dismissing the issue."`
 	}
+}
+
+type adoptIssueMachine struct {
+	issuePath
+	Body struct {
+		AccountID       id.ID   `json:"accountId" required:"true" doc:"Id of the account that gets the machine."`
+		OfferID         id.ID   `json:"offerId" required:"true" doc:"Id of an offer of the machine's provider, as which it is billed."`
+		OperatingSystem *string `json:"operatingSystem,omitempty" maxLength:"100" doc:"Required if the offer has several."`
+		Name            string  `json:"name" required:"true" maxLength:"64" example:"training-7" doc:"Name of the deployment."`
+	}
+}
+
+func (h issues) adopt(ctx context.Context, tx *db.Tx, c *rest.Call, in *adoptIssueMachine) (issue.Issue, error) {
+	i, err := h.svc.Orphan(ctx, tx, in.ID)
+	if err != nil {
+		return i, err
+	}
+	d, err := h.deployments.Adopt(ctx, tx, deployment.AdoptRequest{
+		Reference: id.ID(*i.Reference), Provider: i.Provider, MachineID: *i.UpstreamID, Account: in.Body.AccountID,
+		OfferID: in.Body.OfferID, OperatingSystem: in.Body.OperatingSystem, Name: in.Body.Name,
+	})
+	if err != nil {
+		return i, err
+	}
+	c.Change.Account, c.Change.Subject, c.Change.Name = in.Body.AccountID, d.ID, d.Name
+	sighting := issue.Sighting{Kind: i.Kind, Reference: d.ID}
+	if err := h.svc.Resolve(ctx, tx, i.Provider, sighting, "Adopted by "+string(in.Body.AccountID)+"."); err != nil {
+		return i, err
+	}
+	return h.svc.Get(ctx, tx, in.ID)
 }
 
 func (h issues) list(

@@ -205,6 +205,23 @@ func (s *Service) Dismiss(ctx context.Context, tx *db.Tx, issue id.ID, note stri
 	return s.Get(ctx, tx, issue)
 }
 
+// Orphan returns an open issue about an orphaned machine that is not being ended, to be adopted. It
+// returns NOT_FOUND, or CONFLICT for another issue.
+func (s *Service) Orphan(ctx context.Context, tx *db.Tx, issue id.ID) (Issue, error) {
+	i, err := s.Get(ctx, tx, issue)
+	switch {
+	case err != nil:
+		return i, err
+	case i.ClosedAt != nil:
+		return i, closedError(i)
+	case i.EndingSince != nil:
+		return i, apierr.New(apierr.Conflict, "The provider has already been asked to end it. That cannot be undone.")
+	case i.Kind != OrphanedMachine || !i.Endable || i.Reference == nil || i.UpstreamID == nil:
+		return i, apierr.New(apierr.Conflict, "Only a machine that had a deployment here can be adopted. %s", advice(i))
+	}
+	return i, nil
+}
+
 // Resolve closes what Raise has raised, with a note: it was decided about elsewhere. If it is found
 // again, it is a new issue.
 func (s *Service) Resolve(ctx context.Context, tx *db.Tx, provider string, o Sighting, note string) error {
