@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	accounts "github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
@@ -16,10 +17,15 @@ import (
 	"github.com/billetcloud/billet/internal/wallet"
 )
 
+// adoptedLimit is how long the host keys of an adopted machine may take to be learned: a recovery
+// may last for hours after the adoption, and its tenant may have closed the SSH port meanwhile.
+const adoptedLimit = 24 * time.Hour
+
 // AdoptRequest is a machine of Billet's that the database does not know, and what an operator says
 // that it is.
 type AdoptRequest struct {
-	// Reference is what the provider has as the machine's reference: the id that its deployment had.
+	// Reference is what the provider has as the machine's reference: the id of its former
+	// deployment.
 	Reference id.ID
 	Provider  string
 	MachineID string // the provider's own
@@ -77,7 +83,8 @@ func (s *Service) Adopt(ctx context.Context, tx *db.Tx, req AdoptRequest) (Deplo
 	r.setOffer(acceptedOffer{offer, system, offer.HourlyPrice}.plan())
 	r.healthPolicy = health.Off // a running machine is the tenant's already
 	r.steps = step.New(now, false)
-	r.forgetHostKeys(now)
+	by := now.Add(adoptedLimit)
+	r.sshHostKeys, r.hostKeyBy = []string{}, &by
 	err = s.cfg.Wallet.Hold(ctx, tx, wallet.Hold{
 		Account: r.account, Subject: r.id, Amount: r.hourlyPrice, Minimum: r.hourlyPrice, Bound: r.hourlyPrice,
 		Of: r.billed(), Labels: r.labels(),
@@ -107,7 +114,7 @@ func (s *Service) Adopt(ctx context.Context, tx *db.Tx, req AdoptRequest) (Deplo
 
 // savedKeys returns the account's saved SSH keys, at most as many as a deployment may have.
 func (s *Service) savedKeys(ctx context.Context, r db.Reader, account id.ID) ([]authorizedKey, error) {
-	saved, _, err := s.cfg.SSHKeys.List(ctx, r, account, db.NameFilter{}, db.Order{},
+	saved, _, err := s.cfg.SSHKeys.List(ctx, r, account, db.NameFilter{}, db.NewestFirst,
 		db.Page{Number: 1, Limit: MaxKeys})
 	out := make([]authorizedKey, len(saved))
 	for i, k := range saved {

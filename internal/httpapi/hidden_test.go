@@ -297,6 +297,10 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"rejectServiceCredit.reason": {
 			operator, "POST", OperatorBase + "/service-credits/svc_none/reject", body{}, "",
 		},
+		"adoptIssueMachine.name": {
+			operator, "POST", OperatorBase + "/issues/iss_none/adopt",
+			body{"accountId": "acc_none", "offerId": "off_none"}, "",
+		},
 		"dismissIssue.note": {
 			operator,
 			"POST",

@@ -18,6 +18,7 @@ import (
 type issues struct {
 	db          *db.DB
 	svc         *issue.Service
+	accounts    *account.Service
 	deployments *deployment.Service
 }
 
@@ -49,9 +50,9 @@ func (h issues) routes(r *rest.Router) {
 		Method: http.MethodPost, Path: one + "/adopt", ID: "adoptIssueMachine", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator),
 		Summary: "Give the machine of an issue to an account",
-		Description: "For a machine whose deployment the database has lost, such as after a restore from a backup. The " +
-			"account gets a running deployment with the id that the machine has as its reference. It is billed from now " +
-			"on as the given offer, also if that is sold out. The machine itself is not changed.",
+		Description: "For a machine whose deployment the database has lost, such as after a restore from a backup. " +
+			"The account gets a running deployment with the id that the machine has as its reference. It is billed " +
+			"from now on as the given offer, also if that is sold out. The machine itself is not changed.",
 		Errors: []apierr.Code{
 			apierr.Conflict, apierr.InsufficientBalance, apierr.AccountSuspended,
 		},
@@ -84,16 +85,22 @@ type dismissIssue struct {
 type adoptIssueMachine struct {
 	issuePath
 	Body struct {
-		AccountID       id.ID   `json:"accountId" required:"true" doc:"Id of the account that gets the machine."`
-		OfferID         id.ID   `json:"offerId" required:"true" doc:"Id of an offer of the machine's provider, as which it is billed."`
+		AccountID       id.ID   `json:"accountId" minLength:"1" maxLength:"40" doc:"Id of the account that gets the machine."`
+		OfferID         id.ID   `json:"offerId" minLength:"1" maxLength:"40" doc:"Id of an offer of the machine's provider, as which it is billed."`
 		OperatingSystem *string `json:"operatingSystem,omitempty" maxLength:"100" doc:"Required if the offer has several."`
-		Name            string  `json:"name" required:"true" maxLength:"64" example:"training-7" doc:"Name of the deployment."`
+		Name            string  `json:"name" minLength:"1" maxLength:"64" example:"training-7" doc:"Name of the deployment."`
 	}
 }
 
 func (h issues) adopt(ctx context.Context, tx *db.Tx, c *rest.Call, in *adoptIssueMachine) (issue.Issue, error) {
+	if err := apierr.Invalid(apierr.CheckName("name", in.Body.Name)).OrNil(); err != nil {
+		return issue.Issue{}, err
+	}
 	i, err := h.svc.Orphan(ctx, tx, in.ID)
 	if err != nil {
+		return i, err
+	}
+	if _, err := h.accounts.Get(ctx, tx, in.Body.AccountID); err != nil {
 		return i, err
 	}
 	d, err := h.deployments.Adopt(ctx, tx, deployment.AdoptRequest{

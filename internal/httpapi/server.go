@@ -233,7 +233,7 @@ func register(cfg Config) *server {
 		paymentPages{
 			svc: cfg.Payments, settings: cfg.Settings, demo: cfg.DemoPayments, transfers: cfg.Transfers, log: cfg.Log,
 		},
-		issues{db: cfg.DB, svc: cfg.Issues},
+		issues{db: cfg.DB, svc: cfg.Issues, accounts: cfg.Accounts, deployments: cfg.Deployments},
 		operatorAccounts{
 			db: cfg.DB, svc: cfg.Operator, adjustments: cfg.Adjustments, accounts: cfg.Accounts, audit: cfg.Audit,
 			ledger: cfg.Wallet, site: where,

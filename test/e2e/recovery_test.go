@@ -145,14 +145,15 @@ func TestRestoredServerEndsNothingByItself(t *testing.T) {
 			t.Parallel()
 			b := engine(t)
 			s := servertest.Start(t, append(b.args, "--sim", "--sim-machines", "banner")...)
-			_, key := s.Key("10000", "--read-limit", "10000", "--deploy-limit", "100")
+			account, key := s.Key("10000", "--read-limit", "10000", "--deploy-limit", "100")
 			public := newIdentity(t).public
 			kept := s.Running(key, s.Deploy(key, "kept", public))["id"].(string)
 			gone := s.Running(key, s.Deploy(key, "gone", public))["id"].(string)
 			s.Advance("10m")
 			at := b.make(t, s)
 			s.Advance("2h")
-			late := s.Running(key, s.Deploy(key, "late", public))["id"].(string)
+			adopted := s.Running(key, s.Deploy(key, "adopted", public))["id"].(string)
+			ended := s.Running(key, s.Deploy(key, "ended", public))["id"].(string)
 			if a := s.Call(key, "DELETE", "/deployments/"+gone, nil); a.Status != 200 && a.Status != 202 {
 				t.Fatalf("terminate: %d %s", a.Status, a.Body)
 			}
@@ -160,7 +161,7 @@ func TestRestoredServerEndsNothingByItself(t *testing.T) {
 			s.Stop()
 			b.restore(t, s, at)
 			s.Restart()
-			r := restored{t, s, key, kept, gone, late, at}
+			r := restored{t, s, account, key, kept, gone, adopted, ended, at}
 			r.standsStill()
 			r.ends()
 			r.hasTheBooksInOrder()
@@ -171,13 +172,30 @@ func TestRestoredServerEndsNothingByItself(t *testing.T) {
 }
 
 // restored is a server that was restored, with what was there before: a machine that is kept, one
-// that has ended since the backup, and one that was launched since.
+// that has ended since the backup, and two that were launched since.
 type restored struct {
-	t                *testing.T
-	s                *servertest.Server
-	key              string
-	kept, gone, late string
-	at               time.Time
+	t              *testing.T
+	s              *servertest.Server
+	account, key   string
+	kept, gone     string
+	adopted, ended string
+	at             time.Time
+}
+
+// adopt gives the machine of an issue back to the account.
+func (r restored) adopt(issue string) {
+	r.t.Helper()
+	operator := r.s.KeyOf(r.account, "--scopes", operatorScopes)
+	a := r.s.Call(operator, "POST", "=/api/v1/operator/issues/"+issue+"/adopt", map[string]any{
+		"accountId": r.account, "offerId": "off_abc123", "operatingSystem": "Ubuntu 22.04", "name": "adopted",
+	})
+	if a.Status != 200 || a.Data["state"] != "dismissed" {
+		r.t.Fatalf("adopt: %d %s", a.Status, a.Body)
+	}
+	d := r.s.Call(r.key, "GET", "/deployments/"+r.adopted, nil).Data
+	if d["status"] != "running" || d["costToDate"] != d["hourlyPrice"] {
+		r.t.Errorf("adopted: %v", d)
+	}
 }
 
 func (r restored) standsStill() {
@@ -195,20 +213,30 @@ func (r restored) standsStill() {
 	}
 	s.Advance("5h") // many rounds of the watch, a grace period, hours that are due
 	v := recoveryOf(t, s)
-	if !v.InRecovery || !v.Recovery.BackupAt.Equal(r.at) || len(v.Undecided) != 1 ||
-		v.Undecided[0].Reference != r.late {
-		t.Fatalf("%+v, want %s undecided and the backup of %s", v, r.late, r.at)
+	late := []string{r.adopted, r.ended}
+	var undecided []string
+	for _, i := range v.Undecided {
+		undecided = append(undecided, i.Reference)
 	}
-	if got := sorted(upstream(t, s)); !slices.Equal(got, sorted([]string{r.kept, r.late})) {
-		t.Errorf("upstream %v, want %s and %s", got, r.kept, r.late)
+	if !v.InRecovery || !v.Recovery.BackupAt.Equal(r.at) || !slices.Equal(sorted(undecided), sorted(late)) {
+		t.Fatalf("%+v, want %v undecided and the backup of %s", v, late, r.at)
+	}
+	if got := sorted(upstream(t, s)); !slices.Equal(got, sorted(append(late, r.kept))) {
+		t.Errorf("upstream %v, want %v and %s", got, late, r.kept)
 	}
 	if out, err := s.TryRun("recovery", "end"); err == nil || !strings.Contains(out, "billetd issues list") {
 		t.Errorf("the end with an undecided machine: %v %s", err, out)
 	}
-	s.Run("issues", "terminate", "--issue", v.Undecided[0].ID)
+	for _, i := range v.Undecided {
+		if i.Reference == r.ended {
+			s.Run("issues", "terminate", "--issue", i.ID)
+		} else {
+			r.adopt(i.ID)
+		}
+	}
 	s.Advance("2m")
-	if got := upstream(t, s); !slices.Equal(got, []string{r.kept}) {
-		t.Errorf("upstream %v, want %s", got, r.kept)
+	if got := sorted(upstream(t, s)); !slices.Equal(got, sorted([]string{r.kept, r.adopted})) {
+		t.Errorf("upstream %v, want %s and %s", got, r.kept, r.adopted)
 	}
 }
 
@@ -231,6 +259,10 @@ func (r restored) hasTheBooksInOrder() {
 		t.Errorf("%v, want it interrupted and billed until %s", d, r.at)
 	}
 	s.Advance("1m")
+	d = s.Call(r.key, "GET", "/deployments/"+r.adopted, nil).Data
+	if d["status"] != "running" || d["ipAddress"] == nil {
+		t.Errorf("%v, want it running, with its address", d)
+	}
 	d = s.Call(r.key, "GET", "/deployments/"+r.kept, nil).Data
 	hours := simulatedNow(t, s).Sub(moment(t, d, "startedAt"))/time.Hour + 1
 	if price, cost := d["hourlyPrice"].(float64), d["costToDate"].(float64); d["status"] != "running" ||
