@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/pem"
 	"flag"
 	"fmt"
 	"io"
@@ -16,58 +15,43 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/billetcloud/billet/internal/bmc"
-	"github.com/billetcloud/billet/internal/rackagent"
+	"github.com/billetcloud/billet/client"
 )
 
-// TestTenantsDataIsGone deploys a tenant's system by the agent's ISO image, uses it, erases the
-// machine, and looks for what the tenant wrote on the raw drives.
+// TestTenantsDataIsGone does what docs/racks.md tells an operator to type, on a machine that starts
+// the agent's ISO image. A tenant rents it and uses it, and the operator ends that. Then nothing
+// that the tenant wrote is on the raw drives, and the machine is ready again.
 func TestTenantsDataIsGone(t *testing.T) {
 	need(t)
-	dir := t.TempDir()
-	iso := agentImage(t, "cloud-amd64")
-	tenant := tenantImage(t)
-	m := newMachine(t, dir)
-	file, err := os.ReadFile(tenant)
-	if err != nil {
-		t.Fatal(err)
+	if os.Getenv(inside) == "" {
+		runInside(t, agentImage(t, "cloud-amd64"), tenantImage(t))
+		return
 	}
-	sum := sha256.Sum256(file)
-	server := newServer(t, file)
-	key, hostKey := newKey(t), newKey(t)
-
-	job := rackagent.Job{
-		ID: "job_deploy", Kind: rackagent.Deploy, Drives: []string{nvmeSerial, diskSerial},
-		Image: &rackagent.Image{
-			URL: server.url("10.0.2.2") + "/image", SHA256: hex.EncodeToString(sum[:]), Format: rackagent.Raw,
-			Bytes: int64(len(file)), Drive: nvmeSerial,
-		},
-		Config: &rackagent.Config{
-			MetaData:      "instance-id: job_deploy\nlocal-hostname: tenant-one\n",
-			UserData:      userData(key, hostKey),
-			NetworkConfig: networkConfig,
-		},
-	}
-	last := server.boot(t, m, iso, job)
-	if last.Phase != rackagent.Done {
-		t.Fatalf("the deployment failed: %+v", last.Error)
-	}
-	checkHardware(t, m, *last.Hardware)
-
-	marks := useTenantsSystem(t, m, key, hostKey)
-	if found := m.find(t, marks); !slices.Equal(found, marks) {
+	o := newOperator(t, false)
+	o.setUp()
+	tenant, d, key := o.deploy()
+	limit, cancel := context.WithTimeout(t.Context(), 2*bootLimit)
+	defer cancel()
+	d, err := tenant.Deployments.WaitForRunning(limit, d.ID, nil)
+	noError(t, err)
+	o.passed("the tenant's system runs")
+	marks := useTenantsSystem(t, o.machine, d, key)
+	if found := o.machine.find(t, marks); !slices.Equal(found, marks) {
 		t.Fatalf("of the tenant's marks %q the drives have %q only: this test would prove nothing", marks, found)
 	}
+	o.passed("the tenant wrote to the drives")
 
-	last = server.boot(t, m, iso, eraseJob)
-	checkErasure(t, last)
-	if found := m.find(t, append(marks, "-----BEGIN OPENSSH PRIVATE KEY-----", "tenant-one")); len(found) > 0 {
+	// The tenant may end it after the minimum runtime only, which this test does not wait for.
+	o.server.Run("deployments", "terminate", d.ID, "--reason", "the test goes on")
+	o.checkReturned(tenant, d)
+	if found := o.machine.find(t, append(marks, "-----BEGIN OPENSSH PRIVATE KEY-----", hostname)); len(found) > 0 {
 		t.Errorf("the erased drives still have %q", found)
 	}
 }
@@ -76,78 +60,48 @@ func TestTenantsDataIsGone(t *testing.T) {
 var metal = flag.Bool("metal", false, "start the agent's image for servers as well, on a server's devices")
 
 // TestServersAreErased starts the image that operators use, on a machine with a server's network
-// card, a SATA disk, the CD on USB, and Secure Boot.
+// card, a SATA disk, the CD on USB, and Secure Boot. The deployment ends while it is installed: the
+// tenant's system has no drivers for these.
 func TestServersAreErased(t *testing.T) {
 	if !*metal {
 		t.Skip("only with -metal")
 	}
 	need(t)
-	m := newMachine(t, t.TempDir())
-	m.metal = true
-	last := newServer(t, nil).boot(t, m, agentImage(t, "amd64"), eraseJob)
-	checkErasure(t, last)
-	checkHardware(t, m, *last.Hardware)
+	if os.Getenv(inside) == "" {
+		iso := agentImage(t, "amd64")
+		agentImage(t, "cloud-amd64") // has what the tenant's system is built from
+		runInside(t, iso, tenantImage(t))
+		return
+	}
+	o := newOperator(t, true)
+	o.setUp()
+	tenant, d, _ := o.deploy()
+	o.server.Run("deployments", "terminate", d.ID, "--reason", "the test goes on")
+	o.checkReturned(tenant, d)
 }
 
-var eraseJob = rackagent.Job{ID: "job_erase", Kind: rackagent.Erase, Drives: []string{nvmeSerial, diskSerial}}
-
-func checkErasure(t *testing.T, last rackagent.Report) {
+// useTenantsSystem signs in as the API says, with the tenant's key and the host key that the API
+// states, and writes marks on all drives.
+func useTenantsSystem(
+	t *testing.T, m *machine, d *client.Deployment, key ed25519.PrivateKey,
+) (marks []string) {
 	t.Helper()
-	if last.Phase != rackagent.Done || last.Erasure == nil || !last.Erasure.Complete() {
-		t.Fatalf("the erasure failed: %+v %+v", last.Error, last.Erasure)
-	}
-	for _, d := range last.Erasure.Drives {
-		t.Logf("drive %s: %s, %d marks, %s", d.Serial, d.Method, d.Marks, d.EndedAt.Sub(d.StartedAt))
-		want := rackagent.NVMeFormat
-		if d.Serial == diskSerial {
-			want = rackagent.Overwrite
-		}
-		if d.Method != want || d.Marks < 2 || d.MarksGone != d.Marks {
-			t.Errorf("not as expected: %+v", d)
-		}
-	}
-}
-
-func checkHardware(t *testing.T, m *machine, h rackagent.Hardware) {
-	t.Helper()
-	drives := map[string]int64{}
-	for _, d := range h.Drives {
-		drives[d.Serial] = d.Bytes
-	}
-	if len(drives) != 2 || drives[nvmeSerial] != nvmeSize+secondSize || drives[diskSerial] != diskSize {
-		t.Errorf("drives: %+v", h.Drives)
-	}
-	if len(h.NICs) != 1 || h.NICs[0].MAC != mac || !h.NICs[0].Link {
-		t.Errorf("network interfaces: %+v", h.NICs)
-	}
-	if h.SecureBoot != m.metal {
-		t.Errorf("started by Secure Boot: %v", h.SecureBoot)
-	}
-	if h.Vendor != "QEMU" || h.Serial != machineSerial || h.CPUs != 1 || h.MemoryBytes < 500<<20 {
-		t.Errorf("machine: %+v", h)
-	}
-}
-
-// useTenantsSystem starts the machine from its drive, signs in with the tenant's key at the host
-// key that was deployed, and writes marks on all drives.
-func useTenantsSystem(t *testing.T, m *machine, key, hostKey ed25519.PrivateKey) (marks []string) {
-	t.Helper()
-	m.powerOn(t)
-	defer func() { noError(t, m.bmc.SetPower(t.Context(), bmc.PowerOff)) }()
 	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		t.Fatal(err)
+	noError(t, err)
+	if len(d.SSHHostKeys) != 1 {
+		t.Fatalf("the API states the host keys %q", d.SSHHostKeys)
 	}
-	host, err := ssh.NewPublicKey(hostKey.Public())
-	if err != nil {
-		t.Fatal(err)
+	_, hosts, host, _, _, err := ssh.ParseKnownHosts([]byte(d.SSHHostKeys[0]))
+	noError(t, err)
+	if !slices.Equal(hosts, []string{*d.IPAddress}) {
+		t.Errorf("the host key is that of %q", hosts)
 	}
-	c := m.dial(t, &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(host),
-		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519}, // dropbear stops if it is asked for another
+	c := m.dial(t, net.JoinHostPort(*d.IPAddress, strconv.Itoa(*d.SSHPort)), &ssh.ClientConfig{
+		User: *d.SSHUser, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(host),
+		HostKeyAlgorithms: []string{host.Type()}, // dropbear stops if it is asked for another
 	})
 	defer c.Close()
-	if name := strings.TrimSpace(command(t, c, "cat /proc/sys/kernel/hostname", "")); name != "tenant-one" {
+	if name := strings.TrimSpace(command(t, c, "cat /proc/sys/kernel/hostname", "")); name != hostname {
 		t.Errorf("the host's name is %q", name)
 	}
 	if strings.Contains(command(t, c, "cat /proc/cmdline", ""), "billet.token") {
@@ -157,7 +111,8 @@ func useTenantsSystem(t *testing.T, m *machine, key, hostKey ed25519.PrivateKey)
 		device string
 		block  int
 	}{
-		{"/dev/nvme0n1", 20000}, {"/dev/nvme0n1", nvmeSize/4096 - 2048}, {"/dev/nvme0n2", 0}, {"/dev/nvme0n2", 4095},
+		{"/dev/nvme0n1", 8000}, {"/dev/nvme0n1", nvmeSize/4096 - 2048}, {"/dev/nvme0n2", 0},
+		{"/dev/nvme0n2", secondSize/4096 - 1},
 		{"/dev/vda", 1234},
 	} {
 		mark := fmt.Sprintf("tenant-mark-%d-%s", i, randomHex(t))
@@ -184,22 +139,6 @@ func command(t *testing.T, c *ssh.Client, line, input string) string {
 	return string(out)
 }
 
-const networkConfig = `version: 2
-ethernets:
-  eth0:
-    match: {macaddress: "` + mac + `"}
-    addresses: [10.0.2.15/24]
-    gateway4: 10.0.2.2
-`
-
-func userData(key, hostKey ed25519.PrivateKey) string {
-	public, _ := ssh.NewPublicKey(key.Public())
-	block, _ := ssh.MarshalPrivateKey(hostKey, "")
-	private := strings.ReplaceAll(strings.TrimSpace(string(pem.EncodeToMemory(block))), "\n", "\n    ")
-	return "#cloud-config\nssh_authorized_keys:\n  - " + string(ssh.MarshalAuthorizedKey(public)) +
-		"ssh_keys:\n  ed25519_private: |\n    " + private + "\n"
-}
-
 func newKey(t *testing.T) ed25519.PrivateKey {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -224,7 +163,8 @@ func need(t *testing.T) {
 	t.Helper()
 	var missing []string
 	for _, tool := range []string{
-		"qemu-system-x86_64", "xorriso", "mformat", "mcopy", "cpio", "busybox", "dpkg-deb", "apt-get",
+		"qemu-system-x86_64", "qemu-img", "xorriso", "mformat", "mcopy", "cpio", "busybox", "dpkg-deb", "apt-get", "jq",
+		"openssl",
 		"/usr/sbin/dropbear", "/usr/lib/dropbear/dropbearconvert", "/usr/sbin/depmod", "/usr/sbin/sfdisk", firmware,
 	} {
 		if strings.HasPrefix(tool, "/") {
@@ -317,11 +257,10 @@ func build(t *testing.T, cache, script string, args ...string) {
 }
 
 // dial waits for the machine's SSH server.
-func (m *machine) dial(t *testing.T, config *ssh.ClientConfig) *ssh.Client {
+func (m *machine) dial(t *testing.T, address string, config *ssh.ClientConfig) *ssh.Client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
 	defer cancel()
-	address := fmt.Sprintf("127.0.0.1:%d", m.sshPort)
 	for {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
 		if err == nil {

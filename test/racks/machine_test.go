@@ -2,21 +2,24 @@ package racks_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/billetcloud/billet/internal/bmc"
 	"github.com/billetcloud/billet/internal/bmc/bmctest"
 )
 
@@ -27,13 +30,19 @@ const (
 	secureFirmware  = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
 	secureVariables = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 
-	mac           = "52:54:00:aa:00:01"
-	machineSerial = "MACHINE-1"
-	nvmeSerial    = "NVME-1"
-	diskSerial    = "DISK-1"
-	nvmeSize      = 128 << 20 // first namespace
-	secondSize    = 16 << 20  // second namespace
-	diskSize      = 32 << 20
+	// The addresses of docs/racks.md.
+	billetdAddress = "10.0.0.2"
+	bmcAddress     = "10.0.0.17"
+	machineAddress = "192.0.2.11"
+	mac            = "3c:ec:ef:00:00:01"
+	machineSerial  = "MACHINE-1"
+	nvmeSerial     = "NVME-1"
+	diskSerial     = "DISK-1"
+	// The agent chooses the smallest that holds the image's file, which is the first namespace.
+	nvmeSize   = 40 << 20 // first namespace
+	secondSize = 8 << 20  // second namespace
+	diskSize   = 48 << 20
+	gpus       = 8
 
 	// bootLimit is for a machine that is busy with other tests.
 	bootLimit = 4 * time.Minute
@@ -41,81 +50,86 @@ const (
 
 // machine is a computer in QEMU behind an emulated BMC, switched off.
 type machine struct {
-	dir     string
-	drives  []string
-	sshPort int
-	bmc     *bmc.BMC
-	boots   atomic.Int32
-	started chan start
+	dir    string
+	drives []string
+	bmc    *bmctest.BMC
+	boots  atomic.Int32
+	// runs is held by the QEMU that runs: the next one starts when it has ended.
+	runs sync.Mutex
 	// metal has the firmware, network card, disk and CD of servers instead of those of virtual
 	// machines.
 	metal bool
 }
 
-// start is what came of switching a machine on.
-type start struct {
-	exited chan struct{} // closed when it has restarted or switched itself off
-	err    error
-}
-
-func newMachine(t *testing.T, dir string) *machine {
+func newMachine(t *testing.T, metal bool) *machine {
 	t.Helper()
-	m := &machine{dir: dir, started: make(chan start, 1)}
-	_, address := bmctest.Start(t, bmctest.Config{Serial: machineSerial, MACs: []string{mac}, OnBoot: m.run})
-	var err error
-	m.bmc, err = bmc.Open(t.Context(), address)
-	noError(t, err)
-	t.Cleanup(m.bmc.Close)
+	m := &machine{dir: t.TempDir(), metal: metal}
 	for name, size := range map[string]int64{"nvme1": nvmeSize, "nvme2": secondSize, "disk": diskSize} {
-		file := filepath.Join(dir, name)
+		file := filepath.Join(m.dir, name)
 		f, err := os.Create(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Truncate(size); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, err)
+		noError(t, f.Truncate(size))
 		f.Close()
 		m.drives = append(m.drives, file)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.sshPort = l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	m.bmc = bmctest.New(bmctest.Config{
+		User: "billet", Password: "change-me", Serial: machineSerial, MACs: []string{mac}, GPUs: gpus, OnBoot: m.run,
+	})
+	l, err := net.Listen("tcp", bmcAddress+":443")
+	noError(t, err)
+	server := httptest.NewUnstartedServer(m.bmc)
+	server.Listener.Close()
+	server.Listener = l
+	server.StartTLS()
+	t.Cleanup(func() {
+		server.Close()
+		m.bmc.Close()
+	})
 	return m
 }
 
-// powerOn has the BMC switch the machine on, and waits until it runs.
-func (m *machine) powerOn(t *testing.T) (exited chan struct{}) {
-	t.Helper()
-	noError(t, m.bmc.SetPower(t.Context(), bmc.PowerOn))
-	s := <-m.started
-	noError(t, s.err)
-	return s.exited
+// run is called by the BMC when the power is switched on or the machine restarts. It runs until the
+// machine's own software restarts it or switches it off, or the BMC ends it.
+func (m *machine) run(ctx context.Context, cdURL string) {
+	end, err := m.runOnce(ctx, cdURL)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "QEMU:", err)
+	case end == "guest-reset":
+		m.bmc.Restart()
+	default:
+		m.bmc.PowerOff()
+	}
 }
 
-// run is called by the BMC when the power is switched on. The machine runs until it restarts or
-// switches itself off, or the BMC ends it.
-func (m *machine) run(ctx context.Context, cdURL string) {
+// runOnce runs QEMU, and returns the reason for its end.
+func (m *machine) runOnce(ctx context.Context, cdURL string) (reason string, err error) {
+	m.runs.Lock()
+	defer m.runs.Unlock()
 	c, err := m.command(ctx, cdURL)
+	if err != nil {
+		return "", err
+	}
 	var output strings.Builder
+	c.Stdout, c.Stderr = &output, &output
+	qmp, err := c.StdinPipe()
 	if err == nil {
-		c.Stdout, c.Stderr = &output, &output
 		err = c.Start()
 	}
+	if err == nil {
+		_, _ = io.WriteString(qmp, `{"execute": "qmp_capabilities"}`+"\n") // events follow
+		err = c.Wait()
+	}
 	if err != nil {
-		m.started <- start{err: err}
-		return
+		return "", fmt.Errorf("%w: %s", err, output.String())
 	}
-	exited := make(chan struct{})
-	m.started <- start{exited: exited}
-	_ = c.Wait()
-	if output.Len() > 0 {
-		fmt.Fprintln(os.Stderr, "QEMU:", output.String())
+	event := regexp.MustCompile(`"event": "SHUTDOWN", "data": {.*"reason": "([a-z-]+)"`)
+	found := event.FindStringSubmatch(output.String())
+	if found == nil {
+		return "", fmt.Errorf("it ended without a reason: %s", output.String())
 	}
-	close(exited)
+	return found[1], nil
 }
 
 // command is QEMU with a copy of the CD, as a BMC reads it.
@@ -141,8 +155,8 @@ func (m *machine) command(ctx context.Context, cdURL string) (*exec.Cmd, error) 
 		}
 	}
 	args := []string{
-		"-machine", "q35", "-accel", "tcg", "-m", "768", "-smp", "1", "-display", "none", "-no-reboot",
-		"-nodefaults", "-vga", "none", "-monitor", "none", "-serial", "file:" + m.consoleFile(),
+		"-machine", "q35", "-accel", "tcg", "-m", "1280", "-smp", "1", "-display", "none", "-no-reboot",
+		"-nodefaults", "-vga", "none", "-qmp", "stdio", "-serial", "file:" + m.consoleFile(),
 		"-smbios", "type=1,manufacturer=QEMU,serial=" + machineSerial,
 		"-drive", "if=pflash,format=raw,readonly=on,file=" + code,
 		"-drive", "if=pflash,format=raw,file=" + filepath.Join(m.dir, "variables"),
@@ -152,7 +166,11 @@ func (m *machine) command(ctx context.Context, cdURL string) (*exec.Cmd, error) 
 		"-drive", "if=none,id=nvme2,format=raw,discard=unmap,file=" + filepath.Join(m.dir, "nvme2"),
 		"-device", "nvme-ns,bus=nvme,nsid=2,drive=nvme2",
 		"-drive", "if=none,id=disk,format=raw,file=" + filepath.Join(m.dir, "disk"),
-		"-netdev", fmt.Sprintf("user,id=net,hostfwd=tcp:127.0.0.1:%d-:22", m.sshPort),
+		"-netdev", "user,id=net,net=192.0.2.0/24,host=192.0.2.1,dns=192.0.2.53," +
+			"hostfwd=tcp:" + machineAddress + ":22-" + machineAddress + ":22",
+	}
+	for range gpus { // of AMD, although docs/racks.md has others
+		args = append(args, "-device", "ati-vga,romfile=")
 	}
 	disk, nic := "virtio-blk-pci", "virtio-net-pci"
 	if m.metal {
@@ -180,11 +198,17 @@ func download(ctx context.Context, url, file string) error {
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	// A BMC does not check the certificate of the agent's image: it is reached by the address.
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	defer c.CloseIdleConnections()
+	answer, err := c.Do(r)
 	if err != nil {
 		return err
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, answer.Status)
+	}
 	f, err := os.Create(file)
 	if err != nil {
 		return err
@@ -201,4 +225,14 @@ func (m *machine) consoleFile() string {
 func (m *machine) console() string {
 	b, _ := os.ReadFile(m.consoleFile())
 	return string(b)
+}
+
+// consoles returns what the machine wrote to its serial port at each start.
+func (m *machine) consoles() string {
+	var b strings.Builder
+	for i := int32(1); i <= m.boots.Load(); i++ {
+		text, _ := os.ReadFile(filepath.Join(m.dir, fmt.Sprintf("console%d", i)))
+		fmt.Fprintf(&b, "== %d\n%s\n", i, text)
+	}
+	return b.String()
 }
