@@ -88,9 +88,10 @@ func (s *DeploymentService) Wait(
 	}
 }
 
-// WaitForAction waits until the action in progress is done: a reboot, power on or off, or a
-// reinstall. It polls every three seconds. The status and the events of the deployment show whether
-// it succeeded.
+// WaitForAction waits until the provider has accepted or refused the action in progress: a reboot,
+// power on or off, or a reinstall. It polls every three seconds. The events of the deployment show
+// which. A reinstalled machine has no SSHHostKeys until it serves SSH again, unless the provider
+// states them.
 func (s *DeploymentService) WaitForAction(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
 	for {
 		d, err := s.Get(ctx, id, options...)

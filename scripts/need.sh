@@ -16,8 +16,7 @@ want npm npm
 want chromium chromium # the dashboard's tests
 want dash dash # the shells of machines
 want busybox busybox
-want jq jq # docs/racks.md types it
-want openssl openssl
+want openssl openssl # docs/racks.md types it
 want tmux tmux # shells of the terminal that outlive their connection
 want /usr/sbin/nginx nginx-light # the proxies of docs/install.md
 want /usr/sbin/haproxy haproxy

@@ -27,7 +27,8 @@ import (
 
 // TestTenantsDataIsGone does what docs/racks.md tells an operator to type, on a machine that starts
 // the agent's ISO image. A tenant rents it and uses it, and the operator ends that. Then nothing
-// that the tenant wrote is on the raw drives, and the machine is ready again.
+// that the tenant wrote is on the raw drives, and the machine is ready again. With -metal, the
+// tenant reinstalls it meanwhile and uses it again.
 func TestTenantsDataIsGone(t *testing.T) {
 	need(t)
 	if os.Getenv(inside) == "" {
@@ -43,10 +44,11 @@ func TestTenantsDataIsGone(t *testing.T) {
 	noError(t, err)
 	o.passed("the tenant's system runs")
 	marks := useTenantsSystem(t, o.machine, d, key)
-	if found := o.machine.find(t, marks); !slices.Equal(found, marks) {
-		t.Fatalf("of the tenant's marks %q the drives have %q only: this test would prove nothing", marks, found)
-	}
 	o.passed("the tenant wrote to the drives")
+
+	if *metal {
+		marks = append(marks, o.reinstallAndUse(tenant, d, key, marks)...)
+	}
 
 	// The tenant may end it after the minimum runtime only, which this test does not wait for.
 	o.server.Run("deployments", "terminate", d.ID, "--reason", "the test goes on")
@@ -56,8 +58,9 @@ func TestTenantsDataIsGone(t *testing.T) {
 	}
 }
 
-// metal selects a test that takes longer, and downloads 70 MB once.
-var metal = flag.Bool("metal", false, "start the agent's image for servers as well, on a server's devices")
+// metal selects what takes longer, and downloads 70 MB once.
+var metal = flag.Bool("metal", false,
+	"start the agent's image for servers as well, on a server's devices; and reinstall the tenant's system")
 
 // TestServersAreErased starts the image that operators use, on a machine with a server's network
 // card, a SATA disk, the CD on USB, and Secure Boot. The deployment ends while it is installed: the
@@ -80,8 +83,28 @@ func TestServersAreErased(t *testing.T) {
 	o.checkReturned(tenant, d)
 }
 
+// reinstallAndUse has the tenant reinstall the machine, which erases it and keeps the host key, and
+// use it again. It returns the new marks.
+func (o *operator) reinstallAndUse(
+	tenant *client.Client, d *client.Deployment, key ed25519.PrivateKey, marks []string,
+) []string {
+	o.t.Helper()
+	reinstalled := o.reinstall(tenant, d.ID)
+	o.passed("the system is reinstalled")
+	if found := o.machine.find(o.t, marks); len(found) > 0 {
+		o.t.Errorf("the drives were erased for the reinstallation, and still have %q", found)
+	}
+	if !slices.Equal(reinstalled.SSHHostKeys, d.SSHHostKeys) {
+		o.t.Errorf("the API states the host keys %q after the reinstallation, and stated %q before",
+			reinstalled.SSHHostKeys, d.SSHHostKeys)
+	}
+	more := useTenantsSystem(o.t, o.machine, reinstalled, key)
+	o.passed("the tenant wrote to the drives again")
+	return more
+}
+
 // useTenantsSystem signs in as the API says, with the tenant's key and the host key that the API
-// states, and writes marks on all drives.
+// states, and writes marks on all drives, where they are read from outside.
 func useTenantsSystem(
 	t *testing.T, m *machine, d *client.Deployment, key ed25519.PrivateKey,
 ) (marks []string) {
@@ -120,6 +143,9 @@ func useTenantsSystem(
 		command(t, c, fmt.Sprintf("[ -b %[1]s ] && dd of=%[1]s bs=4096 seek=%[2]d conv=notrunc && sync",
 			at.device, at.block), block)
 		marks = append(marks, mark)
+	}
+	if found := m.find(t, marks); !slices.Equal(found, marks) {
+		t.Fatalf("of the tenant's marks %q the drives have %q only: this test would prove nothing", marks, found)
 	}
 	return marks
 }
@@ -163,7 +189,7 @@ func need(t *testing.T) {
 	t.Helper()
 	var missing []string
 	for _, tool := range []string{
-		"qemu-system-x86_64", "qemu-img", "xorriso", "mformat", "mcopy", "cpio", "busybox", "dpkg-deb", "apt-get", "jq",
+		"qemu-system-x86_64", "qemu-img", "xorriso", "mformat", "mcopy", "cpio", "busybox", "dpkg-deb", "apt-get",
 		"openssl",
 		"/usr/sbin/dropbear", "/usr/lib/dropbear/dropbearconvert", "/usr/sbin/depmod", "/usr/sbin/sfdisk", firmware,
 	} {

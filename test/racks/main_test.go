@@ -60,7 +60,10 @@ func runInside(t *testing.T, iso, tenant string) {
 		c.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}}
 	}
 	c.Stdout, c.Stderr = t.Output(), t.Output()
-	if err := c.Run(); err != nil {
-		t.Fatalf("in a network of its own, which the kernel must allow: %v", err)
+	if err := c.Start(); err != nil {
+		t.Fatalf("a network of its own, which the kernel must allow: %v", err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Fatalf("the test in a network of its own: %v", err)
 	}
 }

@@ -231,6 +231,30 @@ func (o *operator) deploy() (*client.Client, *client.Deployment, ed25519.Private
 	return c, d, key
 }
 
+// reinstall has the tenant reinstall the machine, and returns the deployment once the API states host
+// keys again: it does not while the system is installed.
+func (o *operator) reinstall(c *client.Client, id string) *client.Deployment {
+	o.t.Helper()
+	_, err := c.Deployments.Reinstall(o.t.Context(), id, client.ReinstallDeployment{EraseLocalDisks: true})
+	noError(o.t, err)
+	limit, cancel := context.WithTimeout(o.t.Context(), 2*bootLimit)
+	defer cancel()
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		d, err := c.Deployments.WaitForAction(limit, id)
+		noError(o.t, err)
+		if len(d.SSHHostKeys) > 0 {
+			return d
+		}
+		select {
+		case <-tick.C:
+		case <-limit.Done():
+			o.t.Fatal("the API states no host keys of the reinstalled machine")
+		}
+	}
+}
+
 // awaitOffer waits until the machine is for sale. It reads as often as an API key may.
 func (o *operator) awaitOffer(c *client.Client) client.Offer {
 	o.t.Helper()
