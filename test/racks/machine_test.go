@@ -44,8 +44,8 @@ const (
 	diskSize   = 48 << 20
 	gpus       = 8
 
-	// bootLimit ends a test that hangs. It is far more than a start takes on a computer that is busy
-	// with other tests.
+	// bootLimit ends a test that hangs. It is far more than a start takes on a computer that is
+	// busy with other tests.
 	bootLimit = 12 * time.Minute
 )
 

@@ -231,8 +231,8 @@ func (o *operator) deploy() (*client.Client, *client.Deployment, ed25519.Private
 	return c, d, key
 }
 
-// reinstall has the tenant reinstall the machine, and returns the deployment once the API states host
-// keys again: it does not while the system is installed.
+// reinstall has the tenant reinstall the machine, and returns the deployment once the API states
+// host keys again: it does not while the system is installed.
 func (o *operator) reinstall(c *client.Client, id string) *client.Deployment {
 	o.t.Helper()
 	_, err := c.Deployments.Reinstall(o.t.Context(), id, client.ReinstallDeployment{EraseLocalDisks: true})
