@@ -24,6 +24,17 @@ import (
 )
 
 func main() {
+	if os.Getpid() != 1 && len(os.Args) == 2 {
+		if do := map[string]func() error{
+			"kexec": func() error { return kexec(os.Stdin) }, "jump": jump,
+		}[os.Args[1]]; do != nil {
+			if err := do(); err != nil {
+				fmt.Fprintln(os.Stderr, "billet-agent:", err)
+				os.Exit(1)
+			}
+			return
+		}
+	}
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "billet-agent erases the drives of the machine that it runs on. "+
 			"It only runs as the first process of Billet's ISO image.")
@@ -37,7 +48,18 @@ func main() {
 			select {}
 		}
 	}()
-	next := run(context.Background(), c)
+	p, err := parameters()
+	next := rackagent.Halt
+	if err != nil {
+		c.say("Stopped: " + err.Error())
+	} else {
+		next = run(context.Background(), c, p)
+	}
+	if p.Restart && next != rackagent.Restart {
+		// Without a BMC, a machine that is off or stays here is lost.
+		time.Sleep(restartAfter)
+		next = rackagent.Restart
+	}
 	unix.Sync()
 	switch next {
 	case rackagent.Restart:
@@ -50,19 +72,30 @@ func main() {
 	select {}
 }
 
-func run(ctx context.Context, c *console) rackagent.Next {
-	c.say("Billet's service agent is starting.")
-	line, err := os.ReadFile("/proc/cmdline")
-	if err != nil {
-		c.say("Stopped: " + err.Error())
-		return rackagent.Halt
+// restartAfter is how long the console can be read before a machine without a BMC restarts.
+const restartAfter = 20 * time.Second
+
+// parameters reads what billetd says: in a file if another system started the agent, else on the
+// kernel command line.
+func parameters() (rackagent.Parameters, error) {
+	line, err := os.ReadFile(rackagent.ParametersFile)
+	own := err == nil
+	if !own {
+		if line, err = os.ReadFile("/proc/cmdline"); err != nil {
+			return rackagent.Parameters{}, err
+		}
 	}
 	p, err := rackagent.ParseCommandLine(string(line))
 	if err != nil {
-		c.say("Stopped: the kernel command line does not have what this agent needs: " + err.Error() +
-			". This image was not started by billetd.")
-		return rackagent.Halt
+		err = fmt.Errorf("the kernel command line does not have what this agent needs: %w. "+
+			"This image was not started by billetd", err)
 	}
+	p.Restart = own
+	return p, err
+}
+
+func run(ctx context.Context, c *console, p rackagent.Parameters) rackagent.Next {
+	c.say("Billet's service agent is starting.")
 	m := modules{say: c.say, loaded: map[string]bool{}}
 	if err := configureNetwork(ctx, p, m.load); err != nil {
 		c.say("Stopped: " + err.Error())

@@ -170,8 +170,26 @@ func accounts() *cobra.Command {
 		},
 	)
 	markup.Args = cobra.ExactArgs(2)
-	cmd.AddCommand(markup, suspendAccount(), resumeAccount(), accountQuotas())
+	cmd.AddCommand(markup, trustAccount(), suspendAccount(), resumeAccount(), accountQuotas())
 	return cmd
+}
+
+func trustAccount() *cobra.Command {
+	var revoke bool
+	return operatorCommandOn("trust ACCOUNT",
+		"Offer an account what is for trusted tenants only, such as servers without a BMC",
+		func(cmd *cobra.Command) {
+			cmd.Flags().BoolVar(&revoke, "revoke", false, "no longer; what it has stays")
+		},
+		func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
+			a, err := o.SetTrusted(cmd.Context(), id.ID(on), !revoke)
+			if err != nil {
+				return err
+			}
+			return out.print(cmd.OutOrStdout(),
+				map[string]any{"account": a.ID, "name": a.Name, "trusted": a.Trusted},
+				[]any{"ID", "NAME", "TRUSTED"}, [][]any{{a.ID, a.Name, a.Trusted}})
+		})
 }
 
 func keys() *cobra.Command {

@@ -22,6 +22,8 @@ type Account struct {
 	// Markup is what the account pays above the providers' prices, in basis points; nil for the
 	// default. Tenants do not see it.
 	Markup *int64 `json:"-"`
+	// Trusted accounts are offered what is for trusted tenants only. Only operators see it.
+	Trusted bool `json:"-"`
 	// SuspendedAt and SuspendedReason are shown as Suspension.
 	SuspendedAt     *time.Time `json:"-"`
 	SuspendedReason string     `json:"-"`
@@ -118,6 +120,20 @@ func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, account id.ID, basis
 	a.Markup = basisPoints
 	return a, setMarkup(ctx, tx, a)
 }
+
+// SetTrusted says whether an account is offered what is for trusted tenants only. What it has stays.
+// It returns NOT_FOUND.
+func (s *Service) SetTrusted(ctx context.Context, tx *db.Tx, account id.ID, trusted bool) (Account, error) {
+	a, err := s.Get(ctx, tx, account)
+	if err != nil {
+		return Account{}, err
+	}
+	a.Trusted = trusted
+	return a, setTrusted(ctx, tx, a)
+}
+
+// Trusted returns the accounts that are trusted.
+func (s *Service) Trusted(ctx context.Context, r db.Reader) ([]id.ID, error) { return trusted(ctx, r) }
 
 // Markups returns the markups of the accounts that have their own, in basis points.
 func (s *Service) Markups(ctx context.Context, r db.Reader) (map[id.ID]int64, error) {

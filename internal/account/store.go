@@ -12,7 +12,8 @@ var accounts = db.NewTable("account", func(a *Account) []db.Column {
 	return []db.Column{
 		db.Col("id", &a.ID), db.Col("name", &a.Name), db.Derived("name_key", strings.ToLower(a.Name)),
 		db.Col("created_at", &a.CreatedAt), db.Col("markup", &a.Markup),
-		db.Col("suspended_at", &a.SuspendedAt), db.Col("suspended_reason", &a.SuspendedReason),
+		db.Col("trusted", &a.Trusted), db.Col("suspended_at", &a.SuspendedAt),
+		db.Col("suspended_reason", &a.SuspendedReason),
 	}
 })
 
@@ -51,6 +52,16 @@ func setMarkup(ctx context.Context, tx *db.Tx, a Account) error {
 
 func markups(ctx context.Context, r db.Reader) (map[id.ID]int64, error) {
 	return db.CollectMap(ctx, r, db.Pair[id.ID, int64], `SELECT id, markup FROM account WHERE markup IS NOT NULL`)
+}
+
+func setTrusted(ctx context.Context, tx *db.Tx, a Account) error {
+	_, err := accounts.Update(ctx, tx, &a, []string{"trusted"}, db.Is("id", a.ID))
+	return err
+}
+
+func trusted(ctx context.Context, r db.Reader) ([]id.ID, error) {
+	return db.Collect(ctx, r, func(row db.Row) (of id.ID, err error) { return of, row.Scan(&of) },
+		`SELECT id FROM account WHERE trusted = 1 ORDER BY id`)
 }
 
 func names(ctx context.Context, r db.Reader, ids []id.ID) (map[id.ID]string, error) {

@@ -21,6 +21,7 @@ import (
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/racks"
 	"github.com/billetcloud/billet/internal/provideraccount"
+	"github.com/billetcloud/billet/internal/rackagent"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 )
 
@@ -110,7 +111,9 @@ type Config struct {
 	StripeURL string
 	// AgentImage replaces the image in RacksAgentISO, for tests.
 	AgentImage racks.Image
-	Probe      func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
+	// AgentBoot goes with it, for machines without a BMC. It may be nil.
+	AgentBoot func() (rackagent.Boot, error)
+	Probe     func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
 }
 
 // DefaultMaxClockSkew is far more than the error of a clock that NTP synchronizes.

@@ -326,6 +326,17 @@ func (o *Operator) EnablePromoCode(ctx context.Context, of id.ID, enabled bool) 
 	return c, err
 }
 
+// SetTrusted says whether an account is offered what is for trusted tenants only.
+func (o *Operator) SetTrusted(ctx context.Context, of id.ID, trusted bool) (a operator.Account, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if a, err = o.Console.SetTrusted(ctx, tx, of, trusted); err != nil {
+			return err
+		}
+		return o.record(ctx, tx, of, "setTrusted", of)
+	})
+	return a, err
+}
+
 // SetMarkup sets an account's own markup in basis points, or, with nil, the default ones.
 func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) (a operator.Account, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {

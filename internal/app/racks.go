@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/billetcloud/billet/internal/provider"
@@ -72,10 +73,10 @@ func (a *App) listenRacks(ctx context.Context) (*http.Server, net.Listener, erro
 	if a.cfg.RacksListen == "" {
 		return nil, nil, nil
 	}
-	image := a.cfg.AgentImage
+	image, boot := a.cfg.AgentImage, a.cfg.AgentBoot
 	if image == nil {
 		var err error
-		if image, err = a.openAgentISO(); err != nil {
+		if image, boot, err = a.openAgentISO(); err != nil {
 			return nil, nil, fmt.Errorf("--racks-agent-iso: %w", err)
 		}
 	}
@@ -89,26 +90,28 @@ func (a *App) listenRacks(ctx context.Context) (*http.Server, net.Listener, erro
 	}
 	server := a.server(racks.Handler(a.Machines, image, a.cfg.Log))
 	server.ReadTimeout, server.WriteTimeout = time.Minute, isoTime
-	a.racks.Store(&rack.Server{URL: strings.TrimSuffix(a.cfg.RacksURL, "/"), Pin: pin})
+	a.racks.Store(&rack.Server{URL: strings.TrimSuffix(a.cfg.RacksURL, "/"), Pin: pin, Boot: boot})
 	return server, tls.NewListener(racks.Limit(l), &tls.Config{
 		Certificates: []tls.Certificate{c}, MinVersion: tls.VersionTLS12,
 	}), nil
 }
 
-// openAgentISO opens the agent's image, which stays open.
-func (a *App) openAgentISO() (racks.Image, error) {
+// openAgentISO opens the agent's image, which stays open. What machines without a BMC start is read
+// from it when it is first needed.
+func (a *App) openAgentISO() (racks.Image, func() (rackagent.Boot, error), error) {
 	f, err := os.Open(a.cfg.RacksAgentISO)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	a.closers = append(a.closers, func() error { return ignoreClosed(f.Close()) })
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	iso, err := rackagent.OpenISO(f, info.Size())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return func(p rackagent.Parameters) (io.ReadSeeker, error) { return iso.For(p) }, nil
+	image := func(p rackagent.Parameters) (io.ReadSeeker, error) { return iso.For(p) }
+	return image, sync.OnceValues(iso.Boot), nil
 }

@@ -53,7 +53,7 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	})
 	s.catalog = catalog.New(catalog.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Providers: providers, Jobs: o.Jobs, Log: log, Markup: s.markups.of,
-		OwnMarkups: o.Accounts.Markups, Rules: o.PriceRules,
+		OwnMarkups: o.Accounts.Markups, Trusted: o.Accounts.Trusted, Rules: o.PriceRules,
 		Health: func(ctx context.Context, r db.Reader) (health.Policies, error) {
 			now, err := o.Settings.Peek(ctx, r)
 			return now.GPUHealth.Policies(), err

@@ -21,8 +21,8 @@ import (
 // maxMarkup is the largest markup in basis points. A price a hundred times as high is a mistake.
 const maxMarkup = 1_000_000
 
-// Config configures a Catalog. Every field except OwnMarkups, Health, Rules and
-// RequestTimeout is required.
+// Config configures a Catalog. Every field except OwnMarkups, Trusted, Health, Rules
+// and RequestTimeout is required.
 type Config struct {
 	DB        *db.DB
 	IDs       *id.Maker
@@ -36,6 +36,9 @@ type Config struct {
 	// OwnMarkups returns the accounts that have their own markup, which replaces all others for
 	// them, in the same unit. It is called at every Load, and may be nil.
 	OwnMarkups func(ctx context.Context, r db.Reader) (map[id.ID]int64, error)
+	// Trusted returns the accounts that are offered what is for trusted tenants only. It is called at
+	// every Load. Without it, nobody is.
+	Trusted func(ctx context.Context, r db.Reader) ([]id.ID, error)
 	// Health returns the policies of GPU checks. It is called at every Load. Without it, no offer
 	// is checked.
 	Health func(ctx context.Context, r db.Reader) (health.Policies, error)

@@ -39,6 +39,7 @@ type Offer struct {
 
 	MinimumRuntimeMinutes int                   `json:"minimumRuntimeMinutes" doc:"Minimum runtime of a deployment in minutes before it can be terminated."`
 	Capabilities          provider.Capabilities `json:"capabilities" doc:"Features that the provider supports for the machine."`
+	TrustedTenantsOnly    bool                  `json:"trustedTenantsOnly" doc:"Whether it is offered only to accounts that the operator trusts. Such a machine has a key of the operator's, by which it is taken back, and no power control."`
 	// HealthPolicy is the operator's.
 	HealthPolicy health.Policy `json:"healthPolicy" doc:"Check of the GPUs before a deployment runs. off: none. report: the verdict is shown. require: a deployment runs, and costs, only after its GPUs passed. An offer with capabilities.singleKey cannot be checked."`
 	AsOf         time.Time     `json:"asOf" doc:"Time when the provider last confirmed the offer."`

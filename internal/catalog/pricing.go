@@ -24,6 +24,7 @@ const maxPriceBytes = 128 << 20
 type pricing struct {
 	markups map[string]int64 // of providers
 	own     map[id.ID]int64  // of accounts that have their own
+	trusted map[id.ID]bool
 	rules   pricerule.Set
 	version int64 // of the rules
 	health  health.Policies
@@ -37,16 +38,26 @@ type priceList struct {
 	health  health.Policies
 	markups map[string]int64
 	own     *int64        // replaces the markups of providers
+	trusted bool          // what is for trusted tenants only is shown
 	rules   pricerule.Set // those that are for these accounts
 }
 
 // readPricing returns what prices depend on now: before, if that is the same.
 func (c *Catalog) readPricing(ctx context.Context, r db.Reader, before *pricing) (*pricing, error) {
-	p := &pricing{markups: c.markups(), own: map[id.ID]int64{}}
+	p := &pricing{markups: c.markups(), own: map[id.ID]int64{}, trusted: map[id.ID]bool{}}
 	var err error
 	if c.cfg.OwnMarkups != nil {
 		if p.own, err = c.cfg.OwnMarkups(ctx, r); err != nil {
 			return nil, err
+		}
+	}
+	if c.cfg.Trusted != nil {
+		all, err := c.cfg.Trusted(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		for _, account := range all {
+			p.trusted[account] = true
 		}
 	}
 	if c.cfg.Rules != nil {
@@ -60,7 +71,7 @@ func (c *Catalog) readPricing(ctx context.Context, r db.Reader, before *pricing)
 		}
 	}
 	if before != nil && p.version == before.version && p.health.Equal(before.health) && maps.Equal(p.own, before.own) &&
-		maps.Equal(p.markups, before.markups) {
+		maps.Equal(p.markups, before.markups) && maps.Equal(p.trusted, before.trusted) {
 		return before, nil
 	}
 	if c.cfg.Rules != nil {
@@ -86,7 +97,8 @@ func (c *Catalog) markups() map[string]int64 {
 func (p *pricing) divide() {
 	p.usual = p.list("")
 	p.lists = map[id.ID]*priceList{}
-	for _, account := range append(slices.Collect(maps.Keys(p.own)), p.rules.Accounts()...) {
+	own := append(slices.Collect(maps.Keys(p.own)), slices.Collect(maps.Keys(p.trusted))...)
+	for _, account := range append(own, p.rules.Accounts()...) {
 		p.lists[account] = p.list(account)
 	}
 }
@@ -97,6 +109,9 @@ func (p *pricing) list(account id.ID) *priceList {
 	l := &priceList{markups: p.markups, health: p.health, rules: p.rules.For(account)}
 	if markup, own := p.own[account]; own {
 		l.own, l.key = &markup, fmt.Sprint(markup)
+	}
+	if p.trusted[account] {
+		l.trusted, l.key = true, l.key+"+"
 	}
 	if slices.Contains(p.rules.Accounts(), account) {
 		l.key += "/" + string(account)
@@ -183,13 +198,13 @@ const (
 // priced returns the offers at the prices of that list, without those that it hides.
 func (c *Catalog) priced(all *snapshot, l *priceList) *snapshot {
 	p := *all
-	decides, hides := decided(all, l)
+	decides, hides := decided(all, l), false
 	p.offers, p.facts = make([]Offer, 0, len(all.offers)), make([]facts, 0, len(all.offers))
 	kept := make([]int, len(all.offers)) // the new index; −1 for hidden
 	for i := range all.offers {
 		rule := decides[all.facts[i].texts]
-		if rule != nil && rule.Hidden {
-			kept[i] = -1
+		if l.hides(rule, &all.offers[i]) {
+			kept[i], hides = -1, true
 			continue
 		}
 		kept[i] = len(p.offers)
@@ -227,18 +242,21 @@ func (c *Catalog) priced(all *snapshot, l *priceList) *snapshot {
 	return &p
 }
 
-// decided returns the rule that decides about the offers with each set of texts, and whether one of
-// them hides.
-func decided(all *snapshot, l *priceList) (decides []*pricerule.Rule, hides bool) {
-	decides = make([]*pricerule.Rule, len(all.texts))
+// decided returns the rule that decides about the offers with each set of texts.
+func decided(all *snapshot, l *priceList) []*pricerule.Rule {
+	decides := make([]*pricerule.Rule, len(all.texts))
 	if len(l.rules) == 0 {
-		return decides, false
+		return decides
 	}
 	for i := range all.texts {
 		decides[i] = l.rules.First(all.texts[i].offer())
-		hides = hides || decides[i] != nil && decides[i].Hidden
 	}
-	return decides, hides
+	return decides
+}
+
+// hides reports whether an offer about which that rule decides is neither listed nor sold.
+func (l *priceList) hides(rule *pricerule.Rule, o *Offer) bool {
+	return rule != nil && rule.Hidden || o.TrustedTenantsOnly && !l.trusted
 }
 
 // offer returns what rules match. The texts are in lower case, which rules disregard.
@@ -268,8 +286,7 @@ func (c *Catalog) Preview(rule pricerule.Rule, before, after pricerule.Set) Effe
 	s := c.now.Load()
 	old, changed := *s.pricing.of(rule.Account), *s.pricing.of(rule.Account)
 	old.rules, changed.rules = before.For(rule.Account), after.For(rule.Account)
-	first, _ := decided(s.all, &old)
-	then, _ := decided(s.all, &changed)
+	first, then := decided(s.all, &old), decided(s.all, &changed)
 	out := Effect{Offers: len(s.all.offers), Changes: []Change{}}
 	for i := range s.all.offers {
 		o, at := &s.all.offers[i], s.all.facts[i].texts
@@ -289,7 +306,7 @@ func (c *Catalog) Preview(rule pricerule.Rule, before, after pricerule.Set) Effe
 
 // shown returns the price of the offer; nil if it is hidden.
 func (l *priceList) shown(rule *pricerule.Rule, o *Offer) *money.Micros {
-	if rule != nil && rule.Hidden {
+	if l.hides(rule, o) {
 		return nil
 	}
 	price := l.price(rule, o.Provider, o.CostPrice, o.GPUCount)

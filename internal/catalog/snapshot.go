@@ -211,7 +211,7 @@ func (r record) offer() Offer {
 		VCPUs:       r.vcpus, MemoryGB: r.memoryGB, StorageGB: r.storageGB, Interconnect: textOrNil(r.interconnect),
 		InstanceType: r.instanceType, Region: r.region, OperatingSystems: []string{},
 		Available: r.available, Capabilities: r.capabilities,
-		Key: r.key, CostPrice: money.Micros(r.cost),
+		Key: r.key, CostPrice: money.Micros(r.cost), TrustedTenantsOnly: r.trustedOnly,
 	}
 	if r.stock != unknownStock {
 		n := int(r.stock)

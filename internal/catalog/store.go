@@ -65,6 +65,7 @@ func (r *record) columns() []db.Column {
 		db.Col("country", &r.country),
 		db.Col("minimum_runtime", &r.minimumRuntime),
 		db.Col("launch_limit", &r.launchLimit),
+		db.Col("trusted_only", &r.trustedOnly),
 	}
 }
 

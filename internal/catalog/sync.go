@@ -117,6 +117,7 @@ type record struct {
 	withdrawn                                         bool
 	regionName, country                               string // if the provider returns them with the offer
 	minimumRuntime, launchLimit                       int64  // seconds
+	trustedOnly                                       bool
 }
 
 // gone returns the record of an offer that is no longer available.
@@ -142,6 +143,7 @@ func (c *Catalog) record(p provider.Provider, prices *pricing, slug string, o pr
 		country:        countryCode(o.Country),
 		minimumRuntime: int64((o.MinimumRuntime + time.Second - 1) / time.Second),
 		launchLimit:    int64(o.LaunchLimit / time.Second),
+		trustedOnly:    o.TrustedTenantsOnly,
 	}
 	rule := prices.usual.rules.First(r.ruled())
 	r.price = int64(prices.usual.price(rule, slug, o.HourlyPrice, o.GPUCount))

@@ -66,6 +66,12 @@ func (h operatorAccounts) routes(r *rest.Router) {
 			"seconds. Existing deployments keep their price. A price rule that matches replaces it.",
 	}, h.setMarkup)
 	rest.Write(r, rest.Operation{
+		Method: http.MethodPut, Path: one + "/trust", ID: "setTrusted", Tag: tagOperator, Auth: rest.OperatorOnly,
+		Scope: string(account.WriteOperator), Summary: "Trust an account",
+		Description: "A trusted account is offered what is for trusted tenants only, such as servers without a BMC, " +
+			"whose tenant can keep you out. What an account has stays when it is no longer trusted.",
+	}, h.setTrusted)
+	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: one + "/suspend", ID: "suspendAccount", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Suspend an account",
 		Description: "New deployments, power-ons and new or larger volumes are refused with ACCOUNT_SUSPENDED and " +
@@ -115,10 +121,11 @@ type operatorAccount struct {
 	operator.Account
 	Suspension    *account.Suspension `json:"suspension" doc:"Since when and why it can start nothing new; null if it is not suspended."`
 	MarkupPercent *percent            `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
+	Trusted       bool                `json:"trusted" doc:"Whether it is offered what is for trusted tenants only."`
 }
 
 func accountOf(a operator.Account) operatorAccount {
-	return operatorAccount{a, a.Suspension(), (*percent)(a.Markup)}
+	return operatorAccount{a, a.Suspension(), (*percent)(a.Markup), a.Trusted}
 }
 
 // createdAccount is a new account, with the invitation of its owner.
@@ -126,6 +133,7 @@ type createdAccount struct {
 	operator.Account
 	Suspension    *account.Suspension `json:"suspension" doc:"Since when and why it can start nothing new; null if it is not suspended."`
 	MarkupPercent *percent            `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
+	Trusted       bool                `json:"trusted" doc:"Whether it is offered what is for trusted tenants only."`
 	Invitation    *newInvitation      `json:"invitation" doc:"Invitation of the owner; null if no one is invited."`
 }
 
@@ -134,6 +142,7 @@ type credited struct {
 	operator.Account
 	Suspension    *account.Suspension `json:"suspension" doc:"Since when and why it can start nothing new; null if it is not suspended."`
 	MarkupPercent *percent            `json:"markupPercent" doc:"Its own markup on the providers' prices in percent; null means the default."`
+	Trusted       bool                `json:"trusted" doc:"Whether it is offered what is for trusted tenants only."`
 	Made          bool                `json:"made" doc:"false if the balance was not changed: it waits for the approval of another operator, or the reference was used before."`
 	// Adjustment is nil if a credit of which there is no record has the reference.
 	Adjustment *adjustment.Adjustment `json:"adjustment" doc:"What was booked, or waits for the approval of another operator if its state is pending; null if it is not known."`
@@ -165,7 +174,7 @@ func (h operatorAccounts) create(
 	a, err := h.adjustments.Open(ctx, tx, in.Body.Name, credit, adjusterOf(c))
 	c.Created(a.ID)
 	c.Change.Account = a.ID
-	out := createdAccount{a, a.Suspension(), (*percent)(a.Markup), nil}
+	out := createdAccount{a, a.Suspension(), (*percent)(a.Markup), a.Trusted, nil}
 	if err != nil || in.Body.OwnerEmail == "" {
 		return out, err
 	}
@@ -198,13 +207,28 @@ func (h operatorAccounts) credit(
 		c.Change.Account = in.ID
 	}
 	a := did.Account
-	return credited{a, a.Suspension(), (*percent)(a.Markup), did.Made, did.Adjustment}, err
+	return credited{a, a.Suspension(), (*percent)(a.Markup), a.Trusted, did.Made, did.Adjustment}, err
 }
 
 func (h operatorAccounts) setMarkup(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *setMarkup,
 ) (operatorAccount, error) {
 	a, err := h.svc.SetMarkup(ctx, tx, in.ID, (*int64)(in.Body.Percent.Value))
+	c.Change.Account = in.ID
+	return accountOf(a), err
+}
+
+type setTrusted struct {
+	accountPath
+	Body struct {
+		Trusted bool `json:"trusted" doc:"Whether it is offered what is for trusted tenants only."`
+	}
+}
+
+func (h operatorAccounts) setTrusted(
+	ctx context.Context, tx *db.Tx, c *rest.Call, in *setTrusted,
+) (operatorAccount, error) {
+	a, err := h.svc.SetTrusted(ctx, tx, in.ID, in.Body.Trusted)
 	c.Change.Account = in.ID
 	return accountOf(a), err
 }

@@ -167,6 +167,15 @@ func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, of id.ID, basisPoint
 	return s.Account(ctx, tx, of)
 }
 
+// SetTrusted says whether an account is offered what is for trusted tenants only. It returns
+// NOT_FOUND.
+func (s *Service) SetTrusted(ctx context.Context, tx *db.Tx, of id.ID, trusted bool) (Account, error) {
+	if _, err := s.cfg.Accounts.SetTrusted(ctx, tx, of, trusted); err != nil {
+		return Account{}, err
+	}
+	return s.Account(ctx, tx, of)
+}
+
 // Account returns one account, or NOT_FOUND.
 func (s *Service) Account(ctx context.Context, r db.Reader, of id.ID) (Account, error) {
 	a, err := s.cfg.Accounts.Get(ctx, r, of)

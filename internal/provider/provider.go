@@ -177,6 +177,9 @@ type Offer struct {
 	// LaunchLimit is this offer's own limit, where it is shorter than Info.LaunchLimit; 0 where it
 	// is not.
 	LaunchLimit time.Duration
+	// TrustedTenantsOnly offers are shown and sold to accounts that the operator trusts: a tenant
+	// can keep the operator out of the machine.
+	TrustedTenantsOnly bool
 }
 
 // LaunchRequest is the request for a machine.

@@ -43,7 +43,7 @@ func (s *Service) valid(ctx context.Context, r db.Reader, token string) (j agent
 	j = *now
 	fits := found && map[rackagent.Kind]bool{
 		rackagent.Inspect: m.State == Inspecting,
-		rackagent.Erase:   m.State == Erasing && m.DeploymentID == nil,
+		rackagent.Erase:   m.State == Erasing && (m.DeploymentID == nil || m.OverSSH()),
 		rackagent.Deploy:  m.State.Tenanted() && m.tenancy == Installing,
 	}[j.Kind]
 	if !fits || j.BootedAt != nil && s.cfg.Clock.Now().After(j.BootedAt.Add(limits[j.Kind])) {
@@ -72,6 +72,10 @@ func (s *Service) AgentParameters(ctx context.Context, token string) (p rackagen
 	if err != nil {
 		return p, err
 	}
+	return parametersOf(m, server, token)
+}
+
+func parametersOf(m Machine, server Server, token string) (p rackagent.Parameters, err error) {
 	p = rackagent.Parameters{URL: server.URL, Pin: server.Pin, Token: token, MAC: m.MACs[0]}
 	if p.Address, err = netip.ParsePrefix(m.Address); err != nil {
 		return p, err
@@ -131,6 +135,9 @@ func (s *Service) forAgent(ctx context.Context, r db.Reader, j agentJob, m Machi
 	if j.Kind == rackagent.Erase || j.Kind == rackagent.Deploy && m.installs > 1 {
 		out.Erase = &rackagent.ErasePlan{}
 	}
+	if j.Kind == rackagent.Erase && m.OverSSH() {
+		return out, s.idleJob(ctx, r, j, m, &out)
+	}
 	if j.Kind != rackagent.Deploy {
 		return out, nil
 	}
@@ -138,16 +145,20 @@ func (s *Service) forAgent(ctx context.Context, r db.Reader, j agentJob, m Machi
 	if err != nil {
 		return out, err
 	}
-	image, found, err := findImage(ctx, r, l.OperatingSystem)
-	if err == nil && !found {
-		err = fmt.Errorf("the image of %s was removed while it was to be installed", l.OperatingSystem)
-	}
-	if err != nil {
+	if out.Image, err = imageFor(ctx, r, l.OperatingSystem); err != nil {
 		return out, err
 	}
-	out.Image = &rackagent.Image{URL: image.URL, SHA256: image.SHA256, Format: image.Format, Bytes: image.Bytes}
 	out.Config, err = configOf(m, l, prefix)
 	return out, err
+}
+
+// imageFor returns an image as the agent reads it.
+func imageFor(ctx context.Context, r db.Reader, name string) (*rackagent.Image, error) {
+	i, found, err := findImage(ctx, r, name)
+	if err == nil && !found {
+		err = fmt.Errorf("the image of %s was removed while it was to be installed", name)
+	}
+	return &rackagent.Image{URL: i.URL, SHA256: i.SHA256, Format: i.Format, Bytes: i.Bytes}, err
 }
 
 // AgentReport keeps what an agent reports, or returns ErrToken. A report that arrives twice, or
@@ -190,7 +201,7 @@ func (s *Service) AgentReport(ctx context.Context, token string, r rackagent.Rep
 		if err := s.save(ctx, tx, j); err != nil {
 			return err
 		}
-		m.Detail = fmt.Sprintf("The agent: %s, %d%%", j.Phase, j.Progress)
+		m.heard(j)
 		if err := s.keep(ctx, tx, m); err != nil {
 			return err
 		}
@@ -216,7 +227,7 @@ const boundary = "==billet-user-data=="
 func configOf(m Machine, l Launch, prefix netip.Prefix) (*rackagent.Config, error) {
 	meta, err := json.Marshal(map[string]any{
 		"instance-id":    fmt.Sprintf("%s-%d", l.Deployment, m.installs),
-		"local-hostname": hostname(l.Name, l.Deployment), "public-keys": l.AuthorizedKeys,
+		"local-hostname": hostname(l.Name, l.Deployment), "public-keys": keysOf(m, l),
 	})
 	if err != nil {
 		return nil, err
@@ -238,6 +249,14 @@ func configOf(m Machine, l Launch, prefix netip.Prefix) (*rackagent.Config, erro
 	return &rackagent.Config{
 		MetaData: string(meta), UserData: userData(l), NetworkConfig: string(network),
 	}, err
+}
+
+// keysOf returns the keys that log in. A machine without a BMC is returned by one of ours.
+func keysOf(m Machine, l Launch) []string {
+	if !m.OverSSH() {
+		return l.AuthorizedKeys
+	}
+	return append(slices.Clone(l.AuthorizedKeys), m.SSHPublicKey+" billet")
 }
 
 // userData returns our cloud-config and the tenant's, whose values win.

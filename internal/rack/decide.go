@@ -121,7 +121,7 @@ type decision struct {
 
 // decide returns what is to be done next. It is a pure function of what is stored.
 func decide(m Machine, j *agentJob, now, since time.Time) decision {
-	if m.DeploymentID != nil && !m.State.Tenanted() {
+	if m.DeploymentID != nil && !m.State.Tenanted() && !m.OverSSH() {
 		return decision{step: stepCut}
 	}
 	switch m.State {
@@ -139,7 +139,7 @@ func decide(m Machine, j *agentJob, now, since time.Time) decision {
 	case Quarantined, Retired:
 		// What a tenant installed may run on it. A machine that was never started from here is not
 		// touched.
-		if m.Unerased && j != nil && m.watchedAt == nil {
+		if m.Unerased && j != nil && m.watchedAt == nil && !m.OverSSH() {
 			return decision{step: stepOff}
 		}
 	}
@@ -151,6 +151,9 @@ func decideTenancy(m Machine, j *agentJob, now, since time.Time) decision {
 	case Installing:
 		return decideJob(j, rackagent.Deploy, now, since)
 	case Running, SwitchedOff:
+		if m.OverSSH() {
+			return decision{} // it has no power, and that it does not answer would say nothing
+		}
 		if m.wanted != WantNothing {
 			return decision{step: stepPower}
 		}

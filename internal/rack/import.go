@@ -210,7 +210,10 @@ func (s *Service) Import(ctx context.Context, tx *db.Tx, rows []Row) ([]Machine,
 	}
 	added, all := []Machine{}, []apierr.FieldError{}
 	for i, row := range rows {
-		m, wrong := s.draft(row.MachineFields, tx, others)
+		m, wrong, err := s.draft(row.MachineFields, tx, others)
+		if err != nil {
+			return nil, err
+		}
 		for j, before := range added {
 			(*faults)(&wrong).clash(m, before, fmt.Sprintf("line %d", rows[j].Line))
 		}

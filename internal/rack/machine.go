@@ -38,6 +38,12 @@ type Machine struct {
 	PasswordProblem   string     `json:"passwordProblem" doc:"Why the password was not replaced after the last tenant; empty if it was, or was not to be."`
 	RefusedAt         *time.Time `json:"bmcRefusedAt" doc:"Since when the BMC has refused Billet's password, or has shown another certificate; null if it does not."`
 
+	SSHAddress   string `json:"sshAddress" doc:"Host and port at which a machine without a BMC answers SSH; empty if it has a BMC."`
+	SSHUser      string `json:"sshUser" doc:"User name at the operator's own system, root or one who may use sudo without a password."`
+	SSHHostKey   string `json:"sshHostKey" doc:"Public host key that the operator's own system must show."`
+	SSHPublicKey string `json:"sshPublicKey" doc:"Public key that this user must accept, and that is in every system that is installed there. The private key is encrypted and never shown."`
+	IdleImage    string `json:"idleImage" doc:"Name of the machine image that a machine without a BMC is installed with after each erasure, so that it can be reached."`
+
 	MACs        []string `json:"macs" doc:"MAC addresses of its network cards; the first is that of the card with the address."`
 	Address     string   `json:"address" doc:"IP address with the length of its prefix, such as 192.0.2.10/24."`
 	Gateway     string   `json:"gateway" doc:"IP address of the gateway."`
@@ -68,6 +74,8 @@ type Machine struct {
 	sealed         string // the password of the BMC
 	sealedNext     string // one that may be valid instead: it is, or was to be, set at the BMC; "" for none
 	passwordFor    id.ID  // the deployment after which the password was last dealt with
+	sealedSSH      string // a login
+	system         system
 	tenancy        Tenancy
 	wanted         Wish
 	wantedAt       *time.Time
@@ -91,6 +99,11 @@ type MachineFields struct {
 	BMCPassword    *string            `json:"bmcPassword,omitempty" yaml:"bmcPassword" maxLength:"256" doc:"Password at the BMC. It is encrypted and never shown."`
 	BMCCertificate *string            `json:"bmcCertificateSha256,omitempty" yaml:"bmcCertificateSha256" maxLength:"95" doc:"SHA-256 of the certificate that the BMC must show, in hex, with or without colons; empty, the default, if it must be one that this server trusts."`
 	RotatePassword *bool              `json:"rotatePassword,omitempty" yaml:"rotatePassword" doc:"Whether the password at the BMC is replaced by a random one after each tenant, which is never shown; true by default."`
+	SSHAddress     *string            `json:"sshAddress,omitempty" yaml:"sshAddress" maxLength:"256" example:"192.0.2.10:22" doc:"Host and port at which a machine without a BMC answers SSH. It is sold to trusted accounts only: its tenant can keep this server out."`
+	SSHUser        *string            `json:"sshUser,omitempty" yaml:"sshUser" maxLength:"64" doc:"User name there; root, the default, or one who may use sudo without a password."`
+	SSHHostKey     *string            `json:"sshHostKey,omitempty" yaml:"sshHostKey" maxLength:"2000" doc:"Public host key that it must show, such as the text of /etc/ssh/ssh_host_ed25519_key.pub."`
+	SSHPrivateKey  *string            `json:"sshPrivateKey,omitempty" yaml:"sshPrivateKey" maxLength:"16384" doc:"Private key in OpenSSH's format, without a passphrase. If omitted, one is made for the machine; add its sshPublicKey to the user's authorized keys. It is encrypted and never shown."`
+	IdleImage      *string            `json:"idleImage,omitempty" yaml:"idleImage" maxLength:"64" example:"Debian 12" doc:"Name of the machine image that is installed after each erasure, so that the machine can be reached; required with sshAddress."`
 	MACs           *[]string          `json:"macs,omitempty" yaml:"macs" maxItems:"32" doc:"MAC addresses of its network cards; the first is that of the card with the address."`
 	Address        *string            `json:"address,omitempty" yaml:"address" maxLength:"64" example:"192.0.2.10/24" doc:"IP address with the length of its prefix."`
 	Gateway        *string            `json:"gateway,omitempty" yaml:"gateway" maxLength:"64" doc:"IP address of the gateway; empty, the default, for none."`
@@ -127,6 +140,10 @@ func (m Machine) with(f MachineFields) Machine {
 	set(&m.BMCUser, f.BMCUser)
 	set(&m.BMCCertificate, f.BMCCertificate)
 	set(&m.RotatePassword, f.RotatePassword)
+	set(&m.SSHAddress, f.SSHAddress)
+	set(&m.SSHUser, f.SSHUser)
+	set(&m.SSHHostKey, f.SSHHostKey)
+	set(&m.IdleImage, f.IdleImage)
 	set(&m.MACs, f.MACs)
 	set(&m.Address, f.Address)
 	set(&m.Gateway, f.Gateway)

@@ -18,7 +18,7 @@ const rotateFor = time.Hour
 // rotates reports whether the password of the machine's BMC is to be replaced: a tenant has had
 // the machine since it was last dealt with.
 func (m Machine) rotates() bool {
-	return m.RotatePassword && m.lastDeployment != "" && m.passwordFor != m.lastDeployment
+	return m.RotatePassword && !m.OverSSH() && m.lastDeployment != "" && m.passwordFor != m.lastDeployment
 }
 
 // open connects to the machine's BMC. Where it is not known which of two passwords is valid, the

@@ -24,7 +24,8 @@ func (s *Service) cut(ctx context.Context, was Machine) error {
 	}
 	crashpoint.Reach(crashpoint.RackCutBeforeCommit)
 	err = s.change(ctx, was, func(_ context.Context, _ *db.Tx, m *Machine) error {
-		m.DeploymentID, m.tenancy, m.wanted, m.wantedAt, m.launch, m.Detail = nil, NoTenancy, WantNothing, nil, "", ""
+		m.leave()
+		m.Detail = ""
 		return nil
 	})
 	if err == nil {

@@ -51,9 +51,14 @@ func (f *faults) within(field string, n, low, high int64) {
 func (m Machine) normalized() (Machine, faults) {
 	var f faults
 	f = append(f, apierr.CheckName("name", m.Name)...)
-	m.BMCURL = f.bmcURL(m.BMCURL)
-	f = append(f, apierr.CheckName("bmcUser", m.BMCUser)...)
-	m.BMCCertificate = f.certificate(m.BMCCertificate)
+	if m.OverSSH() {
+		m = f.ssh(m)
+	} else {
+		m.SSHUser, m.SSHHostKey, m.IdleImage = "", "", ""
+		m.BMCURL = f.bmcURL(m.BMCURL)
+		f = append(f, apierr.CheckName("bmcUser", m.BMCUser)...)
+		m.BMCCertificate = f.certificate(m.BMCCertificate)
+	}
 	m.MACs = f.macs(m.MACs)
 	m = f.network(m)
 	if !provider.ValidSlug(m.Region) {
@@ -199,8 +204,11 @@ func (f *faults) clash(m, other Machine, what string) {
 	if strings.EqualFold(m.Name, other.Name) {
 		taken("name")
 	}
-	if m.BMCURL == other.BMCURL {
+	if m.BMCURL != "" && m.BMCURL == other.BMCURL {
 		taken("bmcUrl")
+	}
+	if m.SSHAddress != "" && m.SSHAddress == other.SSHAddress {
+		taken("sshAddress")
 	}
 	if addr(m.Address) == addr(other.Address) {
 		taken("address")
@@ -231,6 +239,10 @@ func pinned(before, after Machine) (names []string) {
 		}
 	}
 	changed("bmcUrl", before.BMCURL != after.BMCURL)
+	changed("sshAddress", before.SSHAddress != after.SSHAddress)
+	changed("sshUser", before.SSHUser != after.SSHUser)
+	changed("sshHostKey", before.SSHHostKey != after.SSHHostKey)
+	changed("sshPrivateKey", before.sealedSSH != after.sealedSSH)
 	changed("macs", !slices.Equal(before.MACs, after.MACs))
 	changed("address", before.Address != after.Address)
 	changed("gateway", before.Gateway != after.Gateway)

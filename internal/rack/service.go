@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
+	"github.com/billetcloud/billet/internal/rackagent"
 	"github.com/billetcloud/billet/internal/secret"
 )
 
@@ -21,6 +22,9 @@ type Server struct {
 	URL string
 	// Pin is the SHA-256 of its certificate in hex.
 	Pin string
+	// Boot returns what the agent is started with on machines without a BMC; nil where there is
+	// nothing.
+	Boot func() (rackagent.Boot, error)
 }
 
 // Config is what a Service needs. Every field is required but Calls.
@@ -95,7 +99,10 @@ func (s *Service) Add(ctx context.Context, tx *db.Tx, f MachineFields) (Machine,
 	if err != nil {
 		return Machine{}, err
 	}
-	m, wrong := s.draft(f, tx, known)
+	m, wrong, err := s.draft(f, tx, known)
+	if err != nil {
+		return Machine{}, err
+	}
 	if err := apierr.Invalid(wrong).OrNil(); err != nil {
 		return Machine{}, err
 	}
@@ -113,19 +120,16 @@ func (s *Service) fit(ctx context.Context, tx *db.Tx, more int) ([]Machine, erro
 }
 
 // draft returns the machine that the fields describe, and what is wrong with it beside the others.
-func (s *Service) draft(f MachineFields, tx *db.Tx, others []Machine) (Machine, []apierr.FieldError) {
+func (s *Service) draft(f MachineFields, tx *db.Tx, others []Machine) (Machine, []apierr.FieldError, error) {
 	m, wrong := Machine{
 		ID: s.cfg.IDs.New(id.Machine), State: Enrolled, Cause: CauseEnrolled, StateAt: tx.Now, Height: 1,
 		Unerased: true, RotatePassword: true, Labels: map[string]string{}, CreatedAt: tx.Now, ChangedAt: tx.Now,
 	}.with(f).normalized()
-	password := ""
-	set(&password, f.BMCPassword)
-	wrong.checkPassword(password)
-	m.sealed = s.cfg.Secrets.Seal(purpose(m.ID), []byte(password))
+	err := s.secrets(&m, f, &wrong)
 	for _, o := range others {
 		wrong.clash(m, o, o.Name)
 	}
-	return m, wrong
+	return m, wrong, err
 }
 
 func (s *Service) insert(ctx context.Context, tx *db.Tx, m Machine) error {
@@ -153,10 +157,8 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, of id.ID, f MachineFiel
 		return Machine{}, err
 	}
 	m, wrong := before.with(f).normalized()
-	if f.BMCPassword != nil {
-		wrong.checkPassword(*f.BMCPassword)
-		// One that is just being set at the BMC stays known.
-		m.sealed = s.cfg.Secrets.Seal(purpose(m.ID), []byte(*f.BMCPassword))
+	if err := s.secrets(&m, f, &wrong); err != nil {
+		return Machine{}, err
 	}
 	for _, o := range others {
 		if o.ID != m.ID {
@@ -227,7 +229,7 @@ func (s *Service) act(
 		return Machine{}, err
 	}
 	by := cause(m)
-	if m.DeploymentID != nil && !m.State.Tenanted() {
+	if m.DeploymentID != nil && !m.State.Tenanted() && !m.OverSSH() {
 		return Machine{}, apierr.New(apierr.Conflict, "The machine cannot be %s yet: its tenant has left, and it is "+
 			"not certain that it is switched off. Check its BMC, or switch it off by hand.", done)
 	}
@@ -275,6 +277,9 @@ func (s *Service) move(ctx context.Context, tx *db.Tx, m *Machine, cause Cause, 
 	m.State, m.Cause, m.Reason, m.StateAt, m.Detail = to, cause, reason, tx.Now, ""
 	if to == Quarantined || to == Retired {
 		m.watchedAt = nil // whether it is on is not known
+		if m.OverSSH() {
+			m.leave() // nothing can switch it off
+		}
 	}
 	moved, err := put(ctx, tx, *m, from)
 	if err == nil && !moved {

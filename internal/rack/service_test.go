@@ -19,6 +19,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/rack"
+	"github.com/billetcloud/billet/internal/rack/racktest"
 	"github.com/billetcloud/billet/internal/secret"
 )
 
@@ -49,7 +50,9 @@ func serviceOn(t *testing.T, d *db.DB, c clock.Clock, ids *id.Maker, queue *job.
 			return bmc.Open(ctx, a)
 		},
 		Server: func() (rack.Server, bool) {
-			return rack.Server{URL: "https://192.0.2.250:8444", Pin: strings.Repeat("cd", 32)}, true
+			return rack.Server{
+				URL: "https://192.0.2.250:8444", Pin: strings.Repeat("cd", 32), Boot: racktest.Boot,
+			}, true
 		},
 	})
 }

@@ -18,7 +18,11 @@ var machines = db.NewTable("rack_machine", func(m *Machine) []db.Column {
 		db.Col("bmc_certificate", &m.BMCCertificate), db.Col("next_password", &m.sealedNext),
 		db.Col("rotate_password", &m.RotatePassword), db.Col("password_for", &m.passwordFor),
 		db.Col("password_changed_at", &m.PasswordChangedAt), db.Col("password_problem", &m.PasswordProblem),
-		db.Col("refused_at", &m.RefusedAt), db.Col("macs", db.JSON(&m.MACs)),
+		db.Col("refused_at", &m.RefusedAt),
+		db.Col("ssh_address", &m.SSHAddress),
+		db.Col("ssh_user", &m.SSHUser), db.Col("ssh_host_key", &m.SSHHostKey),
+		db.Col("ssh_public_key", &m.SSHPublicKey), db.Col("ssh_access", &m.sealedSSH),
+		db.Col("idle_image", &m.IdleImage), db.Col("system", &m.system), db.Col("macs", db.JSON(&m.MACs)),
 		db.Derived("mac", first(m.MACs)), db.Col("prefix", &m.Address), db.Derived("address", addr(m.Address)),
 		db.Col("gateway", &m.Gateway), db.Col("nameservers", db.JSON(&m.Nameservers)), db.Col("region", &m.Region),
 		db.Col("fabric", &m.Fabric), db.Col("rack", &m.Rack), db.Col("position", &m.Position),
@@ -37,16 +41,17 @@ var machines = db.NewTable("rack_machine", func(m *Machine) []db.Column {
 // told are the columns that the operator's fields are kept in.
 var told = []string{
 	"name", "name_key", "bmc_url", "bmc_user", "bmc_password", "bmc_certificate", "rotate_password",
-	"macs", "mac", "prefix", "address",
-	"gateway", "nameservers", "region", "fabric", "rack", "position", "height", "labels", "hourly_price", "gpu_type",
-	"gpu_count", "gpu_memory_gb", "vcpus", "memory_gb", "storage_gb", "offer_key", "changed_at",
+	"ssh_address", "ssh_user",
+	"ssh_host_key", "ssh_public_key", "ssh_access", "idle_image", "system", "macs", "mac", "prefix", "address",
+	"gateway", "nameservers", "region", "fabric", "rack", "position", "height", "labels", "hourly_price",
+	"gpu_type", "gpu_count", "gpu_memory_gb", "vcpus", "memory_gb", "storage_gb", "offer_key", "changed_at",
 }
 
 // going are the columns that change while something is done with a machine.
 var going = []string{
 	"state", "cause", "reason", "state_at", "unerased", "deployment_id", "hardware", "retiring", "tenancy", "wanted",
 	"wanted_at", "launch", "installs", "last_deployment", "assigned_at", "watched_at", "detail", "vcpus", "memory_gb",
-	"storage_gb", "offer_key",
+	"storage_gb", "offer_key", "system",
 }
 
 // access are the columns of how Billet signs in at the BMC.

@@ -25,6 +25,7 @@ var (
 	ErrNoImage    = errors.New("rack: there is no image of this operating system")
 	ErrEnded      = errors.New("rack: the machine of this deployment has been returned")
 	ErrNone       = errors.New("rack: the deployment has no machine")
+	ErrNoPower    = errors.New("rack: the machine has no BMC")
 )
 
 // Group is what is sold as one offer: machines that are alike.
@@ -34,13 +35,19 @@ type Group struct {
 	// HourlyPrice is the highest of its machines.
 	HourlyPrice money.Micros
 	Ready       int64
+	// OverSSH machines have no BMC: their tenants are trusted.
+	OverSSH bool
 }
 
 // OfferKey returns the key of the offer that the machine is sold in. The price is no part of it, so
 // that an offer keeps its id when its price changes.
 func (m *Machine) OfferKey() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %d %d %d %d %d", m.Region, m.Fabric, m.GPUType, m.GPUCount,
-		m.GPUMemoryGB, m.VCPUs, m.MemoryGB, m.StorageGB))
+	text := fmt.Appendf(nil, "%q %q %q %d %d %d %d %d", m.Region, m.Fabric, m.GPUType, m.GPUCount, m.GPUMemoryGB,
+		m.VCPUs, m.MemoryGB, m.StorageGB)
+	if m.OverSSH() {
+		text = append(text, " ssh"...)
+	}
+	sum := sha256.Sum256(text)
 	return "rack-" + hex.EncodeToString(sum[:10])
 }
 
@@ -213,9 +220,13 @@ func (s *Service) Tenants(ctx context.Context, r db.Reader) ([]Tenant, error) {
 	return out, err
 }
 
-// Want asks for the power of a deployment's machine. It returns ErrNone.
+// Want asks for the power of a deployment's machine. It returns ErrNone, or ErrNoPower for one
+// without a BMC.
 func (s *Service) Want(ctx context.Context, deployment id.ID, w Wish) error {
 	return s.onTenant(ctx, deployment, func(_ context.Context, tx *db.Tx, m *Machine) error {
+		if m.OverSSH() {
+			return ErrNoPower
+		}
 		already := w == WantOn && m.tenancy == Running && m.wanted == WantNothing ||
 			w == WantOff && m.tenancy == SwitchedOff && m.wanted == WantNothing
 		if m.tenancy != Running && m.tenancy != SwitchedOff || already || m.wanted == w {

@@ -16,6 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/rackagent"
+	"github.com/billetcloud/billet/internal/sshhost"
 )
 
 // KindMachine is the job that does what is to be done with a machine. Its subject is the machine.
@@ -145,6 +146,9 @@ func (s *Service) note(ctx context.Context, m Machine, trouble error) error {
 	if _, is := errors.AsType[*bmc.Error](trouble); is {
 		text = "The BMC does not do what is needed, which will be retried: " + problemOf(trouble)
 	}
+	if e, is := errors.AsType[*sshhost.Error](trouble); is {
+		text = "The machine cannot be used by SSH, which will be retried: " + plain(e.Message)
+	}
 	return s.change(ctx, m, func(_ context.Context, _ *db.Tx, m *Machine) error {
 		m.Detail = text
 		return nil
@@ -229,6 +233,23 @@ func (s *Service) boot(ctx context.Context, m Machine, j agentJob) error {
 	if !has {
 		return errors.New("this server does not serve machines: start it with --racks-listen and --racks-url")
 	}
+	if m.OverSSH() {
+		return s.bootHost(ctx, m, j, server)
+	}
+	token, j, err := s.renew(ctx, m, j)
+	if err != nil {
+		return err
+	}
+	crashpoint.Reach(crashpoint.RackBootBeforeCall)
+	if err := s.start(ctx, m, server.URL+ISOPath+token+".iso"); err != nil {
+		return errors.Join(s.revoke(ctx, j), s.refused(ctx, m, j, err))
+	}
+	crashpoint.Reach(crashpoint.RackBootAfterCall)
+	return s.booted(ctx, j, hashOf(token))
+}
+
+// renew gives a job a new token, and forgets what an earlier agent has said.
+func (s *Service) renew(ctx context.Context, m Machine, j agentJob) (string, agentJob, error) {
 	token, hash := newToken()
 	err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if _, err := s.still(ctx, tx, m); err != nil {
@@ -247,15 +268,12 @@ func (s *Service) boot(ctx context.Context, m Machine, j agentJob) error {
 		j = now
 		return s.save(ctx, tx, now)
 	})
-	if err != nil {
-		return err
-	}
-	crashpoint.Reach(crashpoint.RackBootBeforeCall)
-	if err := s.start(ctx, m, server.URL+ISOPath+token+".iso"); err != nil {
-		return errors.Join(s.revoke(ctx, j), s.refused(ctx, m, j, err))
-	}
-	crashpoint.Reach(crashpoint.RackBootAfterCall)
-	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	return token, j, err
+}
+
+// booted keeps that the machine was started with that token.
+func (s *Service) booted(ctx context.Context, j agentJob, hash string) error {
+	err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		now, err := current(ctx, tx, j)
 		if err != nil {
 			return err
@@ -401,6 +419,9 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, m Machine, j agentJob, 
 		if m.installs > 1 && j.Attempts == 0 && j.ClaimedAt == nil {
 			// No agent was started, so that what is installed is as it was: the tenant keeps it.
 			m.tenancy, m.wanted, m.wantedAt, m.watchedAt = Running, WantOn, &tx.Now, &tx.Now
+			if m.OverSSH() {
+				m.wanted, m.wantedAt = WantNothing, nil
+			}
 			m.installs--
 		}
 		return s.keep(ctx, tx, m)
@@ -441,8 +462,12 @@ func (s *Service) end(ctx context.Context, m Machine, j agentJob) error {
 }
 
 // settle leaves the machine without the agent's image: switched off, or starting what was
-// installed. Of an inspection it returns what the BMC knows.
+// installed. Of an inspection it returns what the BMC knows. An agent on a machine without a BMC
+// restarts it.
 func (s *Service) settle(ctx context.Context, m Machine, j agentJob) (inv bmc.Inventory, err error) {
+	if m.OverSSH() {
+		return inventoryOf(j.Hardware), nil
+	}
 	b, err := s.open(ctx, m)
 	if err != nil {
 		return inv, err
@@ -507,7 +532,7 @@ func (s *Service) installed(ctx context.Context, tx *db.Tx, m Machine, j agentJo
 	if err := s.save(ctx, tx, j); err != nil {
 		return err
 	}
-	m.tenancy, m.Detail, m.watchedAt = Running, "", &tx.Now
+	m.tenancy, m.Detail, m.watchedAt, m.system = Running, "", &tx.Now, systemTenants
 	return s.keep(ctx, tx, m)
 }
 
@@ -525,6 +550,9 @@ func (s *Service) erased(ctx context.Context, tx *db.Tx, m Machine, j agentJob) 
 		return err
 	}
 	m.Unerased = false
+	if m.OverSSH() {
+		m.system, m.launch = systemIdle, ""
+	}
 	if m.Retiring {
 		m.Retiring = false
 		return s.move(ctx, tx, &m, CauseRetired, "")
@@ -537,14 +565,9 @@ func (s *Service) erased(ctx context.Context, tx *db.Tx, m Machine, j agentJob) 
 
 // validate compares the machine with what is for sale.
 func (s *Service) validate(ctx context.Context, was Machine) error {
-	b, err := s.open(ctx, was)
+	inv, err := s.inventory(ctx, was)
 	if err != nil {
-		return err
-	}
-	defer b.Close()
-	inv, err := b.Inventory(ctx)
-	if err != nil {
-		return err
+		return s.silent(ctx, was, err)
 	}
 	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		m, err := s.still(ctx, tx, was)

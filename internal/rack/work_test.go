@@ -33,6 +33,7 @@ type rig struct {
 	ids     *id.Maker
 	servers []*racktest.Server
 	ms      []rack.Machine
+	calls   racktest.Calls
 }
 
 // eachRig runs f with n servers that are ready, on both engines.
@@ -55,7 +56,7 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated, n int) *rig {
 	ids := id.NewMaker(c, rand.Reader)
 	queue := job.NewQueue(ids)
 	r := &rig{testKit: &testKit{serviceOn(t, d, c, ids, queue), t, d, c}, ids: ids}
-	r.servers = racktest.New(t, n, racktest.Calls{
+	r.calls = racktest.Calls{
 		Now:   c.Now,
 		Image: r.AgentParameters,
 		Job: func(ctx context.Context, p rackagent.Parameters) (rackagent.Job, error) {
@@ -64,7 +65,8 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated, n int) *rig {
 		Report: func(ctx context.Context, p rackagent.Parameters, report rackagent.Report) error {
 			return r.AgentReport(ctx, p.Token, report)
 		},
-	})
+	}
+	r.servers = racktest.New(t, n, r.calls)
 	r.runner = job.NewRunner(job.Config{
 		DB: d, Queue: queue, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 4,
 	})

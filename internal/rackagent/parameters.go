@@ -19,6 +19,9 @@ type Parameters struct {
 	Address netip.Prefix // of this machine
 	Gateway netip.Addr   // optional: not needed within one network
 	DNS     []netip.Addr // optional: needed if an image's URL has a name
+	// Restart is true if the machine starts from its drive whatever came of the job: it has no BMC.
+	// It is not on the command line: an agent that another system started knows.
+	Restart bool
 }
 
 // maxCommandLine limits what the parameters add to the command line. Linux takes 2048 bytes.

@@ -74,7 +74,7 @@ var dependencies = []struct {
 	{"issue", []string{"provider", "job", "db"}},
 	{"rack/racktest", []string{"bmc/bmctest", "bmc", "rackagent"}},
 	{"provider/racks", []string{"rack", "rackagent", "provider", "db"}},
-	{"rack", []string{"bmc", "rackagent", "gpucheck", "provider", "cloudinit", "secret", "job", "db"}},
+	{"rack", []string{"bmc", "sshhost", "rackagent", "gpucheck", "provider", "cloudinit", "secret", "job", "db"}},
 	{"provideraccount", []string{"secret", "provider/upstream", "provider", "db"}},
 	{"meter", []string{"wallet", "event", "job", "db"}},
 	{"focus", []string{"wallet", "creator"}},
@@ -119,10 +119,11 @@ var dependencies = []struct {
 	{"provider/upstream/upstreamtest", []string{"provider/providertest", "provider/upstream", "provider"}},
 	{"provider/upstream", []string{"provider"}},
 	{"provider/providertest", []string{"provider", "db", "db/dbtest"}},
-	{"cloudinit", nil},                     // for clouds that take no text
-	{"gpucheck", nil},                      // a script, and how its output is judged
-	{"provider", []string{"ipaddr", "db"}}, // db to refuse a call inside a transaction
-	{"rackagent", nil},                     // part of a program that runs alone on a machine
+	{"cloudinit", nil},                       // for clouds that take no text
+	{"gpucheck", nil},                        // a script, and how its output is judged
+	{"provider", []string{"ipaddr", "db"}},   // db to refuse a call inside a transaction
+	{"rackagent", nil},                       // part of a program that runs alone on a machine
+	{"sshhost", []string{"rackagent", "db"}}, // db to refuse a call inside a transaction
 	{"bmc/bmctest", []string{"bmc"}},
 	{"bmc", []string{"db"}}, // db to refuse a call inside a transaction
 	{"creator", nil},

@@ -61,6 +61,7 @@ func failure(err error) error {
 		rack.ErrNoImage:    {Kind: provider.KindRejected, Message: "This operating system is not offered."},
 		rack.ErrEnded:      {Kind: provider.KindRejected, Message: "The machine has been returned."},
 		rack.ErrNone:       {Kind: provider.KindNotFound},
+		rack.ErrNoPower:    {Kind: provider.KindUnsupported, Message: "The power of this machine cannot be changed."},
 	} {
 		if errors.Is(err, cause) {
 			as.Cause = err
@@ -92,7 +93,10 @@ func (p *Provider) Offers(ctx context.Context) ([]provider.Offer, error) {
 				GPUMemoryGB: int(g.GPUMemoryGB), VCPUs: int(g.VCPUs), MemoryGB: int(g.MemoryGB),
 				StorageGB: int(g.StorageGB), Interconnect: g.Fabric, InstanceType: provider.BareMetal,
 				HourlyPrice: g.HourlyPrice, Available: stock > 0, Stock: &stock,
-				Capabilities: provider.Capabilities{Reboot: true, Power: true, Reinstall: true, CloudInit: true},
+				Capabilities: provider.Capabilities{
+					Reboot: !g.OverSSH, Power: !g.OverSSH, Reinstall: true, CloudInit: true,
+				},
+				TrustedTenantsOnly: g.OverSSH,
 			}
 			for _, i := range images {
 				o.OperatingSystems = append(o.OperatingSystems, i.Name)

@@ -214,9 +214,20 @@ func (s *Server) agent(ctx context.Context, cd string) bool {
 		return false
 	}
 	defer s.done()
+	if ended, restart := s.work(ctx, p); restart {
+		s.BMC.Restart()
+	} else if ended {
+		s.BMC.PowerOff()
+	}
+	return true
+}
+
+// work does what an agent does. ended is false if it halts, and restart is true if the machine is
+// to start what was installed.
+func (s *Server) work(ctx context.Context, p rackagent.Parameters) (ended, restart bool) {
 	job, err := s.calls.Job(ctx, p)
 	if err != nil {
-		return true // it halts
+		return false, false
 	}
 	if err := job.Validate(); err != nil {
 		panic(err) // no agent would do it
@@ -228,27 +239,22 @@ func (s *Server) agent(ctx context.Context, cd string) bool {
 	hardware := s.hardware()
 	started := rackagent.Report{JobID: job.ID, Number: 1, Phase: rackagent.Started, Hardware: &hardware}
 	if s.calls.Report(ctx, p, started) != nil {
-		return true
+		return false, false
 	}
 	last := rackagent.Report{JobID: job.ID, Number: 2, Phase: rackagent.Done, Progress: 100, Hardware: &hardware}
 	if job.Erase != nil {
 		last.Erasure = s.erase()
 	}
 	if script != nil && !script(job, &last) {
-		return true
+		return false, false
 	}
 	if job.Kind == rackagent.Deploy && last.Phase == rackagent.Done {
 		s.install(job)
 	}
 	if s.calls.Report(ctx, p, last) != nil {
-		return true
+		return false, false
 	}
-	if job.Kind == rackagent.Deploy && last.Phase == rackagent.Done {
-		s.BMC.Restart()
-	} else {
-		s.BMC.PowerOff()
-	}
-	return true
+	return true, job.Kind == rackagent.Deploy && last.Phase == rackagent.Done
 }
 
 func (s *Server) hardware() rackagent.Hardware {

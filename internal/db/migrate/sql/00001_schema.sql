@@ -7,9 +7,11 @@ CREATE TABLE account (
     markup     BIGINT CHECK (markup BETWEEN 0 AND 100000),
     name_key   TEXT   NOT NULL DEFAULT '',
     suspended_at     BIGINT,                   -- NULL while the account may start something
-    suspended_reason TEXT   NOT NULL DEFAULT ''
+    suspended_reason TEXT   NOT NULL DEFAULT '',
+    trusted    BIGINT NOT NULL DEFAULT 0 CHECK (trusted IN (0, 1)) -- 1 = it is offered what is for trusted tenants only
 );
 CREATE INDEX account_markup ON account (id) WHERE markup IS NOT NULL;
+CREATE INDEX account_trusted ON account (id) WHERE trusted = 1;
 
 -- Not user, which SQL reserves. account_id is where the user's next session begins; who belongs where is in membership.
 CREATE TABLE users (
@@ -623,6 +625,7 @@ CREATE TABLE catalog_offer (
     country           TEXT   NOT NULL DEFAULT '',
     minimum_runtime   BIGINT NOT NULL DEFAULT 0,
     launch_limit      BIGINT NOT NULL DEFAULT 0, -- seconds a launch may take, where less than at its provider otherwise; 0 where it is not
+    trusted_only      BIGINT NOT NULL DEFAULT 0 CHECK (trusted_only IN (0, 1)), -- 1 = for accounts that are trusted
     UNIQUE (provider, region, offer_key)
 );
 
@@ -1096,7 +1099,7 @@ CREATE TABLE rack_machine (
     state_at        BIGINT NOT NULL,
     unerased        BIGINT NOT NULL,           -- 1 from when it is entered, or a tenant gets it, until its drives are proven erased
     deployment_id   TEXT   UNIQUE,
-    bmc_url         TEXT   NOT NULL UNIQUE,
+    bmc_url         TEXT   NOT NULL,           -- '' for a server without a BMC, which has ssh_address
     bmc_user        TEXT   NOT NULL,
     bmc_password    TEXT   NOT NULL,           -- sealed
     bmc_certificate TEXT   NOT NULL,           -- SHA-256 in hex, or ''
@@ -1106,6 +1109,13 @@ CREATE TABLE rack_machine (
     password_changed_at BIGINT,
     password_problem TEXT  NOT NULL,           -- why it was not replaced then; '' if it was
     refused_at      BIGINT,                    -- since when the BMC has refused Billet
+    ssh_address     TEXT   NOT NULL,           -- host:port, or ''
+    ssh_user        TEXT   NOT NULL,
+    ssh_host_key    TEXT   NOT NULL,           -- of the operator's own system
+    ssh_public_key  TEXT   NOT NULL,
+    ssh_access      TEXT   NOT NULL,           -- sealed: the private key, and the host key of the idle system
+    idle_image      TEXT   NOT NULL,           -- rack_image that is installed after an erasure
+    system          TEXT   NOT NULL,           -- what it runs without a BMC: idle, tenant, or '' for the operator's own
     macs            TEXT   NOT NULL,           -- JSON list
     mac             TEXT   NOT NULL UNIQUE,    -- the first of them
     prefix          TEXT   NOT NULL,           -- the address with the length of its prefix
@@ -1140,9 +1150,12 @@ CREATE TABLE rack_machine (
     created_at      BIGINT NOT NULL,
     changed_at      BIGINT NOT NULL,
     CHECK (unerased IN (0, 1)),
+    CHECK ((bmc_url = '') <> (ssh_address = '')),
     CHECK (state <> 'ready' OR unerased = 0),  -- no server with a tenant's data is for sale
     CHECK (deployment_id IS NULL OR unerased = 1)
 );
+CREATE UNIQUE INDEX rack_machine_bmc ON rack_machine (bmc_url) WHERE bmc_url <> '';
+CREATE UNIQUE INDEX rack_machine_ssh ON rack_machine (ssh_address) WHERE ssh_address <> '';
 CREATE INDEX rack_machine_state ON rack_machine (state, id);
 CREATE INDEX rack_machine_last ON rack_machine (last_deployment);
 CREATE INDEX rack_machine_offer ON rack_machine (offer_key, state, id);
