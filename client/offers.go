@@ -103,6 +103,8 @@ type Offer struct {
 	MinimumRuntimeMinutes int `json:"minimumRuntimeMinutes"`
 	// Capabilities are the actions that the provider supports.
 	Capabilities Capabilities `json:"capabilities"`
+	// TrustedTenantsOnly offers are only for accounts that the operator trusts.
+	TrustedTenantsOnly bool `json:"trustedTenantsOnly"`
 	// HealthPolicy is whether the GPUs are checked before a deployment runs.
 	HealthPolicy HealthPolicy `json:"healthPolicy"`
 	// Reliability summarizes its recent deployments.

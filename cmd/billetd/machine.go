@@ -29,7 +29,7 @@ func machines() *cobra.Command {
   billetd machines add --name gpu-01 --bmc-url https://10.0.0.17 --bmc-user billet --bmc-password-stdin …
   billetd machines list
 
-The passwords of the BMCs are stored encrypted.`,
+The passwords of the BMCs are stored encrypted. Servers without a BMC are used by SSH: --ssh-address.`,
 	}
 	cmd.AddCommand(machineList(), machineHistory(), machineAdd(), machineImport(),
 		machineAction("inspect", "inspectMachine",
@@ -177,9 +177,12 @@ func (f *machineFlags) flags(cmd *cobra.Command) {
 		"bmc-certificate-sha256": "`SHA-256` of the certificate that the BMC must show; default: a trusted one",
 		"address":                "IP `address` with the length of its prefix, such as 192.0.2.10/24",
 		"gateway":                "IP `address` of the gateway", "region": "`slug` of the region",
-		"fabric":   "`name` of the fast network that connects it with others",
-		"rack":     "`name` of the rack",
-		"gpu-type": "GPU `type`, such as \"NVIDIA H100\"",
+		"fabric":      "`name` of the fast network that connects it with others",
+		"rack":        "`name` of the rack",
+		"gpu-type":    "GPU `type`, such as \"NVIDIA H100\"",
+		"ssh-address": "host and port at which a `server` without a BMC answers SSH",
+		"ssh-user":    "user `name` there; default: root", "ssh-host-key": "public host `key` that it must show",
+		"idle-image": "`name` of the image that a server without a BMC gets after each erasure",
 	} {
 		f.texts[name] = s.String(name, "", usage)
 	}
@@ -201,16 +204,19 @@ func (f *machineFlags) flags(cmd *cobra.Command) {
 
 // fields returns the fields of the given flags.
 func (f *machineFlags) fields(cmd *cobra.Command) (m rack.MachineFields, err error) {
-	password, err := f.password.read(cmd.InOrStdin())
-	if err != nil {
-		return m, err
+	if *f.texts["ssh-address"] == "" || f.password.given() {
+		password, err := f.password.read(cmd.InOrStdin())
+		if err != nil {
+			return m, err
+		}
+		password = strings.TrimRight(password, "\r\n")
+		m.BMCPassword = &password
 	}
-	password = strings.TrimRight(password, "\r\n")
-	m.BMCPassword = &password
 	for name, to := range map[string]**string{
 		"name": &m.Name, "bmc-url": &m.BMCURL, "bmc-user": &m.BMCUser, "bmc-certificate-sha256": &m.BMCCertificate,
 		"address": &m.Address, "gateway": &m.Gateway, "region": &m.Region, "fabric": &m.Fabric, "rack": &m.Rack,
-		"gpu-type": &m.GPUType,
+		"gpu-type": &m.GPUType, "ssh-address": &m.SSHAddress, "ssh-user": &m.SSHUser, "ssh-host-key": &m.SSHHostKey,
+		"idle-image": &m.IdleImage,
 	} {
 		*to = given(cmd, name, f.texts[name])
 	}
@@ -251,6 +257,10 @@ func machineAdd() *cobra.Command {
 			m, err := o.AddMachine(cmd.Context(), fields)
 			if err != nil {
 				return everyFault(err)
+			}
+			if m.OverSSH() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "Before you inspect it, let %s sign in there with this key:\n%s\n",
+					m.SSHUser, m.SSHPublicKey)
 			}
 			return printMachines(cmd, out, m, []rack.Machine{m})
 		})

@@ -121,8 +121,8 @@ func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, account id.ID, basis
 	return a, setMarkup(ctx, tx, a)
 }
 
-// SetTrusted says whether an account is offered what is for trusted tenants only. What it has stays.
-// It returns NOT_FOUND.
+// SetTrusted makes an account one that is offered what is for trusted tenants only, or one that is
+// not. What it has stays. It returns NOT_FOUND.
 func (s *Service) SetTrusted(ctx context.Context, tx *db.Tx, account id.ID, trusted bool) (Account, error) {
 	a, err := s.Get(ctx, tx, account)
 	if err != nil {

@@ -326,7 +326,8 @@ func (o *Operator) EnablePromoCode(ctx context.Context, of id.ID, enabled bool) 
 	return c, err
 }
 
-// SetTrusted says whether an account is offered what is for trusted tenants only.
+// SetTrusted makes an account one that is offered what is for trusted tenants only, or one that is
+// not.
 func (o *Operator) SetTrusted(ctx context.Context, of id.ID, trusted bool) (a operator.Account, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if a, err = o.Console.SetTrusted(ctx, tx, of, trusted); err != nil {

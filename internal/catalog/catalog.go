@@ -36,8 +36,8 @@ type Config struct {
 	// OwnMarkups returns the accounts that have their own markup, which replaces all others for
 	// them, in the same unit. It is called at every Load, and may be nil.
 	OwnMarkups func(ctx context.Context, r db.Reader) (map[id.ID]int64, error)
-	// Trusted returns the accounts that are offered what is for trusted tenants only. It is called at
-	// every Load. Without it, nobody is.
+	// Trusted returns the accounts that are offered what is for trusted tenants only. It is called
+	// at every Load. Without it, no account is.
 	Trusted func(ctx context.Context, r db.Reader) ([]id.ID, error)
 	// Health returns the policies of GPU checks. It is called at every Load. Without it, no offer
 	// is checked.

@@ -122,6 +122,7 @@ type rig struct {
 	log    *bytes.Buffer
 	markup map[string]int64
 	own    func() map[id.ID]int64 // the accounts' own markups
+	trust  []id.ID                // the accounts that are trusted
 	limit  time.Duration          // of a provider's answer; 0 for the usual one
 	queue  *job.Queue
 	rules  *pricerule.Service
@@ -141,7 +142,8 @@ func (r *rig) catalog(providers ...provider.Provider) *catalog.Catalog {
 		Providers: provider.NewRegistry(providers...), Jobs: r.queue,
 		Log: slog.New(slog.NewTextHandler(r.log, nil)), Markup: func(slug string) int64 { return r.markup[slug] },
 		RequestTimeout: r.limit, Rules: r.rules,
-		Health: func(context.Context, db.Reader) (health.Policies, error) { return r.health, nil },
+		Health:  func(context.Context, db.Reader) (health.Policies, error) { return r.health, nil },
+		Trusted: func(context.Context, db.Reader) ([]id.ID, error) { return r.trust, nil },
 		OwnMarkups: func(context.Context, db.Reader) (map[id.ID]int64, error) {
 			if r.own == nil {
 				return nil, nil

@@ -18,8 +18,10 @@ type cloud struct {
 	machines map[id.ID]provider.Machine
 	volumes  map[id.ID]provider.Volume
 	down     bool
-	address  string // of every machine's SSH
-	port     int
+	// trusted has the first offer for trusted tenants only.
+	trusted bool
+	address string // of every machine's SSH
+	port    int
 }
 
 func newCloud() *cloud {
@@ -54,12 +56,14 @@ func (c *cloud) Offers(context.Context) ([]provider.Offer, error) {
 		}
 	}
 	all := provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}
-	return []provider.Offer{
+	offers := []provider.Offer{
 		offer("off_abc123", "NVIDIA B200", 8, 23_920_000, true, all, "Ubuntu 22.04"),
 		offer("off_plain", "NVIDIA H100", 1, 1_990_000, true, provider.Capabilities{}, "Ubuntu 22.04", "Ubuntu 24.04"),
 		offer("off_sold", "NVIDIA H200", 8, 20_000_000, false, all, "Ubuntu 22.04"),
 		offer("off_dear", "NVIDIA GB300", 72, 2_000_000_000, true, all, "Ubuntu 22.04"),
-	}, nil
+	}
+	offers[0].TrustedTenantsOnly = c.trusted
+	return offers, nil
 }
 
 func noSuch() error { return &provider.Error{Kind: provider.KindNotFound} }

@@ -23,11 +23,12 @@ var hiddenIn = map[string]string{
 var (
 	shownTexts = []string{
 		"name", "accountName", "tags", "project", "description", "note", "reference", "reason", "client_id", "email",
-		"ownerEmail", "title", "text", "comment", "bmcUser", "fabric", "rack",
+		"ownerEmail", "title", "text", "comment", "bmcUser", "sshUser", "idleImage", "fabric", "rack",
 	}
 	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
 		"accountId", "address", "allowedNetworks", "apiKey", "baseUrl", "bmcCertificateSha256", "bmcPassword", "bmcUrl",
+		"sshAddress", "sshHostKey", "sshPrivateKey",
 		"gateway", "macs", "nameservers", "sha256", "challengeId", "cloudInit", "code", "content",
 		"credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type",
 		"id", "kind", "newPassword",
@@ -274,6 +275,10 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"updateMachine.name":       {operator, "PATCH", machine, body{}, ""},
 		"updateMachine.bmcUser":    {operator, "PATCH", machine, body{}, ""},
 		"updateMachine.fabric":     {operator, "PATCH", machine, body{}, ""},
+		"createMachine.sshUser":    {operator, "POST", OperatorBase + "/machines", aServer("2"), ""},
+		"createMachine.idleImage":  {operator, "POST", OperatorBase + "/machines", aServer("2"), ""},
+		"updateMachine.sshUser":    {operator, "PATCH", machine, body{}, ""},
+		"updateMachine.idleImage":  {operator, "PATCH", machine, body{}, ""},
 		"updateMachine.rack":       {operator, "PATCH", machine, body{}, ""},
 		"drainMachine.reason":      {operator, "POST", machine + "/drain", body{}, ""},
 		"inspectMachine.reason":    {operator, "POST", machine + "/inspect", body{}, ""},

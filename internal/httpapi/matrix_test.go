@@ -84,7 +84,7 @@ var whoMay = map[string]string{
 	"listAccountAudit": operators, "inviteAccountOwner": operators,
 	"getAccount": operators, "creditAccount": operators, "setMarkup": operators, "setTrusted": operators,
 	"listProviderAccounts": operators,
-	"listJobs": operators, "getMargins": operators, "getSettings": operators, "updateSettings": operators,
+	"listJobs":             operators, "getMargins": operators, "getSettings": operators, "updateSettings": operators,
 	"testMail": operators, "listMails": operators, "setLogo": operators, "removeLogo": operators,
 	"getSite": anybody, "getPublicPrices": anybody, "getPublicStatus": anybody, "getPublicLedger": anybody,
 	"listAnnouncements": everyRole, "listAllAnnouncements": operators, "createAnnouncement": operators,

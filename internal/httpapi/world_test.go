@@ -170,6 +170,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 			Log:        log,
 			Markup:     func(string) int64 { return 0 },
 			OwnMarkups: accounts.Markups,
+			Trusted:    accounts.Trusted,
 			Rules:      pricerule.New(ids),
 			Health: func(context.Context, db.Reader) (gpuhealth.Policies, error) {
 				return w.gpuPolicies, nil

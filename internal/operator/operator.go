@@ -167,8 +167,8 @@ func (s *Service) SetMarkup(ctx context.Context, tx *db.Tx, of id.ID, basisPoint
 	return s.Account(ctx, tx, of)
 }
 
-// SetTrusted says whether an account is offered what is for trusted tenants only. It returns
-// NOT_FOUND.
+// SetTrusted makes an account one that is offered what is for trusted tenants only, or one that is
+// not. It returns NOT_FOUND.
 func (s *Service) SetTrusted(ctx context.Context, tx *db.Tx, of id.ID, trusted bool) (Account, error) {
 	if _, err := s.cfg.Accounts.SetTrusted(ctx, tx, of, trusted); err != nil {
 		return Account{}, err

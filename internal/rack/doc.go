@@ -15,6 +15,11 @@
 //     it was at the inspection. Nothing proves that it is the agent that reports: root on bare
 //     metal can write firmware, and what that starts can read the token (docs/racks.md, Threats).
 //   - A machine that is quarantined or retired while it is unerased is switched off.
+//   - A machine without a BMC has the same life, and no power: the agent is started by SSH in
+//     place of what runs (host.go), and restarts the machine whatever comes of its job. That it
+//     does not answer ends no tenancy. A tenant who keeps us out has it quarantined when they
+//     leave, so it is sold to trusted accounts only. After each erasure it gets a system that it is
+//     reached by.
 //   - A machine belongs to at most one deployment, and a deployment has at most one machine: the
 //     reference is unique in the database, and assigning is one UPDATE.
 //   - A token is that of one job on one machine. It is stored as a hash, ends with the job, and its
@@ -71,6 +76,8 @@
 // and a machine is started for a job with a new token each time.
 //
 // A BMC that does not answer ends nothing: it is asked again, and the deployment keeps its machine.
+// A machine without a BMC whose tenant has left, and that does not answer, is quarantined after
+// hostLimit.
 // A deployment that ends has its machine until that is certainly switched off.
 //
 // # Tables

@@ -110,6 +110,14 @@ func (f *faults) ssh(m Machine) Machine {
 func (s *Service) secrets(m *Machine, change MachineFields, wrong *faults) error {
 	if !m.OverSSH() {
 		m.SSHPublicKey, m.sealedSSH = "", ""
+		for field, text := range map[string]*string{
+			"sshUser": change.SSHUser, "sshHostKey": change.SSHHostKey, "sshPrivateKey": change.SSHPrivateKey,
+			"idleImage": change.IdleImage,
+		} {
+			if text != nil && *text != "" {
+				wrong.add(field, "needs sshAddress.")
+			}
+		}
 		if change.BMCPassword != nil || m.sealed == "" {
 			password := ""
 			set(&password, change.BMCPassword)

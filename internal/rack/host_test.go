@@ -104,7 +104,8 @@ func TestAMachineWithoutABMCIsRentedOutErasedAndReady(t *testing.T) {
 		}
 		d := r.rented()
 		system, _ := r.host.Installed()
-		if !strings.Contains(system.MetaData, "AAAA tenant") || !strings.Contains(system.MetaData, r.ms[0].SSHPublicKey) {
+		if !strings.Contains(system.MetaData, "AAAA tenant") ||
+			!strings.Contains(system.MetaData, r.ms[0].SSHPublicKey) {
 			r.t.Errorf("the tenant's system has the keys %s", system.MetaData)
 		}
 		r.host.WriteFile("/root/secret", "x")

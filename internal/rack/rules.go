@@ -54,6 +54,8 @@ func (m Machine) normalized() (Machine, faults) {
 	if m.OverSSH() {
 		m = f.ssh(m)
 	} else {
+		f.name("sshUser", m.SSHUser)
+		f.name("idleImage", m.IdleImage)
 		m.SSHUser, m.SSHHostKey, m.IdleImage = "", "", ""
 		m.BMCURL = f.bmcURL(m.BMCURL)
 		f = append(f, apierr.CheckName("bmcUser", m.BMCUser)...)

@@ -177,7 +177,8 @@ func TestTheAgentCannotBeStarted(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = h.Start(boot(program), parameters)
-		if kind(t, err) != sshhost.KindFailed || len(err.Error()) > 500 || strings.Contains(err.Error(), parameters.Token) {
+		if kind(t, err) != sshhost.KindFailed || len(err.Error()) > 500 ||
+			strings.Contains(err.Error(), parameters.Token) {
 			t.Errorf("%v", err)
 		}
 		h.Close()

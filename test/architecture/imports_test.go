@@ -122,8 +122,8 @@ var dependencies = []struct {
 	{"cloudinit", nil},                       // for clouds that take no text
 	{"gpucheck", nil},                        // a script, and how its output is judged
 	{"provider", []string{"ipaddr", "db"}},   // db to refuse a call inside a transaction
-	{"rackagent", nil},                       // part of a program that runs alone on a machine
 	{"sshhost", []string{"rackagent", "db"}}, // db to refuse a call inside a transaction
+	{"rackagent", nil},                       // part of a program that runs alone on a machine
 	{"bmc/bmctest", []string{"bmc"}},
 	{"bmc", []string{"db"}}, // db to refuse a call inside a transaction
 	{"creator", nil},

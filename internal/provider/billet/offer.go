@@ -39,6 +39,7 @@ type offer struct {
 	Stock            *int                  `json:"stock"`
 	MinimumMinutes   int                   `json:"minimumRuntimeMinutes"`
 	Capabilities     provider.Capabilities `json:"capabilities"`
+	TrustedOnly      bool                  `json:"trustedTenantsOnly"`
 	AsOf             string                `json:"asOf"`
 }
 
@@ -56,7 +57,8 @@ func (o offer) translate(volumes bool) (out provider.Offer, ok bool) {
 		Interconnect: upstream.CleanText(o.Interconnect), InstanceType: o.InstanceType,
 		OperatingSystems: upstream.OperatingSystems(o.OperatingSystems),
 		HourlyPrice:      o.HourlyPrice.Amount, Available: o.Available, Stock: o.Stock, Capabilities: o.Capabilities,
-		MinimumRuntime: time.Duration(min(max(o.MinimumMinutes, 0), maxRuntime)) * time.Minute,
+		MinimumRuntime:     time.Duration(min(max(o.MinimumMinutes, 0), maxRuntime)) * time.Minute,
+		TrustedTenantsOnly: o.TrustedOnly,
 	}
 	out.Capabilities.Volumes = out.Capabilities.Volumes && volumes
 	if alpha2.MatchString(o.Country) {

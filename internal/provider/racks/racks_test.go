@@ -61,7 +61,7 @@ func newRig(t *testing.T, n int) *rig {
 			return bmc.Open(ctx, a)
 		},
 		Server: func() (rack.Server, bool) {
-			return rack.Server{URL: r.server.URL, Pin: strings.Repeat("ab", 32)}, true
+			return rack.Server{URL: r.server.URL, Pin: strings.Repeat("ab", 32), Boot: racktest.Boot}, true
 		},
 	})
 	// The image for a test is the parameters themselves.
@@ -375,4 +375,50 @@ func (r *rig) used() string {
 	}
 	r.t.Fatal("no image was started")
 	return ""
+}
+
+// A machine without a BMC is offered to trusted tenants only, apart from those that are alike, and
+// without power.
+func TestAMachineWithoutABMCIsForTrustedTenants(t *testing.T) {
+	r := newRig(t, 1)
+	h := racktest.NewHost(t, r.calls())
+	err := r.db.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		m, err := r.rack.Add(ctx, tx, rack.MachineFields{
+			Name: ptr("host"), SSHAddress: &h.At, SSHHostKey: ptr(h.HostKey()), IdleImage: ptr("Debian 12"),
+			MACs: &[]string{"3c:ec:ef:00:00:99"}, Address: ptr("127.0.77.99/8"), Region: ptr("oslo-1"),
+			HourlyPrice: ptr(money.Dollars(12)), GPUType: ptr("NVIDIA H100"), GPUCount: ptr(int64(8)),
+			GPUMemoryGB: ptr(int64(80)),
+		})
+		if err != nil {
+			return err
+		}
+		h.MAC = m.MACs[0]
+		h.Accept(m.SSHPublicKey)
+		_, err = r.rack.Inspect(ctx, tx, m.ID, "")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 6 {
+		r.run()
+		h.Settle()
+	}
+	all, _, err := r.rack.List(t.Context(), r.db, rack.Filter{}, db.Page{Number: 1, Limit: 10})
+	if err != nil || all[0].State != rack.Ready {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	offers, err := racks.New(r.db, r.rack).Offers(t.Context())
+	if err != nil || len(offers) != 2 {
+		t.Fatalf("%+v, %v", offers, err)
+	}
+	for _, o := range offers {
+		if can := o.Capabilities; can.Power == o.TrustedTenantsOnly || can.Reboot == o.TrustedTenantsOnly ||
+			!can.Reinstall || o.Stock == nil || *o.Stock != 1 {
+			t.Errorf("%+v", o)
+		}
+	}
+	if offers[0].TrustedTenantsOnly == offers[1].TrustedTenantsOnly {
+		t.Errorf("%+v", offers)
+	}
 }

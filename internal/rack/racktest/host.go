@@ -229,7 +229,9 @@ func (h *Host) jump(ctx context.Context, input []byte) error {
 	if at < 0 {
 		return errors.New("there are no parameters")
 	}
-	line, _, _ := strings.Cut(string(input[at:]), "\x00")
+	// Up to the next entry of the archive, or what it is padded with.
+	line, _, _ := strings.Cut(string(input[at:]), "070701")
+	line, _, _ = strings.Cut(line, "\x00")
 	p, err := rackagent.ParseCommandLine(line)
 	if err != nil {
 		return err
