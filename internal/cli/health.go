@@ -18,10 +18,13 @@ const healthPoll = 2 * time.Second
 
 func (t *tool) health() *cobra.Command {
 	var s healthBySSH
-	var check bool
+	var check, history bool
 	cmd := &cobra.Command{
 		Use: "health <machine>", Short: "Show or check the health of a machine's GPUs", Args: cobra.ExactArgs(1),
 		Long: `Shows the server's newest check of a machine's GPUs: its verdict, and each single check.
+
+With --history, shows the server's newest 20 checks, newest first, with those of machines that failed
+before this one.
 
 With --check, the server checks the GPUs now. That needs a machine that was deployed with
 --health-access keep.
@@ -35,16 +38,20 @@ nvbandwidth and all_reduce_perf where the machine has them: stop your programs f
 --ssh. "not_checked" never means that the GPUs passed.
 
 The exit code is 9 if a check failed.`,
-		Example: "  billet health training\n  billet health training --check\n" +
+		Example: "  billet health training\n  billet health training --history\n" +
+			"  billet health training --check --level 2\n" +
 			"  billet health training --ssh --level 2 -o json",
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "have the server check the GPUs now, and wait for the verdict")
+	cmd.Flags().BoolVar(&history, "history", false, "list the server's newest checks")
 	s.add(cmd)
 	t.completeMachines(cmd)
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		switch {
 		case s.enabled && check:
 			return usageError("--check and --ssh are two ways to check. Use one of them.")
+		case s.enabled && history:
+			return usageError("--history lists the server's checks, and it does not learn of those with --ssh.")
 		case s.enabled:
 			return t.healthBySSH(ctx, c, args[0], &s)
 		}
@@ -60,6 +67,9 @@ The exit code is 9 if a check failed.`,
 		h, err := c.Deployments.Health(ctx, d.ID)
 		if err != nil {
 			return err
+		}
+		if history {
+			return list(t, checkListing, h.Checks)
 		}
 		if err := t.showHealth(d, h); err != nil {
 			return err
@@ -98,6 +108,40 @@ func (t *tool) checkHealth(ctx context.Context, c *client.Client, d *client.Depl
 		case <-time.After(healthPoll):
 		}
 	}
+}
+
+var checkCol columnsOf[client.HealthCheck]
+
+var checkListing = listing[client.HealthCheck]{
+	id: func(c client.HealthCheck) string { return c.ID },
+	columns: []column[client.HealthCheck]{
+		{
+			name: "createdAt", head: "TIME",
+			text: func(c client.HealthCheck) string { return localTime(c.CreatedAt) },
+			raw:  func(c client.HealthCheck) string { return rfc3339(c.CreatedAt) },
+		},
+		checkCol.number("level", "LEVEL", "", func(c client.HealthCheck) int { return c.Level }),
+		checkCol.text("trigger", "TRIGGER", func(c client.HealthCheck) string { return string(c.Trigger) }),
+		{
+			name: "verdict", head: "VERDICT",
+			text: func(c client.HealthCheck) string {
+				if c.FinishedAt == nil {
+					return "in progress"
+				}
+				return verdictText(c.Verdict)
+			},
+			raw: func(c client.HealthCheck) string {
+				if c.Verdict == nil {
+					return ""
+				}
+				return string(*c.Verdict)
+			},
+		},
+		checkCol.text("reason", "REASON", func(c client.HealthCheck) string { return c.Reason }),
+		checkCol.text("offerId", "OFFER", func(c client.HealthCheck) string { return c.OfferID }).onlyWide(),
+		checkCol.text("id", "ID", func(c client.HealthCheck) string { return c.ID }).onlyWide(),
+	},
+	none: "The server has made no check of this machine.",
 }
 
 // showHealth prints the state of the GPUs and, for users, the newest check.

@@ -72,8 +72,13 @@ try {
     await page.goto(`/deployments/${passed}`);
     await panel.getByText('passed', { exact: true }).first().waitFor();
     await everywhere('health-passed');
-    await panel.locator('summary').click();
+    await panel.getByText('Individual checks').click();
     await panel.getByRole('cell', { name: /^GPU count/ }).waitFor();
+    await panel.getByText('History').click();
+    await panel
+      .getByRole('row', { name: /level 1, at launch/ })
+      .getByText('passed')
+      .waitFor();
     await everywhere('health-passed-checks');
   });
 
@@ -82,7 +87,9 @@ try {
     await page.goto(`/deployments/${passed}`);
     const accepted = page.waitForResponse((r) => r.url().endsWith('/health-checks') && r.status() === 202);
     await panel.getByRole('button', { name: 'Check GPUs' }).click();
-    await accepted;
+    assert.equal(await page.getByRole('menuitem').count(), 2);
+    await page.getByRole('menuitem', { name: /^Quick check/ }).click();
+    assert.deepEqual((await accepted).request().postDataJSON(), { level: 1 });
     const end = await pretend(passed, (health) => {
       if (health.checks)
         health.checks[0] = { ...health.checks[0], finishedAt: null, verdict: null, trigger: 'request' };
@@ -93,6 +100,11 @@ try {
     await everywhere('health-running');
     await end();
     await panel.locator('button:not([data-loading])').waitFor();
+    await panel.getByText('History').click();
+    await panel
+      .getByRole('row', { name: /level 1, requested/ })
+      .getByText('passed')
+      .waitFor();
     const { latest } = await api('GET', `${deployments}/${passed}/health`);
     assert.deepEqual([latest.trigger, latest.verdict], ['request', 'passed']);
   });
@@ -110,7 +122,7 @@ try {
       await page.goto(`/deployments/${passed}`);
       await panel.getByText(shown, { exact: true }).first().waitFor();
       await panel.getByText(reason).first().waitFor();
-      await panel.locator('summary').click();
+      await panel.getByText('Individual checks').click();
       await everywhere(`health-${verdict}`);
       await end();
     });
@@ -120,7 +132,7 @@ try {
     const failed = await deploy('failed', 'launch');
     await page.goto(`/deployments/${failed}`);
     await panel.getByText('failed', { exact: true }).first().waitFor();
-    await panel.locator('summary').click();
+    await panel.getByText('Individual checks').click();
     await panel.getByRole('row', { name: /^ECC/ }).getByText('failed').waitFor();
     assert.equal(await panel.getByRole('button', { name: 'Check GPUs' }).count(), 0);
     await everywhere('health-failed');

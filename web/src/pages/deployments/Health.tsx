@@ -1,4 +1,4 @@
-import { Button } from '@mantine/core';
+import { Button, Menu } from '@mantine/core';
 import { type Deployment, useCheckHealth, useHealth } from '../../api/deployments';
 import { withId } from '../../api/hooks';
 import { ErrorBox } from '../../parts/ErrorBox';
@@ -31,6 +31,14 @@ const checkNames: Record<string, string> = {
   nccl: 'NCCL',
 };
 
+/** The levels that a check can be requested with. */
+const levels = [
+  [1, 'Quick check', 'Seconds: what the driver reports.'],
+  [2, 'Check under load', 'Minutes: disturbs programs on the GPUs.'],
+] as const;
+
+const triggers = { launch: 'at launch', request: 'requested', schedule: 'scheduled' };
+
 /** A verdict. "Not checked" has the color of none. */
 function VerdictStatus({ of: v }: { of: Verdict | null }) {
   return <Status value={(v ?? 'not_checked').replace('_', ' ')} />;
@@ -43,6 +51,7 @@ export function Health({ of: d }: { of: Deployment }) {
   if (d.health.policy === 'off') return null;
   const pending = report.data?.checks.some((c) => c.finishedAt === null) ?? false;
   const nodes = report.data?.latest?.nodes ?? [];
+  const history = report.data?.checks ?? [];
   return (
     <Panel
       title="GPU health"
@@ -50,14 +59,21 @@ export function Health({ of: d }: { of: Deployment }) {
         d.status === 'running' &&
         d.health.access === 'keep' &&
         d.health.keyInstalled && (
-          <Button
-            size="compact-sm"
-            variant="default"
-            loading={pending || check.isPending}
-            onClick={() => check.mutate({ ...withId(d.id), body: {} })}
-          >
-            Check GPUs
-          </Button>
+          <Menu position="bottom-end">
+            <Menu.Target>
+              <Button size="compact-sm" variant="default" loading={pending || check.isPending}>
+                Check GPUs
+              </Button>
+            </Menu.Target>
+            <Menu.Dropdown>
+              {levels.map(([level, name, what]) => (
+                <Menu.Item key={level} onClick={() => check.mutate({ ...withId(d.id), body: { level } })}>
+                  {name}
+                  <div className="small dim">{what}</div>
+                </Menu.Item>
+              ))}
+            </Menu.Dropdown>
+          </Menu>
         )
       }
     >
@@ -101,6 +117,31 @@ export function Health({ of: d }: { of: Deployment }) {
                   </tr>
                 )),
               )}
+            </tbody>
+          </table>
+        </details>
+      )}
+      {history.length > 0 && (
+        <details>
+          <summary className="small">History</summary>
+          <table className="plain-table" aria-label="History of checks" style={{ marginTop: 8 }}>
+            <thead>
+              <tr>
+                <th scope="col">Check</th>
+                <th scope="col">Verdict</th>
+              </tr>
+            </thead>
+            <tbody>
+              {history.map((c) => (
+                <tr key={c.id}>
+                  <td>
+                    <Time at={c.createdAt} />, level {c.level}, {triggers[c.trigger]}
+                    {c.offerId !== d.offerId && ', a machine of another offer'}
+                    {c.reason && <div className="small dim">{c.reason}</div>}
+                  </td>
+                  <td>{c.finishedAt ? <VerdictStatus of={c.verdict} /> : 'In progress'}</td>
+                </tr>
+              ))}
             </tbody>
           </table>
         </details>
