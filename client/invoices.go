@@ -90,6 +90,8 @@ type Invoice struct {
 	Totals    InvoiceTotals     `json:"totals"`
 	// EarlierMonths is what Lines contain of time in earlier months, oldest first.
 	EarlierMonths []InvoiceEarlierMonth `json:"earlierMonths"`
+	// MissingDetails is what the invoice of a preview should have; empty for an issued document.
+	MissingDetails []MissingBillingDetail `json:"missingDetails"`
 }
 
 // InvoiceEarlierMonth is what an invoice has of the time of an earlier month, because it was
@@ -134,6 +136,21 @@ type BillingDetails struct {
 	Party
 	// PurchaseOrder is repeated on each invoice.
 	PurchaseOrder string `json:"purchaseOrder"`
+}
+
+// MissingBillingDetail is something that the next invoice should have, and that is not set.
+type MissingBillingDetail struct {
+	// Field is the one of BillingDetails, as in JSON.
+	Field string `json:"field"`
+	// Required is false for what only companies have.
+	Required bool   `json:"required"`
+	Message  string `json:"message"`
+}
+
+// AccountBillingDetails is the account as the buyer on its next invoices.
+type AccountBillingDetails struct {
+	BillingDetails
+	Missing []MissingBillingDetail `json:"missing"`
 }
 
 // InvoiceLine is what a deployment or volume cost at one hourly price.
@@ -264,6 +281,7 @@ func (s *InvoiceService) Preview(ctx context.Context, options ...CallOption) (*I
 
 // BillingDetails returns the account as the buyer on its next invoices. A user sets them in the
 // dashboard: no API key may.
-func (s *InvoiceService) BillingDetails(ctx context.Context, options ...CallOption) (*BillingDetails, error) {
-	return one[BillingDetails](ctx, s.c, request{method: http.MethodGet, path: "/wallet/billing-details"}, options)
+func (s *InvoiceService) BillingDetails(ctx context.Context, options ...CallOption) (*AccountBillingDetails, error) {
+	r := request{method: http.MethodGet, path: "/wallet/billing-details"}
+	return one[AccountBillingDetails](ctx, s.c, r, options)
 }

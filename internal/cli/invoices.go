@@ -114,6 +114,9 @@ its amounts still change.`,
 		}
 		rows = append(rows, row{"Total", total(i.Total)}, row{taxLabel(i.Totals.Treatment), total(i.Tax)},
 			row{"Tax note", i.Totals.Treatment.Reason}, row{"Due", total(i.Due)})
+		for _, m := range i.MissingDetails {
+			rows = append(rows, row{"Warning", m.Message})
+		}
 		return show(t, i.ID, i, rows...)
 	})
 }

@@ -137,6 +137,13 @@ type VolumeData struct {
 	MountPath   string `json:"mountPath,omitempty" doc:"Mount path in the machine; omitted if it is not attached."`
 }
 
+// BillingDetailsMissingData is the data of account.billing_details_missing.
+type BillingDetailsMissingData struct {
+	Month   string   `json:"month" doc:"Month of the first invoice: 2026-11."`
+	Fields  []string `json:"fields" doc:"Fields of the billing details that are not set."`
+	Missing string   `json:"missing" doc:"The same as a text."`
+}
+
 // CreditExpiringData is the data of account.credit_expiring.
 type CreditExpiringData struct {
 	CreditID  id.ID        `json:"creditId" doc:"Credit."`
@@ -348,6 +355,11 @@ var Kinds = []Kind{
 		BudgetReachedData{},
 	},
 	{"invoice.issued", "An invoice of a month, or a credit note, was issued.", InvoiceIssuedData{}},
+	{
+		"account.billing_details_missing",
+		"The first invoice will be issued in a few days, and the buyer's name, address or VAT ID is not set.",
+		BillingDetailsMissingData{},
+	},
 	{"account.topped_up", "A top-up was paid and credited.", ToppedUpData{}},
 	{"account.top_up_failed", "A payment failed. An automatic top-up is tried again later, up to three times.",
 		TopUpFailedData{}},

@@ -79,6 +79,8 @@ var schemaNames = map[string]string{
 	"invoice.Treatment":       "TaxTreatment",
 	"invoice.Settings":        "InvoiceSettings",
 	"invoice.Buyer":           "BillingDetails",
+	"invoice.Details":         "AccountBillingDetails",
+	"invoice.MissingDetail":   "MissingBillingDetail",
 	"deployment.Health":       "DeploymentHealth",
 	"health.Check":            "HealthCheck",
 	"health.Node":             "NodeHealth",

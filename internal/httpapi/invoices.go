@@ -47,7 +47,8 @@ func (h invoices) routes(r *rest.Router) {
 	rest.CustomRead[invoiceQuery, invoice.Document](r, get, h.get)
 	rest.ReadVersioned(r, op(details, "getBillingDetails", "Get the billing details",
 		"The account's details as the buyer on future invoices. If nothing is set, invoices show the account's "+
-			"name and are taxed as if the buyer were in the seller's country."), h.details)
+			"name and are taxed as if the buyer were in the seller's country. `missing` is what the next invoice "+
+			"should have, too."), h.details)
 	put := op(details, "setBillingDetails", "Set the billing details",
 		"Replaces the details on future invoices. Issued invoices keep theirs. An EU VAT identification number "+
 			"must have the right form and belong to the country.")
@@ -191,15 +192,15 @@ func fileName(number string) string {
 
 func (h invoices) details(
 	ctx context.Context, r db.Reader, c *rest.Call, _ *rest.NoInput,
-) (invoice.Buyer, error) {
+) (invoice.Details, error) {
 	if err := seesWholeAccount(c); err != nil {
-		return invoice.Buyer{}, err
+		return invoice.Details{}, err
 	}
 	return h.svc.BillingDetails(ctx, r, c.Caller.Account)
 }
 
 func (h invoices) setDetails(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *setBillingDetails,
-) (invoice.Buyer, error) {
+) (invoice.Details, error) {
 	return h.svc.SetBillingDetails(ctx, tx, c.Caller.Account, in.Body.buyer())
 }

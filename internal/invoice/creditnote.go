@@ -116,5 +116,6 @@ func (d Document) corrected(reason string) Document {
 		},
 		CorrectsNumber: d.Number, Reason: reason, From: d.From, To: d.To, Seller: d.Seller, Buyer: d.Buyer,
 		Lines: d.Lines, Movements: []Movement{}, EarlierMonths: []EarlierMonth{},
+		MissingDetails: []MissingDetail{},
 	}
 }

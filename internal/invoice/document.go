@@ -51,6 +51,8 @@ type Document struct {
 	Totals         Totals     `json:"totals" doc:"Total with its tax."`
 
 	EarlierMonths []EarlierMonth `json:"earlierMonths" doc:"What the lines contain of time in earlier months, because it was charged or refunded after these ended; oldest first."`
+
+	MissingDetails []MissingDetail `json:"missingDetails" doc:"For a preview, the billing details that the invoice should have and are not set; empty for an issued document."`
 }
 
 // EarlierMonth is what a document has of the time of an earlier month.

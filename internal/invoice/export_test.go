@@ -13,6 +13,7 @@ var (
 	ToCents   = toCents
 	TotalsOf  = totalsOf
 	Insert    = (*Service).insert
+	Missing   = Buyer.missing
 )
 
 func RenderPDF(t *testing.T, d Document) []byte {

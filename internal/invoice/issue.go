@@ -37,7 +37,8 @@ const Delay = time.Hour
 const accountChunk = 100
 
 // Month is the handler of KindMonth. It goes through all months that are over and were not gone
-// through before, also those that ended while no server ran.
+// through before, also those that ended while no server ran. Before a month ends, it asks accounts
+// for what their first invoice needs.
 func (s *Service) Month(ctx context.Context, _ id.ID) (job.Outcome, error) {
 	for {
 		month, due, found, err := s.nextMonth(ctx)
@@ -45,7 +46,11 @@ func (s *Service) Month(ctx context.Context, _ id.ID) (job.Outcome, error) {
 			return job.Done(), err
 		}
 		if due.After(s.cfg.Clock.Now()) {
-			return job.At(due), nil
+			next, more, err := s.askFor(ctx, month)
+			if err == nil && more {
+				due = next
+			}
+			return job.At(due), err
 		}
 		if err := s.enqueueMonth(ctx, month); err != nil {
 			return job.Outcome{}, err
@@ -197,6 +202,7 @@ func (s *Service) issueOne(ctx context.Context, of id.ID, month string) (issued 
 	if err != nil {
 		return "", err
 	}
+	d.MissingDetails = []MissingDetail{} // it says what the buyer is, not what it should be
 	d.follow(late)
 	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if issued, err = findInvoice(ctx, tx, of, month); err != nil || issued != "" {

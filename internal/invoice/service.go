@@ -154,6 +154,7 @@ func (s *Service) draft(
 	var set Settings
 	var rates []TaxRate
 	var buyer Buyer
+	var missing []MissingDetail
 	var earlier []EarlierMonth
 	err = s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		if set, err = s.Settings(ctx, tx); err != nil {
@@ -162,7 +163,11 @@ func (s *Service) draft(
 		if rates, err = selectRates(ctx, tx); err != nil {
 			return err
 		}
-		if buyer, err = s.buyerOf(ctx, tx, of); err != nil {
+		if buyer, err = findBuyer(ctx, tx, of); err != nil {
+			return err
+		}
+		missing = buyer.missing(set)
+		if buyer, err = s.named(ctx, tx, of, buyer); err != nil {
 			return err
 		}
 		earlier, err = earlierOf(ctx, tx, of, p.Earlier)
@@ -180,7 +185,7 @@ func (s *Service) draft(
 	d = Document{
 		Summary: Summary{Account: of, Type: Invoice, Month: month, Currency: "USD"},
 		From:    from, To: to, Seller: set.Seller, Buyer: buyer, Lines: []Line{}, Balance: &b, Movements: movements,
-		EarlierMonths: earlier,
+		EarlierMonths: earlier, MissingDetails: missing,
 	}
 	for _, l := range p.Lines {
 		d.Lines = append(d.Lines, lineOf(l))
@@ -207,8 +212,16 @@ func earlierOf(ctx context.Context, r db.Reader, of id.ID, all []wallet.Earlier)
 // buyerOf returns the account as a buyer, with its own name if its details have none.
 func (s *Service) buyerOf(ctx context.Context, r db.Reader, of id.ID) (Buyer, error) {
 	buyer, err := findBuyer(ctx, r, of)
-	if err != nil || buyer.Name != "" {
+	if err != nil {
 		return buyer, err
+	}
+	return s.named(ctx, r, of, buyer)
+}
+
+// named returns the buyer with the account's name if it has none.
+func (s *Service) named(ctx context.Context, r db.Reader, of id.ID, buyer Buyer) (Buyer, error) {
+	if buyer.Name != "" {
+		return buyer, nil
 	}
 	a, err := s.cfg.Accounts.Get(ctx, r, of)
 	buyer.Name = a.Name

@@ -170,19 +170,17 @@ func (s *Service) SetTaxRates(ctx context.Context, tx *db.Tx, rates []TaxRate) (
 	return rates, replaceRates(ctx, tx, rates)
 }
 
-// BillingDetails returns the account as a buyer; empty if it set nothing.
-func (s *Service) BillingDetails(ctx context.Context, r db.Reader, account id.ID) (Buyer, error) {
-	return findBuyer(ctx, r, account)
-}
-
 // SetBillingDetails replaces what is written on the account's documents from the next one on. It
 // returns INVALID_REQUEST with every problem.
-func (s *Service) SetBillingDetails(ctx context.Context, tx *db.Tx, account id.ID, b Buyer) (Buyer, error) {
+func (s *Service) SetBillingDetails(ctx context.Context, tx *db.Tx, account id.ID, b Buyer) (Details, error) {
 	b.Party = b.normalized()
 	b.PurchaseOrder = strings.TrimSpace(b.PurchaseOrder)
 	errs := append(b.check(""), apierr.CheckText("purchaseOrder", b.PurchaseOrder, maxName)...)
 	if err := apierr.Invalid(errs).OrNil(); err != nil {
-		return Buyer{}, err
+		return Details{}, err
 	}
-	return b, putBuyer(ctx, tx, account, b)
+	if err := putBuyer(ctx, tx, account, b); err != nil {
+		return Details{}, err
+	}
+	return s.detailsOf(ctx, tx, b)
 }

@@ -32,6 +32,12 @@ func findSettings(ctx context.Context, r db.Reader) (Settings, error) {
 	return found.set, err
 }
 
+// peekSettings never locks.
+func peekSettings(ctx context.Context, r db.Reader) (Settings, error) {
+	found, _, err := settingsRows.Find(ctx, r, `WHERE id = 1`)
+	return found.set, err
+}
+
 func putSettings(ctx context.Context, tx *db.Tx, set Settings) error {
 	return settingsRows.Put(ctx, tx, []string{"id"}, settingsRow{1, set, tx.Now})
 }
@@ -82,6 +88,39 @@ func findBuyer(ctx context.Context, r db.Reader, account id.ID) (Buyer, error) {
 
 func putBuyer(ctx context.Context, tx *db.Tx, account id.ID, b Buyer) error {
 	return buyers.Put(ctx, tx, []string{"account_id"}, buyerRow{account, b, tx.Now})
+}
+
+// selectBuyers returns what the accounts set.
+func selectBuyers(ctx context.Context, r db.Reader, accounts []id.ID) (map[id.ID]Buyer, error) {
+	all, err := buyers.Select(ctx, r, `WHERE account_id IN `+db.In(1, len(accounts)), db.Args(accounts)...)
+	out := map[id.ID]Buyer{}
+	for _, b := range all {
+		out[b.account] = b.buyer
+	}
+	return out, err
+}
+
+// selectAskedOrInvoiced returns those of the accounts that were asked for missing details, or have
+// an invoice.
+func selectAskedOrInvoiced(ctx context.Context, r db.Reader, accounts []id.ID) ([]id.ID, error) {
+	in := db.In(1, len(accounts))
+	return db.Collect(ctx, r, db.Value[id.ID], `
+		SELECT account_id FROM billing_details WHERE asked_at IS NOT NULL AND account_id IN `+in+`
+		UNION SELECT account_id FROM invoice WHERE series = 'invoice' AND account_id IN `+in, db.Args(accounts)...)
+}
+
+// markAsked notes that the accounts are asked for missing details, and returns those that were not
+// asked before.
+func markAsked(ctx context.Context, tx *db.Tx, accounts []id.ID) ([]id.ID, error) {
+	var args []any
+	for _, a := range accounts {
+		args = append(args, a, "{}", tx.Now, tx.Now)
+	}
+	return db.Collect(ctx, tx, db.Value[id.ID], `
+		INSERT INTO billing_details (account_id, details, changed_at, asked_at)
+		VALUES `+db.Tuples(1, len(accounts), 4)+`
+		ON CONFLICT (account_id) DO UPDATE SET asked_at = excluded.asked_at WHERE billing_details.asked_at IS NULL
+		RETURNING account_id`, args...)
 }
 
 func selectMonths(ctx context.Context, r db.Reader, from string) ([]string, error) {

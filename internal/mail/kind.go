@@ -27,6 +27,7 @@ const (
 	LowBalance            Kind = "low_balance"
 	BudgetReached         Kind = "budget_reached"
 	InvoiceIssued         Kind = "invoice"
+	BillingDetailsMissing Kind = "billing_details_missing"
 	DeploymentFailed      Kind = "deployment_failed"
 	DeploymentInterrupted Kind = "deployment_interrupted"
 	ServiceCredit         Kind = "service_credit"
@@ -267,6 +268,15 @@ var specs = []spec{
 			"{{if and (ne .due \"$0.00\") (ne .type \"credit_note\")}}\n\nNot covered by the balance: {{.due}}. " +
 			"Add money to the wallet to pay it.{{end}}",
 		button: "Open billing", path: "/billing",
+	},
+	{
+		kind: BillingDetailsMissing, roles: payers,
+		text:    "Billing details that the first invoice needs.",
+		subject: "Your first invoice needs billing details",
+		body: "The first invoice of the account {{.account}}, for {{.month}}, will be issued when the month has " +
+			"ended. These billing details are not set: {{.missing}}.\n\n" +
+			"An issued invoice is never changed, so set them before the end of the month, in UTC.",
+		button: "Set billing details", path: "/billing",
 	},
 	{
 		kind: DeploymentFailed, roles: workers, perHour: manyPerHour,

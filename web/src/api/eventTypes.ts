@@ -46,6 +46,7 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'account.payment_disputed': 'Payment disputed',
   'account.credit_expiring': 'Credit expires soon',
   'account.credit_expired': 'Credit expired',
+  'account.billing_details_missing': 'Billing details missing',
   'invoice.issued': 'Invoice issued',
   'account.provider_outage': 'Provider outage',
   'account.provider_recovered': 'Provider recovered',

@@ -435,7 +435,8 @@ CREATE TABLE invoice_tax_rate (
 CREATE TABLE billing_details (
     account_id TEXT   PRIMARY KEY,
     details    TEXT   NOT NULL,
-    changed_at BIGINT NOT NULL
+    changed_at BIGINT NOT NULL,
+    asked_at   BIGINT                          -- when the account was asked for what is missing, once
 );
 
 -- The months whose accounts have been found.

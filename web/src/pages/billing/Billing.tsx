@@ -5,6 +5,7 @@ import { useNew } from '../../parts/useNew';
 import { AutoTopUpPanel } from './AutoTopUpPanel';
 import { DetailsPanel } from './DetailsPanel';
 import { Invoices } from './Invoices';
+import { MissingDetails } from './MissingDetails';
 import { PaymentMethods } from './PaymentMethods';
 import { TopUpDialog } from './TopUpDialog';
 import { TopUpNotice } from './TopUpNotice';
@@ -21,6 +22,7 @@ export default function Billing() {
         Payments into the wallet, and the invoices of what was used.
       </PageHead>
       <TopUpNotice />
+      <MissingDetails />
       <Invoices />
       <TopUps />
       <div className="billing-two">

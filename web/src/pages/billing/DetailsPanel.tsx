@@ -61,7 +61,7 @@ export function DetailsPanel({ write }: { write: boolean }) {
 function DetailsDialog({ now, onClose }: { now: BillingDetails; onClose: () => void }) {
   const set = useSend('put', '/api/v1/inventory/wallet/billing-details');
   const keyFor = useIdempotencyKey();
-  const [draft, setDraft] = useState(now);
+  const [draft, setDraft] = useState<BillingDetails>(now);
   const errors = fieldErrors(set.error);
   const submit = () => {
     const body = Object.fromEntries(fields.map((f) => [f.name, draft[f.name]?.trim() ?? ''])) as BillingDetails;

@@ -10,6 +10,7 @@ import { micro, minus } from '../../parts/money';
 import { PageHead } from '../../parts/PageHead';
 import { runway } from '../../parts/time';
 import { useNew } from '../../parts/useNew';
+import { MissingDetails } from '../billing/MissingDetails';
 import { TopUpNotice } from '../billing/TopUpNotice';
 import { BudgetPanel } from '../budgets/BudgetPanel';
 import { ActiveResources } from './ActiveResources';
@@ -44,6 +45,7 @@ export default function Wallet() {
         }
       />
       <TopUpNotice />
+      <MissingDetails link />
       {redeeming && can('wallet:write') && (
         <Suspense>
           <RedeemDialog onClose={dialog.close} />
