@@ -179,7 +179,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	})
 	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Issues: o.Issues, Secrets: secrets})
 	o.Credits = credit.New(credit.Config{DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs})
-	o.PromoCodes = promo.New(promo.Config{IDs: o.IDs, Credits: o.Credits, Settings: o.Settings})
+	o.PromoCodes = promo.New(promo.Config{IDs: o.IDs, Accounts: o.Accounts, Credits: o.Credits, Settings: o.Settings})
 	o.services = o.buildServices(c, log)
 	o.services.payments = o.buildPayments(c, public, log)
 	o.Payments = o.services.payments.svc

@@ -39,6 +39,20 @@ func Check(address string) string {
 	return ""
 }
 
+// Mailbox returns one text for all addresses that lead to the same mailbox: in lower case, without
+// what follows a plus sign, and without dots at Google.
+func Mailbox(address string) string {
+	local, domain, _ := strings.Cut(strings.ToLower(address), "@")
+	local, _, _ = strings.Cut(local, "+")
+	if domain == "googlemail.com" {
+		domain = "gmail.com"
+	}
+	if domain == "gmail.com" {
+		local = strings.ReplaceAll(local, ".", "")
+	}
+	return local + "@" + domain
+}
+
 // IsHost reports whether the text is a dotted host name in ASCII.
 func IsHost(text string) bool {
 	labels := strings.Split(text, ".")

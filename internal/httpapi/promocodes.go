@@ -39,7 +39,7 @@ func (h promoCodes) routes(r *rest.Router) {
 	}
 	rest.List(r, op(http.MethodGet, all, "listPromoCodes", "List promo codes", "Newest first."), h.list)
 	create := op(http.MethodPost, all, "createPromoCode", "Create a promo code",
-		"Each account can redeem a code once. Without `code`, one is generated that cannot be guessed.")
+		"Each account and mailbox can redeem a code once. Without `code`, one is generated that cannot be guessed.")
 	create.Status, create.Errors = http.StatusCreated, []apierr.Code{apierr.Conflict}
 	rest.Write(r, create, h.create)
 	rest.ReadVersioned(r, op(http.MethodGet, one, "getPromoCode", "Get a promo code", ""), h.get)

@@ -239,7 +239,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.c.Adjustments = adjustment.New(adjustment.Config{
 		DB: d, IDs: ids, Jobs: jobs, Operator: operators, Settings: set,
 	})
-	w.c.PromoCodes = promo.New(promo.Config{IDs: ids, Credits: given, Settings: set})
+	w.c.PromoCodes = promo.New(promo.Config{IDs: ids, Accounts: accounts, Credits: given, Settings: set})
 	w.c.Invoices = invoice.New(invoice.Config{
 		DB: d, IDs: ids, Clock: c, Accounts: accounts, Wallet: ledger, Events: events, Jobs: jobs,
 		Issues: issues,

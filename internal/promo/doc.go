@@ -7,6 +7,8 @@
 // # Invariants
 //
 //   - A code is unique whatever its case, and so is a redemption by its code and account.
+//   - A code is redeemed once for a mailbox, however its address is written: the mailboxes of the
+//     account's owners when it redeems the code count.
 //   - A code is redeemed at most as often as its maximum, however many redeem it at once: the count
 //     is a column of the code, which a redemption raises only below the maximum.
 //   - While credit above an amount needs the approval of a second operator (package adjustment), a
@@ -19,7 +21,8 @@
 //
 // Promo codes grow with what operators create, and are deleted only where no account has redeemed
 // them.
-// Redemptions grow with what accounts redeem, and are kept as long as the account's statement.
+// Redemptions, and the hashes of mailboxes, grow with what accounts redeem, and are kept as long as
+// the account's statement.
 //
 // Locks are taken in this order: the account's row, the code, then what package credit takes.
 package promo

@@ -3,8 +3,11 @@ package promo
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
+	"github.com/billetcloud/billet/internal/emailaddr"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/settings"
@@ -58,6 +62,7 @@ type Redemption struct {
 // Config is what a Service needs. Every field is required.
 type Config struct {
 	IDs      *id.Maker
+	Accounts *accounts.Service
 	Credits  *credit.Service
 	Settings *settings.Service
 }
@@ -67,7 +72,7 @@ type Service struct{ cfg Config }
 
 // New returns a Service. It panics when a field is missing.
 func New(c Config) *Service {
-	if c.IDs == nil || c.Credits == nil || c.Settings == nil {
+	if c.IDs == nil || c.Accounts == nil || c.Credits == nil || c.Settings == nil {
 		panic("promo: New needs every field of its Config")
 	}
 	return &Service{c}
@@ -217,8 +222,9 @@ func (c Code) usable(now, accountCreatedAt time.Time, above money.Micros) bool {
 }
 
 // Redeem gives an account the credit of a promo code. It returns ACCOUNT_SUSPENDED, CONFLICT if the
-// account has redeemed the code before, LIMIT_REACHED as credit.Give does, and else NOT_FOUND for
-// every code that the account cannot redeem, whatever the reason.
+// account, or another of an owner's mailbox, has redeemed the code before, LIMIT_REACHED as
+// credit.Give does, and else NOT_FOUND for every code that the account cannot redeem, whatever the
+// reason.
 func (s *Service) Redeem(ctx context.Context, tx *db.Tx, account id.ID, code string) (credit.Credit, error) {
 	if err := accounts.Enter(ctx, tx, account); err != nil {
 		return credit.Credit{}, err
@@ -254,6 +260,9 @@ func (s *Service) Redeem(ctx context.Context, tx *db.Tx, account id.ID, code str
 	if err != nil {
 		return credit.Credit{}, err
 	}
+	if err := s.claimMailboxes(ctx, tx, c.ID, account); err != nil {
+		return credit.Credit{}, err
+	}
 	g := credit.Grant{
 		Account: account, Amount: c.Amount, Source: credit.ByPromoCode, Note: "Promo code " + c.Code,
 		Reference: "promo/" + string(c.ID) + "/" + string(account),
@@ -268,4 +277,32 @@ func (s *Service) Redeem(ctx context.Context, tx *db.Tx, account id.ID, code str
 	return given, insertRedemption(ctx, tx, Redemption{
 		promo: c.ID, AccountID: account, CreditID: given.ID, CreatedAt: tx.Now,
 	})
+}
+
+// claimMailboxes notes that the mailboxes of the account's owners have redeemed the code. It
+// returns CONFLICT if one of them had before.
+func (s *Service) claimMailboxes(ctx context.Context, tx *db.Tx, promo, account id.ID) error {
+	all, err := s.mailboxes(ctx, tx, account)
+	if err != nil {
+		return err
+	}
+	first, err := insertMailboxes(ctx, tx, promo, all)
+	if err == nil && !first {
+		err = apierr.New(apierr.Conflict,
+			"Another account with your email address has redeemed this promo code before.")
+	}
+	return err
+}
+
+// mailboxes returns hashes of the mailboxes of the account's owners, because they are kept. An
+// account that an operator created may have none.
+func (s *Service) mailboxes(ctx context.Context, r db.Reader, account id.ID) ([]string, error) {
+	owners, err := s.cfg.Accounts.MailRecipients(ctx, r, account, []accounts.Role{accounts.Owner})
+	var all []string
+	for _, o := range owners {
+		sum := sha256.Sum256([]byte(emailaddr.Mailbox(o.Email)))
+		all = append(all, hex.EncodeToString(sum[:]))
+	}
+	slices.Sort(all) // in one order, so that two redemptions do not wait for each other
+	return slices.Compact(all), err
 }

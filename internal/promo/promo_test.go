@@ -44,10 +44,10 @@ func engines(t *testing.T, f func(w *world)) {
 		credits := credit.New(credit.Config{DB: d, IDs: w.IDs, Wallet: w.Wallet, Events: w.Events, Jobs: w.Jobs})
 		w.Runner.Handle(credit.KindExpire, credits.Expire)
 		w.Runner.Handle(credit.KindRemind, credits.Remind)
-		w.svc = promo.New(promo.Config{IDs: w.IDs, Credits: credits, Settings: w.set})
 		w.accounts = account.New(account.Config{
-			DB: d, IDs: w.IDs, Rand: rand.Reader, Clock: c, Real: time.Now, Secrets: secrets,
+			DB: d, IDs: w.IDs, Rand: rand.Reader, Clock: c, Real: time.Now, Secrets: secrets, CheapPasswords: true,
 		})
+		w.svc = promo.New(promo.Config{IDs: w.IDs, Accounts: w.accounts, Credits: credits, Settings: w.set})
 		f(w)
 		w.CheckLedger()
 	})
@@ -101,6 +101,39 @@ func (w *world) account() (of id.ID) {
 	})
 	w.OpenAccount(of, 0)
 	return of
+}
+
+// owned opens an account whose owner has the email address.
+func (w *world) owned(email string) id.ID {
+	w.Helper()
+	of := w.account()
+	n, err := w.accounts.Prepare(w.Context(), account.UserRequest{Email: email, Password: "correct horse battery"})
+	w.Must(err)
+	w.MustTx(func(ctx context.Context, tx *db.Tx) error {
+		_, err := w.accounts.CreateUser(ctx, tx, n, of, account.Owner)
+		return err
+	})
+	return of
+}
+
+// Who signs up again with another spelling of an address has the same mailbox.
+func TestACodeIsRedeemedOncePerMailbox(t *testing.T) {
+	engines(t, func(w *world) {
+		w.mustCreate("WELCOME", promo.Settings{Amount: 50 * usd, Enabled: true})
+		w.mustCreate("SECOND", promo.Settings{Amount: 5 * usd, Enabled: true})
+		first, second := w.owned("ada.l@gmail.com"), w.owned("AdaL+2@googlemail.com")
+		other, own := w.owned("ada.l@example.com"), w.owned("adal@example.com")
+		for _, a := range []id.ID{first, other, own} {
+			_, err := w.redeem(a, "WELCOME")
+			w.Must(err)
+		}
+		_, err := w.redeem(second, "WELCOME")
+		enginetest.WantError(w, err, apierr.Conflict, "email address")
+		w.wantBalance(second, 0)
+		_, err = w.redeem(second, "SECOND")
+		w.Must(err)
+		w.wantBalance(second, 5*usd)
+	})
 }
 
 func (w *world) wantBalance(account id.ID, want money.Micros) {

@@ -33,7 +33,18 @@ func (r *Redemption) columns() []db.Column {
 	}
 }
 
+// mailbox is one that has redeemed a code, as a hash.
+type mailbox struct {
+	promo id.ID
+	hash  string
+}
+
+func (m *mailbox) columns() []db.Column {
+	return []db.Column{db.Col("promo_id", &m.promo), db.Col("mailbox", &m.hash)}
+}
+
 var (
+	mailboxes   = db.NewTable("promo_mailbox", (*mailbox).columns)
 	codes       = db.NewTable("promo_code", (*Code).columns)
 	redemptions = db.NewTable("promo_redemption", (*Redemption).columns)
 )
@@ -88,6 +99,19 @@ func findRedemption(ctx context.Context, r db.Reader, promo, account id.ID) (boo
 
 func insertRedemption(ctx context.Context, tx *db.Tx, r Redemption) error {
 	return redemptions.Insert(ctx, tx, r)
+}
+
+// insertMailboxes reports whether none of the mailboxes has redeemed the code before.
+func insertMailboxes(ctx context.Context, tx *db.Tx, promo id.ID, hashes []string) (bool, error) {
+	if len(hashes) == 0 {
+		return true, nil
+	}
+	var all []mailbox
+	for _, h := range hashes {
+		all = append(all, mailbox{promo, h})
+	}
+	n, err := mailboxes.InsertNew(ctx, tx, "promo_id, mailbox", all...)
+	return n == int64(len(hashes)), err
 }
 
 func listRedemptions(ctx context.Context, r db.Reader, promo id.ID, p db.Page) ([]Redemption, db.Listed, error) {

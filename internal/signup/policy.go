@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/emailaddr"
 	"github.com/billetcloud/billet/internal/settings"
 )
 
@@ -56,17 +57,9 @@ func acceptTerms(i settings.Installation, version string) error {
 	return apierr.Invalid([]apierr.FieldError{{Field: "termsVersion", Message: message}})
 }
 
-// creditKey identifies the mailbox behind an address, for the starting credit: what follows a plus
-// sign, and dots at Google, lead to the same one. The key is a hash, because ledger keys are kept.
+// creditKey identifies the mailbox behind an address, for the starting credit. The key is a hash,
+// because ledger keys are kept.
 func creditKey(email string) string {
-	local, domain, _ := strings.Cut(strings.ToLower(email), "@")
-	local, _, _ = strings.Cut(local, "+")
-	if domain == "googlemail.com" {
-		domain = "gmail.com"
-	}
-	if domain == "gmail.com" {
-		local = strings.ReplaceAll(local, ".", "")
-	}
-	sum := sha256.Sum256([]byte(local + "@" + domain))
+	sum := sha256.Sum256([]byte(emailaddr.Mailbox(email)))
 	return "starting-credit/" + hex.EncodeToString(sum[:])
 }

@@ -33,7 +33,7 @@ var dependencies = []struct {
 	{"mcp", []string{"client"}},
 	{"version", nil},
 	{"setup", []string{"operator", "account", "db"}},
-	{"signup", []string{"operator", "altcha", "settings", "credit", "mail", "account", "db"}},
+	{"signup", []string{"operator", "altcha", "settings", "credit", "mail", "account", "emailaddr", "db"}},
 	{"adjustment", []string{"operator", "settings", "account", "creator", "job", "db"}},
 	{"operator", []string{
 		"deployment", "volume", "quota", "meter", "credit", "wallet", "account", "audit", "event", "job", "mail", "db",
@@ -42,7 +42,7 @@ var dependencies = []struct {
 	{"altcha", []string{"secret", "db"}},
 	{"invoice", []string{"account", "issue", "wallet", "emailaddr", "event", "job", "db"}},
 	{"announcement", []string{"deployment", "provideraccount", "catalog", "mail", "account", "job", "db"}},
-	{"promo", []string{"account", "credit", "wallet", "settings", "db"}},
+	{"promo", []string{"account", "credit", "wallet", "settings", "emailaddr", "db"}},
 	{"servicecredit", []string{"deployment", "settings", "meter", "wallet", "event", "job", "db"}},
 	{"mail", []string{"settings", "account", "event", "emailaddr", "secret", "job", "db"}},
 	{"settings", []string{"health", "provider", "emailaddr", "secret", "db"}},

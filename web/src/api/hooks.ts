@@ -57,12 +57,17 @@ export function withId(id: string) {
   return { params: { path: { id } } };
 }
 
+/** Whether a path of a field is the other one, or leads into it. `named` is not in `name`. */
+export function isWithin(field: string, path: string): boolean {
+  return field.startsWith(path) && ['', '.', '['].includes(field.charAt(path.length));
+}
+
 /** The errors of a refused form: by field, and what is about no field. */
 export function fieldErrors(thrown: unknown) {
   const fields = thrown instanceof ApiError ? thrown.fields : [];
   return {
-    /** The message for a field, named by the start of its path. */
-    at: (...paths: string[]) => fields.find((f) => paths.some((p) => f.field.startsWith(p)))?.message,
+    /** The message for a field, or for what is in it, such as `mail.port` in `mail`. */
+    at: (...paths: string[]) => fields.find((f) => paths.some((p) => isWithin(f.field, p)))?.message,
     /** What is to be shown apart from the fields. */
     general: fields.length === 0 ? thrown : null,
   };

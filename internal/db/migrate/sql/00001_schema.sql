@@ -174,6 +174,12 @@ CREATE TABLE promo_redemption (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (promo_id, account_id)
 );
+-- The mailboxes of the owners of accounts that redeemed a code, each once: SHA-256 of the normal form of the address.
+CREATE TABLE promo_mailbox (
+    promo_id TEXT NOT NULL REFERENCES promo_code (id),
+    mailbox  TEXT NOT NULL,
+    PRIMARY KEY (promo_id, mailbox)
+);
 CREATE INDEX promo_redemption_credit ON promo_redemption (promo_id, credit_id);
 
 -- Top-ups: money that an account pays in. Kept as long as the account's statement.
@@ -1674,6 +1680,7 @@ DROP TABLE payment_event;
 DROP TABLE top_up_dispute;
 DROP TABLE top_up_refund;
 DROP TABLE top_up;
+DROP TABLE promo_mailbox;
 DROP TABLE promo_redemption;
 DROP TABLE promo_code;
 DROP TABLE credit_position;
