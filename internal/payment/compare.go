@@ -100,15 +100,25 @@ func (s *Service) movedSince(ctx context.Context, name string, from, to time.Tim
 	return since, err
 }
 
-// sums are the movements of one payment.
-type sums struct{ paid, refunded, disputed money.Micros }
+// sums are the movements of one payment. byRefund are those of refunds that have a reference.
+type sums struct {
+	paid, refunded, disputed money.Micros
+	byRefund                 map[string]money.Micros
+}
 
 func (s *sums) add(m Movement) {
 	switch m.Kind {
 	case MovementPayment:
 		s.paid += m.Amount
 	case MovementRefund:
-		s.refunded -= m.Amount
+		if m.RefundReference == "" {
+			s.refunded -= m.Amount
+			return
+		}
+		if s.byRefund == nil {
+			s.byRefund = map[string]money.Micros{}
+		}
+		s.byRefund[m.RefundReference] -= m.Amount
 	case MovementDispute:
 		s.disputed -= m.Amount
 	}
@@ -127,6 +137,30 @@ func (k known) difference(m sums) string {
 		return fmt.Sprintf("The processor lost %s to a dispute that is not known.", m.disputed)
 	}
 	return ""
+}
+
+// unknownRefunds returns what the processor refunded that is not stored, by reference. A refund
+// that was made here has no reference until its answer arrived: what is not known may be that one.
+func (k known) unknownRefunds(m sums) map[string]money.Micros {
+	stored, open := map[string]money.Micros{}, money.Micros(0)
+	for _, f := range k.refunds {
+		if f.reference == "" {
+			open += f.Amount
+		} else {
+			stored[f.reference] += f.Amount
+		}
+	}
+	unknown, sum := map[string]money.Micros{}, money.Micros(0)
+	for reference, amount := range m.byRefund {
+		if more := amount - stored[reference]; more > 0 {
+			unknown[reference] = more
+			sum += more
+		}
+	}
+	if sum <= open {
+		return nil
+	}
+	return unknown
 }
 
 // everRefunded also has the refunds that failed: what they returned may move after the interval.
@@ -161,15 +195,21 @@ func (s *Service) compare(
 		why := "No top-up is credited for it."
 		if found {
 			why = k.difference(*m)
-		}
-		if why == "" {
-			continue
-		}
-		if !found {
+		} else {
 			k.topUp.Processor = processor
 		}
-		if err := s.differs(ctx, tx, k.topUp, intent, why); err != nil {
-			return err
+		if why != "" {
+			if err := s.differs(ctx, tx, k.topUp, intent, why); err != nil {
+				return err
+			}
+		}
+		if !found {
+			continue
+		}
+		for reference, amount := range k.unknownRefunds(*m) {
+			if err := s.refundDiffers(ctx, tx, k.topUp, intent, reference, amount); err != nil {
+				return err
+			}
 		}
 	}
 	// What was credited must have moved. The intervals follow one another without a gap.
@@ -202,5 +242,16 @@ func (s *Service) differs(ctx context.Context, tx *db.Tx, t row, intent, why str
 	return s.cfg.Issues.Raise(ctx, tx, t.Processor, issue.Sighting{
 		Kind: issue.PaymentMismatch, UpstreamID: intent, Reference: id.ID(intent),
 		Detail: "Payment " + intent + ": " + why,
+	})
+}
+
+// refundDiffers opens an issue for each refund, so that a later one is another.
+func (s *Service) refundDiffers(
+	ctx context.Context, tx *db.Tx, t row, intent, reference string, amount money.Micros,
+) error {
+	return s.cfg.Issues.Raise(ctx, tx, t.Processor, issue.Sighting{
+		Kind: issue.PaymentMismatch, UpstreamID: reference, Reference: id.ID(intent),
+		Detail: fmt.Sprintf("Payment %s: The processor refunded %s by %s, which is not known.", intent, amount,
+			reference),
 	})
 }

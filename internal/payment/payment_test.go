@@ -434,6 +434,81 @@ func TestCreditsAtTheEndsOfComparedIntervals(t *testing.T) {
 	})
 }
 
+// A refund that was made outside is a difference also where it is less than what was refunded here,
+// whenever that was. What is known, made here or outside, is none.
+func TestComparisonFindsSmallOutsideRefunds(t *testing.T) {
+	engines(t, func(w *world) {
+		made := w.create(50 * usd)
+		w.bank.pay(made.ID, 50*usd)
+		w.refresh(made.ID)
+		intent := "intent_" + string(made.ID)
+		moved := func(reference string, amount money.Micros) {
+			kind := payment.MovementRefund
+			if reference == "" {
+				kind = payment.MovementPayment
+			}
+			w.bank.moved = append(w.bank.moved, payment.Movement{
+				Kind: kind, IntentReference: intent, Amount: amount, RefundReference: reference,
+				CreatedAt: w.Clock.Now(),
+			})
+		}
+		compare := func(want ...string) {
+			w.Helper()
+			w.Clock.Advance(24 * time.Hour)
+			_, err := w.svc.Compare(w.Context(), payment.Fleet)
+			w.Must(err)
+			var found []string
+			for _, i := range w.AllIssues() {
+				found = append(found, i.Detail)
+			}
+			slices.Sort(found)
+			if !slices.Equal(found, want) {
+				w.Fatalf("%q, want %q", found, want)
+			}
+		}
+		moved("", 50*usd)
+		p := w.bank.payments[made.ID]
+		p.Refunds = []payment.Refund{{Reference: "re_1", Amount: 20 * usd, Status: payment.RefundSucceeded}}
+		w.refresh(made.ID)
+		moved("re_1", -20*usd)
+		compare()
+		moved("re_2", -4*usd)
+		second := "Payment " + intent + ": The processor refunded $4.00 by re_2, which is not known."
+		compare(second)
+		moved("re_3", -3*usd)
+		moved("re_4", -2*usd)
+		p.Refunds = append(p.Refunds, payment.Refund{
+			Reference: "re_4", Amount: 2 * usd, Status: payment.RefundSucceeded,
+		})
+		w.refresh(made.ID)
+		compare("Payment "+intent+": The processor refunded $3.00 by re_3, which is not known.", second)
+	})
+}
+
+// The answer to a refund that was made here may be lost: until it is known, its reference is not.
+func TestComparisonWaitsForReferencesOfRefunds(t *testing.T) {
+	engines(t, func(w *world) {
+		made := w.paid(50 * usd)
+		w.bank.lost = true
+		w.MustTx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.svc.Refund(ctx, tx, made.ID, 20*usd, "test")
+			return err
+		})
+		intent := "intent_" + string(made.ID)
+		w.bank.moved = []payment.Movement{
+			{Kind: payment.MovementPayment, IntentReference: intent, Amount: 50 * usd, CreatedAt: w.Clock.Now()},
+			{Kind: payment.MovementRefund, IntentReference: intent, Amount: -20 * usd, RefundReference: "re_1",
+				CreatedAt: w.Clock.Now()},
+		}
+		w.Clock.Advance(24 * time.Hour)
+		_, err := w.svc.Compare(w.Context(), payment.Fleet)
+		w.Must(err)
+		if got := w.AllIssues(); len(got) != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestComparisonFindsDifferences(t *testing.T) {
 	engines(t, func(w *world) {
 		right, missing := w.paid(50*usd), w.paid(20*usd)

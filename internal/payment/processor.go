@@ -281,6 +281,8 @@ type Movement struct {
 	Kind MovementKind
 	// IntentReference is the payment's; "" for MovementOther.
 	IntentReference string
+	// RefundReference is the refund's; "" for other kinds, or if there is none.
+	RefundReference string
 	// Amount is before the fee, negative if money left.
 	Amount, Fee money.Micros
 	Currency    string

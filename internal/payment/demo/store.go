@@ -102,10 +102,10 @@ func detach(ctx context.Context, tx *db.Tx, method string) error {
 func movements(ctx context.Context, r db.Reader, from, to time.Time) ([]payment.Movement, error) {
 	return db.Collect(ctx, r, func(row db.Row) (m payment.Movement, err error) {
 		m.Currency = payment.Currency
-		err = row.Scan(&m.ID, &m.Kind, &m.IntentReference, &m.Amount, &m.CreatedAt)
+		err = row.Scan(&m.ID, &m.Kind, &m.IntentReference, &m.RefundReference, &m.Amount, &m.CreatedAt)
 		return m, err
-	}, `SELECT reference, 'payment', reference, amount, paid_at FROM demo_payment
+	}, `SELECT reference, 'payment', reference, '', amount, paid_at FROM demo_payment
 		WHERE status = 'succeeded' AND paid_at >= $1 AND paid_at < $2
-		UNION ALL SELECT id, 'refund', reference, -amount, created_at FROM demo_refund
+		UNION ALL SELECT id, 'refund', reference, id, -amount, created_at FROM demo_refund
 		WHERE created_at >= $1 AND created_at < $2`, from, to)
 }

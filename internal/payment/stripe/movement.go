@@ -74,6 +74,9 @@ func (p *Processor) movement(
 		kind = payment.MovementRefund // of a bank's payment that failed afterwards
 	}
 	m.Kind, m.IntentReference = kind, intent.ID
+	if b.Source.Refund != nil {
+		m.RefundReference = b.Source.Refund.ID
+	}
 	return m, nil
 }
 
