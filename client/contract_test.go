@@ -27,6 +27,7 @@ import (
 var exceptions = map[string]string{
 	"openTerminal": "a WebSocket, which the standard library does not speak; who has a program has SSH, to the " +
 		"address that the deployment names",
+	"openConsole": "a WebSocket, too; `billet console` opens it",
 }
 
 // withoutKey are operations that need no key and have a method.

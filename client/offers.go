@@ -26,6 +26,8 @@ const (
 type Capabilities struct {
 	// CloudInit reports whether a deploy can have a cloud-config.
 	CloudInit bool `json:"cloudInit"`
+	// Console reports whether machines have a serial console that can be opened.
+	Console bool `json:"console"`
 	// Power reports whether machines can be powered off and on.
 	Power bool `json:"power"`
 	// Reboot reports whether machines can be rebooted.

@@ -22,6 +22,7 @@ import (
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/console"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/dashboard"
@@ -262,6 +263,7 @@ func (a *App) buildRunner() {
 	a.runner.HandlePeriodic(pastdue.KindWatch, s.pastDue.Watch)
 	a.runner.Handle(issue.KindEnd, remover.End)
 	a.runner.Handle(rack.KindMachine, a.Machines.Work)
+	a.runner.Handle(console.KindExpire, a.Consoles.Expire)
 	a.runner.Handle(webhook.KindSend, a.Webhooks.Send)
 	a.runner.Handle(mail.KindSend, a.Mail.Send)
 	s.payments.handle(a.runner)
@@ -304,6 +306,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		Transfers: s.payments.transfers, CheckPayments: a.checkPayments,
 		Events: a.Events, Webhooks: a.Webhooks,
 		Issues: a.Issues, Incidents: s.incidents, Announcements: s.announced, Machines: a.Machines,
+		Consoles: a.Consoles,
 		Operator: a.Console, Adjustments: a.Adjustments, Idempotency: s.answers,
 		ServiceCredits: s.owed,
 		Settings:       a.Settings, Mail: a.Mail, SignUp: a.SignUp, Setup: a.Setup, Version: a.cfg.Version,

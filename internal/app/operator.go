@@ -21,6 +21,7 @@ import (
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/bmc"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/console"
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
@@ -82,6 +83,7 @@ type Operator struct {
 	SignedHeads      *signedhead.Service
 	Machines         *rack.Service
 	Recovery         *recovery.Service
+	Consoles         *console.Service
 
 	services  services
 	restored  atomic.Bool                 // whether the database is in recovery, as last read
@@ -160,6 +162,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.Machines = rack.New(rack.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Jobs: o.Jobs, Secrets: secrets, Open: bmc.Open, Server: o.racksServer,
 	})
+	o.Consoles = console.New(console.Config{DB: o.DB, IDs: o.IDs, Audit: o.Audit, Jobs: o.Jobs})
 	public, err := parsePublicURL(c.PublicURL)
 	if err != nil {
 		return nil, errors.Join(err, o.DB.Close())

@@ -28,6 +28,7 @@ import (
 	"github.com/billetcloud/billet/internal/rack/racktest"
 	"github.com/billetcloud/billet/internal/rackagent"
 	"github.com/billetcloud/billet/internal/spendlimit"
+	"github.com/coder/websocket"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -136,7 +137,7 @@ func TestOwnServersAreRentedOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	machine := enroll(t, a, s)
-	tenant := tenantOf(t, a, run.URL)
+	tenant, key := tenantOf(t, a, run.URL)
 
 	var offer client.Offer
 	eventually(t, "an offer", func() (string, bool) {
@@ -165,9 +166,16 @@ func TestOwnServersAreRentedOut(t *testing.T) {
 		}
 	}
 	eventually(t, "running", status("running"))
+	console := consoleOf(t, run.URL, key, d.ID)
 	s.WriteFile("/root/secret", "x")
 	if _, err := a.TerminateDeployment(ctx, id.ID(d.ID), "the test is over"); err != nil {
 		t.Fatal(err)
+	}
+	for err = nil; err == nil; { // there are signs of life before its end
+		_, _, err = console.Read(ctx)
+	}
+	if websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+		t.Errorf("the console of the former tenant: %v", err)
 	}
 	eventually(t, "terminated", status("terminated"))
 	eventually(t, "ready again", func() (string, bool) {
@@ -212,7 +220,10 @@ func enroll(t *testing.T, a *App, s *racktest.Server) id.ID {
 	}
 	price, region, gpu, count, memory, address := money.Dollars(12), "oslo-1", "NVIDIA H100", int64(8), int64(80),
 		s.Host+"/8"
+	console, user, password := "openbmc", racktest.ConsoleUser, racktest.ConsolePassword
+	port, hostKey := racktest.Console(t)
 	m, err := a.AddMachine(t.Context(), rack.MachineFields{
+		Console: &console, ConsolePort: &port, ConsoleUser: &user, ConsolePassword: &password, ConsoleHostKey: &hostKey,
 		Name: &s.Name, BMCURL: &s.Address.URL, BMCUser: &s.Address.User, BMCPassword: &s.Address.Password,
 		BMCCertificate: &s.Address.CertificateSHA256, MACs: &[]string{s.MAC}, Address: &address, Region: &region,
 		HourlyPrice: &price, GPUType: &gpu, GPUCount: &count, GPUMemoryGB: &memory,
@@ -226,8 +237,30 @@ func enroll(t *testing.T, a *App, s *racktest.Server) id.ID {
 	return m.ID
 }
 
-// tenantOf returns the client of a new account with credit.
-func tenantOf(t *testing.T, a *App, url string) *client.Client {
+// consoleOf opens the serial console of a deployment.
+func consoleOf(t *testing.T, url, key, deployment string) *websocket.Conn {
+	t.Helper()
+	ws, _, err := websocket.Dial(t.Context(), url+client.DefaultPath+"/deployments/"+deployment+"/console",
+		&websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ws.CloseNow() })
+	if err := ws.Write(t.Context(), websocket.MessageBinary, []byte("root")); err != nil {
+		t.Fatal(err)
+	}
+	for seen := ""; seen != "login: root"; {
+		_, b, err := ws.Read(t.Context())
+		if err != nil {
+			t.Fatalf("after %q: %v", seen, err)
+		}
+		seen += string(b)
+	}
+	return ws
+}
+
+// tenantOf returns the client of a new account with credit, and its key.
+func tenantOf(t *testing.T, a *App, url string) (*client.Client, string) {
 	t.Helper()
 	acc, err := a.CreateAccount(t.Context(), "Tenant", money.Dollars(1000))
 	if err != nil {
@@ -241,7 +274,7 @@ func tenantOf(t *testing.T, a *App, url string) *client.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c, key
 }
 
 func publicKeyLine(t *testing.T) string {

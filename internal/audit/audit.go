@@ -41,13 +41,13 @@ type Entry struct {
 	At      time.Time `json:"at" doc:"When it was done."`
 	Actor   Actor     `json:"actor" doc:"Who did it."`
 	// Action is the operationId of the call, or another word if there was no call.
-	Action  string `json:"action" doc:"What was done: the operationId of the call."`
+	Action  string `json:"action" doc:"What was done: the operationId of the call, or another word where there was none: signInFailed, closeConsole."`
 	Subject id.ID  `json:"subject" doc:"Id of what was changed; empty if it has none."`
 	// SubjectName is stored with what deletes the subject. Else it is found when entries are read.
 	SubjectName string `json:"subjectName" doc:"Name of what was changed: the present one, or the last one of what was deleted; empty if it has none."`
 	Address     string `json:"address" doc:"IP address of the request."`
 	RequestID   id.ID  `json:"requestId" doc:"X-Request-Id of the call."`
-	Detail      string `json:"detail" doc:"Reason that an operator gives; empty for most entries."`
+	Detail      string `json:"detail" doc:"Reason that an operator gives, or how long a console was open; empty for most entries."`
 }
 
 // withoutAccountKept is how long entries without an account are kept.

@@ -36,7 +36,7 @@ func (h auditLog) routes(r *rest.Router) {
 type auditQuery struct {
 	rest.Paging
 	Actor   id.ID      `query:"actor" maxLength:"40" doc:"Id of the user or API key that made the change."`
-	Action  string     `query:"action" maxLength:"64" doc:"The operationId of the call, such as createDeployment; or signInFailed."`
+	Action  string     `query:"action" maxLength:"64" doc:"The operationId of the call, such as createDeployment; closeConsole or signInFailed."`
 	Subject id.ID      `query:"subject" maxLength:"64" doc:"Id of the changed resource."`
 	From    *time.Time `query:"from" doc:"At or after this time."`
 	To      *time.Time `query:"to" doc:"Before this time."`

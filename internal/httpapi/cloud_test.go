@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -18,10 +19,13 @@ type cloud struct {
 	machines map[id.ID]provider.Machine
 	volumes  map[id.ID]provider.Volume
 	down     bool
+	address  string // of every machine's SSH
+	port     int
+	// consoles opens every machine's console.
+	consoles func() (io.ReadWriteCloser, error)
+	busy     bool // consoles are not available now
 	// trusted has the first offer for trusted tenants only.
 	trusted bool
-	address string // of every machine's SSH
-	port    int
 }
 
 func newCloud() *cloud {
@@ -55,7 +59,9 @@ func (c *cloud) Offers(context.Context) ([]provider.Offer, error) {
 			Stock: &stock, Capabilities: can,
 		}
 	}
-	all := provider.Capabilities{Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true}
+	all := provider.Capabilities{
+		Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true, Console: true,
+	}
 	offers := []provider.Offer{
 		offer("off_abc123", "NVIDIA B200", 8, 23_920_000, true, all, "Ubuntu 22.04"),
 		offer("off_plain", "NVIDIA H100", 1, 1_990_000, true, provider.Capabilities{}, "Ubuntu 22.04", "Ubuntu 24.04"),
@@ -114,6 +120,20 @@ func (c *cloud) Reboot(context.Context, id.ID) error            { return nil }
 func (c *cloud) PowerOn(context.Context, id.ID) error           { return nil }
 func (c *cloud) PowerOff(context.Context, id.ID) error          { return nil }
 func (c *cloud) Reinstall(context.Context, id.ID, string) error { return nil }
+
+func (c *cloud) HasConsole(_ context.Context, reference id.ID) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, there := c.machines[reference]; !there {
+		return noSuch()
+	}
+	if c.busy {
+		return &provider.Error{Kind: provider.KindRejected, Message: "It is being installed."}
+	}
+	return nil
+}
+
+func (c *cloud) OpenConsole(context.Context, id.ID) (io.ReadWriteCloser, error) { return c.consoles() }
 
 func (c *cloud) VolumePricing(context.Context) ([]provider.VolumePricing, error) {
 	return []provider.VolumePricing{{Region: "dallas-usa-5", PerGBHour: 137, MinSizeGB: 10, MaxSizeGB: 100_000}}, nil

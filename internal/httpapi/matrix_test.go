@@ -74,7 +74,7 @@ var whoMay = map[string]string{
 	"listWebhooks": readers, "getWebhook": readers, "listWebhookDeliveries": readers, "createWebhook": workers,
 	"updateWebhook": workers, "deleteWebhook": workers,
 	"rotateWebhookSecret": workers, "testWebhook": workers, "replayWebhookDelivery": workers,
-	"listEvents": everyRole, "openTerminal": workers,
+	"listEvents": everyRole, "openTerminal": workers, "openConsole": workers,
 	"listServiceCredits": everyRole, "listAllServiceCredits": operators, "createServiceCredit": operators,
 	"getAnyServiceCredit": operators, "approveServiceCredit": operators, "rejectServiceCredit": operators,
 	"listIssues": operators, "getIssue": operators, "terminateIssueResource": operators,

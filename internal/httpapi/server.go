@@ -17,6 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/console"
 	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/deployment"
@@ -100,6 +101,7 @@ type Config struct {
 	Incidents     *incident.Service
 	// Machines are the operator's own servers.
 	Machines *rack.Service
+	Consoles *console.Service
 	// Announcements are the operator's.
 	Announcements *announcement.Service
 	Operator      *operator.Service
@@ -258,6 +260,10 @@ func register(cfg Config) *server {
 			db: cfg.DB, live: cfg.ProviderAccounts, catalog: cfg.Catalog, deployments: cfg.Deployments,
 		},
 		terminals{db: cfg.DB, deployments: cfg.Deployments, events: cfg.Events, streams: s.streams},
+		consoles{
+			db: cfg.DB, log: cfg.Log, deployments: cfg.Deployments, sessions: cfg.Consoles, events: cfg.Events,
+			streams: s.streams,
+		},
 		simulator{db: cfg.DB, sim: cfg.Simulator},
 		service{version: cfg.Version, real: cfg.Real, db: cfg.DB, serves: cfg.Serves, ready: &readiness{}},
 	} {

@@ -21,6 +21,7 @@ type share struct{ account, one int }
 var (
 	maxEventStreams = share{64, 16}
 	maxTerminals    = share{32, 8}
+	maxConsoles     = share{32, 8}
 )
 
 // streams are the long-lived calls: how many each account has, and how they are kept alive and

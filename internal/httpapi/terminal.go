@@ -3,12 +3,10 @@ package httpapi
 import (
 	"context"
 	"encoding/base64"
-	"io"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/account"
@@ -108,9 +106,17 @@ func (h terminals) open(
 	// reason.
 	until, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	t := &terminal{terminals: h, c: c, deployment: in.ID, node: in.Node, address: at.Address, ws: ws, machine: machine}
-	code, reason := t.run(ctx, until)
-	c.CountBytes(w, t.relayed.Load())
+	t := &terminal{terminals: h, c: c, deployment: in.ID, node: in.Node, address: at.Address}
+	both := &relay{
+		streams: h.streams, events: h.events, deployment: in.ID, ws: ws, machine: machine, ended: t.ended,
+		words: relayWords{
+			closed:  "The machine closed the connection.",
+			life:    "The terminal was open for 12 hours. Open it again.",
+			restart: "The server is restarting. Open the terminal again shortly.",
+		},
+	}
+	code, reason := both.run(ctx, until)
+	c.CountBytes(w, both.total())
 	_ = machine.Close() // before the closing handshake, which waits for a client that may be gone
 	_ = ws.Close(code, reason)
 	return rest.Answer{}, nil
@@ -158,112 +164,6 @@ type terminal struct {
 	deployment id.ID
 	node       int
 	address    string
-	ws         *websocket.Conn
-	machine    net.Conn
-
-	relayed, delivered atomic.Int64
-}
-
-// counted counts the bytes that are read.
-type counted struct {
-	io.Reader
-	n *atomic.Int64
-}
-
-// countedWriter counts the bytes that are written.
-type countedWriter struct {
-	io.Writer
-	n *atomic.Int64
-}
-
-func (w countedWriter) Write(p []byte) (int, error) {
-	n, err := w.Writer.Write(p)
-	w.n.Add(int64(n))
-	return n, err
-}
-
-func (r counted) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.n.Add(int64(n))
-	return n, err
-}
-
-// run relays until something ends it, and returns the reason. Each direction has one buffer: an end
-// that does not read makes the other wait. What it starts runs until the second context ends.
-func (t *terminal) run(ctx, until context.Context) (websocket.StatusCode, string) {
-	changed, stop := t.events.Watch(t.deployment)
-	defer stop()
-	browser := websocket.NetConn(until, t.ws, websocket.MessageBinary)
-	left, closed, silent := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	go func() {
-		_, _ = io.Copy(t.machine, counted{browser, &t.relayed})
-		close(left)
-	}()
-	go func() {
-		_, _ = io.Copy(countedWriter{browser, &t.delivered}, counted{t.machine, &t.relayed})
-		close(closed)
-	}()
-	go func() {
-		defer close(silent)
-		t.beat(until)
-	}()
-	recheck := time.NewTicker(t.streams.recheck)
-	defer recheck.Stop()
-	seen, since := int64(0), time.Now()
-	for {
-		select {
-		case <-left:
-			return websocket.StatusNormalClosure, ""
-		case <-closed:
-			return websocket.StatusNormalClosure, "The machine closed the connection."
-		case <-silent:
-			return websocket.StatusGoingAway, "The connection was lost."
-		case <-ctx.Done():
-			return websocket.StatusGoingAway, "The terminal was open for 12 hours. Open it again."
-		case _, open := <-changed:
-			if !open {
-				return websocket.StatusServiceRestart, "The server is restarting. Open the terminal again shortly."
-			}
-		case <-recheck.C:
-		}
-		if code, reason := t.ended(ctx); reason != "" {
-			return code, reason
-		}
-		if n := t.relayed.Load(); n != seen {
-			seen, since = n, time.Now()
-		} else if time.Since(since) > t.streams.idle {
-			return websocket.StatusGoingAway, "Disconnected after 30 minutes of inactivity."
-		}
-	}
-}
-
-// beat sends signs of life to both ends, and returns once the client is gone.
-func (t *terminal) beat(until context.Context) {
-	tick := time.NewTicker(t.streams.heartbeat)
-	defer tick.Stop()
-	heard, delivered := time.Now(), t.delivered.Load()
-	for {
-		select {
-		case <-tick.C:
-		case <-until.Done():
-			return
-		}
-		answered, cancel := context.WithTimeout(until, t.streams.pong)
-		// Empty, so that it adds nothing to the SSH stream. A page cannot see pings; it sees this.
-		err := t.ws.Write(answered, websocket.MessageBinary, nil)
-		if err == nil {
-			err = t.ws.Ping(answered)
-		}
-		cancel()
-		now := t.delivered.Load()
-		switch {
-		case err == nil:
-			heard = time.Now()
-		case until.Err() != nil, now == delivered, time.Since(heard) > terminalPongBusy:
-			return
-		}
-		delivered = now
-	}
 }
 
 // ended returns why the terminal must end; "" if it may go on.

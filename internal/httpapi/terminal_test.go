@@ -105,6 +105,14 @@ func terminalOf(
 	headers ...string,
 ) (*websocket.Conn, int, string) {
 	t.Helper()
+	return socketOf(t, site, who, "/deployments/"+string(d)+"/terminal", headers...)
+}
+
+// socketOf is terminalOf for any operation that is a WebSocket.
+func socketOf(
+	t *testing.T, site *httptest.Server, who tenant, path string, headers ...string,
+) (*websocket.Conn, int, string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	h := http.Header{}
@@ -116,7 +124,7 @@ func terminalOf(
 	}
 	ws, resp, err := websocket.Dial(
 		ctx,
-		site.URL+Base+"/deployments/"+string(d)+"/terminal",
+		site.URL+Base+path,
 		&websocket.DialOptions{HTTPHeader: h},
 	)
 	if err == nil {

@@ -30,6 +30,7 @@ import (
 	"github.com/billetcloud/billet/internal/budget"
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/console"
 	"github.com/billetcloud/billet/internal/credit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
@@ -253,6 +254,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		DB: d, IDs: ids, Clock: c, Jobs: jobs, Secrets: secrets, Open: bmc.Open,
 		Server: func() (rack.Server, bool) { return rack.Server{}, false },
 	})
+	w.c.Consoles = console.New(console.Config{DB: d, IDs: ids, Audit: w.c.Audit, Jobs: jobs})
 	w.c.ServiceCredits = servicecredit.New(servicecredit.Config{
 		DB: d, IDs: ids, Wallet: ledger, Meter: meters, Events: events, Settings: set,
 	})

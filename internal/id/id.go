@@ -55,6 +55,7 @@ const (
 	Machine             Kind = "mac"
 	RackJob             Kind = "rjb"
 	GPUCheck            Kind = "chk"
+	Console             Kind = "con"
 )
 
 // MaxLength is the maximum length that Valid accepts.

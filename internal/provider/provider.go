@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/billetcloud/billet/internal/id"
@@ -43,6 +44,17 @@ type Powerer interface {
 // keys of its launch.
 type Reinstaller interface {
 	Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error
+}
+
+// Consoler is a provider whose machines have a serial console.
+type Consoler interface {
+	// HasConsole returns nil while the console of that machine is its tenant's, and else
+	// KindNotFound, KindUnsupported, or KindRejected if it is not available now. It sends no
+	// request, so an API request can call it.
+	HasConsole(ctx context.Context, reference id.ID) error
+	// OpenConsole connects to the console. What is written is typed on it. The context is for
+	// connecting only.
+	OpenConsole(ctx context.Context, reference id.ID) (io.ReadWriteCloser, error)
 }
 
 // CloudInitChecker is a provider that supports only parts of cloud-config.
@@ -141,6 +153,7 @@ type Capabilities struct {
 	Reboot    bool `json:"reboot" doc:"Whether machines can be rebooted."`
 	Power     bool `json:"power" doc:"Whether machines can be powered off and on."`
 	Reinstall bool `json:"reinstall" doc:"Whether machines can be reinstalled with an operating system."`
+	Console   bool `json:"console" doc:"Whether machines have a serial console that can be opened."`
 	Volumes   bool `json:"volumes" doc:"Whether volumes can be attached to machines."`
 	CloudInit bool `json:"cloudInit" doc:"Whether cloud-init is supported."`
 	SingleKey bool `json:"singleKey" doc:"Whether a deployment takes exactly one SSH key."`

@@ -24,7 +24,9 @@
 //     reference is unique in the database, and assigning is one UPDATE.
 //   - A token is that of one job on one machine. It is stored as a hash, ends with the job, and its
 //     image is no longer served once the agent has asked for the job.
-//   - No BMC is called inside a transaction, nor by a request.
+//   - No BMC is called inside a transaction, nor by a request, except for its console.
+//   - The console of a machine is that of the deployment that has it, from when something is
+//     installed until it is returned. It is not available while the agent installs.
 //   - A BMC has one row, and so has an address: two rows of one server would end each other's
 //     tenants.
 //   - The password of a BMC is encrypted, for its machine only, and is never shown, logged or part

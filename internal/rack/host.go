@@ -121,7 +121,7 @@ func (s *Service) secrets(m *Machine, change MachineFields, wrong *faults) error
 		if change.BMCPassword != nil || m.sealed == "" {
 			password := ""
 			set(&password, change.BMCPassword)
-			wrong.checkPassword(password)
+			wrong.checkPassword("bmcPassword", password)
 			m.sealed = s.cfg.Secrets.Seal(purpose(m.ID), []byte(password))
 		}
 		return nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/billetcloud/billet/internal/apierr"
+	"github.com/billetcloud/billet/internal/bmc"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
 )
@@ -61,6 +62,7 @@ func (m Machine) normalized() (Machine, faults) {
 		f = append(f, apierr.CheckName("bmcUser", m.BMCUser)...)
 		m.BMCCertificate = f.certificate(m.BMCCertificate)
 	}
+	m.ConsoleHostKey = f.console(m)
 	m.MACs = f.macs(m.MACs)
 	m = f.network(m)
 	if !provider.ValidSlug(m.Region) {
@@ -111,6 +113,32 @@ func (f *faults) certificate(text string) string {
 		f.add("bmcCertificateSha256", "must be a SHA-256 in hex: 64 digits from 0 to f.")
 	}
 	return plain
+}
+
+// console checks what is said of the console, and returns its host key as it is kept. The password
+// is checked by checkConsolePassword.
+func (f *faults) console(m Machine) (hostKey string) {
+	if !slices.Contains(bmc.ConsoleKinds, m.Console) {
+		f.add("console", "must be off, openbmc, idrac or ilo.")
+	}
+	if m.Console != bmc.ConsoleOff && m.OverSSH() {
+		f.add("console", "needs a BMC, which a machine with an sshAddress does not have.")
+	}
+	f.within("consolePort", m.ConsolePort, 0, 65_535)
+	if m.Console == bmc.ConsoleOff {
+		f.name("consoleUser", m.ConsoleUser)
+	} else {
+		*f = append(*f, apierr.CheckName("consoleUser", m.ConsoleUser)...)
+	}
+	if m.ConsoleHostKey == "" && m.Console == bmc.ConsoleOff {
+		return ""
+	}
+	hostKey, valid := bmc.CheckHostKey(m.ConsoleHostKey)
+	if !valid {
+		f.add("consoleHostKey", "must be an SSH host key, such as ssh-ed25519 AAAA…, which ssh-keyscan prints after "+
+			"the address.")
+	}
+	return hostKey
 }
 
 func (f *faults) macs(texts []string) []string {
@@ -181,10 +209,10 @@ func (f *faults) labels(all map[string]string) {
 	}
 }
 
-// checkPassword checks the password of a BMC.
-func (f *faults) checkPassword(text string) {
+// checkPassword checks the password of a BMC or of a console.
+func (f *faults) checkPassword(field, text string) {
 	if text == "" || len(text) > maxPassword || strings.ContainsAny(text, "\r\n\x00") {
-		f.add("bmcPassword", "is missing, or is not one line of up to %d bytes.", maxPassword)
+		f.add(field, "is missing, or is not one line of up to %d bytes.", maxPassword)
 	}
 }
 

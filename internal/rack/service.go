@@ -123,9 +123,11 @@ func (s *Service) fit(ctx context.Context, tx *db.Tx, more int) ([]Machine, erro
 func (s *Service) draft(f MachineFields, tx *db.Tx, others []Machine) (Machine, []apierr.FieldError, error) {
 	m, wrong := Machine{
 		ID: s.cfg.IDs.New(id.Machine), State: Enrolled, Cause: CauseEnrolled, StateAt: tx.Now, Height: 1,
-		Unerased: true, RotatePassword: true, Labels: map[string]string{}, CreatedAt: tx.Now, ChangedAt: tx.Now,
+		Unerased: true, RotatePassword: true, Console: bmc.ConsoleOff, Labels: map[string]string{},
+		CreatedAt: tx.Now, ChangedAt: tx.Now,
 	}.with(f).normalized()
 	err := s.secrets(&m, f, &wrong)
+	m.consoleSealed = s.sealConsole(m, f, &wrong)
 	for _, o := range others {
 		wrong.clash(m, o, o.Name)
 	}
@@ -160,6 +162,7 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, of id.ID, f MachineFiel
 	if err := s.secrets(&m, f, &wrong); err != nil {
 		return Machine{}, err
 	}
+	m.consoleSealed = s.sealConsole(m, f, &wrong)
 	for _, o := range others {
 		if o.ID != m.ID {
 			wrong.clash(m, o, o.Name)

@@ -23,6 +23,9 @@ var machines = db.NewTable("rack_machine", func(m *Machine) []db.Column {
 		db.Col("ssh_user", &m.SSHUser), db.Col("ssh_host_key", &m.SSHHostKey),
 		db.Col("ssh_public_key", &m.SSHPublicKey), db.Col("ssh_access", &m.sealedSSH),
 		db.Col("idle_image", &m.IdleImage), db.Col("system", &m.system), db.Col("macs", db.JSON(&m.MACs)),
+		db.Col("console", &m.Console), db.Col("console_port", &m.ConsolePort),
+		db.Col("console_user", &m.ConsoleUser), db.Col("console_password", &m.consoleSealed),
+		db.Col("console_host_key", &m.ConsoleHostKey),
 		db.Derived("mac", first(m.MACs)), db.Col("prefix", &m.Address), db.Derived("address", addr(m.Address)),
 		db.Col("gateway", &m.Gateway), db.Col("nameservers", db.JSON(&m.Nameservers)), db.Col("region", &m.Region),
 		db.Col("fabric", &m.Fabric), db.Col("rack", &m.Rack), db.Col("position", &m.Position),
@@ -45,6 +48,7 @@ var told = []string{
 	"ssh_host_key", "ssh_public_key", "ssh_access", "idle_image", "system", "macs", "mac", "prefix", "address",
 	"gateway", "nameservers", "region", "fabric", "rack", "position", "height", "labels", "hourly_price",
 	"gpu_type", "gpu_count", "gpu_memory_gb", "vcpus", "memory_gb", "storage_gb", "offer_key", "changed_at",
+	"console", "console_port", "console_user", "console_password", "console_host_key",
 }
 
 // going are the columns that change while something is done with a machine.

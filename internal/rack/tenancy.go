@@ -37,6 +37,8 @@ type Group struct {
 	Ready       int64
 	// OverSSH machines have no BMC: their tenants are trusted.
 	OverSSH bool
+	// Console reports whether each of its machines has a console.
+	Console bool
 }
 
 // OfferKey returns the key of the offer that the machine is sold in. The price is no part of it, so

@@ -77,11 +77,12 @@ func hadMachine(ctx context.Context, r db.Reader, deployment id.ID) (had bool, e
 func groups(ctx context.Context, r db.Reader) ([]Group, error) {
 	return db.Collect(ctx, r, func(row db.Row) (g Group, err error) {
 		err = row.Scan(&g.Key, &g.Region, &g.Fabric, &g.GPUType, &g.GPUCount, &g.GPUMemoryGB, &g.VCPUs, &g.MemoryGB,
-			&g.StorageGB, &g.OverSSH, &g.HourlyPrice, &g.Ready)
+			&g.StorageGB, &g.OverSSH, &g.HourlyPrice, &g.Ready, &g.Console)
 		return g, err
 	}, `SELECT offer_key, region, fabric, gpu_type, gpu_count, gpu_memory_gb, vcpus, memory_gb, storage_gb,
 			ssh_address <> '', CAST(MAX(hourly_price) AS BIGINT),
-			CAST(SUM(CASE WHEN state = $1 THEN 1 ELSE 0 END) AS BIGINT)
+			CAST(SUM(CASE WHEN state = $1 THEN 1 ELSE 0 END) AS BIGINT),
+			CAST(MIN(CASE WHEN console = 'off' THEN 0 ELSE 1 END) AS BIGINT)
 		FROM rack_machine WHERE retiring = 0 AND hourly_price > 0 AND vcpus > 0 AND memory_gb > 0 AND storage_gb > 0
 			AND hardware <> 'null' AND state IN ($1, $2, $3, $4)
 		GROUP BY offer_key, region, fabric, gpu_type, gpu_count, gpu_memory_gb, vcpus, memory_gb, storage_gb,

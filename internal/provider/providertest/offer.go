@@ -109,7 +109,11 @@ func testCapabilities(s *suite) {
 		offered.Reboot = offered.Reboot || o.Capabilities.Reboot
 		offered.Power = offered.Power || o.Capabilities.Power
 		offered.Reinstall = offered.Reinstall || o.Capabilities.Reinstall
+		offered.Console = offered.Console || o.Capabilities.Console
 		offered.Volumes = offered.Volumes || o.Capabilities.Volumes
+	}
+	if offered.Console { // a matter of each machine: an operator may have entered no console
+		_, implemented.Console = s.Provider.(provider.Consoler)
 	}
 	if implemented != offered {
 		s.Errorf("got %+v in the offers, want what is implemented: %+v", offered, implemented)

@@ -6,7 +6,7 @@
 //
 // Invariants:
 //   - A call only changes rows. What a BMC is told is told by a job of package rack, so that a call
-//     is fast, and an effect that was lost is repeated.
+//     is fast, and an effect that was lost is repeated. Only OpenConsole connects to a BMC.
 //   - A machine is terminating until it is switched off, and then is gone. It is erased after that,
 //     without its deployment.
 //   - A caller without the token of a job that runs gets 403, and learns nothing else. A report has

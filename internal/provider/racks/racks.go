@@ -3,6 +3,7 @@ package racks
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -62,6 +63,11 @@ func failure(err error) error {
 		rack.ErrEnded:      {Kind: provider.KindRejected, Message: "The machine has been returned."},
 		rack.ErrNone:       {Kind: provider.KindNotFound},
 		rack.ErrNoPower:    {Kind: provider.KindUnsupported, Message: "The power of this machine cannot be changed."},
+		rack.ErrNoConsole:  {Kind: provider.KindUnsupported, Message: "This machine has no serial console."},
+		rack.ErrConsoleBusy: {
+			Kind:    provider.KindRejected,
+			Message: "The serial console is available once the operating system is installed.",
+		},
 	} {
 		if errors.Is(err, cause) {
 			as.Cause = err
@@ -94,7 +100,7 @@ func (p *Provider) Offers(ctx context.Context) ([]provider.Offer, error) {
 				StorageGB: int(g.StorageGB), Interconnect: g.Fabric, InstanceType: provider.BareMetal,
 				HourlyPrice: g.HourlyPrice, Available: stock > 0, Stock: &stock,
 				Capabilities: provider.Capabilities{
-					Reboot: !g.OverSSH, Power: !g.OverSSH, Reinstall: true, CloudInit: true,
+					Reboot: !g.OverSSH, Power: !g.OverSSH, Reinstall: true, CloudInit: true, Console: g.Console,
 				},
 				TrustedTenantsOnly: g.OverSSH,
 			}
@@ -189,6 +195,22 @@ func (p *Provider) PowerOff(ctx context.Context, reference id.ID) error {
 // Reinstall implements provider.Reinstaller.
 func (p *Provider) Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error {
 	return do(ctx, func() error { return p.rack.Reinstall(ctx, reference, operatingSystem) })
+}
+
+// HasConsole implements provider.Consoler.
+func (p *Provider) HasConsole(ctx context.Context, reference id.ID) error {
+	return failure(p.rack.HasConsole(ctx, p.db, reference))
+}
+
+// OpenConsole implements provider.Consoler. Unlike the other calls, it connects to the BMC.
+func (p *Provider) OpenConsole(ctx context.Context, reference id.ID) (io.ReadWriteCloser, error) {
+	return call(ctx, func() (io.ReadWriteCloser, error) {
+		c, err := p.rack.OpenConsole(ctx, reference)
+		if err != nil {
+			return nil, err // not a nil *bmc.Console
+		}
+		return c, nil
+	})
 }
 
 func do(ctx context.Context, f func() error) error {

@@ -1123,6 +1123,11 @@ CREATE TABLE rack_machine (
     ssh_access      TEXT   NOT NULL,           -- sealed: the private key, and the host key of the idle system
     idle_image      TEXT   NOT NULL,           -- rack_image that is installed after an erasure
     system          TEXT   NOT NULL,           -- what it runs without a BMC: idle, tenant, or '' for the operator's own
+    console         TEXT   NOT NULL,           -- how the BMC gives the serial console, or off
+    console_port    BIGINT NOT NULL,           -- 0 = that of the kind
+    console_user    TEXT   NOT NULL,
+    console_password TEXT  NOT NULL,           -- sealed, or ''
+    console_host_key TEXT  NOT NULL,           -- a line of an authorized_keys file, or ''
     macs            TEXT   NOT NULL,           -- JSON list
     mac             TEXT   NOT NULL UNIQUE,    -- the first of them
     prefix          TEXT   NOT NULL,           -- the address with the length of its prefix
@@ -1166,6 +1171,20 @@ CREATE UNIQUE INDEX rack_machine_ssh ON rack_machine (ssh_address) WHERE ssh_add
 CREATE INDEX rack_machine_state ON rack_machine (state, id);
 CREATE INDEX rack_machine_last ON rack_machine (last_deployment);
 CREATE INDEX rack_machine_offer ON rack_machine (offer_key, state, id);
+
+-- Who has the serial console of a deployment open. The end of the session deletes the row.
+CREATE TABLE console_session (
+    deployment_id TEXT   NOT NULL PRIMARY KEY,
+    id            TEXT   NOT NULL UNIQUE,
+    account_id    TEXT   NOT NULL,
+    actor_kind    TEXT   NOT NULL,             -- as in audit
+    actor_id      TEXT   NOT NULL,
+    actor_name    TEXT   NOT NULL,
+    address       TEXT   NOT NULL,
+    request_id    TEXT   NOT NULL,
+    opened_at     BIGINT NOT NULL,
+    seen_at       BIGINT NOT NULL              -- when its server was last known to serve it
+);
 
 -- The agent's last job on each server. The agent proves by the token that it is the one that was started for it.
 CREATE TABLE rack_job (

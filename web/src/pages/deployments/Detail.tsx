@@ -18,6 +18,11 @@ import { Settings } from './Settings';
 
 // xterm and the SSH client are large, and load with the terminal only.
 const Terminal = lazy(() => import('./terminal/Terminal'));
+const Console = lazy(() => import('./terminal/Console'));
+
+/** The serial console is there as soon as something is installed, whether SSH answers or not. */
+const hasConsole = (d: Deployment) =>
+  d.capabilities.console && (d.status === 'deploying' || d.status === 'running' || d.status === 'stopped');
 
 export default function Detail() {
   const { id = '', tab = 'overview' } = useParams();
@@ -63,6 +68,11 @@ export default function Detail() {
               Terminal
             </Tabs.Tab>
           )}
+          {write && !hasEnded(d) && d.capabilities.console && (
+            <Tabs.Tab value="console" disabled={!hasConsole(d)}>
+              Console
+            </Tabs.Tab>
+          )}
           <Tabs.Tab value="events">Events</Tabs.Tab>
           {write && !hasEnded(d) && <Tabs.Tab value="settings">Settings</Tabs.Tab>}
         </Tabs.List>
@@ -73,6 +83,13 @@ export default function Detail() {
           {d.status === 'running' && (
             <Suspense fallback={<PageSkeleton />}>
               <Terminal of={d} />
+            </Suspense>
+          )}
+        </Tabs.Panel>
+        <Tabs.Panel value="console">
+          {write && hasConsole(d) && (
+            <Suspense fallback={<PageSkeleton />}>
+              <Console of={d} />
             </Suspense>
           )}
         </Tabs.Panel>

@@ -93,6 +93,7 @@ const featureNames: Record<Feature, string> = {
   reboot: 'reboot',
   power: 'power control',
   reinstall: 'reinstall',
+  console: 'serial console',
   volumes: 'volumes',
   cloudInit: 'cloud-init',
 };

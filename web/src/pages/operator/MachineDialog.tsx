@@ -16,6 +16,10 @@ const fields: [keyof Fields, string, Kind, string][] = [
   ['bmcUser', 'BMC user', 'text', 'billet'],
   ['bmcPassword', 'BMC password', 'text', ''],
   ['bmcCertificateSha256', 'BMC certificate (SHA-256)', 'text', 'optional'],
+  ['console', 'Serial console', 'text', 'off, openbmc, idrac or ilo'],
+  ['consoleUser', 'Console user', 'text', 'optional'],
+  ['consolePassword', 'Console password', 'text', 'optional'],
+  ['consoleHostKey', 'Console SSH host key', 'text', 'ssh-ed25519 AAAA…'],
   ['macs', 'MAC addresses', 'list', '3c:ec:ef:00:00:01'],
   ['address', 'Address', 'text', '192.0.2.11/24'],
   ['gateway', 'Gateway', 'text', '192.0.2.1'],
@@ -38,12 +42,13 @@ export function MachineDialog({ onClose }: { onClose: () => void }) {
   // Fields are found by how they begin: nameservers begins as name does.
   const errorOf = (name: string) => {
     const message = errors.at(name);
-    return name === 'name' && message === errors.at('nameservers') ? undefined : message;
+    const longer = fields.some(([other]) => other !== name && other.startsWith(name) && errors.at(other) === message);
+    return longer ? undefined : message;
   };
   const submit = () => {
     const body: Record<string, unknown> = {};
     for (const [name, , kind] of fields) {
-      const text = name === 'bmcPassword' ? (texts[name] ?? '') : (texts[name] ?? '').trim();
+      const text = name.endsWith('Password') ? (texts[name] ?? '') : (texts[name] ?? '').trim();
       if (text === '') continue;
       body[name] = kind === 'number' ? Number(text) : kind === 'list' ? text.split(/[\s,]+/) : text;
     }
@@ -73,7 +78,7 @@ export function MachineDialog({ onClose }: { onClose: () => void }) {
     >
       <div className="price-fields">
         {fields.map(([name, label, kind, example]) => {
-          const Input = name === 'bmcPassword' ? PasswordInput : TextInput;
+          const Input = name.endsWith('Password') ? PasswordInput : TextInput;
           return (
             <Input
               key={name}

@@ -9,6 +9,7 @@ export const actions: string[] = [
   'terminateDeployment',
   'bulkUpdateDeployments',
   'reinstallDeployment',
+  'openConsole',
   'createVolume',
   'updateVolume',
   'deleteVolume',
