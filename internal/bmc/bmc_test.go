@@ -126,13 +126,39 @@ func TestBootCD(t *testing.T) {
 	noError(t, b.BootCD(t.Context(), "http://10.0.0.1/old.iso"))
 	noError(t, b.BootCD(t.Context(), image))
 	noError(t, b.SetPower(t.Context(), bmc.PowerOn))
-	sim.Restart()
+	sim.Restart(t.Context())
 	if s := sim.State(); !slices.Equal(s.Boots, []string{image, ""}) || s.CD != image {
 		t.Errorf("got %+v", s)
 	}
 	noError(t, b.EjectCD(t.Context()))
 	if s := sim.State(); s.CD != "" {
 		t.Errorf("got %+v", s)
+	}
+}
+
+// TestSoftwareOfAnEarlierStartDoesNothing is about the emulator: what still runs in the test after
+// the server was switched off and on must not switch what has started since.
+func TestSoftwareOfAnEarlierStartDoesNothing(t *testing.T) {
+	t.Parallel()
+	starts := make(chan context.Context)
+	sim, a := bmctest.Start(t, bmctest.Config{OnBoot: func(ctx context.Context, _ string) {
+		starts <- ctx
+		<-ctx.Done()
+	}})
+	b := open(t, a)
+	noError(t, b.SetPower(t.Context(), bmc.PowerOn))
+	first := <-starts
+	noError(t, b.SetPower(t.Context(), bmc.PowerOff))
+	noError(t, b.SetPower(t.Context(), bmc.PowerOn))
+	second := <-starts
+	sim.PowerOff(first)
+	sim.Restart(first)
+	if s := sim.State(); !s.On || len(s.Boots) != 2 || second.Err() != nil {
+		t.Errorf("the first start's software has switched it: on %t, %d starts, %v", s.On, len(s.Boots), second.Err())
+	}
+	sim.PowerOff(second)
+	if s := sim.State(); s.On || second.Err() == nil {
+		t.Error("the running software did not switch the server off")
 	}
 }
 
@@ -194,7 +220,7 @@ func TestQuirks(t *testing.T) {
 				t.Errorf("got the starts %q", s.Boots)
 			}
 			noError(t, b.EjectCD(t.Context()))
-			sim.Restart()
+			sim.Restart(t.Context())
 			if s := sim.State(); s.CD != "" || s.BootEnabled != "Disabled" || s.Boots[1] != "" {
 				t.Errorf("got %+v", s)
 			}

@@ -45,6 +45,11 @@ func (r *rig) forge(started *rackagent.Hardware) error {
 			return err
 		}
 	}
+	return r.AgentReport(ctx, token, r.done(j))
+}
+
+// done is the last report of an agent that has erased every drive, or says so.
+func (r *rig) done(j rackagent.Job) rackagent.Report {
 	e := &rackagent.Erasure{}
 	now := r.clock.Now()
 	for _, serial := range j.Drives {
@@ -53,7 +58,7 @@ func (r *rig) forge(started *rackagent.Hardware) error {
 			EndedAt: now.Add(time.Second), Marks: 64, MarksGone: 64, Verdict: rackagent.Erased,
 		})
 	}
-	return r.AgentReport(ctx, token, rackagent.Report{JobID: j.ID, Number: 2, Phase: rackagent.Done, Erasure: e})
+	return rackagent.Report{JobID: j.ID, Number: 2, Phase: rackagent.Done, Erasure: e}
 }
 
 // A system that started in place of the agent and reports the erasure, without having said what it

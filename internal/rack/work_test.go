@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -471,7 +472,7 @@ func TestPowerAndReinstall(t *testing.T) {
 		if now := len(r.servers[0].BMC.State().Boots); now != boots+1 {
 			r.t.Errorf("started %d times by one reboot", now-boots)
 		}
-		r.servers[0].BMC.PowerOff() // from inside
+		r.servers[0].BMC.PowerOff(r.t.Context()) // from inside
 		r.after(10*time.Minute, time.Minute)
 		r.tenancy(d, rack.SwitchedOff)
 		r.servers[0].WriteFile("/root/lost", "x")
@@ -588,6 +589,56 @@ func TestTokensAreForOneJob(t *testing.T) {
 			}
 		}
 		r.expect(0, rack.Assigned)
+	})
+}
+
+// An agent that was given up, and the machine started again for the same job, has a word neither in
+// that job nor in any later one, whatever it reports.
+func TestALateAgentChangesNothing(t *testing.T) {
+	eachRig(t, 1, func(r *rig) {
+		s := r.servers[0]
+		s.WriteFile("/root/secret", "x")
+		d := r.assigned(0)
+		s.Script(func(rackagent.Job, *rackagent.Report) bool { return false })
+		r.giveBack(d)
+		r.run()
+		token, jobs := r.token(), s.Jobs()
+		late := func(when string) {
+			r.t.Helper()
+			ctx, m := r.t.Context(), r.machine(0)
+			_, image := r.AgentParameters(ctx, token)
+			_, work := r.AgentJob(ctx, token)
+			done := r.AgentReport(ctx, token, r.done(jobs[len(jobs)-1]))
+			for what, err := range map[string]error{"image": image, "job": work, "report": done} {
+				if !errors.Is(err, rack.ErrToken) {
+					r.t.Errorf("%s: the late agent's %s: %v", when, what, err)
+				}
+			}
+			r.run()
+			if now := r.machine(0); !reflect.DeepEqual(now, m) {
+				r.t.Errorf("%s: the late agent has changed the machine from\n%+v to\n%+v", when, m, now)
+			}
+		}
+		for i := 0; i < 10 && len(s.Jobs()) == len(jobs); i++ {
+			r.after(5*time.Minute, 5*time.Minute)
+		}
+		if now := s.Jobs(); len(now) != len(jobs)+1 || now[len(jobs)].ID != jobs[len(jobs)-1].ID {
+			r.t.Fatalf("it was not started again for the same job: %+v, %+v", jobs, now)
+		}
+		r.expect(0, rack.Erasing)
+		late("while the next start erases")
+		s.Script(nil)
+		r.after(time.Hour, 5*time.Minute)
+		r.expect(0, rack.Ready)
+		late("while the machine is for sale")
+		next := r.assigned(0)
+		late("while the next tenant has it")
+		r.tenancy(next, rack.Running)
+		s.Script(func(rackagent.Job, *rackagent.Report) bool { return false })
+		r.giveBack(next)
+		r.run()
+		r.expect(0, rack.Erasing)
+		late("while it is erased after the next tenant")
 	})
 }
 

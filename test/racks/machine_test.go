@@ -94,13 +94,13 @@ func newMachine(t *testing.T, metal bool) *machine {
 func (m *machine) run(ctx context.Context, cdURL string) {
 	end, err := m.runOnce(ctx, cdURL)
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil: // the BMC ended it
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "QEMU:", err)
 	case end == "guest-reset":
-		m.bmc.Restart()
+		m.bmc.Restart(ctx)
 	default:
-		m.bmc.PowerOff()
+		m.bmc.PowerOff(ctx)
 	}
 }
 

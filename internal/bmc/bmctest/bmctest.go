@@ -209,17 +209,23 @@ func (b *BMC) SetQuirks(q Quirks) {
 }
 
 // Restart is a restart by the server's own software: it starts again, from what the boot override
-// is.
-func (b *BMC) Restart() {
+// is. The context is the one that OnBoot got: software of an earlier start does nothing.
+func (b *BMC) Restart(ctx context.Context) {
 	b.locked(func() {
-		if b.state.On {
+		if b.state.On && ctx.Err() == nil {
 			b.boot()
 		}
 	})
 }
 
-// PowerOff is the server's own software switching it off.
-func (b *BMC) PowerOff() { b.locked(func() { b.power(false) }) }
+// PowerOff is the server's own software switching it off. The context is as in Restart.
+func (b *BMC) PowerOff(ctx context.Context) {
+	b.locked(func() {
+		if ctx.Err() == nil {
+			b.power(false)
+		}
+	})
+}
 
 // Wake switches the server on, as wake-on-LAN does.
 func (b *BMC) Wake() { b.locked(func() { b.power(true) }) }

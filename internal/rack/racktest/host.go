@@ -99,7 +99,7 @@ func (h *Host) HostKey() string {
 
 // Reset is what an operator does by hand: the drives get a system of theirs with another host key.
 func (h *Host) Reset() {
-	h.erase()
+	h.erase(context.Background())
 	h.with(func() { h.own = hostKey("") })
 }
 

@@ -115,8 +115,7 @@ func (s *Server) serve(t testing.TB) {
 func (s *Server) OnRequest(f func()) { s.served.Store(&f) }
 
 // Script has the agent's last report changed from now on; false keeps it from being sent at all.
-// Nil
-// has the agent do what it should.
+// Nil has the agent do what it should.
 func (s *Server) Script(f func(job rackagent.Job, last *rackagent.Report) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,9 +214,9 @@ func (s *Server) agent(ctx context.Context, cd string) bool {
 	}
 	defer s.done()
 	if ended, restart := s.work(ctx, p); restart {
-		s.BMC.Restart()
+		s.BMC.Restart(ctx)
 	} else if ended {
-		s.BMC.PowerOff()
+		s.BMC.PowerOff(ctx)
 	}
 	return true
 }
@@ -243,13 +242,13 @@ func (s *Server) work(ctx context.Context, p rackagent.Parameters) (ended, resta
 	}
 	last := rackagent.Report{JobID: job.ID, Number: 2, Phase: rackagent.Done, Progress: 100, Hardware: &hardware}
 	if job.Erase != nil {
-		last.Erasure = s.erase()
+		last.Erasure = s.erase(ctx)
 	}
 	if script != nil && !script(job, &last) {
 		return false, false
 	}
 	if job.Kind == rackagent.Deploy && last.Phase == rackagent.Done {
-		s.install(job)
+		s.install(ctx, job)
 	}
 	if s.calls.Report(ctx, p, last) != nil {
 		return false, false
@@ -277,11 +276,14 @@ func (s *Server) hardware() rackagent.Hardware {
 	return out
 }
 
-// erase erases every drive.
-func (s *Server) erase() *rackagent.Erasure {
+// erase erases every drive, unless the server was switched since the agent started.
+func (s *Server) erase(ctx context.Context) *rackagent.Erasure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out rackagent.Erasure
+	if ctx.Err() != nil {
+		return &out
+	}
 	for i := range s.drives {
 		s.drives[i].data = false
 		now := s.calls.Now()
@@ -294,9 +296,12 @@ func (s *Server) erase() *rackagent.Erasure {
 	return &out
 }
 
-func (s *Server) install(job rackagent.Job) {
+func (s *Server) install(ctx context.Context, job rackagent.Job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
 	s.system, s.image, s.files = job.Config, *job.Image, map[string]string{}
 	s.drives[0].data = true
 }
@@ -317,7 +322,9 @@ func (s *Server) disk(ctx context.Context) {
 		return
 	}
 	s.mu.Lock()
-	s.port = l.Addr().(*net.TCPAddr).Port
+	if ctx.Err() == nil {
+		s.port = l.Addr().(*net.TCPAddr).Port
+	}
 	s.mu.Unlock()
 	s.done()
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
