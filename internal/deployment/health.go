@@ -345,6 +345,22 @@ func (s *Service) removeHealthKey(
 	return err
 }
 
+// forgetUpstream deletes the key of the check at a provider that keeps keys beyond their machines,
+// once it has confirmed the machine's end. A key that stays is worthless, since its private part is
+// deleted, so a failure is not repeated. A run that is killed here is.
+func (s *Service) forgetUpstream(ctx context.Context, p provider.Provider, r *row) {
+	forgetter, can := p.(provider.KeyForgetter)
+	if !can || r.healthKeyPublic == "" || job.Holds(ctx) != nil {
+		return
+	}
+	ask, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	if err := forgetter.ForgetKey(ask, r.healthKeyPublic); err != nil {
+		s.cfg.Log.WarnContext(ctx, "the key of a GPU check is left at its provider",
+			"deployment", r.id, "provider", r.provider, "error", err)
+	}
+}
+
 // errNotRemoved is a key that a machine still has, or may have.
 var errNotRemoved = errors.New("deployment: the key was not removed")
 

@@ -576,6 +576,50 @@ func TestKilledCheckIsRepeated(t *testing.T) {
 	}
 }
 
+// The key of each machine is deleted at a provider that keeps keys, once the machine is gone: that
+// of one whose GPUs failed, and that of one that ran. No key of a tenant is, and a failure of the
+// provider delays nothing.
+func TestKeyOfACheckIsDeletedAtItsProvider(t *testing.T) {
+	withPolicy(t, health.Require, func(t *testing.T, r *testKit) {
+		a, next := r.account(money.Dollars(1000)), r.otherOffers(1)[0] // of another provider
+		forgotten := func() (keys []string) {
+			r.fake.set(func() { keys = slices.Clone(r.fake.forgotten) })
+			return keys
+		}
+		r.gpus = func(req health.Request) (health.Result, error) {
+			v := gpucheck.Passed
+			if len(r.gpuChecks) == 1 {
+				v = gpucheck.Failed
+			}
+			return found(v, "bad", req), nil
+		}
+		d, err := r.create(a, requestAmong(t, next))
+		r.must(err)
+		r.await(a, d.ID, deployment.StatusRunning)
+		d = r.running(a)
+		want := []string{r.publicOf(r.gpuChecks[0])}
+		if got := forgotten(); !slices.Equal(got, want) {
+			t.Fatalf("%v while the others run, want %v", got, want)
+		}
+		r.pass(30 * time.Minute) // the minimum runtime
+		_, _, err = r.terminate(a, d.ID, false)
+		r.must(err)
+		r.pass(5 * time.Minute)
+		want = append(want, r.publicOf(r.gpuChecks[2]))
+		if got := r.get(a, d.ID).Status; got != deployment.StatusTerminated || !slices.Equal(forgotten(), want) {
+			t.Errorf("%s, %v, want %v", got, forgotten(), want)
+		}
+	})
+}
+
+// publicOf is the public part of the key that a check was made with.
+func (r *testKit) publicOf(check health.Request) string {
+	r.t.Helper()
+	signer, err := ssh.ParsePrivateKey([]byte(check.Key))
+	r.must(err)
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+}
+
 // A statement that fails fails the check, or what follows from it.
 func TestNoFailedStatementIsIgnored_Health(t *testing.T) {
 	t.Parallel()

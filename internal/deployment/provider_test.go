@@ -41,6 +41,7 @@ type fakeProvider struct {
 	pollEvery     time.Duration // 0 for its own
 	takesHostKey  bool
 	singleKey     bool     // of every offer
+	forgotten     []string // by ForgetKey
 	network       *network // nil for one that never fails
 
 	onLaunch   func(reference id.ID)     // at every Launch
@@ -294,4 +295,12 @@ func (p *fakeProvider) AttachVolume(ctx context.Context, v, d id.ID) error {
 
 func (p *fakeProvider) DetachVolume(ctx context.Context, v id.ID) error {
 	return p.network.call(ctx, func(ctx context.Context) error { return p.simulated.DetachVolume(ctx, v) })
+}
+
+// ForgetKey implements provider.KeyForgetter. It always fails, which must change nothing.
+func (p *fakeProvider) ForgetKey(_ context.Context, line string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forgotten = append(p.forgotten, line)
+	return errors.New("the cloud does not answer")
 }

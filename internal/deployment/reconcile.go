@@ -119,6 +119,7 @@ func (s *Service) apply(
 	case doAbandon:
 		return s.now(), s.abandonOffer(ctx, r, d.cause, d.reason)
 	case doNextCandidate:
+		s.forgetUpstream(ctx, p, r)
 		return s.now(), s.nextCandidate(ctx, r)
 	case doInterrupt:
 		return s.now(), s.interrupt(ctx, r, d.reason, d.unknown)
@@ -131,8 +132,10 @@ func (s *Service) apply(
 	case doEnd:
 		return s.now(), s.autoTerminate(ctx, r)
 	case doConfirmEnd:
+		s.forgetUpstream(ctx, p, r)
 		return job.Done(), s.confirmEnd(ctx, r)
 	case doRelease:
+		s.forgetUpstream(ctx, p, r)
 		return job.Done(), s.release(ctx, r)
 	case doWait, doNothing:
 		return outcome(d), nil

@@ -78,6 +78,14 @@ type HostKeyTaker interface {
 	TakesHostKey(offerKey string) bool
 }
 
+// KeyForgetter is a provider that keeps SSH keys as things of its own, beyond the machine that they
+// were for.
+type KeyForgetter interface {
+	// ForgetKey deletes the key of that line of an authorized_keys file. It returns nil where there
+	// is none. It is for keys that were made for one machine, which has ended.
+	ForgetKey(ctx context.Context, line string) error
+}
+
 // VolumeProvider is a provider with persistent volumes.
 type VolumeProvider interface {
 	// VolumePricing returns the regions with volumes, their prices and sizes.

@@ -3,6 +3,7 @@ package billet
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/billetcloud/billet/internal/provider/upstream"
 )
@@ -38,4 +39,14 @@ func (b *Adapter) findKey(ctx context.Context, line string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// ForgetKey implements provider.KeyForgetter.
+func (b *Adapter) ForgetKey(ctx context.Context, line string) error {
+	known, err := b.findKey(ctx, line)
+	if err != nil || known == "" {
+		return err
+	}
+	_, err = send[key](ctx, b, http.MethodDelete, "/ssh-keys/"+url.PathEscape(known), "", nil)
+	return upstream.IgnoreNotFound(err)
 }

@@ -112,6 +112,15 @@ func testKeysAndCloudInit(t *testing.T, server *servertest.Server) {
 	}
 	o.end(r.Reference)
 	o.end(second.Reference)
+	for range 2 { // the second time there is none
+		if err := b.ForgetKey(t.Context(), r.AuthorizedKeys[1]); err != nil {
+			t.Error(err)
+		}
+	}
+	if saved := server.Call(o.key, http.MethodGet, "/ssh-keys", nil).List; len(saved) != 1 ||
+		!upstream.SameKey(fmt.Sprint(saved[0].(map[string]any)["publicKey"]), r.AuthorizedKeys[0]) {
+		t.Errorf("got the keys %v, want the first one", saved)
+	}
 }
 
 // testMinimumRuntime checks that an early Terminate states how long to wait.

@@ -35,6 +35,7 @@
 //     user_data as at create.
 //   - /user_data: type user_data, with description and content in base64, GET, POST and DELETE. An
 //     object that could not be deleted with its server remains and does no harm.
+//   - DELETE /ssh_keys/{id} deletes a key of the account, also one that a deleted server had.
 //   - A deleted server is listed for a while with any status. A server that is off is billed.
 //   - Windows and iPXE are not offered: they have no SSH.
 //   - A 409 or 422 that mentions a limit or quota means that the account is at its limit. A refusal

@@ -77,6 +77,17 @@ func (l *Adapter) addKey(ctx context.Context, name, public string) (string, erro
 	return response.Data.ID, err
 }
 
+// ForgetKey implements provider.KeyForgetter.
+func (l *Adapter) ForgetKey(ctx context.Context, line string) error {
+	known, err := l.keyID(ctx, upstream.KeyName(line), 0)
+	if err != nil || known == "" {
+		return err
+	}
+	err = l.send(ctx, http.MethodDelete, "/ssh_keys/"+url.PathEscape(known), "", nil, nil)
+	l.sshKeys.Forget()
+	return upstream.IgnoreNotFound(err)
+}
+
 // keysNamed returns the ids of keys that were uploaded before.
 func (l *Adapter) keysNamed(ctx context.Context, names []string) ([]string, error) {
 	var ids []string

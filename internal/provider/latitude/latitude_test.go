@@ -316,6 +316,23 @@ func TestAdapter_LockedServer(t *testing.T) {
 	}
 }
 
+// A key that was for one machine is deleted by its material, and no other is.
+func TestAdapter_ForgetKey(t *testing.T) {
+	c := latitudetest.Serve(t)
+	l, r := open(t, c), request(t)
+	check := keyLine(t)
+	r.AuthorizedKeys = append(r.AuthorizedKeys, check+" billet-gpu-check")
+	launch(t, l, r)
+	for _, l := range []*latitude.Adapter{l, open(t, c)} { // the second time, and after a restart
+		if err := l.ForgetKey(t.Context(), check); err != nil || c.Keys() != 1 {
+			t.Errorf("%v, %d keys are left", err, c.Keys())
+		}
+	}
+	if err := l.ForgetKey(t.Context(), r.AuthorizedKeys[0]); err != nil || c.Keys() != 0 {
+		t.Errorf("%v, %d keys are left", err, c.Keys())
+	}
+}
+
 // A reinstallation after a restart uses the keys and the cloud-config of the launch.
 func TestAdapter_ReinstallAfterARestart(t *testing.T) {
 	c := latitudetest.Serve(t)

@@ -159,15 +159,18 @@ func (c *Cloud) createData(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusCreated, map[string]any{"data": made})
 }
 
-func (c *Cloud) deleteData(w http.ResponseWriter, r *http.Request) {
-	before := len(c.data)
-	if c.data = slices.DeleteFunc(
-		c.data, func(d map[string]any) bool { return d["id"] == r.PathValue("id") },
-	); len(c.data) == before {
-		refuse(w, http.StatusNotFound, "not_found", "Not found", "")
-		return
+// delete deletes one of a list by its id.
+func (c *Cloud) delete(list *[]map[string]any) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		before := len(*list)
+		if *list = slices.DeleteFunc(
+			*list, func(d map[string]any) bool { return d["id"] == r.PathValue("id") },
+		); len(*list) == before {
+			refuse(w, http.StatusNotFound, "not_found", "Not found", "")
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	}
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // UserData returns the contents of the stored user data, by description.

@@ -59,7 +59,7 @@ func Serve(t testing.TB) *Cloud {
 		"POST /servers/{id}/actions": c.act, "POST /servers/{id}/reinstall": c.reinstall,
 		"GET /ssh_keys": c.list(func() []map[string]any { return c.keys }), "POST /ssh_keys": c.createKey,
 		"GET /user_data": c.list(func() []map[string]any { return c.data }), "POST /user_data": c.createData,
-		"DELETE /user_data/{id}": c.deleteData,
+		"DELETE /user_data/{id}": c.delete(&c.data), "DELETE /ssh_keys/{id}": c.delete(&c.keys),
 	} {
 		mux.HandleFunc(pattern, h)
 	}

@@ -21,7 +21,10 @@ export function GPUHealthForm({ track }: { track: Track }) {
     <GroupForm of={g} what="GPU checks">
       <Select
         label="Policy"
-        description="For all offers that are not named below."
+        description={
+          'For all offers that are not named below. Recommended: Report, ' +
+          'and Require for providers whose images have a GPU driver.'
+        }
         data={policies}
         value={String(g.get('policy') ?? 'off')}
         onChange={(v) => v && g.set('policy', v)}
