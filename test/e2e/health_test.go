@@ -1,9 +1,11 @@
 package e2e_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/billetcloud/billet/internal/crashpoint"
 	"github.com/billetcloud/billet/test/servertest"
@@ -205,6 +207,21 @@ func TestFaultyGPUsAreReported(t *testing.T) {
 		}
 		if got := c.charges(id); len(got) != 1 {
 			t.Errorf("charged %v", got)
+		}
+		// The operator credits the time for which one of the GPUs did not work, once.
+		c.Advance("15m")
+		credits := creditShell{t, c.Server, id, instant(t, d["startedAt"]).Truncate(time.Second)}
+		balance := func() float64 { return c.Call(c.key, "GET", "/wallet", nil).Data["balance"].(float64) }
+		before := balance()
+		made := credits.one("proposed", credits.create(1, 11)...)
+		want := d["hourlyPrice"].(float64) / 6 / d["gpuCount"].(float64)
+		credits.one("approved", "approve", made["id"].(string))
+		if rose := balance() - before; math.Abs(rose-want) > 1e-6 {
+			t.Errorf("the balance rose by %v, want %v", rose, want)
+		}
+		credits.refused("CONFLICT", credits.create(1, 11)...)
+		if rose := balance() - before; math.Abs(rose-want) > 1e-6 {
+			t.Errorf("after a second one for the same time, the balance rose by %v, want %v", rose, want)
 		}
 	})
 }
