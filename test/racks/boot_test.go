@@ -203,7 +203,7 @@ func need(t *testing.T) {
 	}
 	switch {
 	case len(missing) == 0:
-	case os.Getenv("BILLET_TEST_REQUIRE_QEMU") != "":
+	case os.Getenv(require) != "":
 		t.Fatalf("missing: %s; scripts/need.sh installs them", strings.Join(missing, ", "))
 	default:
 		t.Skipf("NOT TESTED: no machine was started, because these are missing: %s", strings.Join(missing, ", "))
