@@ -97,6 +97,8 @@ type Client struct {
 	Quotes *QuoteService
 	// SSHKeys manages saved public keys.
 	SSHKeys *SSHKeyService
+	// Images manages the account's own disk images.
+	Images *ImageService
 	// Volumes manages persistent storage.
 	Volumes *VolumeService
 	// Wallet reads the balance, transactions and costs.
@@ -187,7 +189,7 @@ func (config Config) client(base string) *Client {
 	c.Events, c.Webhooks = &EventService{c}, &WebhookService{c}
 	c.Announcements = &AnnouncementService{c}
 	c.Key, c.Quotas, c.Public = &KeyService{c}, &QuotaService{c}, &PublicService{c}
-	c.Budgets = &BudgetService{c}
+	c.Budgets, c.Images = &BudgetService{c}, &ImageService{c}
 	c.Invoices = &InvoiceService{c}
 	c.TopUps = &TopUpService{c}
 	return c

@@ -92,6 +92,15 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"renameSshKey": {func(ctx context.Context, c *Client) (any, error) { return c.SSHKeys.Rename(ctx, "ssh_1", "x") }},
 	"deleteSshKey": {func(ctx context.Context, c *Client) (any, error) { return nil, c.SSHKeys.Delete(ctx, "ssh_1") }},
 
+	"listImages": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Images.List(ctx, filled[ImageQuery]()) },
+	},
+	"getImage": {func(ctx context.Context, c *Client) (any, error) { return c.Images.Get(ctx, "img_1") }},
+	"createImage": {func(ctx context.Context, c *Client) (any, error) {
+		return c.Images.Create(ctx, filled[CreateImage]())
+	}},
+	"deleteImage": {func(ctx context.Context, c *Client) (any, error) { return nil, c.Images.Delete(ctx, "img_1") }},
+
 	"listDeployments": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Deployments.List(ctx, filled[DeploymentQuery]())
 	}},
@@ -518,6 +527,7 @@ var types = map[string]reflect.Type{
 	"BulkResults": reflect.TypeFor[BulkResults](), "BulkResult": reflect.TypeFor[BulkResult](),
 	"BulkError": reflect.TypeFor[BulkError](),
 	"Creator":   reflect.TypeFor[Creator](), "CreateSSHKey": reflect.TypeFor[CreateSSHKey](),
+	"CreateImage": reflect.TypeFor[CreateImage](), "Image": reflect.TypeFor[Image](),
 	"CreateVolume":          reflect.TypeFor[CreateVolume](),
 	"Deployment":            reflect.TypeFor[Deployment](),
 	"DeploymentHealth":      reflect.TypeFor[DeploymentHealth](),

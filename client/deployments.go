@@ -141,6 +141,9 @@ type Deployment struct {
 	GPUCount        int          `json:"gpuCount"`
 	InstanceType    InstanceType `json:"instanceType"`
 	OperatingSystem string       `json:"operatingSystem"`
+	// ImageID is the account's own image that is installed; nil for an operating system of the
+	// offer.
+	ImageID *string `json:"imageId"`
 	// Health is what is known of its GPUs.
 	Health DeploymentHealth `json:"health"`
 	// CloudInit reports whether it has a cloud-config.
@@ -265,6 +268,8 @@ type CreateDeployment struct {
 	QuoteID string `json:"quoteId,omitempty"`
 	// OperatingSystem is one of the offer's; optional if it has only one.
 	OperatingSystem string `json:"operatingSystem,omitempty"`
+	// ImageID is one of the account's own images instead.
+	ImageID string `json:"imageId,omitempty"`
 
 	// Provider, GPUType, GPUCount, Region and InstanceType must match the offer, if they are set.
 	Provider     string       `json:"provider,omitempty"`
@@ -324,8 +329,10 @@ type UpdateDeployment struct {
 type ReinstallDeployment struct {
 	// EraseLocalDisks must be true: the local disks are erased. Volumes are kept.
 	EraseLocalDisks bool `json:"eraseLocalDisks,omitempty"`
-	// OperatingSystem is one of the offer's; "" means the current one.
+	// OperatingSystem is one of the offer's, and ImageID one of the account's own images. Without
+	// both, what is installed is installed again.
 	OperatingSystem string `json:"operatingSystem,omitempty"`
+	ImageID         string `json:"imageId,omitempty"`
 }
 
 // CanTerminate is a preview of a terminate.

@@ -28,6 +28,8 @@ type Capabilities struct {
 	CloudInit bool `json:"cloudInit"`
 	// Console reports whether machines have a serial console that can be opened.
 	Console bool `json:"console"`
+	// CustomImages reports whether machines can be installed with the account's own images.
+	CustomImages bool `json:"customImages"`
 	// Power reports whether machines can be powered off and on.
 	Power bool `json:"power"`
 	// Reboot reports whether machines can be rebooted.

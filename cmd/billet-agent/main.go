@@ -105,6 +105,7 @@ func run(ctx context.Context, c *console, p rackagent.Parameters) rackagent.Next
 		Parameters: p,
 		Server:     rackagent.PinnedClient(p.Pin),
 		Images:     imageClient(),
+		Tenants:    rackagent.TenantClient,
 		Inspect: func(ctx context.Context) (rackagent.Hardware, []*rackagent.Drive, error) {
 			drives, err := settledDrives(ctx, m.load)
 			if err != nil {

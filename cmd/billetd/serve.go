@@ -137,6 +137,8 @@ func racksFlags(f *pflag.FlagSet, c *app.Config) {
 			"by TLS; see docs/racks.md")
 	f.StringVar(&c.RacksURL, "racks-url", "",
 		"`URL` at which they reach --racks-listen, such as https://10.0.0.2:8444")
+	f.StringVar(&c.ImageNetworks, "image-allow-networks", "",
+		"non-public `networks` that your own servers may download tenants' images from, comma-separated")
 	f.StringVar(&c.RacksAgentISO, "racks-agent-iso", "", "`file` with the image of the agent that runs on them")
 }
 

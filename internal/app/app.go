@@ -298,7 +298,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
-		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Wallet: a.Wallet,
+		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Images: a.Images, Wallet: a.Wallet,
 		Credits: a.Credits, PromoCodes: a.PromoCodes, Meter: s.meter,
 		SignedHeads: a.SignedHeads,
 		Volumes:     s.volumes, Deployments: s.deployments, PriceRules: a.PriceRules, Quotes: s.quotes,

@@ -89,6 +89,9 @@ type Config struct {
 	// one by TLS, RacksURL how they do, and RacksAgentISO the file with the agent's image; all are
 	// empty if it serves none.
 	RacksListen, RacksURL, RacksAgentISO string
+	// ImageNetworks are networks, separated by commas, that are not public and that tenants' own
+	// images may be downloaded from.
+	ImageNetworks string
 	// OIDCIssuer and the others configure an identity provider that users may sign in with; all are
 	// empty for none. OIDCClientSecretFile is the file with the secret. They need a PublicURL.
 	OIDCIssuer, OIDCClientID, OIDCClientSecretFile, OIDCName string
@@ -208,6 +211,9 @@ func (c Config) checkNetworks() error {
 	}
 	if _, err := parseNetworks(c.WebhookAllowNetworks); err != nil {
 		errs = append(errs, fmt.Errorf("--webhook-allow-networks: %w", err))
+	}
+	if _, err := parseNetworks(c.ImageNetworks); err != nil {
+		errs = append(errs, fmt.Errorf("--image-allow-networks: %w", err))
 	}
 	return errors.Join(errs...)
 }

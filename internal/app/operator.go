@@ -36,6 +36,7 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/osimage"
 	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/promo"
@@ -84,6 +85,7 @@ type Operator struct {
 	Machines         *rack.Service
 	Recovery         *recovery.Service
 	Consoles         *console.Service
+	Images           *osimage.Service
 
 	services  services
 	restored  atomic.Bool                 // whether the database is in recovery, as last read
@@ -159,8 +161,16 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		DB: o.DB, Real: real.Now, Secrets: secrets, TestPayments: c.Sim,
 	})
 	o.Jobs, o.Events = job.NewQueue(o.IDs), event.New(o.IDs)
+	imageNetworks, err := parseNetworks(c.ImageNetworks)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("--image-allow-networks: %w", err), o.DB.Close())
+	}
+	o.Images = osimage.New(osimage.Config{
+		DB: o.DB, IDs: o.IDs, Check: outbound.New(outbound.Config{Allow: imageNetworks}).Check,
+	})
 	o.Machines = rack.New(rack.Config{
 		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Jobs: o.Jobs, Secrets: secrets, Open: bmc.Open, Server: o.racksServer,
+		ImageNetworks: imageNetworks,
 	})
 	o.Consoles = console.New(console.Config{DB: o.DB, IDs: o.IDs, Audit: o.Audit, Jobs: o.Jobs})
 	public, err := parsePublicURL(c.PublicURL)

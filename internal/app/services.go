@@ -72,8 +72,9 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	}
 	checker := health.NewChecker()
 	s.deployments = deployment.New(deployment.Config{
-		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Catalog: s.catalog, SSHKeys: s.keys, Volumes: s.volumes,
-		Wallet: o.Wallet, Meter: s.meter, Events: o.Events, Issues: o.Issues, Jobs: o.Jobs, Providers: providers,
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Log: log, Catalog: s.catalog, SSHKeys: s.keys, Images: o.Images,
+		Volumes: s.volumes,
+		Wallet:  o.Wallet, Meter: s.meter, Events: o.Events, Issues: o.Issues, Jobs: o.Jobs, Providers: providers,
 		Quotes: s.quotes, Probe: probe, Secrets: o.secrets, CheckGPUs: checker.Check,
 		RemoveHealthKey: checker.RemoveKey,
 	})

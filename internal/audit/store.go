@@ -82,6 +82,7 @@ var nameOf = map[id.Kind]string{
 	id.Volume:     `SELECT id, name FROM volume WHERE account_id = $1 AND id IN `,
 	id.APIKey:     `SELECT id, name FROM api_key WHERE account_id = $1 AND id IN `,
 	id.SSHKey:     `SELECT id, name FROM ssh_key WHERE account_id = $1 AND id IN `,
+	id.Image:      `SELECT id, name FROM os_image WHERE account_id = $1 AND id IN `,
 	id.Passkey:    `SELECT id, name FROM passkey WHERE ` + member(`passkey.user_id`) + ` AND id IN `,
 	id.Invitation: `SELECT id, email FROM invitation WHERE account_id = $1 AND id IN `,
 	id.User: `SELECT id, CASE WHEN name <> '' THEN name ELSE email END FROM users WHERE ` + member(`users.id`) +
@@ -97,7 +98,7 @@ func member(user string) string {
 
 // deletable are the kinds whose rows end, or whose place in the account does. The entry of that has
 // the last name.
-var deletable = []id.Kind{id.SSHKey, id.Passkey, id.Webhook, id.User}
+var deletable = []id.Kind{id.SSHKey, id.Image, id.Passkey, id.Webhook, id.User}
 
 // names returns the names of subjects of the account's entries, with one query.
 func names(ctx context.Context, r db.Reader, account id.ID, subjects map[id.Kind][]id.ID) (map[id.ID]string, error) {

@@ -185,6 +185,9 @@ func supported(p provider.Provider, a provider.Capabilities) provider.Capabiliti
 	if _, ok := p.(provider.Consoler); !ok {
 		a.Console = false
 	}
+	if _, ok := p.(provider.ImageReinstaller); !ok {
+		a.CustomImages = false
+	}
 	if _, ok := p.(provider.VolumeProvider); !ok {
 		a.Volumes = false
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,13 @@ func (t *tool) completeRequest(
 		if err := t.chooseSSHKeys(ctx, c, d, in); err != nil {
 			return nil, err
 		}
+	}
+	if d.Image != "" {
+		i, err := ownImage(ctx, c, d.Image)
+		if err != nil {
+			return nil, err
+		}
+		in.ImageID = i.ID
 	}
 	offer, err := t.chooseOffer(ctx, c, d, in)
 	if err == nil {
@@ -72,9 +80,11 @@ func (t *tool) chooseOffer(
 	}
 	if d.Count > 1 && !t.prompts(d) { // one offer may not have enough stock: the next cheapest supply the rest
 		for _, o := range offers[:min(len(offers), maxCandidates)] {
-			in.Candidates = append(in.Candidates, client.Candidate{
-				OfferID: o.ID, OperatingSystem: operatingSystemFor(o, in.OperatingSystem),
-			})
+			candidate := client.Candidate{OfferID: o.ID}
+			if in.ImageID == "" {
+				candidate.OperatingSystem = operatingSystemFor(o, in.OperatingSystem)
+			}
+			in.Candidates = append(in.Candidates, candidate)
 		}
 		return nil, nil
 	}
@@ -127,6 +137,9 @@ func (t *tool) matchingOffers(
 			"Give --max-price or --yes, or name the --offer.")
 	}
 	offers, err := collect(c.Offers.All(ctx, q))
+	if in.ImageID != "" {
+		offers = slices.DeleteFunc(offers, func(o client.Offer) bool { return !o.Capabilities.CustomImages })
+	}
 	if err == nil && len(offers) == 0 {
 		err = &cliError{exitConflict, string(client.ErrOfferUnavailable), "no available offers match."}
 	}
@@ -165,7 +178,7 @@ func offerChoices(offers []client.Offer) []choice[client.Offer] {
 func (t *tool) chooseOperatingSystem(
 	ctx context.Context, d *deployOptions, in *client.CreateDeployment, o *client.Offer,
 ) (err error) {
-	if in.OperatingSystem != "" || o == nil || len(o.OperatingSystems) == 0 {
+	if in.OperatingSystem != "" || in.ImageID != "" || o == nil || len(o.OperatingSystems) == 0 {
 		return nil
 	}
 	if in.OperatingSystem = o.OperatingSystems[0]; !t.prompts(d) {

@@ -77,7 +77,7 @@ func (t *tool) reportAction(
 
 func (t *tool) reinstall() *cobra.Command {
 	var yes, wait bool
-	var system string
+	var system, image string
 	cmd := &cobra.Command{
 		Use:     "reinstall <machine>",
 		Short:   "Reinstall the OS (erases local disks)",
@@ -88,6 +88,8 @@ func (t *tool) reinstall() *cobra.Command {
 	}
 	yesFlag(cmd, &yes)
 	cmd.Flags().StringVar(&system, "os", "", "`name` of an operating system of the offer; default: the current one")
+	cmd.Flags().StringVar(&image, "image", "", "`image` of your own to install, by name or ID")
+	cmd.MarkFlagsMutuallyExclusive("os", "image")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the action is done")
 	t.completeMachines(cmd)
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
@@ -95,11 +97,18 @@ func (t *tool) reinstall() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		in := client.ReinstallDeployment{EraseLocalDisks: true, OperatingSystem: system}
+		if image != "" {
+			i, err := ownImage(ctx, c, image)
+			if err != nil {
+				return err
+			}
+			in.ImageID = i.ID
+		}
 		question := "This permanently erases the local disks of " + d.Name + ". Reinstall?"
 		if err := t.confirmDestructive(ctx, yes, question); err != nil {
 			return err
 		}
-		in := client.ReinstallDeployment{EraseLocalDisks: true, OperatingSystem: system}
 		if d, err = c.Deployments.Reinstall(ctx, d.ID, in); err != nil {
 			return err
 		}

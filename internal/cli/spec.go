@@ -22,6 +22,7 @@ type spec struct {
 	OfferID         string   `yaml:"offerId"`
 	QuoteID         string   `yaml:"quoteId"`
 	OperatingSystem string   `yaml:"operatingSystem"`
+	Image           string   `yaml:"image"`
 	Provider        string   `yaml:"provider"`
 	GPUType         string   `yaml:"gpuType"`
 	GPUCount        int      `yaml:"gpuCount"`
@@ -57,7 +58,7 @@ const specHelp = `A --file has these fields, each of which is also a flag:
     region: dallas-usa-5
     instanceType: BARE_METAL
     maxHourlyPrice: 40
-    operatingSystem: Ubuntu 22.04
+    operatingSystem: Ubuntu 22.04    # or image: rocky, one of your own
     sshKeys: [laptop]            # names or IDs of saved keys, or sshPublicKeyFile: ~/.ssh/id_ed25519.pub
     volumes: [datasets]          # names or IDs
     tags: [team-a]
@@ -84,6 +85,7 @@ func (s *spec) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.MaxHourlyPrice, "max-price", s.MaxHourlyPrice, "maximum price per machine and hour, in `USD`")
 	f.StringVar(&s.OperatingSystem, "os", s.OperatingSystem,
 		"`name` of an operating system of the offer; default: its first")
+	f.StringVar(&s.Image, "image", s.Image, "`image` of your own to install instead, by name or ID")
 	f.StringSliceVar(&s.SSHKeys, "ssh-key", s.SSHKeys, "saved SSH `key` to authorize, by name or ID")
 	f.StringVar(
 		&s.SSHPublicKeyFile,

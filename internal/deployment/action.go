@@ -66,12 +66,15 @@ func (s *Service) PowerOn(ctx context.Context, tx *db.Tx, account, deployment id
 type ReinstallRequest struct {
 	// EraseLocalDisks must be true, whatever the provider is.
 	EraseLocalDisks bool
-	// OperatingSystem is one of the offer's; nil for the current one.
+	// OperatingSystem is one of the offer's, and Image one of the account's own. Without both, what
+	// is installed is installed again.
 	OperatingSystem *string
+	Image           id.ID
 }
 
 // Reinstall erases the machine and installs it again in the background, with its keys, and with
-// another operating system of the offer if one is given. Errors as for Reboot, and INVALID_REQUEST.
+// another operating system of the offer or another image if one is given. Errors as for Reboot, and
+// INVALID_REQUEST.
 func (s *Service) Reinstall(
 	ctx context.Context, tx *db.Tx, account, deployment id.ID, req ReinstallRequest,
 ) (Deployment, error) {
@@ -84,28 +87,69 @@ func (s *Service) Reinstall(
 		f.add("eraseLocalDisks",
 			"must be true: a reinstall erases everything on the machine's own disks. Volumes are kept.")
 	}
-	choice := s.reinstallSystem(&r, req, f)
+	choice, err := s.reinstallWith(ctx, tx, &r, req, f)
+	if err != nil {
+		return Deployment{}, err
+	}
 	if err := f.err(); err != nil {
 		return Deployment{}, err
 	}
 	return s.actOn(ctx, tx, &r, ActionReinstall, choice)
 }
 
-// reinstallSystem returns the operating system to reinstall, as the offer spells it.
-func (s *Service) reinstallSystem(r *row, req ReinstallRequest, f *fieldErrors) string {
-	if req.OperatingSystem == nil || strings.EqualFold(*req.OperatingSystem, r.operatingSystem) {
-		return r.operatingSystem
+// argument is what an action is done with.
+type argument struct {
+	operatingSystem string
+	image           *provider.Image
+}
+
+// same reports whether the pending action has the argument.
+func (a argument) same(r *row) bool {
+	return r.actionArgument == a.operatingSystem && (a.image == nil) == (r.actionImage == nil) &&
+		(a.image == nil || *a.image == *r.actionImage)
+}
+
+// reinstallWith returns what to reinstall: the operating system as the offer spells it, or an
+// image.
+func (s *Service) reinstallWith(
+	ctx context.Context, tx *db.Tx, r *row, req ReinstallRequest, f *fieldErrors,
+) (argument, error) {
+	if req.Image != "" {
+		image, err := s.checkImage(ctx, tx, r.account, req.Image, f)
+		if req.OperatingSystem != nil {
+			f.add("operatingSystem", "cannot be combined with imageId. Remove one of the two.")
+		}
+		if !r.capabilities.CustomImages {
+			f.add("imageId", "%s cannot install images of your own on machines of this offer. See the offer's "+
+				"capabilities.", r.provider)
+		}
+		if image == nil {
+			return argument{}, err
+		}
+		return argument{image.Name, image}, nil
 	}
-	has := []string{r.operatingSystem}
+	if req.OperatingSystem == nil {
+		return argument{r.operatingSystem, r.image}, nil
+	}
+	var has []string
 	if o, found := s.cfg.Catalog.For(r.account).Get(r.offerID); found {
 		has = o.OperatingSystems
+	} else if r.image == nil {
+		has = []string{r.operatingSystem}
+	}
+	if r.image == nil && strings.EqualFold(*req.OperatingSystem, r.operatingSystem) {
+		return argument{operatingSystem: r.operatingSystem}, nil // also if the offer no longer has it
 	}
 	i := slices.IndexFunc(has, func(h string) bool { return strings.EqualFold(h, *req.OperatingSystem) })
-	if i < 0 {
+	switch {
+	case len(has) == 0:
+		f.add("operatingSystem", "cannot be given, because the offer is no longer sold. Remove it, or give an imageId.")
+	case i < 0:
 		f.add("operatingSystem", "must be one of %s, not %q.", strings.Join(has, ", "), *req.OperatingSystem)
-		return ""
+	default:
+		return argument{operatingSystem: has[i]}, nil
 	}
-	return has[i]
+	return argument{}, nil
 }
 
 func (s *Service) act(ctx context.Context, tx *db.Tx, account, deployment id.ID, a Action) (Deployment, error) {
@@ -113,11 +157,11 @@ func (s *Service) act(ctx context.Context, tx *db.Tx, account, deployment id.ID,
 	if err != nil {
 		return Deployment{}, err
 	}
-	return s.actOn(ctx, tx, &r, a, "")
+	return s.actOn(ctx, tx, &r, a, argument{})
 }
 
 // actOn records the action that the provider is to be asked for. Reconcile asks.
-func (s *Service) actOn(ctx context.Context, tx *db.Tx, r *row, a Action, argument string) (Deployment, error) {
+func (s *Service) actOn(ctx context.Context, tx *db.Tx, r *row, a Action, with argument) (Deployment, error) {
 	switch needs := actions[a]; {
 	case !needs.capability(r.capabilities):
 		return Deployment{}, apierr.New(
@@ -126,7 +170,7 @@ func (s *Service) actOn(ctx context.Context, tx *db.Tx, r *row, a Action, argume
 			r.provider,
 			strings.ReplaceAll(string(a), "-", " "),
 		)
-	case r.action == a && r.actionArgument == argument:
+	case r.action == a && with.same(r):
 		return s.completed(ctx, tx, r)
 	case r.action != "":
 		return Deployment{}, apierr.New(
@@ -138,7 +182,7 @@ func (s *Service) actOn(ctx context.Context, tx *db.Tx, r *row, a Action, argume
 		return Deployment{}, apierr.New(apierr.Conflict,
 			"The deployment is %s, but %s needs a %s one.", r.status, a, needs.from)
 	}
-	r.action, r.actionArgument = a, argument
+	r.action, r.actionArgument, r.actionImage = a, with.operatingSystem, with.image
 	if err := setAction(ctx, tx, r); err != nil {
 		return Deployment{}, err
 	}

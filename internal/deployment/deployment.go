@@ -30,7 +30,8 @@ type Deployment struct {
 	GPUType         string                `json:"gpuType" doc:"GPU type, such as NVIDIA B200."`
 	GPUCount        int                   `json:"gpuCount" doc:"Number of GPUs in the machine."`
 	Region          string                `json:"region" doc:"Slug of the region."`
-	OperatingSystem string                `json:"operatingSystem" doc:"Installed operating system."`
+	OperatingSystem string                `json:"operatingSystem" doc:"Installed operating system: one of the offer's, or the name of the account's image."`
+	ImageID         *id.ID                `json:"imageId" doc:"Id of the account's own image that is installed, img_…, which may have been deleted since; null for an operating system of the offer."`
 	InstanceType    provider.InstanceType `json:"instanceType" doc:"BARE_METAL, VM, SPOT (the provider can reclaim it) or CLUSTER (several servers)."`
 	Capabilities    provider.Capabilities `json:"capabilities" doc:"What the provider can do with the machine."`
 	HourlyPrice     money.Micros          `json:"hourlyPrice" doc:"US dollars per hour, agreed when the deployment was created."`

@@ -40,7 +40,7 @@ func (s *Service) beginEnd(ctx context.Context, tx *db.Tx, r *row, cause Cause, 
 	at := end.at
 	err = s.changeIn(ctx, tx, r, end.cause, end.reason, func(ctx context.Context, tx *db.Tx, r *row) error {
 		r.billedUntil = &at
-		r.action, r.actionArgument = "", ""
+		r.action, r.actionArgument, r.actionImage = "", "", nil
 		if r.startedAt == nil {
 			r.steps = step.End(r.steps, true, "canceled", seconds(tx.Now))
 			_, err := s.cfg.Wallet.Release(ctx, tx, r.id)

@@ -24,6 +24,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/osimage"
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
@@ -58,6 +59,7 @@ type testKit struct {
 	meter       *meter.Service
 	catalog     *catalog.Catalog
 	keys        *sshkey.Service
+	images      *osimage.Service
 	volumes     *volume.Service
 	events      *event.Service
 	issues      *issue.Service
@@ -174,13 +176,15 @@ func (r *testKit) build(fake provider.Provider) {
 		},
 	})
 	r.keys = sshkey.New(sshkey.Config{DB: d, IDs: r.ids})
+	r.images = osimage.New(osimage.Config{DB: d, IDs: r.ids, Check: func(string) string { return "" }})
 	r.volumes = volume.New(volume.Config{
 		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, Meter: r.meter, Wallet: r.wallet,
 		Providers: providers, Events: r.events, Issues: r.issues, Jobs: jobs,
 	})
 	r.config = deployment.Config{
-		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Volumes: r.volumes,
-		Wallet: r.wallet, Meter: r.meter, Events: r.events, Issues: r.issues, Jobs: jobs, Providers: providers,
+		DB: d, IDs: r.ids, Clock: c, Log: log, Catalog: r.catalog, SSHKeys: r.keys, Images: r.images,
+		Volumes: r.volumes,
+		Wallet:  r.wallet, Meter: r.meter, Events: r.events, Issues: r.issues, Jobs: jobs, Providers: providers,
 		Quotes: quote.New(r.ids), Probe: r.probeSSH, Secrets: secrets, CheckGPUs: r.checkGPUs,
 		RemoveHealthKey: r.removeHealthKey,
 	}

@@ -56,7 +56,7 @@ func (s *Service) launch(ctx context.Context, p provider.Provider, r *row) (*mac
 	}
 	m, err := p.Launch(ask, provider.LaunchRequest{
 		Reference: r.id, Name: r.name, OfferKey: r.offerKey, Region: r.region, OperatingSystem: r.operatingSystem,
-		AuthorizedKeys: keys, CloudInit: r.cloudInit, HostKey: hostKey,
+		Image: r.image, AuthorizedKeys: keys, CloudInit: r.cloudInit, HostKey: hostKey,
 		IgnoreEnded: slices.ContainsFunc(r.attempts, func(a Attempt) bool { return a.Provider == r.provider }),
 	})
 	switch {

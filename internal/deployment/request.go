@@ -54,7 +54,9 @@ type CreateRequest struct {
 	Region          *string
 	InstanceType    *string
 	OperatingSystem *string
-	Name            string
+	// Image is one of the account's own, instead of OperatingSystem; "" for none.
+	Image id.ID
+	Name  string
 	// One of these three must be set.
 	SSHPublicKey *string
 	SSHKeyID     *id.ID
@@ -80,6 +82,7 @@ type checked struct {
 	offers          []acceptedOffer
 	keys            []authorizedKey
 	volumes         []volume.Volume
+	image           *provider.Image
 	cloudInit       string
 	tags            []string
 	autoTerminateAt *time.Time
@@ -131,6 +134,9 @@ func (s *Service) check(
 	ctx context.Context, r db.Reader, account id.ID, req CreateRequest, now time.Time,
 ) (c checked, err error) {
 	f := &fieldErrors{}
+	if c.image, err = s.checkImage(ctx, r, account, req.Image, f); err != nil {
+		return c, err
+	}
 	if c.offers, err = s.checkOffers(ctx, r, account, req, now, f); err != nil {
 		return c, err
 	}
@@ -138,6 +144,7 @@ func (s *Service) check(
 	if c.keys, err = s.checkKeys(ctx, r, account, req, f); err != nil {
 		return c, err
 	}
+	checkImageOffers(f, req, &c)
 	for _, o := range c.offers {
 		if o.offer.Capabilities.SingleKey && len(c.keys) > 1 {
 			f.add("sshKeyIds", "must name one SSH key only: offer %s of %s takes exactly one (capabilities.singleKey).",
@@ -294,6 +301,9 @@ func checkHardware(f *fieldErrors, req CreateRequest, o catalog.Offer) string {
 			o.ID,
 			o.GPUCount,
 		)
+	}
+	if req.Image != "" {
+		return "" // the image's name
 	}
 	list := strings.Join(o.OperatingSystems, ", ")
 	if req.OperatingSystem == nil {

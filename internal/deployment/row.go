@@ -32,6 +32,7 @@ type row struct {
 	gpuCount        int
 	instanceType    provider.InstanceType
 	operatingSystem string
+	image           *provider.Image // the tenant's own; nil for an operating system of the offer
 	hourlyPrice     money.Micros
 	costPrice       money.Micros // what the provider asked for an hour when the deployment was created
 	capabilities    provider.Capabilities
@@ -44,9 +45,10 @@ type row struct {
 	steps          []step.Step
 	action         Action
 	actionArgument string
-	offRequested   bool   // the tenant had the machine switched off
-	spendingKeyID  id.ID  // the API key whose spending limits it counts toward; "" for none
-	project        string // "" for none
+	actionImage    *provider.Image // the tenant's own image to reinstall with
+	offRequested   bool            // the tenant had the machine switched off
+	spendingKeyID  id.ID           // the API key whose spending limits it counts toward; "" for none
+	project        string          // "" for none
 	createdBy      creator.Creator
 	tags           []string
 
@@ -110,6 +112,9 @@ func (r *row) view() Deployment {
 	}
 	if end, planned := r.autoEnd(); planned && !r.ended() {
 		d.EndsAt = &end.at
+	}
+	if r.image != nil {
+		d.ImageID = &r.image.ID
 	}
 	if r.project != "" {
 		d.Project = &r.project

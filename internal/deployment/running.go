@@ -33,12 +33,12 @@ func (s *Service) perform(ctx context.Context, p provider.Provider, r *row) erro
 	}
 	reinstalled := err == nil && r.action == ActionReinstall
 	done := *r
-	done.action, done.actionArgument = "", ""
+	done.action, done.actionArgument, done.actionImage = "", "", nil
 	if err == nil {
 		done.offRequested = r.action == ActionPowerOff
 	}
 	if reinstalled {
-		done.operatingSystem = r.actionArgument
+		done.operatingSystem, done.image = r.actionArgument, r.actionImage
 		done.forgetHostKeys(s.cfg.Clock.Now())
 	}
 	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -77,11 +77,24 @@ func requestAction(ctx context.Context, p provider.Provider, r *row) error {
 			return q.PowerOff(ctx, r.id)
 		}
 	case ActionReinstall:
+		if r.actionImage != nil {
+			return reinstallImage(ctx, p, r)
+		}
 		if q, can := p.(provider.Reinstaller); can {
 			return q.Reinstall(ctx, r.id, r.actionArgument)
 		}
 	}
 	return nil
+}
+
+// reinstallImage asks for the tenant's own image. The provider's adapter may be another one than
+// when it was offered.
+func reinstallImage(ctx context.Context, p provider.Provider, r *row) error {
+	q, can := p.(provider.ImageReinstaller)
+	if !can {
+		return &provider.Error{Kind: provider.KindUnsupported, Message: "Images of your own are no longer supported."}
+	}
+	return q.ReinstallImage(ctx, r.id, *r.actionImage)
 }
 
 // recordPower records that the machine was switched off or on.

@@ -22,6 +22,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/osimage"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/secret"
@@ -49,6 +50,7 @@ type Config struct {
 	Log       *slog.Logger
 	Catalog   *catalog.Catalog
 	SSHKeys   *sshkey.Service
+	Images    *osimage.Service
 	Volumes   *volume.Service
 	Wallet    *wallet.Ledger
 	Meter     *meter.Service
@@ -154,7 +156,7 @@ func (s *Service) newRow(
 		id: s.cfg.IDs.New(id.Deployment), account: account, name: req.Name, tags: c.tags,
 		project: req.Project, createdBy: req.By,
 		status: StatusPending, cause: CauseCreated, createdAt: now, launchBy: now.Add(plans[0].launchLimit(p)),
-		authorizedKeys: c.keys, cloudInit: c.cloudInit, autoTerminateAt: c.autoTerminateAt,
+		authorizedKeys: c.keys, image: c.image, cloudInit: c.cloudInit, autoTerminateAt: c.autoTerminateAt,
 		maxSpend: req.MaxSpend, maxRuntime: req.MaxRuntimeMinutes,
 		attempts: append([]Attempt{}, passed...), plans: plans[1:],
 		healthAccess: cmp.Or(req.HealthAccess, health.AccessLaunch),

@@ -35,6 +35,7 @@ var deployments = db.NewTable("deployment", func(r *row) []db.Column {
 		db.Col("gpu_count", &r.gpuCount),
 		db.Col("instance_type", &r.instanceType),
 		db.Col("operating_system", &r.operatingSystem),
+		db.Col("image", db.JSON(&r.image)),
 		db.Col("hourly_price", &r.hourlyPrice),
 		db.Col("cost_price", &r.costPrice),
 		db.Col("capabilities", db.SharedJSON(&r.capabilities)),
@@ -47,6 +48,7 @@ var deployments = db.NewTable("deployment", func(r *row) []db.Column {
 		db.Col("steps", db.SharedJSON(&r.steps)),
 		db.Col("action", &r.action),
 		db.Col("action_argument", &r.actionArgument),
+		db.Col("action_image", db.JSON(&r.actionImage)),
 		db.Col("off_requested", &r.offRequested),
 		db.Col("spending_key_id", &r.spendingKeyID),
 		db.Col("project", &r.project),
@@ -106,8 +108,8 @@ var machineColumns = []string{"machine_id", "address", "ssh_user", "ssh_port", "
 
 // stateColumns are what can change with a status.
 var stateColumns = slices.Concat(machineColumns, []string{
-	"steps", "action", "action_argument", "off_requested", "started_at", "billed_until", "ending_since", "released_at",
-	"health_key_sealed",
+	"steps", "action", "action_argument", "action_image", "off_requested", "started_at", "billed_until", "ending_since",
+	"released_at", "health_key_sealed",
 })
 
 // deploymentTag is one tag of a deployment.
@@ -191,13 +193,15 @@ func setMachineFacts(ctx context.Context, tx *db.Tx, r *row) error {
 
 // setAction writes the action to perform, unless one is pending.
 func setAction(ctx context.Context, tx *db.Tx, r *row) error {
-	_, err := set(ctx, tx, r, []string{"action", "action_argument"}, db.Is("action", ""))
+	_, err := set(ctx, tx, r, []string{"action", "action_argument", "action_image"}, db.Is("action", ""))
 	return err
 }
 
 // clearAction clears the action that was performed, and writes what it left.
 func clearAction(ctx context.Context, tx *db.Tx, r *row, performed Action) (bool, error) {
-	columns := []string{"action", "action_argument", "off_requested", "operating_system"}
+	columns := []string{
+		"action", "action_argument", "action_image", "off_requested", "operating_system", "image",
+	}
 	return set(ctx, tx, r, columns, db.Is("action", performed))
 }
 

@@ -88,7 +88,7 @@ func (a authenticator) authenticate(ctx context.Context, c *rest.Call) error {
 
 // projectTags are the operations that a key may call that is bound to a project. The others are
 // about the whole account.
-var projectTags = []string{tagOffers, tagDeployments, tagVolumes, tagSSHKeys}
+var projectTags = []string{tagOffers, tagDeployments, tagVolumes, tagSSHKeys, tagImages}
 
 // checkProject refuses a key that is bound to a project what is of no project or of another one.
 func (a authenticator) checkProject(ctx context.Context, c *rest.Call, project string) error {

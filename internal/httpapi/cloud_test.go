@@ -18,6 +18,7 @@ type cloud struct {
 	mu       sync.Mutex
 	machines map[id.ID]provider.Machine
 	volumes  map[id.ID]provider.Volume
+	images   map[id.ID]provider.Image // that machines were installed with
 	down     bool
 	address  string // of every machine's SSH
 	port     int
@@ -32,6 +33,7 @@ func newCloud() *cloud {
 	return &cloud{
 		machines: map[id.ID]provider.Machine{},
 		volumes:  map[id.ID]provider.Volume{},
+		images:   map[id.ID]provider.Image{},
 		address:  "203.0.113.42",
 		port:     22,
 	}
@@ -61,6 +63,7 @@ func (c *cloud) Offers(context.Context) ([]provider.Offer, error) {
 	}
 	all := provider.Capabilities{
 		Reboot: true, Power: true, Reinstall: true, Volumes: true, CloudInit: true, Console: true,
+		CustomImages: true,
 	}
 	offers := []provider.Offer{
 		offer("off_abc123", "NVIDIA B200", 8, 23_920_000, true, all, "Ubuntu 22.04"),
@@ -79,6 +82,9 @@ func (c *cloud) Launch(_ context.Context, r provider.LaunchRequest) (provider.Ma
 	defer c.mu.Unlock()
 	if m, there := c.machines[r.Reference]; there {
 		return m, nil
+	}
+	if r.Image != nil {
+		c.images[r.Reference] = *r.Image
 	}
 	c.machines[r.Reference] = provider.Machine{
 		ID: "m-" + string(
@@ -134,6 +140,13 @@ func (c *cloud) HasConsole(_ context.Context, reference id.ID) error {
 }
 
 func (c *cloud) OpenConsole(context.Context, id.ID) (io.ReadWriteCloser, error) { return c.consoles() }
+
+func (c *cloud) ReinstallImage(_ context.Context, reference id.ID, image provider.Image) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.images[reference] = image
+	return nil
+}
 
 func (c *cloud) VolumePricing(context.Context) ([]provider.VolumePricing, error) {
 	return []provider.VolumePricing{{Region: "dallas-usa-5", PerGBHour: 137, MinSizeGB: 10, MaxSizeGB: 100_000}}, nil

@@ -119,6 +119,7 @@ type createDeployment struct {
 		GPUCount          *int                   `json:"gpuCount,omitempty" minimum:"0" maximum:"1000000" example:"8"`
 		Region            *string                `json:"region,omitempty" maxLength:"100" example:"dallas-usa-5"`
 		OperatingSystem   *string                `json:"operatingSystem,omitempty" maxLength:"100" example:"Ubuntu 22.04" doc:"One of the offer's operating systems; optional if it has only one."`
+		ImageID           id.ID                  `json:"imageId,omitempty" minLength:"1" maxLength:"40" doc:"One of the account's images to install, img_…, instead of an operating system; for offers with capabilities.customImages."`
 		InstanceType      *provider.InstanceType `json:"instanceType,omitempty" means:"DEDICATED=VM" example:"BARE_METAL"`
 		SSHPublicKey      *string                `json:"ssh_public_key,omitempty" minLength:"1" maxLength:"20000" format:"multiline" example:"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAo9RN5L/MCU9HN/cBddg6cUNHcS8P7NpuQoKnelK1a user@machine" aka:"sshPublicKey" doc:"Authorized SSH key. Give one of ssh_public_key, sshKeyId and sshKeyIds."`
 		SSHKeyID          *id.ID                 `json:"sshKeyId,omitempty" minLength:"1" maxLength:"40" doc:"Id of a saved SSH key."`
@@ -144,8 +145,8 @@ func (in *createDeployment) request() deployment.CreateRequest {
 	return deployment.CreateRequest{
 		OfferID: b.OfferID, Quote: b.QuoteID, Candidates: b.Candidates, Provider: b.Provider, GPUType: b.GPUType,
 		GPUCount: b.GPUCount, Region: b.Region, InstanceType: (*string)(b.InstanceType),
-		OperatingSystem: b.OperatingSystem,
-		Name:            b.Name, SSHPublicKey: b.SSHPublicKey, SSHKeyID: b.SSHKeyID, SSHKeyIDs: b.SSHKeyIDs,
+		OperatingSystem: b.OperatingSystem, Image: b.ImageID,
+		Name: b.Name, SSHPublicKey: b.SSHPublicKey, SSHKeyID: b.SSHKeyID, SSHKeyIDs: b.SSHKeyIDs,
 		VolumeIDs: b.VolumeIDs,
 		CloudInit: b.CloudInit, Tags: b.Tags, AutoTerminateAt: b.AutoTerminateAt, MaxHourlyPrice: b.MaxHourlyPrice,
 		MaxSpend: b.MaxSpend, MaxRuntimeMinutes: b.MaxRuntimeMinutes, DryRun: b.DryRun,
@@ -357,7 +358,8 @@ func (h deployments) powerOff(
 type reinstallDeployment struct {
 	deploymentPath
 	Body struct {
-		OperatingSystem *string `json:"operatingSystem,omitempty" minLength:"1" maxLength:"100" example:"Ubuntu 22.04" doc:"One of the offer's operating systems; the current one if omitted."`
+		OperatingSystem *string `json:"operatingSystem,omitempty" minLength:"1" maxLength:"100" example:"Ubuntu 22.04" doc:"One of the offer's operating systems. If it and imageId are omitted, what is installed is installed again."`
+		ImageID         id.ID   `json:"imageId,omitempty" minLength:"1" maxLength:"40" doc:"One of the account's images to install, img_…, instead of an operating system; if the capabilities have customImages."`
 		EraseLocalDisks bool    `json:"eraseLocalDisks,omitempty" example:"true" doc:"Must be true: confirms that everything on the machine's own disks may be erased. Volumes are kept."`
 	}
 }
@@ -366,6 +368,6 @@ func (h deployments) reinstall(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *reinstallDeployment,
 ) (deployment.Deployment, error) {
 	return h.svc.Reinstall(ctx, tx, c.Caller.Account, in.ID, deployment.ReinstallRequest{
-		EraseLocalDisks: in.Body.EraseLocalDisks, OperatingSystem: in.Body.OperatingSystem,
+		EraseLocalDisks: in.Body.EraseLocalDisks, OperatingSystem: in.Body.OperatingSystem, Image: in.Body.ImageID,
 	})
 }

@@ -15,6 +15,7 @@ const (
 	tagOffers      = "Offers"
 	tagDeployments = "Deployments"
 	tagSSHKeys     = "SSH keys"
+	tagImages      = "Images"
 	tagVolumes     = "Volumes"
 	tagWallet      = "Wallet"
 	tagEvents      = "Events"
@@ -37,6 +38,7 @@ var schemaNames = map[string]string{
 	"promo.Code":              "PromoCode",
 	"promo.Redemption":        "PromoCodeRedemption",
 	"rack.Image":              "MachineImage",
+	"osimage.Image":           "Image",
 	"rack.Transition":         "MachineTransition",
 	"rack.Hardware":           "MachineHardware",
 	"rack.Drive":              "MachineDrive",
@@ -122,6 +124,7 @@ func newDocument(version string) *huma.OpenAPI {
 			{Name: tagOffers, Description: "GPU offers with regions, availability and prices."},
 			{Name: tagDeployments, Description: "Machines, from deploy to termination."},
 			{Name: tagSSHKeys, Description: "Public keys for SSH access to machines."},
+			{Name: tagImages, Description: "Your own disk images to install machines with."},
 			{Name: tagVolumes, Description: "Storage that outlives deployments."},
 			{Name: tagWallet, Description: "Balance, transactions and usage."},
 			{Name: tagEvents, Description: "Events of the account's resources, live or as a list."},

@@ -33,7 +33,7 @@ var (
 		"gateway", "macs", "nameservers", "sha256", "challengeId", "cloudInit", "code", "content",
 		"credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type",
 		"id", "kind", "newPassword",
-		"offer", "offerId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
+		"offer", "offerId", "imageId", "operatingSystem", "operation", "password", "provider", "publicKey", "quoteId",
 		"region", "regions", "returnUrl", "scope", "seconds", "slug", "solution", "sshKeyId", "sshKeyIds",
 		"ssh_public_key", "termsVersion", "to", "token", "types", "url", "userCode", "value", "volumeIds",
 	}
@@ -157,6 +157,7 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 		"updateDeployment.name":    {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, ""},
 		"updateDeployment.tags":    {w.ada, "PATCH", Base + "/deployments/" + deployment, body{}, "tags[0]"},
 		"createSshKey.name":        {w.ada, "POST", Base + "/ssh-keys", body{"publicKey": publicKey(t)}, ""},
+		"createImage.name":         {w.ada, "POST", Base + "/images", imageBody("x"), ""},
 		"renameSshKey.name":        {w.ada, "PATCH", Base + "/ssh-keys/ssh_none", body{}, ""},
 		"createVolume.name":        {w.ada, "POST", Base + "/volumes", volume, ""},
 		"updateVolume.name":        {w.ada, "PATCH", Base + "/volumes/" + made, body{}, ""},

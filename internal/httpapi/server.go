@@ -31,6 +31,7 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/osimage"
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/payment/demo"
@@ -76,6 +77,7 @@ type Config struct {
 	Audit       *audit.Service
 	Catalog     *catalog.Catalog
 	SSHKeys     *sshkey.Service
+	Images      *osimage.Service
 	Wallet      *wallet.Ledger
 	Credits     *credit.Service
 	PromoCodes  *promo.Service
@@ -196,6 +198,7 @@ func register(cfg Config) *server {
 		quotes{db: cfg.DB, catalog: cfg.Catalog, quotes: cfg.Quotes, wallet: cfg.Wallet},
 		deployments{db: cfg.DB, svc: cfg.Deployments, events: cfg.Events},
 		sshKeys{db: cfg.DB, svc: cfg.SSHKeys},
+		images{db: cfg.DB, svc: cfg.Images},
 		volumes{db: cfg.DB, svc: cfg.Volumes, deployments: cfg.Deployments, catalog: cfg.Catalog},
 		walletResource{
 			db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, credits: cfg.Credits, meter: cfg.Meter,

@@ -47,6 +47,7 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/operator"
+	"github.com/billetcloud/billet/internal/osimage"
 	"github.com/billetcloud/billet/internal/pricerule"
 	"github.com/billetcloud/billet/internal/promo"
 	"github.com/billetcloud/billet/internal/provider"
@@ -179,6 +180,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		},
 	)
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
+	images := osimage.New(osimage.Config{DB: d, IDs: ids, Check: outbound.New(outbound.Config{}).Check})
 	issues := issue.New(issue.Config{IDs: ids, Jobs: jobs, Log: log})
 	volumes := volume.New(
 		volume.Config{
@@ -196,7 +198,8 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		},
 	)
 	deployments := deployment.New(deployment.Config{
-		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Volumes: volumes, Wallet: ledger,
+		DB: d, IDs: ids, Clock: c, Log: log, Catalog: offers, SSHKeys: keys, Images: images,
+		Volumes: volumes, Wallet: ledger,
 		Meter: meters, Events: events,
 		Issues: issues, Jobs: jobs, Providers: providers, Quotes: quote.New(ids),
 		CheckGPUs: func(context.Context, gpuhealth.Request) (gpuhealth.Result, error) {
@@ -229,7 +232,8 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 	w.c = Config{
 		DB: d, IDs: ids, Clock: c, Real: w.time.Now, Log: log, Registry: prometheus.NewRegistry(),
 		Limiter:  ratelimit.NewMemory(w.time.Now),
-		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Wallet: ledger, Credits: given,
+		Accounts: accounts, Audit: audit.New(ids), Catalog: offers, SSHKeys: keys, Images: images,
+		Wallet: ledger, Credits: given,
 		SignedHeads: signedhead.New(signedhead.Config{DB: d, Jobs: jobs, Secrets: secrets}),
 		Meter:       meters, Volumes: volumes, Deployments: deployments, PriceRules: pricerule.New(ids),
 		Quotes: quote.New(ids), Events: events,

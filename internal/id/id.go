@@ -56,6 +56,7 @@ const (
 	RackJob             Kind = "rjb"
 	GPUCheck            Kind = "chk"
 	Console             Kind = "con"
+	Image               Kind = "img"
 )
 
 // MaxLength is the maximum length that Valid accepts.

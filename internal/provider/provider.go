@@ -57,6 +57,37 @@ type Consoler interface {
 	OpenConsole(ctx context.Context, reference id.ID) (io.ReadWriteCloser, error)
 }
 
+// ImageReinstaller is a provider that can install machines with a tenant's own image: at a Launch
+// with LaunchRequest.Image, and later.
+type ImageReinstaller interface {
+	Reinstaller
+	// ReinstallImage is Reinstall with an image instead of an operating system.
+	ReinstallImage(ctx context.Context, reference id.ID, image Image) error
+}
+
+// ImageFormat is how an image's file represents a disk.
+type ImageFormat string
+
+// The formats of images.
+const (
+	ImageRaw   ImageFormat = "raw"
+	ImageQCOW2 ImageFormat = "qcow2"
+)
+
+// Enum lists every format.
+func (ImageFormat) Enum() []ImageFormat { return []ImageFormat{ImageRaw, ImageQCOW2} }
+
+// Image is a tenant's disk image. Nothing about it is trusted: who downloads it connects to public
+// addresses only, and no machine starts from it before its SHA-256 has matched.
+type Image struct {
+	ID     id.ID       `json:"id"`
+	Name   string      `json:"name"`
+	URL    string      `json:"url"` // of HTTPS
+	SHA256 string      `json:"sha256"`
+	Format ImageFormat `json:"format"`
+	Bytes  int64       `json:"bytes"`
+}
+
 // CloudInitChecker is a provider that supports only parts of cloud-config.
 type CloudInitChecker interface {
 	// CheckCloudInit returns the parts of a valid cloud-config that the provider does not support,
@@ -165,6 +196,8 @@ type Capabilities struct {
 	Volumes   bool `json:"volumes" doc:"Whether volumes can be attached to machines."`
 	CloudInit bool `json:"cloudInit" doc:"Whether cloud-init is supported."`
 	SingleKey bool `json:"singleKey" doc:"Whether a deployment takes exactly one SSH key."`
+	// CustomImages requires ImageReinstaller.
+	CustomImages bool `json:"customImages" doc:"Whether machines can be installed with images of the tenant's own."`
 }
 
 // Offer is what a provider sells, in one region, at its price now.
@@ -212,6 +245,9 @@ type LaunchRequest struct {
 	OfferKey        string
 	Region          string
 	OperatingSystem string
+	// Image replaces OperatingSystem, which is its name then; nil for none. It is set only for
+	// offers with CustomImages.
+	Image *Image
 	// AuthorizedKeys are the public keys that may log in as root, as lines of an authorized_keys
 	// file without options.
 	AuthorizedKeys []string

@@ -145,11 +145,24 @@ func (s *Service) forAgent(ctx context.Context, r db.Reader, j agentJob, m Machi
 	if err != nil {
 		return out, err
 	}
-	if out.Image, err = imageFor(ctx, r, l.OperatingSystem); err != nil {
-		return out, err
+	if out.Image = s.tenantImage(l); out.Image == nil {
+		if out.Image, err = imageFor(ctx, r, l.OperatingSystem); err != nil {
+			return out, err
+		}
 	}
 	out.Config, err = configOf(m, l, prefix)
 	return out, err
+}
+
+// tenantImage returns the tenant's own image as the agent reads it; nil if there is none.
+func (s *Service) tenantImage(l Launch) *rackagent.Image {
+	if l.Image == nil {
+		return nil
+	}
+	return &rackagent.Image{
+		URL: l.Image.URL, SHA256: l.Image.SHA256, Format: rackagent.Format(l.Image.Format), Bytes: l.Image.Bytes,
+		Tenant: true, Networks: s.cfg.ImageNetworks,
+	}
 }
 
 // imageFor returns an image as the agent reads it.

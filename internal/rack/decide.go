@@ -17,6 +17,9 @@ const (
 	Running     Tenancy = "running" // switched on, as far as is known
 	SwitchedOff Tenancy = "off"
 	Failed      Tenancy = "failed" // could not be installed
+	// Refused: the tenant's own image could not be installed in place of what was there. The
+	// machine is the tenant's, switched off, and waits for another installation.
+	Refused Tenancy = "refused"
 )
 
 // Wish is what a deployment wants of the power of its machine.

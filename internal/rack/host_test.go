@@ -152,13 +152,13 @@ func TestAMachineWithoutABMCThatDoesNotAnswerKeepsItsTenant(t *testing.T) {
 			r.t.Errorf("reboot: %v", err)
 		}
 		// A reinstallation that cannot begin is given up, and the tenant keeps what is installed.
-		if err := r.Reinstall(r.t.Context(), d, "Ubuntu 24.04"); err != nil {
+		if err := r.Reinstall(r.t.Context(), d, "Ubuntu 24.04", nil); err != nil {
 			r.t.Fatal(err)
 		}
 		r.later(2 * time.Hour)
 		r.tenancy(d, rack.Running)
 		r.host.Behave(racktest.Answers)
-		if err := r.Reinstall(r.t.Context(), d, "Ubuntu 24.04"); err != nil {
+		if err := r.Reinstall(r.t.Context(), d, "Ubuntu 24.04", nil); err != nil {
 			r.t.Fatal(err)
 		}
 		r.settle()

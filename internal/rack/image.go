@@ -58,6 +58,24 @@ func (i Image) check() []apierr.FieldError {
 	return f
 }
 
+// imageProblems are what a deployment learns of an installation that failed for its image.
+var imageProblems = map[rackagent.ErrorCode]string{
+	rackagent.ImageUnavailable: "The image could not be downloaded.",
+	rackagent.ImageChecksum:    "The image's SHA-256 or size is another than was stated.",
+	rackagent.ImageInvalid:     "The image is not a disk image of its format with a GUID partition table.",
+	rackagent.ImageTooLarge:    "The image is larger than the machine's drive.",
+}
+
+// agentFailed begins the detail of a machine whose agent reported an error.
+const agentFailed = "the agent failed: "
+
+// ImageProblem returns what a machine's detail says about its image; "" if nothing.
+func ImageProblem(detail string) string {
+	text, _ := strings.CutPrefix(detail, agentFailed)
+	code, _, _ := strings.Cut(text, ":")
+	return imageProblems[rackagent.ErrorCode(code)]
+}
+
 // RemoveImage deletes an image. What was installed from it stays. It returns NOT_FOUND.
 func (s *Service) RemoveImage(ctx context.Context, tx *db.Tx, name string) (Image, error) {
 	i, found, err := findImage(ctx, tx, name)

@@ -2,6 +2,7 @@ package rack
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,8 @@ type Server struct {
 	Boot func() (rackagent.Boot, error)
 }
 
-// Config is what a Service needs. Every field is required but Calls.
+// Config is what a Service needs. Every field is required but ImageNetworks and
+// Calls.
 type Config struct {
 	DB      *db.DB
 	IDs     *id.Maker
@@ -38,6 +40,8 @@ type Config struct {
 	Open func(ctx context.Context, a bmc.Address) (*bmc.BMC, error)
 	// Server returns where machines reach this program; false if it serves no machines.
 	Server func() (Server, bool)
+	// ImageNetworks are networks that are not public and that tenants' own images may be read from.
+	ImageNetworks []netip.Prefix
 	// Calls is how many BMCs are called at once; where it is 0, 4.
 	Calls int
 }

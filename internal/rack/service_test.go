@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,8 @@ func each(t *testing.T, f func(k *testKit)) {
 	})
 }
 
+var imageNetworks = []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")}
+
 func serviceOn(t *testing.T, d *db.DB, c clock.Clock, ids *id.Maker, queue *job.Queue) *rack.Service {
 	t.Helper()
 	box, err := secret.New(make([]byte, 32))
@@ -44,7 +47,7 @@ func serviceOn(t *testing.T, d *db.DB, c clock.Clock, ids *id.Maker, queue *job.
 		t.Fatal(err)
 	}
 	return rack.New(rack.Config{
-		DB: d, IDs: ids, Clock: c, Jobs: queue, Secrets: box, Calls: 100,
+		DB: d, IDs: ids, Clock: c, Jobs: queue, Secrets: box, Calls: 100, ImageNetworks: imageNetworks,
 		Open: func(ctx context.Context, a bmc.Address) (*bmc.BMC, error) {
 			a.Wait = 100 * time.Millisecond
 			return bmc.Open(ctx, a)

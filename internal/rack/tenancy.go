@@ -60,9 +60,11 @@ type Launch struct {
 	OfferKey        string
 	Region          string
 	OperatingSystem string
-	AuthorizedKeys  []string
-	CloudInit       string
-	HostKey         provider.HostKey
+	// Image is the tenant's own, instead of the operator's of that name.
+	Image          *provider.Image `json:",omitempty"`
+	AuthorizedKeys []string
+	CloudInit      string
+	HostKey        provider.HostKey
 	// IgnoreEnded allows another machine for a deployment that has returned one.
 	IgnoreEnded bool `json:"-"`
 }
@@ -167,10 +169,8 @@ func (s *Service) assign(ctx context.Context, tx *db.Tx, l Launch) (Machine, err
 
 // sold returns ErrNoOffer or ErrNoImage for what is not sold.
 func (s *Service) sold(ctx context.Context, r db.Reader, l Launch) error {
-	if _, found, err := findImage(ctx, r, l.OperatingSystem); err != nil {
+	if err := installable(ctx, r, l); err != nil {
 		return err
-	} else if !found {
-		return ErrNoImage
 	}
 	all, err := groups(ctx, r)
 	if err != nil {
@@ -182,6 +182,18 @@ func (s *Service) sold(ctx context.Context, r db.Reader, l Launch) error {
 		}
 	}
 	return ErrNoOffer
+}
+
+// installable returns ErrNoImage for an operating system that there is no image of.
+func installable(ctx context.Context, r db.Reader, l Launch) error {
+	if l.Image != nil {
+		return nil
+	}
+	_, found, err := findImage(ctx, r, l.OperatingSystem)
+	if err == nil && !found {
+		err = ErrNoImage
+	}
+	return err
 }
 
 // Return takes the machine of a deployment back, if it has one: it is switched off and erased. The
@@ -239,20 +251,21 @@ func (s *Service) Want(ctx context.Context, deployment id.ID, w Wish) error {
 	})
 }
 
-// Reinstall erases the drives of a deployment's machine and installs an operating system, with the
-// keys of its launch. It returns ErrNone or ErrNoImage.
-func (s *Service) Reinstall(ctx context.Context, deployment id.ID, operatingSystem string) error {
+// Reinstall erases the drives of a deployment's machine and installs an operating system, or the
+// tenant's own image if there is one, with the keys of its launch. It returns ErrNone or
+// ErrNoImage.
+func (s *Service) Reinstall(
+	ctx context.Context, deployment id.ID, operatingSystem string, image *provider.Image,
+) error {
 	err := s.onTenant(ctx, deployment, func(ctx context.Context, tx *db.Tx, m *Machine) error {
-		if _, found, err := findImage(ctx, tx, operatingSystem); err != nil {
-			return err
-		} else if !found {
-			return ErrNoImage
-		}
 		l, err := s.openLaunch(*m)
 		if err != nil {
 			return err
 		}
-		l.OperatingSystem = operatingSystem
+		l.OperatingSystem, l.Image = operatingSystem, image
+		if err := installable(ctx, tx, l); err != nil {
+			return err
+		}
 		if m.launch, err = s.sealLaunch(l); err != nil {
 			return err
 		}

@@ -219,7 +219,7 @@ func TestABMCThatStartsEndsNothing(t *testing.T) {
 				d := r.assigned(0)
 				r.servers[0].WriteFile("/root/mine", "x")
 				r.servers[0].Starting.Store(true)
-				if err := r.Reinstall(r.t.Context(), d, "Ubuntu 24.04"); err != nil {
+				if err := r.Reinstall(r.t.Context(), d, "Ubuntu 24.04", nil); err != nil {
 					r.t.Fatal(err)
 				}
 				r.after(c.out, 5*time.Minute)

@@ -416,6 +416,11 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, m Machine, j agentJob, 
 	switch m.State {
 	case Assigned, Draining:
 		m.tenancy, m.Detail = Failed, text
+		if l, err := s.openLaunch(m); err != nil {
+			return err
+		} else if m.installs > 1 && l.Image != nil && ImageProblem(text) != "" {
+			m.tenancy = Refused // the tenant's doing, who keeps the machine
+		}
 		if m.installs > 1 && j.Attempts == 0 && j.ClaimedAt == nil {
 			// No agent was started, so that what is installed is as it was: the tenant keeps it.
 			m.tenancy, m.wanted, m.wantedAt, m.watchedAt = Running, WantOn, &tx.Now, &tx.Now
@@ -492,7 +497,7 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, m Machine, j agentJob, i
 		return s.erased(ctx, tx, m, j)
 	}
 	if j.Outcome != rackagent.Done {
-		return s.failed(ctx, tx, m, j, CauseFailed, "the agent failed: "+j.Error)
+		return s.failed(ctx, tx, m, j, CauseFailed, agentFailed+j.Error)
 	}
 	if j.Kind == rackagent.Deploy {
 		return s.installed(ctx, tx, m, j)

@@ -20,6 +20,7 @@ import (
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/rack"
 	"github.com/billetcloud/billet/internal/rack/racktest"
 	"github.com/billetcloud/billet/internal/rackagent"
@@ -476,10 +477,10 @@ func TestPowerAndReinstall(t *testing.T) {
 		r.after(10*time.Minute, time.Minute)
 		r.tenancy(d, rack.SwitchedOff)
 		r.servers[0].WriteFile("/root/lost", "x")
-		if err := r.Reinstall(r.t.Context(), d, "BeOS"); !errors.Is(err, rack.ErrNoImage) {
+		if err := r.Reinstall(r.t.Context(), d, "BeOS", nil); !errors.Is(err, rack.ErrNoImage) {
 			r.t.Errorf("%v", err)
 		}
-		if err := r.Reinstall(r.t.Context(), d, "Ubuntu 24.04"); err != nil {
+		if err := r.Reinstall(r.t.Context(), d, "Ubuntu 24.04", nil); err != nil {
 			r.t.Fatal(err)
 		}
 		r.run()
@@ -492,7 +493,7 @@ func TestPowerAndReinstall(t *testing.T) {
 			r.t.Errorf("reinstalled by %+v", last)
 		}
 		for _, none := range []error{
-			r.Want(r.t.Context(), "dep_none", rack.WantOn), r.Reinstall(r.t.Context(), "dep_none", "Ubuntu 24.04"),
+			r.Want(r.t.Context(), "dep_none", rack.WantOn), r.Reinstall(r.t.Context(), "dep_none", "Ubuntu 24.04", nil),
 		} {
 			if !errors.Is(none, rack.ErrNone) {
 				r.t.Errorf("%v", none)
@@ -710,6 +711,83 @@ func TestWork_LimitsCalls(t *testing.T) {
 		}
 		if err := <-first; bmc.KindOf(err) != bmc.KindUnreachable {
 			r.t.Error(err)
+		}
+	})
+}
+
+// A tenant's own image that is not what was stated costs the tenant the installation, but not the
+// machine.
+func TestTenantsImages(t *testing.T) {
+	eachRig(t, 1, func(r *rig) {
+		image := provider.Image{
+			ID: "img_a", Name: "rocky", URL: "https://images.example.com/rocky.qcow2",
+			SHA256: strings.Repeat("cd", 32), Format: provider.ImageQCOW2, Bytes: 7,
+		}
+		want := rackagent.Image{
+			URL: image.URL, SHA256: image.SHA256, Format: rackagent.QCOW2, Bytes: 7, Tenant: true,
+			Networks: imageNetworks,
+		}
+		installed := func() {
+			r.t.Helper()
+			if _, got := r.servers[0].Installed(); fmt.Sprint(got) != fmt.Sprint(want) {
+				r.t.Fatalf("installed %+v", got)
+			}
+		}
+		var fails rackagent.ErrorCode
+		r.servers[0].Script(func(j rackagent.Job, last *rackagent.Report) bool {
+			if j.Kind == rackagent.Deploy && fails != "" {
+				last.Phase, last.Error = rackagent.Stopped, &rackagent.Error{Code: fails, Message: "no"}
+			}
+			return true
+		})
+		l := r.launch(0)
+		l.OperatingSystem, l.Image = image.Name, &image // no operating system of the operator has the name
+		if _, err := r.Assign(r.t.Context(), l); err != nil {
+			r.t.Fatal(err)
+		}
+		r.run()
+		r.tenancy(l.Deployment, rack.Running)
+		installed()
+		fails = rackagent.ImageChecksum
+		if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
+			r.t.Fatal(err)
+		}
+		r.run()
+		if got := r.tenancy(l.Deployment, rack.Refused); rack.ImageProblem(got.Detail) == "" {
+			r.t.Errorf("the tenant does not learn why: %q", got.Detail)
+		}
+		r.after(time.Hour, 10*time.Minute)
+		r.expect(0, rack.Assigned)
+		if r.servers[0].BMC.State().On {
+			r.t.Error("it is on without an operating system")
+		}
+		fails = ""
+		if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
+			r.t.Fatal(err)
+		}
+		r.run()
+		r.tenancy(l.Deployment, rack.Running)
+		installed()
+		fails = rackagent.WriteFailed // which is not the tenant's doing
+		if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
+			r.t.Fatal(err)
+		}
+		r.run()
+		if got := r.tenancy(l.Deployment, rack.Failed); rack.ImageProblem(got.Detail) != "" {
+			r.t.Errorf("%q", got.Detail)
+		}
+		fails = ""
+		r.giveBack(l.Deployment)
+		r.run()
+		r.expect(0, rack.Ready)
+		fails = rackagent.ImageUnavailable
+		l.Deployment = r.ids.New(id.Deployment)
+		if _, err := r.Assign(r.t.Context(), l); err != nil {
+			r.t.Fatal(err)
+		}
+		r.run()
+		if got := r.tenancy(l.Deployment, rack.Failed); rack.ImageProblem(got.Detail) == "" {
+			r.t.Errorf("the tenant does not learn why: %q", got.Detail)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,12 +19,14 @@ type Agent struct {
 	Parameters Parameters
 	Server     *http.Client // for billetd: pinned
 	Images     *http.Client // for images of other servers
-	Inspect    func(context.Context) (Hardware, []*Drive, error)
-	Say        func(string) // writes a line to the machine's console
-	Now        func() time.Time
-	Wait       func(context.Context, time.Duration) error // returns early if the context ends
-	Heartbeat  time.Duration                              // between reports of progress
-	Temporary  string                                     // directory in memory, for a qcow2 image
+	// Tenants is for images whose URL a tenant chose: TenantClient.
+	Tenants   func(networks []netip.Prefix) *http.Client
+	Inspect   func(context.Context) (Hardware, []*Drive, error)
+	Say       func(string) // writes a line to the machine's console
+	Now       func() time.Time
+	Wait      func(context.Context, time.Duration) error // returns early if the context ends
+	Heartbeat time.Duration                              // between reports of progress
+	Temporary string                                     // directory in memory, for a qcow2 image
 
 	status status
 }
@@ -253,6 +256,9 @@ func (i Image) faults() []string {
 	}
 	if b, err := hex.DecodeString(i.SHA256); err != nil || len(b) != 32 || i.SHA256 != strings.ToLower(i.SHA256) {
 		wrong = append(wrong, "image.sha256 has not 64 lower-case hexadecimal digits")
+	}
+	if u, err := url.Parse(i.URL); i.Tenant && (err != nil || u.Scheme != "https") {
+		wrong = append(wrong, "image.url is not an address of HTTPS")
 	}
 	if i.Format != Raw && i.Format != QCOW2 {
 		wrong = append(wrong, fmt.Sprintf("image.format %q is not known", i.Format))

@@ -215,7 +215,7 @@ func (a *Agent) download(ctx context.Context, image Image, f func(io.Reader) *Er
 func (a *Agent) downloadOnce(ctx context.Context, image Image, f func(io.Reader) *Error) *Error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	body, err := a.open(ctx, image.URL)
+	body, err := a.open(ctx, image)
 	if err != nil {
 		return &Error{ImageUnavailable, err.Error()}
 	}

@@ -1,6 +1,9 @@
 package rackagent
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Paths of the server's two operations, below the URL of Parameters.
 const (
@@ -60,6 +63,10 @@ type Image struct {
 	// Drive is the serial of the drive to write. Empty means the smallest that holds the
 	// image and is not on USB.
 	Drive string `json:"drive,omitempty"`
+	// Tenant is for an image whose URL a tenant chose: it is read by HTTPS only, and from public
+	// addresses and Networks only, redirects included.
+	Tenant   bool           `json:"tenant,omitempty"`
+	Networks []netip.Prefix `json:"networks,omitempty"`
 }
 
 // Config has the files of the NoCloud partition, which cloud-init reads at the first start.

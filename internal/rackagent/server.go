@@ -143,15 +143,18 @@ func (a *Agent) call(ctx context.Context, method, path string, body []byte) ([]b
 	return nil, fmt.Errorf("the server answered %s", answer.Status)
 }
 
-// open opens an image. The token is for our server only.
-func (a *Agent) open(ctx context.Context, address string) (io.ReadCloser, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+// open opens an image. The token is for our server only, and never for what a tenant calls one.
+func (a *Agent) open(ctx context.Context, image Image) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, image.URL, nil)
 	if err != nil {
 		return nil, err
 	}
 	client := a.Images
-	if own, err := url.Parse(a.Parameters.URL); err == nil && own.Host == request.URL.Host &&
-		own.Scheme == request.URL.Scheme {
+	own, err := url.Parse(a.Parameters.URL)
+	switch {
+	case image.Tenant:
+		client = a.Tenants(image.Networks)
+	case err == nil && own.Host == request.URL.Host && own.Scheme == request.URL.Scheme:
 		client = a.Server
 		request.Header.Set("Authorization", "Bearer "+a.Parameters.Token)
 	}

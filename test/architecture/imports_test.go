@@ -24,7 +24,8 @@ var dependencies = []struct {
 		"pastdue", "spendlimit", "quota", "budget", "deployment", "volume", "issue", "quote", "catalog", "pricerule",
 		"health", "gpucheck",
 		"meter", "signedhead", "servicecredit",
-		"wallet", "webhook", "sshkey", "settings", "mail", "account", "audit", "oidc", "event", "idempotency",
+		"wallet", "webhook", "osimage", "sshkey", "settings",
+		"mail", "account", "audit", "oidc", "event", "idempotency",
 		"ratelimit", "provideraccount", "provider", "creator", "console", "rack", "rackagent", "db",
 	}},
 	{"rest", []string{"idempotency", "ratelimit", "db"}},
@@ -51,7 +52,7 @@ var dependencies = []struct {
 	{"deployment", []string{
 		"account", "quota", "spendlimit", "budget",
 		"step", "cloudinit", "secret", "volume", "issue", "quote", "catalog", "health", "gpucheck",
-		"meter", "wallet", "sshkey", "provider", "event", "job", "creator", "db",
+		"meter", "wallet", "osimage", "sshkey", "provider", "event", "job", "creator", "db",
 	}},
 	{"payment/stripe/stripetest", nil},
 	{"payment/stripe", []string{"payment", "db"}}, // db to refuse a call inside a transaction
@@ -95,6 +96,7 @@ var dependencies = []struct {
 	{"audit", []string{"db"}},
 	{"installation", []string{"db"}},
 	{"sshkey", []string{"creator", "db"}},
+	{"osimage", []string{"provider", "creator", "db"}},
 	{"event", []string{"db"}},
 	{"job/jobtest", []string{"job", "db"}},
 	{"job", []string{"db"}},
@@ -124,7 +126,7 @@ var dependencies = []struct {
 	{"gpucheck", nil},                        // a script, and how its output is judged
 	{"provider", []string{"ipaddr", "db"}},   // db to refuse a call inside a transaction
 	{"sshhost", []string{"rackagent", "db"}}, // db to refuse a call inside a transaction
-	{"rackagent", nil},                       // part of a program that runs alone on a machine
+	{"rackagent", []string{"ipaddr"}},        // part of a program that runs alone on a machine
 	{"bmc/bmctest", []string{"bmc"}},
 	{"bmc", []string{"db"}}, // db to refuse a call inside a transaction
 	{"creator", nil},

@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Reboot", testReboot},
 		{"Power", testPower},
 		{"Reinstall", testReinstall},
+		{"CustomImages", testCustomImages},
 		{"HostKey", testHostKey},
 		{"ClusterNodes", testCluster},
 		{"VolumeLife", testVolumeLife},

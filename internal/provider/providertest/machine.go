@@ -3,6 +3,7 @@ package providertest
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -320,6 +321,37 @@ func testReinstall(s *suite) {
 		}
 		s.write(again, "/root/new", "the key is still authorized") // with the keys of the launch
 	}
+}
+
+// testCustomImages installs images that are not among the offer's operating systems.
+func testCustomImages(s *suite) {
+	p, ok := s.Provider.(provider.ImageReinstaller)
+	if !ok {
+		s.Skip("the provider has no ReinstallImage")
+	}
+	o := s.offer()
+	if !o.Capabilities.CustomImages {
+		s.Skip("the offer has no CustomImages")
+	}
+	image := provider.Image{
+		ID: "img_own", Name: "My own image", URL: "https://images.example.com/own.qcow2",
+		SHA256: strings.Repeat("cd", 32), Format: provider.ImageQCOW2, Bytes: 1 << 30,
+	}
+	s.wantKind(
+		"ReinstallImage of an unknown machine", p.ReinstallImage(s.Context(), "dep_none", image), provider.KindNotFound,
+	)
+	r := s.request(o)
+	r.OperatingSystem, r.Image = image.Name, &image
+	s.launch(r)
+	m := s.ready(r.Reference)
+	other := image
+	other.ID, other.Name = "img_other", "Another image"
+	s.must("ReinstallImage", p.ReinstallImage(s.Context(), r.Reference, other))
+	if again := s.ready(r.Reference); again.ID != m.ID {
+		s.Errorf("machine %s became %s", m.ID, again.ID)
+	}
+	s.must("Reinstall of an operating system", p.Reinstall(s.Context(), r.Reference, o.OperatingSystems[0]))
+	s.ready(r.Reference)
 }
 
 // write writes a file into the machine, where the harness can.

@@ -103,6 +103,7 @@ func testCapabilities(s *suite) {
 	_, implemented.Reboot = s.Provider.(provider.Rebooter)
 	_, implemented.Power = s.Provider.(provider.Powerer)
 	_, implemented.Reinstall = s.Provider.(provider.Reinstaller)
+	_, implemented.CustomImages = s.Provider.(provider.ImageReinstaller)
 	volumes, hasVolumes := s.Provider.(provider.VolumeProvider)
 	implemented.Volumes = hasVolumes
 	for _, o := range offers {
@@ -110,6 +111,7 @@ func testCapabilities(s *suite) {
 		offered.Power = offered.Power || o.Capabilities.Power
 		offered.Reinstall = offered.Reinstall || o.Capabilities.Reinstall
 		offered.Console = offered.Console || o.Capabilities.Console
+		offered.CustomImages = offered.CustomImages || o.Capabilities.CustomImages
 		offered.Volumes = offered.Volumes || o.Capabilities.Volumes
 	}
 	if offered.Console { // a matter of each machine: an operator may have entered no console

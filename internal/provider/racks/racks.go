@@ -1,6 +1,7 @@
 package racks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -101,6 +102,7 @@ func (p *Provider) Offers(ctx context.Context) ([]provider.Offer, error) {
 				HourlyPrice: g.HourlyPrice, Available: stock > 0, Stock: &stock,
 				Capabilities: provider.Capabilities{
 					Reboot: !g.OverSSH, Power: !g.OverSSH, Reinstall: true, CloudInit: true, Console: g.Console,
+					CustomImages: !g.OverSSH,
 				},
 				TrustedTenantsOnly: g.OverSSH,
 			}
@@ -118,8 +120,8 @@ func (p *Provider) Launch(ctx context.Context, r provider.LaunchRequest) (provid
 	return call(ctx, func() (provider.Machine, error) {
 		t, err := p.rack.Assign(ctx, rack.Launch{
 			Deployment: r.Reference, Name: r.Name, OfferKey: r.OfferKey, Region: r.Region,
-			OperatingSystem: r.OperatingSystem, AuthorizedKeys: r.AuthorizedKeys, CloudInit: r.CloudInit,
-			HostKey: r.HostKey, IgnoreEnded: r.IgnoreEnded,
+			OperatingSystem: r.OperatingSystem, Image: r.Image, AuthorizedKeys: r.AuthorizedKeys,
+			CloudInit: r.CloudInit, HostKey: r.HostKey, IgnoreEnded: r.IgnoreEnded,
 		})
 		if err != nil {
 			return provider.Machine{}, err
@@ -158,7 +160,10 @@ func machine(t rack.Tenant) provider.Machine {
 	case !t.State.Tenanted():
 		m.State = provider.MachineTerminating
 	case t.Tenancy == rack.Failed:
-		m.State, m.Detail = provider.MachineFailed, "The operating system could not be installed."
+		m.State = provider.MachineFailed
+		m.Detail = cmp.Or(rack.ImageProblem(t.Detail), "The operating system could not be installed.")
+	case t.Tenancy == rack.Refused:
+		m.State, m.Detail = provider.MachineProvisioning, rack.ImageProblem(t.Detail)
 	case t.Tenancy == rack.Running:
 		m.State = provider.MachineReady
 	case t.Tenancy == rack.SwitchedOff:
@@ -194,7 +199,12 @@ func (p *Provider) PowerOff(ctx context.Context, reference id.ID) error {
 
 // Reinstall implements provider.Reinstaller.
 func (p *Provider) Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error {
-	return do(ctx, func() error { return p.rack.Reinstall(ctx, reference, operatingSystem) })
+	return do(ctx, func() error { return p.rack.Reinstall(ctx, reference, operatingSystem, nil) })
+}
+
+// ReinstallImage implements provider.ImageReinstaller.
+func (p *Provider) ReinstallImage(ctx context.Context, reference id.ID, image provider.Image) error {
+	return do(ctx, func() error { return p.rack.Reinstall(ctx, reference, image.Name, &image) })
 }
 
 // HasConsole implements provider.Consoler.

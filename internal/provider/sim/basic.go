@@ -258,7 +258,9 @@ func (b *basic) check(request provider.LaunchRequest) (*offer, error) {
 		return nil, refuse(provider.KindNotFound, "There is no offer %q.", request.OfferKey)
 	case request.Region != o.Region:
 		return nil, refuse(provider.KindRejected, "The offer is in region %s, not in %q.", o.Region, request.Region)
-	case !slices.Contains(o.OperatingSystems, request.OperatingSystem):
+	case request.Image != nil && !b.source.Capabilities.CustomImages:
+		return nil, refuse(provider.KindUnsupported, "This provider does not take images.")
+	case request.Image == nil && !slices.Contains(o.OperatingSystems, request.OperatingSystem):
 		return nil, refuse(provider.KindRejected, "The offer has no operating system %q.", request.OperatingSystem)
 	case len(request.AuthorizedKeys) == 0:
 		return nil, refuse(provider.KindRejected, "An SSH key is required: without one, no login is possible.")

@@ -31,6 +31,12 @@ func compose(b *basic) provider.Provider {
 			rebooter
 			reinstaller
 		}{b, r, i}
+	case provider.Capabilities{Reboot: true, Reinstall: true, CustomImages: true}:
+		return struct {
+			*basic
+			rebooter
+			imageReinstaller
+		}{b, r, imageReinstaller{i}}
 	case provider.Capabilities{Reboot: true, Power: true, Volumes: true}:
 		return struct {
 			*basic
@@ -108,10 +114,21 @@ type reinstaller struct{ b *basic }
 // the cloud-config of its launch. One that is being installed with that operating system already is
 // success.
 func (i reinstaller) Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error {
+	return i.install(ctx, reference, operatingSystem, func(o *offer) error {
+		if o == nil || !slices.Contains(o.OperatingSystems, operatingSystem) {
+			return refuse(provider.KindRejected, "The offer has no operating system %q.", operatingSystem)
+		}
+		return nil
+	})
+}
+
+func (i reinstaller) install(
+	ctx context.Context, reference id.ID, operatingSystem string, check func(*offer) error,
+) error {
 	return do(ctx, i.b, "reinstall", func(ctx context.Context) error {
 		return i.b.with(ctx, reference, func(m *machine, rec machineRecord) error {
-			if o := i.b.source.offer(rec.OfferKey); o == nil || !slices.Contains(o.OperatingSystems, operatingSystem) {
-				return refuse(provider.KindRejected, "The offer has no operating system %q.", operatingSystem)
+			if err := check(i.b.source.offer(rec.OfferKey)); err != nil {
+				return err
 			}
 			switch {
 			case rec.Phase == phaseInstalling && rec.OperatingSystem == operatingSystem:
@@ -126,6 +143,14 @@ func (i reinstaller) Reinstall(ctx context.Context, reference id.ID, operatingSy
 			return notNow(rec)
 		})
 	})
+}
+
+// imageReinstaller pretends to install images: nothing is downloaded.
+type imageReinstaller struct{ reinstaller }
+
+// ReinstallImage is Reinstall with an image.
+func (i imageReinstaller) ReinstallImage(ctx context.Context, reference id.ID, image provider.Image) error {
+	return i.install(ctx, reference, image.Name, func(*offer) error { return nil })
 }
 
 // boot stops the machine where it is on and has it start a little later.

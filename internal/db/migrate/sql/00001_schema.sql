@@ -675,6 +675,25 @@ CREATE TABLE ssh_key (
 CREATE INDEX ssh_key_account ON ssh_key (account_id, id);
 CREATE INDEX ssh_key_by_name ON ssh_key (account_id, name_key, id);
 
+-- The disk images that tenants bring themselves.
+CREATE TABLE os_image (
+    id           TEXT   PRIMARY KEY,
+    account_id   TEXT   NOT NULL,
+    name         TEXT   NOT NULL,
+    url          TEXT   NOT NULL,
+    sha256       TEXT   NOT NULL,
+    format       TEXT   NOT NULL,              -- raw, qcow2
+    size_bytes   BIGINT NOT NULL,              -- of the file
+    created_at   BIGINT NOT NULL,
+    name_key     TEXT   NOT NULL,
+    creator_type TEXT   NOT NULL,
+    creator_id   TEXT   NOT NULL,
+    creator_name TEXT   NOT NULL,              -- as it was then
+    UNIQUE (account_id, name)
+);
+CREATE INDEX os_image_account ON os_image (account_id, id);
+CREATE INDEX os_image_by_name ON os_image (account_id, name_key, id);
+
 CREATE TABLE volume (
     id               TEXT   PRIMARY KEY,
     account_id       TEXT   NOT NULL,
@@ -729,7 +748,8 @@ CREATE TABLE deployment (
     gpu_type               TEXT   NOT NULL,
     gpu_count              BIGINT NOT NULL,
     instance_type          TEXT   NOT NULL,
-    operating_system       TEXT   NOT NULL,
+    operating_system       TEXT   NOT NULL,    -- of the offer, or the name of the tenant's own image
+    image                  TEXT   NOT NULL,    -- JSON: the tenant's own image as it was then, or null
     hourly_price           BIGINT NOT NULL,    -- agreed at deploy time
     cost_price             BIGINT NOT NULL,    -- what the provider asked at that time
     capabilities           TEXT   NOT NULL,    -- JSON
@@ -738,6 +758,7 @@ CREATE TABLE deployment (
     steps                  TEXT   NOT NULL,    -- JSON
     action                 TEXT   NOT NULL,    -- what the provider is still to be asked for: reboot, …; '' for nothing
     action_argument        TEXT   NOT NULL,
+    action_image           TEXT   NOT NULL,    -- JSON: the tenant's own image to reinstall with, or null
     machine_id             TEXT   NOT NULL,    -- the provider's name of the machine; '' until Launch was answered
     address                TEXT   NOT NULL,
     ssh_user               TEXT   NOT NULL,
@@ -1150,7 +1171,7 @@ CREATE TABLE rack_machine (
     offer_key       TEXT   NOT NULL,           -- the same for servers that are sold as one offer
     hardware        TEXT   NOT NULL,           -- JSON of the last inspection, or null
     retiring        BIGINT NOT NULL,           -- 1 = retired, not sold again, once it is erased
-    tenancy         TEXT   NOT NULL,           -- installing, running, off or failed; '' without a deployment
+    tenancy         TEXT   NOT NULL,           -- installing, running, off, failed or refused; '' without a deployment
     wanted          TEXT   NOT NULL,           -- on, off or reboot, which the deployment asked for; '' for nothing
     wanted_at       BIGINT,
     launch          TEXT   NOT NULL,           -- sealed: what is installed for the deployment
@@ -1675,6 +1696,7 @@ DROP TABLE past_due;
 DROP TABLE deployment_tag;
 DROP TABLE deployment;
 DROP TABLE volume;
+DROP TABLE os_image;
 DROP TABLE ssh_key;
 DROP TABLE catalog_volume_price;
 DROP TABLE catalog_price_point;

@@ -96,6 +96,7 @@ const featureNames: Record<Feature, string> = {
   console: 'serial console',
   volumes: 'volumes',
   cloudInit: 'cloud-init',
+  customImages: 'own images',
 };
 
 export function features(o: Offer): string {
