@@ -43,11 +43,12 @@ func TestMain(m *testing.M) {
 //	advance 26m         moves the simulated clock
 //	approve file        waits for the user code in the file and approves the device authorization
 //	mask stdout got     writes stdout or stderr to a file with ids, amounts and times masked
-//	pay file action     waits for the payment page in the file, and presses a button
+//	pay file action     presses a button of the payment page in the file, or that a pipe gets
 //	payer               replaces the API key by one that may top up
 //	receiver 204 text   starts a server with this response, at $RECEIVER
 //	signed-out          moves the API key from the environment to the file key
 //	typed file cmd…     runs a command on a terminal and types the lines of the file
+//	watch pipe          makes a named pipe, which gets the address of a payment page
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "",
@@ -59,7 +60,7 @@ func TestScripts(t *testing.T) {
 			}
 			s := servertest.Start(e.T().(testing.TB), args...)
 			account, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
-			e.Values["server"], e.Values["account"] = s, account
+			e.Values["server"], e.Values["account"], e.Values["pipes"] = s, account, map[string]*watched{}
 			e.Setenv("BILLET_URL", s.URL)
 			e.Setenv("BILLET_API_KEY", key)
 			docs, err := filepath.Abs("../../docs")
@@ -106,8 +107,9 @@ func TestScripts(t *testing.T) {
 				if neg || len(args) != 2 {
 					ts.Fatalf("usage: pay file action")
 				}
-				ts.Check(pay(ts.MkAbs(args[0]), args[1]))
+				ts.Check(pay(ts, ts.MkAbs(args[0]), args[1]))
 			},
+			"watch": watchCommand,
 			"payer": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 0 {
 					ts.Fatalf("usage: payer")
