@@ -147,7 +147,7 @@ func accounts() *cobra.Command {
 		),
 	)
 	markup := operatorCommand(
-		"markup <account> <percent>|default",
+		"markup ACCOUNT PERCENT|default",
 		"Set an account's markup, or reset it to the default; takes effect within seconds",
 		func(*cobra.Command) {},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {

@@ -80,7 +80,7 @@ func promoCodeList() *cobra.Command {
 }
 
 func promoCodeEnable(use, short string, enabled bool) *cobra.Command {
-	return operatorCommandOn(use+" PROMO_CODE", short+", by its id", func(*cobra.Command) {},
+	return operatorCommandOn(use+" PROMO-CODE", short+", by its id", func(*cobra.Command) {},
 		func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 			c, err := o.EnablePromoCode(cmd.Context(), id.ID(on), enabled)
 			if err != nil {
@@ -92,7 +92,7 @@ func promoCodeEnable(use, short string, enabled bool) *cobra.Command {
 
 func promoCodeRedemptions() *cobra.Command {
 	var p db.Page
-	return operatorCommandOn("redemptions PROMO_CODE", "List who has redeemed a promo code, newest first",
+	return operatorCommandOn("redemptions PROMO-CODE", "List who has redeemed a promo code, newest first",
 		func(cmd *cobra.Command) { page(cmd, &p) },
 		func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
 			if err := checkPage(p); err != nil {

@@ -97,7 +97,7 @@ func topUpAmount(text string) (money.Micros, error) {
 
 func topUpConfirm() *cobra.Command {
 	var amount, reference string
-	cmd := operatorCommandOn("confirm <top-up>", "Credit a bank transfer with the amount that has arrived",
+	cmd := operatorCommandOn("confirm TOP-UP", "Credit a bank transfer with the amount that has arrived",
 		func(cmd *cobra.Command) {
 			cmd.Flags().StringVar(&amount, "amount", "", "amount that has arrived, in `USD`")
 			cmd.Flags().StringVar(&reference, "reference", "", "bank's own `reference` of the transfer")
@@ -121,7 +121,7 @@ The same confirmation again changes nothing. The bank's reference confirms one t
 
 func topUpRefund() *cobra.Command {
 	var amount, reason string
-	cmd := operatorCommandOn("refund <top-up>", "Refund a part of a top-up that is not spent",
+	cmd := operatorCommandOn("refund TOP-UP", "Refund a part of a top-up that is not spent",
 		func(cmd *cobra.Command) {
 			cmd.Flags().StringVar(&amount, "amount", "", "amount in `USD`")
 			cmd.Flags().StringVar(&reason, "reason", "", "`text` that the tenant reads")
@@ -153,7 +153,7 @@ Each call is another refund.`
 
 func topUpClose() *cobra.Command {
 	var reason string
-	return operatorCommandOn("close <top-up>", "Close a top-up whose money was paid and is not credited",
+	return operatorCommandOn("close TOP-UP", "Close a top-up whose money was paid and is not credited",
 		func(cmd *cobra.Command) {
 			cmd.Flags().StringVar(&reason, "reason", "", "`text` that the tenant reads")
 			requireFlags(cmd, "reason")
