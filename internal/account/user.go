@@ -131,6 +131,11 @@ func (s *Service) SetOperator(ctx context.Context, tx *db.Tx, user id.ID, operat
 	return setOperator(ctx, tx, user, operator)
 }
 
+// OperatorHomes returns the accounts that operators work in, each once, at most 1,000.
+func (s *Service) OperatorHomes(ctx context.Context, r db.Reader) ([]id.ID, error) {
+	return operatorHomes(ctx, r)
+}
+
 // Password is a valid and hashed password.
 type Password struct{ hash string }
 

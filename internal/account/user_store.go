@@ -67,6 +67,12 @@ func setOperator(ctx context.Context, tx *db.Tx, user id.ID, operator bool) erro
 	return err
 }
 
+func operatorHomes(ctx context.Context, r db.Reader) ([]id.ID, error) {
+	return db.Collect(ctx, r, db.Value[id.ID], `SELECT DISTINCT m.account_id FROM users p
+		JOIN membership m ON m.user_id = p.id AND m.account_id = p.account_id
+		WHERE p.operator = 1 ORDER BY m.account_id LIMIT 1000`)
+}
+
 func setPassword(ctx context.Context, tx *db.Tx, user id.ID, hash string) (bool, error) {
 	if !user.Valid(id.User) {
 		return false, nil

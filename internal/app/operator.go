@@ -365,10 +365,29 @@ func (o *Operator) SetMarkup(ctx context.Context, of id.ID, basisPoints *int64) 
 // ChangeSettings changes what an operator sets while the server runs.
 func (o *Operator) ChangeSettings(ctx context.Context, c settings.Change) (s settings.Settings, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		s, err = o.Settings.UpdateOnHost(ctx, tx, c)
-		return err
+		before, err := o.Settings.Get(ctx, tx) // locks them
+		if err != nil {
+			return err
+		}
+		if s, err = o.Settings.UpdateOnHost(ctx, tx, c); err != nil {
+			return err
+		}
+		return o.recordRaised(ctx, tx, before.Wallet.ApprovalAbove, s.Wallet.ApprovalAbove)
 	})
 	return s, err
+}
+
+// recordRaised records that more may be added by one operator alone, which no operator can do over
+// the API. 0 is no limit.
+func (o *Operator) recordRaised(ctx context.Context, tx *db.Tx, before, now money.Micros) error {
+	if before == 0 || now != 0 && now <= before {
+		return nil
+	}
+	detail := fmt.Sprintf("wallet.approvalAbove was raised from %s to %s on the server's host.", before, now)
+	if now == 0 {
+		detail = fmt.Sprintf("wallet.approvalAbove was %s, and was removed on the server's host.", before)
+	}
+	return o.recordForOperators(ctx, tx, "updateSettings", "", detail)
 }
 
 // SetLogo replaces the logo of the dashboard and of mails; nil removes it.

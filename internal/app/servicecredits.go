@@ -23,7 +23,7 @@ func (o *Operator) ApproveServiceCredit(
 ) (c servicecredit.OperatorServiceCredit, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		var changed bool
-		if c, changed, err = o.services.owed.Approve(ctx, tx, of, ""); err != nil || !changed {
+		if c, changed, err = o.services.owed.Approve(ctx, tx, of, servicecredit.Host); err != nil || !changed {
 			return err
 		}
 		return o.record(ctx, tx, c.AccountID, "approveServiceCredit", of)
@@ -31,26 +31,32 @@ func (o *Operator) ApproveServiceCredit(
 	return c, err
 }
 
-// RejectServiceCredit rejects a proposed service credit. The service credit itself says when and
-// why: its account's audit log has no entry, because the account does not learn of proposals.
+// RejectServiceCredit rejects a proposed service credit, and records it in the audit logs of
+// operators. Its account's log has no entry, because the account does not learn of proposals.
 func (o *Operator) RejectServiceCredit(
 	ctx context.Context, of id.ID, reason string,
 ) (c servicecredit.OperatorServiceCredit, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		c, _, err = o.services.owed.Reject(ctx, tx, of, reason)
-		return err
+		var changed bool
+		c, changed, err = o.services.owed.Reject(ctx, tx, of, reason, servicecredit.Host)
+		if err != nil || !changed {
+			return err
+		}
+		return o.recordForOperators(ctx, tx, "rejectServiceCredit", of, reason)
 	})
 	return c, err
 }
 
-// CreateServiceCredit proposes a service credit. Its account does not learn of it, as in
-// RejectServiceCredit. It is a CONFLICT above what an operator may add alone.
+// CreateServiceCredit proposes a service credit, and records it as RejectServiceCredit does. It is
+// a CONFLICT above what an operator may add alone.
 func (o *Operator) CreateServiceCredit(
 	ctx context.Context, n servicecredit.ServiceCreditDraft,
 ) (c servicecredit.ServiceCreditDetail, err error) {
 	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		c, err = o.services.owed.Create(ctx, tx, n, "")
-		return err
+		if c, err = o.services.owed.Create(ctx, tx, n, servicecredit.Host); err != nil {
+			return err
+		}
+		return o.recordForOperators(ctx, tx, "createServiceCredit", c.ID, "")
 	})
 	return c, err
 }

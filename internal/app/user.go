@@ -16,6 +16,25 @@ func (o *Operator) record(ctx context.Context, tx *db.Tx, of id.ID, action strin
 	return o.Audit.Append(ctx, tx, audit.Entry{Account: of, Actor: actor, Action: action, Subject: subject})
 }
 
+// recordForOperators writes a command on the host, which concerns no account, to the audit log of
+// the account of each operator: there they find what operators did.
+func (o *Operator) recordForOperators(
+	ctx context.Context, tx *db.Tx, action string, subject id.ID, detail string,
+) error {
+	homes, err := o.Accounts.OperatorHomes(ctx, tx)
+	if err != nil || len(homes) == 0 {
+		return err
+	}
+	var all []audit.Entry
+	for _, home := range homes {
+		all = append(all, audit.Entry{
+			Account: home, Actor: audit.Actor{Kind: audit.Operator, Name: "operator"}, Action: action, Subject: subject,
+			Detail: detail,
+		})
+	}
+	return o.Audit.Append(ctx, tx, all...)
+}
+
 // CreateUser creates a user with a role in an account.
 func (o *Operator) CreateUser(
 	ctx context.Context, of id.ID, role account.Role, r account.UserRequest,

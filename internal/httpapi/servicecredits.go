@@ -92,6 +92,12 @@ func (h serviceCredits) listAll(
 	}, p)
 }
 
+// deciderOf is the operator who makes the call.
+func deciderOf(c *rest.Call) servicecredit.By {
+	by := adjusterOf(c)
+	return servicecredit.By{User: by.User, Name: by.Name}
+}
+
 type createServiceCredit struct {
 	Body servicecredit.ServiceCreditDraft
 }
@@ -99,7 +105,7 @@ type createServiceCredit struct {
 func (h serviceCredits) create(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *createServiceCredit,
 ) (servicecredit.ServiceCreditDetail, error) {
-	made, err := h.svc.Create(ctx, tx, in.Body, adjusterOf(c).User)
+	made, err := h.svc.Create(ctx, tx, in.Body, deciderOf(c))
 	if err == nil {
 		c.Created(made.ID) // in the log of the operator's account: the tenant does not learn of proposals
 	}
@@ -115,7 +121,7 @@ func (h serviceCredits) get(
 func (h serviceCredits) approve(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *serviceCreditPath,
 ) (servicecredit.OperatorServiceCredit, error) {
-	made, changed, err := h.svc.Approve(ctx, tx, in.ID, adjusterOf(c).User)
+	made, changed, err := h.svc.Approve(ctx, tx, in.ID, deciderOf(c))
 	c.Change.Account, c.Change.None = made.AccountID, !changed
 	return made, err
 }
@@ -130,7 +136,7 @@ type rejectServiceCredit struct {
 func (h serviceCredits) reject(
 	ctx context.Context, tx *db.Tx, c *rest.Call, in *rejectServiceCredit,
 ) (servicecredit.OperatorServiceCredit, error) {
-	made, changed, err := h.svc.Reject(ctx, tx, in.ID, in.Body.Reason)
+	made, changed, err := h.svc.Reject(ctx, tx, in.ID, in.Body.Reason, deciderOf(c))
 	c.Change.None = !changed // in the log of the operator's account: the tenant does not learn of rejections
 	return made, err
 }

@@ -133,11 +133,11 @@ func notAfterEnd(of deployment.Billed, now time.Time) time.Time {
 	return now
 }
 
-// Create proposes a service credit for GPUs that failed. by is the user who enters it; "" if none
-// is known. It returns INVALID_REQUEST with every fault, NOT_FOUND, LIMIT_REACHED, or CONFLICT if
-// nothing is left to credit, or if it needs another operator's approval and by is "".
+// Create proposes a service credit for GPUs that failed. It returns INVALID_REQUEST with every
+// fault, NOT_FOUND, LIMIT_REACHED, or CONFLICT if nothing is left to credit, or if it needs another
+// operator's approval and the user is not known.
 func (s *Service) Create(
-	ctx context.Context, tx *db.Tx, n ServiceCreditDraft, by id.ID,
+	ctx context.Context, tx *db.Tx, n ServiceCreditDraft, by By,
 ) (ServiceCreditDetail, error) {
 	of, found, err := deployment.FindBilled(ctx, tx, n.DeploymentID)
 	if err != nil {
@@ -163,12 +163,12 @@ func (s *Service) Create(
 	made, hours, err := s.add(ctx, tx, of, OperatorServiceCredit{ServiceCredit: ServiceCredit{
 		Cause: GPUsFailed, From: n.From, To: n.To, FailedGPUs: n.FailedGPUs, Note: n.Note,
 		FactorPercent: set.ServiceCredits.FactorPercent,
-	}, enteredBy: by})
+	}, EnteredBy: by.Name, enterer: by.User})
 	if err == nil && made.ID == "" {
 		err = errNothing
 	}
-	if err == nil && by == "" { // its user could approve it, signed in
-		err = s.checkSecond(ctx, tx, made, set.Wallet.ApprovalAbove, by)
+	if err == nil && by.User == "" { // its user could approve it, signed in
+		err = s.checkSecond(ctx, tx, made, set.Wallet.ApprovalAbove, by.User)
 	}
 	return ServiceCreditDetail{made.shown(), hours}, err
 }

@@ -99,11 +99,21 @@ type OperatorServiceCredit struct {
 	CreatedAt time.Time  `json:"createdAt" doc:"When it was proposed."`
 	// DecidedAt is nil before.
 	DecidedAt *time.Time `json:"decidedAt" doc:"When it was approved or rejected; null before."`
-	// decidedBy is the user who approved it; "" for none that is known.
-	decidedBy id.ID
-	// enteredBy is the user who entered it; "" for a measured one, and if the user is not known.
-	enteredBy id.ID
+	EnteredBy string     `json:"enteredBy" doc:"Name of the operator who entered it, at that time; empty for a measured one."`
+	DecidedBy string     `json:"decidedBy" doc:"Name of the operator who approved or rejected it, at that time; empty before, and if it was credited without a review."`
+	// decider and enterer are the users; "" for none that is known.
+	decider, enterer id.ID
 }
+
+// By is an operator who enters a service credit, or decides about one.
+type By struct {
+	// User is "" if it is not known, as on the server's host.
+	User id.ID
+	Name string
+}
+
+// Host is who runs a command on the server's host.
+var Host = By{Name: "operator on the server's host"}
 
 // ServiceCreditDetail is a service credit with its hours.
 type ServiceCreditDetail struct {
@@ -234,11 +244,11 @@ func (s *Service) book(ctx context.Context, tx *db.Tx, c OperatorServiceCredit) 
 }
 
 // Approve books a proposal and returns it. Approving it again changes nothing. If less is left to
-// credit than was proposed, that is booked. by is the user who approves it; "" if none is known.
+// credit than was proposed, that is booked.
 // It returns NOT_FOUND, or CONFLICT if it was rejected, another operator must approve it, or
 // nothing is left.
 func (s *Service) Approve(
-	ctx context.Context, tx *db.Tx, credit, by id.ID,
+	ctx context.Context, tx *db.Tx, credit id.ID, by By,
 ) (c OperatorServiceCredit, changed bool, err error) {
 	c, of, err := s.lock(ctx, tx, credit)
 	if err != nil || c.State == Approved {
@@ -250,7 +260,7 @@ func (s *Service) Approve(
 	}
 	set, err := s.cfg.Settings.Peek(ctx, tx)
 	if err == nil {
-		err = s.checkSecond(ctx, tx, c, set.Wallet.ApprovalAbove, by)
+		err = s.checkSecond(ctx, tx, c, set.Wallet.ApprovalAbove, by.User)
 	}
 	if err != nil {
 		return c, false, err
@@ -265,7 +275,7 @@ func (s *Service) Approve(
 	if err := putHours(ctx, tx, c.ID, hours); err != nil {
 		return c, false, err
 	}
-	c.decidedBy = by
+	c.DecidedBy, c.decider = by.Name, by.User
 	c, err = s.book(ctx, tx, c)
 	return c.shown(), true, err
 }
@@ -279,7 +289,7 @@ const together = 24 * time.Hour
 func (s *Service) checkSecond(
 	ctx context.Context, tx *db.Tx, c OperatorServiceCredit, above money.Micros, by id.ID,
 ) error {
-	if c.SeenAt != nil || above == 0 || by != "" && by != c.enteredBy {
+	if c.SeenAt != nil || above == 0 || by != "" && by != c.enterer {
 		return nil
 	}
 	alone, err := bookedAlone(ctx, tx, c.AccountID, tx.Now.Add(-together))
@@ -299,7 +309,7 @@ func (s *Service) checkSecond(
 // Reject closes a proposal without a credit. Rejecting it again changes nothing. It returns
 // INVALID_REQUEST, NOT_FOUND, or CONFLICT if it was approved.
 func (s *Service) Reject(
-	ctx context.Context, tx *db.Tx, credit id.ID, reason string,
+	ctx context.Context, tx *db.Tx, credit id.ID, reason string, by By,
 ) (c OperatorServiceCredit, changed bool, err error) {
 	faults := apierr.CheckText("reason", reason, maxText)
 	if reason == "" {
@@ -317,6 +327,7 @@ func (s *Service) Reject(
 			"The service credit was approved, and its money is in the wallet. Correct it with an adjustment.")
 	}
 	c.State, c.Reason, c.DecidedAt = Rejected, reason, &tx.Now
+	c.DecidedBy, c.decider = by.Name, by.User
 	_, err = decided(ctx, tx, c)
 	return c.shown(), true, err
 }

@@ -114,7 +114,7 @@ func (k *testKit) create(from, to int, failed int64) (made servicecredit.Service
 	err = k.Tx(func(ctx context.Context, tx *db.Tx) error {
 		made, err = k.svc.Create(ctx, tx, servicecredit.ServiceCreditDraft{
 			DeploymentID: k.deployment, From: k.at(from), To: k.at(to), FailedGPUs: failed, Note: "Sorry.",
-		}, "usr_a")
+		}, servicecredit.By{User: "usr_a", Name: "Ada"})
 		return err
 	})
 	return made, err
@@ -122,7 +122,7 @@ func (k *testKit) create(from, to int, failed int64) (made servicecredit.Service
 
 func (k *testKit) approve(credit id.ID) (c servicecredit.OperatorServiceCredit, changed bool, err error) {
 	err = k.Tx(func(ctx context.Context, tx *db.Tx) error {
-		c, changed, err = k.svc.Approve(ctx, tx, credit, "usr_b")
+		c, changed, err = k.svc.Approve(ctx, tx, credit, servicecredit.By{User: "usr_b", Name: "Bob"})
 		return err
 	})
 	return c, changed, err
@@ -191,7 +191,7 @@ func TestMeasuredDowntimeIsProposedAndApproved(t *testing.T) {
 			t.Errorf("mine: %+v, others: %+v", mine, others)
 		}
 		err = k.Tx(func(ctx context.Context, tx *db.Tx) error {
-			_, _, err := k.svc.Reject(ctx, tx, all[0].ID, "no")
+			_, _, err := k.svc.Reject(ctx, tx, all[0].ID, "no", servicecredit.Host)
 			return err
 		})
 		enginetest.WantError(t, err, apierr.Conflict, "approved")
@@ -338,7 +338,8 @@ func TestCreateFindsEveryFault(t *testing.T) {
 			}
 		}
 		err := k.Tx(func(ctx context.Context, tx *db.Tx) error {
-			_, err := k.svc.Create(ctx, tx, servicecredit.ServiceCreditDraft{DeploymentID: "dep_none"}, "")
+			none := servicecredit.ServiceCreditDraft{DeploymentID: "dep_none"}
+			_, err := k.svc.Create(ctx, tx, none, servicecredit.Host)
 			return err
 		})
 		enginetest.WantError(t, err, apierr.NotFound)
@@ -352,7 +353,7 @@ func TestRejectedCreditIsNotBooked(t *testing.T) {
 		k.Must(err)
 		reject := func(reason string) (c servicecredit.OperatorServiceCredit, changed bool, err error) {
 			err = k.Tx(func(ctx context.Context, tx *db.Tx) error {
-				c, changed, err = k.svc.Reject(ctx, tx, d.ID, reason)
+				c, changed, err = k.svc.Reject(ctx, tx, d.ID, reason, servicecredit.Host)
 				return err
 			})
 			return c, changed, err
@@ -362,7 +363,8 @@ func TestRejectedCreditIsNotBooked(t *testing.T) {
 		for i := range 2 {
 			c, changed, err := reject("The GPUs worked.")
 			k.Must(err)
-			if changed != (i == 0) || c.State != servicecredit.Rejected || c.Reason != "The GPUs worked." {
+			if changed != (i == 0) || c.State != servicecredit.Rejected || c.Reason != "The GPUs worked." ||
+				c.EnteredBy != "Ada" || c.DecidedBy != servicecredit.Host.Name {
 				t.Errorf("rejection %d: %t, %+v", i, changed, c)
 			}
 		}
@@ -372,9 +374,12 @@ func TestRejectedCreditIsNotBooked(t *testing.T) {
 		// The time can be credited by another one.
 		again, err := k.create(0, 60, 8)
 		k.Must(err)
-		_, _, err = k.approve(again.ID)
+		approved, _, err := k.approve(again.ID)
 		k.Must(err)
 		k.wantCredited(price)
+		if approved.EnteredBy != "Ada" || approved.DecidedBy != "Bob" {
+			t.Errorf("%+v", approved)
+		}
 	})
 }
 
@@ -384,7 +389,7 @@ func TestLargeCreditByHandNeedsASecondOperator(t *testing.T) {
 	each(t, func(t *testing.T, k *testKit) {
 		approve := func(credit, by id.ID) error {
 			return k.Tx(func(ctx context.Context, tx *db.Tx) error {
-				_, _, err := k.svc.Approve(ctx, tx, credit, by)
+				_, _, err := k.svc.Approve(ctx, tx, credit, servicecredit.By{User: by})
 				return err
 			})
 		}
@@ -442,7 +447,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	faults.FailEachTx(t, "Create", d, func(ctx context.Context, tx *db.Tx) (err error) {
 		made, err = k.svc.Create(ctx, tx, servicecredit.ServiceCreditDraft{
 			DeploymentID: k.deployment, From: k.at(60), To: k.at(90), FailedGPUs: 8,
-		}, "usr_a")
+		}, servicecredit.By{User: "usr_a", Name: "Ada"})
 		return err
 	})
 	for name, f := range map[string]func() error{
@@ -455,14 +460,14 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 		faults.FailEach(t, name, f)
 	}
 	faults.FailEachTx(t, "Approve", d, func(ctx context.Context, tx *db.Tx) error {
-		_, _, err := k.svc.Approve(ctx, tx, made.ID, "usr_b")
+		_, _, err := k.svc.Approve(ctx, tx, made.ID, servicecredit.By{User: "usr_b"})
 		return err
 	})
 	k.wantCredited(price)
 	other, err := k.create(120, 150, 8)
 	k.Must(err)
 	faults.FailEachTx(t, "Reject", d, func(ctx context.Context, tx *db.Tx) error {
-		_, _, err := k.svc.Reject(ctx, tx, other.ID, "no")
+		_, _, err := k.svc.Reject(ctx, tx, other.ID, "no", servicecredit.Host)
 		return err
 	})
 	k.wantCredited(price)

@@ -17,7 +17,8 @@ var credits = db.NewTable("service_credit", func(c *OperatorServiceCredit) []db.
 		db.Col("failed", &c.FailedGPUs), db.Col("gpus", &c.GPUs), db.Col("hourly_price", &c.HourlyPrice),
 		db.Col("factor", &c.FactorPercent), db.Col("amount", &c.Amount), db.Col("note", &c.Note),
 		db.Col("automatic", &c.Automatic), db.Col("reason", &c.Reason), db.Col("created_at", &c.CreatedAt),
-		db.Col("decided_at", &c.DecidedAt), db.Col("decided_by", &c.decidedBy), db.Col("entered_by", &c.enteredBy),
+		db.Col("decided_at", &c.DecidedAt), db.Col("decided_by", &c.decider), db.Col("entered_by", &c.enterer),
+		db.Col("decider_name", &c.DecidedBy), db.Col("enterer_name", &c.EnteredBy),
 	}
 })
 
@@ -52,7 +53,8 @@ func insert(ctx context.Context, tx *db.Tx, c OperatorServiceCredit) (bool, erro
 
 // decided writes a decision about a proposal, and reports whether it was one.
 func decided(ctx context.Context, tx *db.Tx, c OperatorServiceCredit) (bool, error) {
-	n, err := credits.Update(ctx, tx, &c, []string{"state", "amount", "reason", "decided_at", "decided_by"},
+	columns := []string{"state", "amount", "reason", "decided_at", "decided_by", "decider_name"}
+	n, err := credits.Update(ctx, tx, &c, columns,
 		db.Is("id", c.ID), db.Is("state", Proposed))
 	return n == 1, err
 }

@@ -883,8 +883,10 @@ CREATE TABLE service_credit (
     note           TEXT   NOT NULL,            -- the operator's; the tenant reads it
     automatic      BIGINT NOT NULL,            -- booked without a review
     reason         TEXT   NOT NULL,            -- of a rejection
-    decided_by     TEXT   NOT NULL,            -- user who approved it; '' for none that is known
+    decided_by     TEXT   NOT NULL,            -- user; '' for none that is known
+    decider_name   TEXT   NOT NULL,            -- at that time; '' before, and without a review
     entered_by     TEXT   NOT NULL,            -- user; '' for a measured one, and if the user is not known
+    enterer_name   TEXT   NOT NULL,            -- at that time; '' for a measured one
     created_at     BIGINT NOT NULL,
     decided_at     BIGINT
 );

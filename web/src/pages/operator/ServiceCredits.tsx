@@ -162,13 +162,14 @@ function DetailsDialog({ of, account, onClose }: { of: ServiceCredit; account: s
             ['From', <Time key="from" at={of.from} seconds />],
             ['To', <Time key="to" at={of.to} seconds />],
             ['First seen', of.seenAt ? <Time key="seen" at={of.seenAt} seconds /> : undefined],
-            ['Measured', of.seenAt ? undefined : 'No, entered by an operator'],
+            ['Measured', of.seenAt ? undefined : `No, entered by ${of.enteredBy || 'an operator'}`],
             ['Formula', of.formula],
             [of.state === 'approved' ? 'Credited' : 'Amount', <Money key="amount" usd={of.amount} rate />],
             ['Without a review', of.automatic ? 'Yes' : undefined],
             ['Note to the account', of.note || undefined],
             ['Reason of the rejection', of.reason || undefined],
             ['Decided', of.decidedAt ? <Time key="decided" at={of.decidedAt} /> : undefined],
+            ['Decided by', of.decidedBy || undefined],
           ]}
         />
         <Loaded query={detail}>{(d) => <Hours of={d.hours} />}</Loaded>
