@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -57,6 +59,7 @@ With PostgreSQL, use pg_dump or your provider's backups.`,
 				return err
 			}
 			if to == "-" {
+				signal.Ignore(syscall.SIGPIPE) // a broken pipe is an error, after which we clean up
 				if term.IsTerminal(int(os.Stdout.Fd())) {
 					return errors.New("a backup is not text; redirect the output, or name a file")
 				}
@@ -206,18 +209,26 @@ command is for PostgreSQL. Stop all servers first.`
 	})
 	status := operatorCommand("status", "Show the recovery, and what is left to decide", func(*cobra.Command) {},
 		func(cmd *cobra.Command, o *app.Operator, out *output) error { return printRecovery(cmd, o, out) })
+	var confirmed recovery.Confirmed
 	end := operatorCommand("end", "End the recovery, so that the server goes on", func(cmd *cobra.Command) {
+		cmd.Flags().BoolVar(&confirmed.OwnServers, "own-servers-unchanged", false,
+			"confirm that no own server was rented out, returned or reinstalled since the backup")
+		cmd.Flags().BoolVar(&confirmed.Missing, "all-missing", false,
+			"confirm that all machines of a provider are gone, if it knows none of them")
 		cmd.Long = `Has the server compare every provider with the database once more, and end the recovery:
 
 - A deployment whose machine is gone is interrupted, and billed until the backup. One that had no
-  machine yet fails; its hold is released.
+  machine yet fails; its hold is released. Pending reboots and reinstallations are given up.
 - All others go on. The hours since the backup are charged. Deployments whose autoTerminateAt has
   passed are terminated.
 
-Machines that have no deployment must be decided about first: billetd issues dismiss or terminate.`
+For three days after that, no account is past due, no automatic top-up is made, and orphaned machines
+are not terminated automatically: enter payments meanwhile that the database has lost.
+
+Machines that have no deployment must be decided about first, see docs/backup.md.`
 	}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
 		if err := o.DB.InTx(cmd.Context(), func(ctx context.Context, tx *db.Tx) error {
-			_, err := o.Recovery.RequestEnd(ctx, tx)
+			_, err := o.Recovery.RequestEnd(ctx, tx, confirmed)
 			return err
 		}); err != nil {
 			return err
@@ -281,10 +292,10 @@ func printRecovery(cmd *cobra.Command, o *app.Operator, out *output) error {
 		fmt.Fprintf(w, "It could not be ended: %s\n", *v.Problem)
 	}
 	if len(s.Undecided) == 0 {
-		_, err = fmt.Fprintln(w, "The server has found no machine or volume that the database does not know. "+
-			"It compares them every minute while it runs.")
+		_, err = fmt.Fprintln(w, "No machine or volume is known that has no deployment or account. While the server "+
+			"runs, it compares machines every minute and volumes every five minutes.")
 		return err
 	}
-	fmt.Fprintln(w, "The database does not know these. Terminate or dismiss each (billetd issues):")
+	fmt.Fprintln(w, "The database does not know these. Adopt, terminate or dismiss each (docs/backup.md):")
 	return printIssues(cmd, out, s.Undecided, s.Undecided)
 }

@@ -38,6 +38,7 @@ import (
 	"github.com/billetcloud/billet/internal/meter"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/pastdue"
+	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/sim"
 	"github.com/billetcloud/billet/internal/rack"
@@ -235,13 +236,22 @@ func (a *App) openSimulator(ctx context.Context) ([]provider.Provider, error) {
 	return world.Providers(), nil
 }
 
-func (c Config) pastDueTerms() pastdue.Terms {
-	return pastdue.Terms{Grace: c.PastDueGrace, KeepVolumes: c.PastDueKeepVolumes}
+func (o *Operator) pastDueTerms(c Config) pastdue.Terms {
+	return pastdue.Terms{
+		Grace: c.PastDueGrace, KeepVolumes: c.PastDueKeepVolumes,
+		NotBefore: func() time.Time { return time.Unix(0, o.settled.Load()).UTC() },
+	}
 }
 
 // inRecovery are the jobs that a server in recovery does: they read, or do what an operator wants.
 var inRecovery = []job.Kind{
 	catalog.KindSync, deployment.KindWatch, volume.KindWatch, issue.KindEnd, signedhead.KindVerify, recovery.KindEnd,
+}
+
+// excludes reports whether jobs of that kind wait for the end of a recovery. After it, automatic
+// top-ups wait: the money of the last one may be missing in the database.
+func (a *App) excludes(k job.Kind) bool {
+	return a.restored.Load() && !slices.Contains(inRecovery, k) || k == payment.KindAutomatic && a.settles()
 }
 
 // buildRunner registers the handlers of background jobs.
@@ -286,7 +296,7 @@ func (a *App) buildRunner() {
 	a.runner.HandlePeriodic(signedhead.KindSign, a.SignedHeads.Sign)
 	a.runner.HandlePeriodic(signedhead.KindVerify, a.SignedHeads.VerifyDaily)
 	a.runner.Handle(recovery.KindEnd, a.Recovery.End)
-	a.runner.TakeOnly(inRecovery, a.restored.Load)
+	a.runner.Exclude(a.excludes)
 }
 
 func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
@@ -315,7 +325,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 		PublicURL:      set.public, OIDC: set.oidc, DemoEmail: func() string { return a.demo.Email },
 		DemoPassword: a.demoPassword,
 		Elsewhere:    dashboard.New().Serve, Simulator: simulation,
-		ProviderAccounts: a.live.forAPI(), Serves: a.serves, PastDueTerms: a.cfg.pastDueTerms(),
+		ProviderAccounts: a.live.forAPI(), Serves: a.serves, PastDueTerms: a.pastDueTerms(a.cfg),
 	})
 }
 
@@ -526,7 +536,7 @@ func (a *App) listenBeside(ctx context.Context, s *Started) (servers []*http.Ser
 
 // firstUser creates the demo account, or offers the setup page of a server without a user.
 func (a *App) firstUser(ctx context.Context, s *Started) (err error) {
-	if a.cfg.Demo {
+	if a.cfg.Demo && !a.restored.Load() { // it may have been lost with the database
 		d, err := ensureDemo(ctx, a.Operator, a.cfg.DataDir, s.URL)
 		if err != nil {
 			return fmt.Errorf("create the demo account: %w", err)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,9 +19,12 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/migrate"
 	"github.com/billetcloud/billet/internal/db/sqlite"
+	"github.com/billetcloud/billet/internal/deployment"
+	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/installation"
 	"github.com/billetcloud/billet/internal/recovery"
 	"github.com/billetcloud/billet/internal/secret"
+	"github.com/billetcloud/billet/internal/volume"
 )
 
 const (
@@ -69,7 +74,19 @@ func Backup(ctx context.Context, c Config, w io.Writer, withKey bool, to ...age.
 	if err := describe(ctx, path, &m); err != nil {
 		return m, err
 	}
-	return backup.Write(w, path, m, key, to...)
+	if key != nil {
+		if b, err := secret.Parse(string(key)); err != nil || b.Name() != m.SecretKey {
+			return m, fmt.Errorf("%s in the data directory is not the key %s that the server uses, so it is not "+
+				"written to a backup", secret.File, m.SecretKey)
+		}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return m, err
+	}
+	defer func() { _ = f.Close() }()
+	remove() // the file has no name any more: a command that is killed from here on leaves nothing
+	return backup.Write(w, f, m, key, to...)
 }
 
 // copyDir returns a new directory in the data directory, which only its owner can read, and how to
@@ -154,7 +171,7 @@ func Restore(ctx context.Context, c Config, r io.Reader, identities ...age.Ident
 	if done.MissingKey, err = keepKey(ctx, c, key, b.Manifest); err != nil {
 		return done, err
 	}
-	if err := beginRecovery(ctx, path, b.Manifest.CreatedAt); err != nil {
+	if err := beginRecovery(ctx, c.DataDir, path, b.Manifest.CreatedAt); err != nil {
 		return done, err
 	}
 	if err := os.Rename(path, place); err != nil {
@@ -209,8 +226,12 @@ func keepKey(ctx context.Context, c Config, key []byte, m backup.Manifest) (miss
 }
 
 // beginRecovery verifies a database that was restored, and has it in recovery.
-func beginRecovery(ctx context.Context, path string, at time.Time) (err error) {
-	d, err := sqlite.Open(ctx, path, clock.System{})
+func beginRecovery(ctx context.Context, dataDir, path string, at time.Time) (err error) {
+	now, _, err := loadClock(dataDir, false, clock.System{})
+	if err != nil {
+		return err
+	}
+	d, err := sqlite.Open(ctx, path, now)
 	if err != nil {
 		return err
 	}
@@ -219,9 +240,6 @@ func beginRecovery(ctx context.Context, path string, at time.Time) (err error) {
 		return err
 	}
 	return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := installation.SetRecovery(ctx, tx, ""); err != nil { // a backup of a server in recovery
-			return err
-		}
 		_, err := recovery.Begin(ctx, tx, at)
 		return err
 	})
@@ -237,11 +255,55 @@ func syncDir(dir string) error {
 
 // readRecovery reads whether the database is in recovery.
 func (o *Operator) readRecovery(ctx context.Context) error {
-	_, on, err := recovery.Find(ctx, o.DB)
-	if err == nil {
-		o.restored.Store(on)
+	v, on, err := recovery.Find(ctx, o.DB)
+	if err != nil {
+		return err
 	}
+	if v.EndedAt != nil {
+		o.settled.Store(v.EndedAt.Add(recovery.Settling).UnixNano())
+	}
+	o.restored.Store(on)
+	return nil
+}
+
+// settles reports whether a recovery lasts, or ended a short time ago.
+func (o *Operator) settles() bool {
+	return o.restored.Load() || o.Clock.Now().UnixNano() < o.settled.Load()
+}
+
+// compare has the machines and volumes of a provider compared with the database.
+func (o *Operator) compare(ctx context.Context, subject id.ID) error {
+	if _, err := o.services.deployments.Watch(ctx, subject); err != nil {
+		return err
+	}
+	_, err := o.services.volumes.Watch(ctx, subject)
 	return err
+}
+
+// unasked returns the providers that cannot be asked: they are not open here, and have an account
+// or resources.
+func (o *Operator) unasked(ctx context.Context) (slugs []string, err error) {
+	machines, err := deployment.CountByProvider(ctx, o.DB)
+	if err != nil {
+		return nil, err
+	}
+	volumes, err := volume.CountByProvider(ctx, o.DB)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := o.ProviderAccounts.List(ctx, o.DB)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Concat(slices.Collect(maps.Keys(machines)), slices.Collect(maps.Keys(volumes)))
+	for _, p := range stored {
+		all = append(all, p.Slug)
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(slug string) bool {
+		_, open := o.services.providers.Get(slug)
+		return open
+	}), nil
 }
 
 // Recipients are those of the texts, one for each line: recipients of age, or files with them.

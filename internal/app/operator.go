@@ -89,6 +89,7 @@ type Operator struct {
 
 	services  services
 	restored  atomic.Bool                 // whether the database is in recovery, as last read
+	settled   atomic.Int64                // until when a recovery settles, in Unix nanoseconds
 	racks     atomic.Pointer[rack.Server] // nil if this server does not serve the operator's own servers
 	skew      *skew
 	secrets   *secret.Box
@@ -188,7 +189,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		}, BelowMark: payment.CrossedLow(o.Jobs)})
 	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
 	o.Issues = issue.New(issue.Config{
-		IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy, Paused: o.restored.Load,
+		IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy, Paused: o.settles,
 	})
 	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Issues: o.Issues, Secrets: secrets})
 	o.Credits = credit.New(credit.Config{DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs})
@@ -198,7 +199,8 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.Payments = o.services.payments.svc
 	o.Recovery = recovery.New(recovery.Config{
 		DB: o.DB, Jobs: o.Jobs, Log: log, Issues: o.Issues, Providers: o.services.providers,
-		Compare: o.services.deployments.Watch, EndLost: o.services.deployments.EndLost,
+		Compare: o.compare, Settle: o.services.deployments.SettleRestored, Unasked: o.unasked,
+		OwnServers: o.Machines.Count,
 	})
 	o.Announcements, o.Invoices = o.services.announced, o.services.invoices
 	o.Console = operator.New(operator.Config{

@@ -81,7 +81,7 @@ func (o *Operator) buildServices(c Config, log *slog.Logger) services {
 	s.pastDue = pastdue.New(pastdue.Config{
 		DB: o.DB, Wallet: o.Wallet, Meter: s.meter, Jobs: o.Jobs,
 		Deployments: s.deployments, Volumes: s.volumes, Events: o.Events,
-		Terms: c.pastDueTerms(),
+		Terms: o.pastDueTerms(c),
 	})
 	s.announced = announcement.New(announcement.Config{
 		DB: o.DB, IDs: o.IDs, Catalog: s.catalog, Accounts: o.Accounts,

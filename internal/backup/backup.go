@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -53,18 +52,16 @@ type Manifest struct {
 // ErrEncrypted is returned for an encrypted backup that none of the identities can decrypt.
 var ErrEncrypted = errors.New("the backup is encrypted to another recipient")
 
-// Write writes a backup of the database file to w, encrypted to the recipients if there are any. It
+// Write writes a backup of the database in f to w, encrypted to the recipients if there are any. It
 // fills in the manifest's format, length and SHA-256, and returns it. secretKey is the text of the
 // key file, or nil; it is refused without recipients.
-func Write(w io.Writer, database string, m Manifest, secretKey []byte, to ...age.Recipient) (Manifest, error) {
+func Write(w io.Writer, f io.ReadSeeker, m Manifest, secretKey []byte, to ...age.Recipient) (done Manifest, err error) {
 	if len(to) == 0 && secretKey != nil {
 		return m, errors.New("backup: the secret key is only written to an encrypted backup")
 	}
-	f, err := os.Open(database)
-	if err != nil {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return m, err
 	}
-	defer func() { _ = f.Close() }()
 	sum := sha256.New()
 	if m.Bytes, err = io.Copy(sum, f); err != nil {
 		return m, err
@@ -157,7 +154,7 @@ func Open(r io.Reader, identities ...age.Identity) (*Reader, error) {
 		return nil, fmt.Errorf("read the backup's manifest: %w", err)
 	}
 	if b.Manifest.Format != Format {
-		return nil, fmt.Errorf("the backup has the format %d, and this billetd reads %d: use billetd %s or a later one",
+		return nil, fmt.Errorf("the backup has the format %d, and this billetd reads %d: use billetd %q or a later one",
 			b.Manifest.Format, Format, b.Manifest.Version)
 	}
 	return b, nil
@@ -224,7 +221,7 @@ func (b *Reader) SecretKey() (text []byte, err error) {
 	if _, err := b.archive.Next(); !errors.Is(err, io.EOF) {
 		return nil, errors.Join(errors.New("the backup has more in it than it should"), err)
 	}
-	if _, err := io.Copy(io.Discard, b.zipped); err != nil { // its checksum is at the end
+	if _, err := io.Copy(io.Discard, io.LimitReader(b.zipped, maxSmall)); err != nil { // its checksum is at the end
 		return nil, fmt.Errorf("the backup is incomplete or damaged: %w", err)
 	}
 	return text, nil

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,16 +14,11 @@ import (
 
 const secretKey = "c2VjcmV0IGtleSBvZiBhIHRlc3QsIDMyIGJ5dGVzISE=\n"
 
-func database(t *testing.T) (path string, content []byte) {
-	t.Helper()
+func database() (f *bytes.Reader, content []byte) {
 	content = make([]byte, 70_000)
 	r := rand.NewChaCha8([32]byte{1})
 	_, _ = r.Read(content)
-	path = filepath.Join(t.TempDir(), "billet.db")
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path, content
+	return bytes.NewReader(content), content
 }
 
 func identity(t *testing.T) *age.X25519Identity {
@@ -52,7 +45,7 @@ func read(text []byte, keys ...age.Identity) (m backup.Manifest, content, key []
 }
 
 func TestBackupIsReadAsItWasWritten(t *testing.T) {
-	path, content := database(t)
+	f, content := database()
 	key, other := identity(t), identity(t)
 	at := time.Date(2026, 11, 30, 4, 5, 6, 0, time.UTC)
 	for name, c := range map[string]struct {
@@ -69,7 +62,7 @@ func TestBackupIsReadAsItWasWritten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var text bytes.Buffer
-			m, err := backup.Write(&text, path, backup.Manifest{
+			m, err := backup.Write(&text, f, backup.Manifest{
 				CreatedAt: at, Version: "v1.2.3", Migration: 7, SecretKey: "abcd",
 			}, c.secret, c.to...)
 			if err != nil {
@@ -87,9 +80,9 @@ func TestBackupIsReadAsItWasWritten(t *testing.T) {
 }
 
 func TestEncryptedBackupNeedsItsKey(t *testing.T) {
-	path, _ := database(t)
+	f, _ := database()
 	var text bytes.Buffer
-	if _, err := backup.Write(&text, path, backup.Manifest{}, nil, identity(t).Recipient()); err != nil {
+	if _, err := backup.Write(&text, f, backup.Manifest{}, nil, identity(t).Recipient()); err != nil {
 		t.Fatal(err)
 	}
 	for name, keys := range map[string][]age.Identity{"no key": nil, "another key": {identity(t)}} {
@@ -100,16 +93,16 @@ func TestEncryptedBackupNeedsItsKey(t *testing.T) {
 }
 
 func TestSecretKeyIsNeverWrittenInClear(t *testing.T) {
-	path, _ := database(t)
+	f, _ := database()
 	var text bytes.Buffer
-	if _, err := backup.Write(&text, path, backup.Manifest{}, []byte(secretKey)); err == nil || text.Len() > 0 {
+	if _, err := backup.Write(&text, f, backup.Manifest{}, []byte(secretKey)); err == nil || text.Len() > 0 {
 		t.Errorf("%d bytes, %v", text.Len(), err)
 	}
 }
 
 // Whatever is cut off or changed is noticed before the backup was read as a whole.
 func TestDamagedBackupIsRefused(t *testing.T) {
-	path, _ := database(t)
+	f, _ := database()
 	key := identity(t)
 	for name, to := range map[string][]age.Recipient{"unencrypted": nil, "encrypted": {key.Recipient()}} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +111,7 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 			if to != nil {
 				secret = []byte(secretKey)
 			}
-			if _, err := backup.Write(&whole, path, backup.Manifest{}, secret, to...); err != nil {
+			if _, err := backup.Write(&whole, f, backup.Manifest{}, secret, to...); err != nil {
 				t.Fatal(err)
 			}
 			text := whole.Bytes()

@@ -1,27 +1,48 @@
 package deployment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
 )
 
-// reasonRestored is what a tenant reads of a deployment whose machine is gone after a recovery.
-const reasonRestored = "The server was restored from a backup, and the machine had ended since."
+const (
+	// reasonRestored is what a tenant reads of a deployment whose machine is gone after a recovery,
+	// and reasonNotDone of an action that was requested before the backup.
+	reasonRestored = "The server was restored from a backup, and the machine had ended since."
+	reasonNotDone  = "The server was restored from a backup. Request it again if it was not done."
+	// minLost is how many machines must be missing, and none be there, for SettleRestored to refuse
+	// to believe it.
+	minLost = 2
+)
 
-// EndLost ends the deployments at a provider whose machine is gone after the database was restored
-// as it was at that instant, and returns how many there were. Those that ran are interrupted and
-// billed until the instant: for how long they ran after it is unknown. Those that had no machine
-// yet fail: their tenants may have got one and ended it since, so they are not launched again.
+// ErrNoMachines is returned by SettleRestored for a provider that knows none of several machines:
+// it may be asked with the key of another account.
+var ErrNoMachines = errors.New("the provider knows none of the machines that the database has there")
+
+// SettleRestored makes the deployments at a provider agree with it, after the database was restored
+// as it was at that instant. It returns how many have ended.
 //
-// The provider is asked for each of them alone, because a list may be incomplete. Terminations go
-// on as usual. It can be stopped at any point and repeated.
-func (s *Service) EndLost(ctx context.Context, slug string, at time.Time) (int, error) {
+//   - One whose machine is gone or on its way out is interrupted, and billed until the instant: for
+//     how long it ran after it is unknown.
+//   - One that had no machine, and has none, fails: its tenant may have got one and ended it since,
+//     so it is not launched again. One that has a machine by now gets the time of a launch to run.
+//   - Pending actions are abandoned. They may have been carried out, and a reinstallation
+//     would erase what the tenant has done since.
+//
+// Each missing machine is asked for alone, because a list may be incomplete. If several are missing
+// and none is there, it returns ErrNoMachines, unless even that is confirmed. Terminations go on as
+// usual. It can be stopped at any point and repeated.
+func (s *Service) SettleRestored(
+	ctx context.Context, slug string, at time.Time, confirmed bool,
+) (ended int, err error) {
 	p, configured := s.cfg.Providers.Get(slug)
 	if !configured {
 		return 0, nil
@@ -36,28 +57,102 @@ func (s *Service) EndLost(ctx context.Context, slug string, at time.Time) (int, 
 	if err != nil {
 		return 0, err
 	}
-	has := map[id.ID]bool{}
+	listed := map[id.ID]provider.Machine{}
 	for _, m := range machines {
-		has[m.Reference] = has[m.Reference] || m.State != provider.MachineGone
+		if !leaves(m) {
+			listed[m.Reference] = m
+		}
 	}
-	ended := 0
-	for _, w := range rows {
-		if !slices.Contains(Unended, w.status) || has[w.id] {
-			continue
+	missing, err := s.missing(ctx, p, rows, listed)
+	if err != nil {
+		return 0, err
+	}
+	unended := slices.DeleteFunc(rows, func(w watched) bool { return !slices.Contains(Unended, w.status) })
+	if len(missing) >= minLost && len(missing) == len(unended) && !confirmed {
+		return 0, fmt.Errorf("%s: %w (%d)", slug, ErrNoMachines, len(missing))
+	}
+	for _, w := range unended {
+		if m, has := listed[w.id]; has && w.startedAt == nil {
+			if err := s.resumeLaunch(ctx, w.id, m, p.Info().LaunchLimit); err != nil {
+				return 0, err
+			}
 		}
-		m, err := askMachine(ctx, p, w.id)
-		switch {
-		case err == nil && m.State != provider.MachineGone:
-			continue
-		case err != nil && provider.KindOf(err) != provider.KindNotFound:
-			return ended, fmt.Errorf("ask %s for the machine of %s: %w", slug, w.id, err)
-		}
-		if err := s.endLost(ctx, w.id, at); err != nil {
+	}
+	if err := s.abandonActions(ctx, slug); err != nil {
+		return 0, err
+	}
+	for _, d := range missing {
+		if err := s.endLost(ctx, d, at); err != nil {
 			return ended, err
 		}
 		ended++
 	}
 	return ended, nil
+}
+
+// leaves reports whether the machine is gone for its tenant.
+func leaves(m provider.Machine) bool {
+	return slices.Contains([]provider.MachineState{
+		provider.MachineGone, provider.MachineLost, provider.MachineFailed, provider.MachineTerminating,
+	}, m.State)
+}
+
+// missing returns the deployments that have not ended and whose machine is neither on the list nor
+// found alone, which are added to the list.
+func (s *Service) missing(
+	ctx context.Context, p provider.Provider, rows []watched, listed map[id.ID]provider.Machine,
+) (out []id.ID, err error) {
+	for _, w := range rows {
+		if _, has := listed[w.id]; has || !slices.Contains(Unended, w.status) {
+			continue
+		}
+		m, err := askMachine(ctx, p, w.id)
+		switch {
+		case err == nil && !leaves(m):
+			listed[w.id] = m
+		case err != nil && provider.KindOf(err) != provider.KindNotFound:
+			return nil, fmt.Errorf("ask %s for the machine of %s: %w", p.Info().Slug, w.id, err)
+		default:
+			out = append(out, w.id)
+		}
+	}
+	return out, nil
+}
+
+// resumeLaunch records the machine of a deployment that was being launched at the backup, and gives
+// it the time of a launch.
+func (s *Service) resumeLaunch(ctx context.Context, d id.ID, m provider.Machine, limit time.Duration) error {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		r, found, err := findAny(ctx, tx, d)
+		if err != nil || !found || r.startedAt != nil || !slices.Contains(Unended, r.status) {
+			return err
+		}
+		now := tx.Now.Truncate(time.Microsecond)
+		r.machineID, r.launchAskedAt, r.launchBy = cmp.Or(r.machineID, m.ID), &now, seconds(now.Add(limit))
+		_, err = set(ctx, tx, &r, []string{"machine_id", "launch_asked_at", "launch_by"}, db.Is("status", r.status))
+		return err
+	})
+}
+
+// abandonActions abandons what tenants wanted to be done with their machines.
+func (s *Service) abandonActions(ctx context.Context, slug string) error {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		pending, err := pendingActions(ctx, tx, slug)
+		if err != nil {
+			return err
+		}
+		for _, r := range pending {
+			data := map[string]any{"action": r.action, "reason": reasonNotDone}
+			r.action, r.actionArgument = "", ""
+			if _, err := set(ctx, tx, &r, []string{"action", "action_argument"}); err != nil {
+				return err
+			}
+			if err := s.appendEvent(ctx, tx, &r, "action_failed", data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (s *Service) endLost(ctx context.Context, deployment id.ID, at time.Time) error {
@@ -67,7 +162,7 @@ func (s *Service) endLost(ctx context.Context, deployment id.ID, at time.Time) e
 	case r.startedAt == nil:
 		err = s.fail(ctx, &r, CauseTimedOut, reasonRestored)
 	default:
-		until := seconds(at)
+		until := seconds(earlier(at, s.cfg.Clock.Now()))
 		if until.Before(*r.startedAt) {
 			until = *r.startedAt
 		}

@@ -187,8 +187,10 @@ func (s *Service) interruptAt(ctx context.Context, r *row, until *time.Time, rea
 		if _, err := s.cfg.Meter.Stop(ctx, tx, r.id, at, meter.CurrentHour); err != nil {
 			return err
 		}
-		if err := s.recordLoss(ctx, tx, r, at); err != nil {
-			return err
+		if until == nil { // else it is no fault of the provider
+			if err := s.recordLoss(ctx, tx, r, at); err != nil {
+				return err
+			}
 		}
 		if unknown {
 			if err := s.cfg.Issues.Raise(ctx, tx, r.provider, issue.Lost(r.id, r.machineID)); err != nil {

@@ -550,6 +550,12 @@ type watched struct {
 	offRequested bool
 }
 
+// pendingActions returns the provider's deployments with a pending action.
+func pendingActions(ctx context.Context, tx *db.Tx, provider string) ([]row, error) {
+	return deployments.Select(ctx, tx, `WHERE provider = $1 AND action <> '' AND released_at IS NULL ORDER BY id`,
+		provider)
+}
+
 // readWatched returns the provider's deployments that have, or may have, a machine: all whose end
 // the provider has not confirmed.
 func readWatched(ctx context.Context, r db.Reader, provider string) ([]watched, error) {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/billetcloud/billet/internal/account"
 	"github.com/billetcloud/billet/internal/apierr"
@@ -44,7 +43,6 @@ type authenticator struct {
 	accounts    *account.Service
 	deployments *deployment.Service
 	volumes     *volume.Service
-	recovering  func() bool // may be nil
 }
 
 // authenticate takes an API key, or a session where the operation accepts one: the dashboard uses
@@ -172,9 +170,6 @@ func (a authenticator) authorize(c *rest.Call) error {
 	if err := checkView(c); err != nil {
 		return err
 	}
-	if err := a.checkRecovery(c); err != nil {
-		return err
-	}
 	switch {
 	case c.Route.Auth == rest.OperatorOnly:
 		if (who.key != nil && who.key.Allows(scope)) || (who.user != nil && who.user.Operator) {
@@ -201,22 +196,6 @@ func (a authenticator) authorize(c *rest.Call) error {
 		return err
 	}
 	return nil
-}
-
-// checkRecovery refuses what changes something of a tenant's during a recovery. A serial console is
-// more than a read, and the machine may have another tenant than the backup says.
-func (a authenticator) checkRecovery(c *rest.Call) error {
-	reads := c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead || c.Route.Rate == rest.AsRead
-	reads = reads && c.Route.ID != "openConsole"
-	if reads || a.recovering == nil || !a.recovering() || c.Route.Auth == rest.OperatorOnly ||
-		slices.Contains(whileViewing, c.Route.ID) {
-		return nil
-	}
-	return &apierr.Error{
-		Code: apierr.ServiceUnavailable, RetryAfter: 5 * time.Minute,
-		Message: "This server was restored from a backup and is being checked. You can read everything, but change " +
-			"nothing until its operator has finished.",
-	}
 }
 
 func lacksScope(scope account.Scope, message string) *apierr.Error {

@@ -33,6 +33,8 @@ type paymentPages struct {
 	demo      *demo.Processor
 	transfers *transfer.Processor
 	log       *slog.Logger
+	// recovering reports whether the server takes no changes for now; it may be nil.
+	recovering func() bool
 }
 
 //go:embed pay/page.html
@@ -60,6 +62,9 @@ func (h paymentPages) routes(r *rest.Router) {
 	r.Form(transfer.PagePath, h.showTransfer, nil)
 	busy := make(chan struct{}, maxHooks)
 	r.Hook(PaymentHook+"stripe", func(r *http.Request, body []byte) error {
+		if h.recovering != nil && h.recovering() {
+			return rest.Unavailable("This server was restored from a backup. Send this event again later.", nil)
+		}
 		select {
 		case busy <- struct{}{}:
 			defer func() { <-busy }()

@@ -179,12 +179,12 @@ func Document(version string) []byte { return register(Config{Version: version})
 func register(cfg Config) *server {
 	auth := authenticator{
 		db: cfg.DB, accounts: cfg.Accounts, deployments: cfg.Deployments, volumes: cfg.Volumes,
-		recovering: cfg.Recovering,
 	}
 	entries := auditLog{db: cfg.DB, log: cfg.Log, entries: cfg.Audit, accounts: cfg.Accounts}
 	s := &server{streams: newStreams(cfg.DB, cfg.Log, cfg.Accounts), Router: rest.New(rest.Config{
 		DB: cfg.DB, IDs: cfg.IDs, Real: cfg.Real, Log: cfg.Log, Registry: cfg.Registry, Limiter: cfg.Limiter,
 		Idempotency: cfg.Idempotency, Timeout: cfg.Timeout,
+		Closed:       readOnly(cfg.Recovering),
 		Authenticate: auth.authenticate, Authorize: auth.authorize, KnownBrowser: auth.knownBrowser,
 		Record: entries.record, Recorded: entries.recorded,
 		TrustedProxies: cfg.TrustedProxies, PublicURL: cfg.PublicURL, Elsewhere: cfg.Elsewhere,
@@ -237,6 +237,7 @@ func register(cfg Config) *server {
 		paymentsCheck{db: cfg.DB, check: cfg.CheckPayments},
 		paymentPages{
 			svc: cfg.Payments, settings: cfg.Settings, demo: cfg.DemoPayments, transfers: cfg.Transfers, log: cfg.Log,
+			recovering: cfg.Recovering,
 		},
 		issues{db: cfg.DB, svc: cfg.Issues, accounts: cfg.Accounts, deployments: cfg.Deployments},
 		operatorAccounts{

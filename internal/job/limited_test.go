@@ -13,7 +13,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 )
 
-func TestTakeOnlyLeavesOtherKindsAlone(t *testing.T) {
+func TestExcludedKindsWait(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		const other job.Kind = "other"
 		r, limited, ran := newRig(t, d, c), true, []string{}
@@ -25,7 +25,7 @@ func TestTakeOnlyLeavesOtherKindsAlone(t *testing.T) {
 		}
 		n := r.runner(note("test"))
 		n.Handle(other, note("other"))
-		n.TakeOnly([]job.Kind{other}, func() bool { return limited })
+		n.Exclude(func(k job.Kind) bool { return limited && k == kind })
 		for _, k := range []job.Kind{kind, other} {
 			if err := d.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 				return r.queue.Enqueue(ctx, tx, job.NoOwner, k, "one", tx.Now.Add(time.Minute))

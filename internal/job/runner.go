@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,8 +52,7 @@ type Runner struct {
 	handlers map[Kind]Handler
 	periodic map[Kind]bool
 	may      func() bool
-	only     []Kind // while limited returns true
-	limited  func() bool
+	excludes func(Kind) bool
 
 	slots chan struct{} // one for each run that Run has started
 	alive atomic.Int64  // when Run last claimed, or a run ended: nanoseconds of the machine's own time
@@ -76,8 +74,8 @@ func NewRunner(c Config) *Runner {
 	}
 	r := &Runner{
 		cfg: c, handlers: map[Kind]Handler{}, periodic: map[Kind]bool{}, may: func() bool { return true },
-		limited: func() bool { return false },
-		slots:   make(chan struct{}, c.Workers),
+		excludes: func(Kind) bool { return false },
+		slots:    make(chan struct{}, c.Workers),
 	}
 	r.changed = sync.NewCond(&r.mu)
 	return r
@@ -102,23 +100,24 @@ func (r *Runner) HandlePeriodic(kind Kind, h Handler) {
 // started continue.
 func (r *Runner) TakeOnlyWhile(may func() bool) { r.may = may }
 
-// TakeOnly lets only jobs of those kinds be claimed while limited returns true. Call it before Run,
-// after all kinds have their handlers. Runs that have started continue.
-func (r *Runner) TakeOnly(kinds []Kind, limited func() bool) { r.only, r.limited = kinds, limited }
+// Exclude lets no jobs be claimed of the kinds for which excludes returns true at that moment. Call
+// it before Run, after all kinds have their handlers. Runs that have started continue.
+func (r *Runner) Exclude(excludes func(Kind) bool) { r.excludes = excludes }
 
-// excluded are the kinds in except, and those that TakeOnly excludes now.
+// excluded are the kinds in except, and those that Exclude excludes now.
 func (r *Runner) excluded(except map[Kind]bool) map[Kind]bool {
-	if !r.limited() {
-		return except
-	}
-	all := maps.Clone(except)
-	if all == nil {
-		all = map[Kind]bool{}
-	}
+	all := except
 	for kind := range r.handlers {
-		if !slices.Contains(r.only, kind) {
-			all[kind] = true
+		if !r.excludes(kind) || all[kind] {
+			continue
 		}
+		if len(all) == len(except) {
+			all = maps.Clone(except)
+		}
+		if all == nil {
+			all = map[Kind]bool{}
+		}
+		all[kind] = true
 	}
 	return all
 }

@@ -37,6 +37,8 @@ type Config struct {
 type Terms struct {
 	// Grace is how long deployments keep running below zero, KeepVolumes how long volumes are kept.
 	Grace, KeepVolumes time.Duration
+	// NotBefore is an instant before which nothing ends; nil, or the zero time, for none.
+	NotBefore func() time.Time
 }
 
 // PastDue describes an account below zero: since when, and what happens when unless money is added.
@@ -52,7 +54,20 @@ func (t Terms) PastDue(since *time.Time) *PastDue {
 	if since == nil {
 		return nil
 	}
-	return &PastDue{Since: *since, DeploymentsEndAt: since.Add(t.Grace), VolumesDeletedAt: since.Add(t.KeepVolumes)}
+	return &PastDue{
+		Since: *since, DeploymentsEndAt: t.notBefore(since.Add(t.Grace)),
+		VolumesDeletedAt: t.notBefore(since.Add(t.KeepVolumes)),
+	}
+}
+
+func (t Terms) notBefore(at time.Time) time.Time {
+	if t.NotBefore == nil {
+		return at
+	}
+	if first := t.NotBefore(); first.After(at) {
+		return first
+	}
+	return at
 }
 
 // Service moves accounts through the stages of being past due.

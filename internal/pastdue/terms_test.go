@@ -34,3 +34,19 @@ func TestTerms_LowBalance(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingEndsBeforeTheTermsAllow(t *testing.T) {
+	since := time.Date(2026, 11, 30, 4, 0, 0, 0, time.UTC)
+	first := since.Add(24 * time.Hour)
+	terms := Terms{
+		Grace: time.Hour, KeepVolumes: 72 * time.Hour, NotBefore: func() time.Time { return first },
+	}
+	due := terms.PastDue(&since)
+	if !due.DeploymentsEndAt.Equal(first) || !due.VolumesDeletedAt.Equal(since.Add(72*time.Hour)) {
+		t.Errorf("%+v", due)
+	}
+	terms.NotBefore = nil
+	if due = terms.PastDue(&since); !due.DeploymentsEndAt.Equal(since.Add(time.Hour)) {
+		t.Errorf("%+v", due)
+	}
+}

@@ -80,6 +80,11 @@ func (s *Service) Get(ctx context.Context, r db.Reader, of id.ID) (Machine, erro
 	return m, err
 }
 
+// Count returns how many servers there are.
+func (s *Service) Count(ctx context.Context, r db.Reader) (int64, error) {
+	return countMachines(ctx, r)
+}
+
 // List returns a page of the machines, those that were entered last first.
 func (s *Service) List(ctx context.Context, r db.Reader, f Filter, p db.Page) ([]Machine, db.Listed, error) {
 	return list(ctx, r, f, p)

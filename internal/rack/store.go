@@ -161,3 +161,8 @@ func history(ctx context.Context, r db.Reader, of id.ID, p db.Page) ([]Transitio
 	}
 	return out, listed, err
 }
+
+func countMachines(ctx context.Context, r db.Reader) (n int64, err error) {
+	err = r.QueryRow(ctx, `SELECT COUNT(*) FROM rack_machine`).Scan(&n)
+	return n, err
+}

@@ -14,6 +14,9 @@ func (rr *Router) admit(ctx context.Context, w http.ResponseWriter, c *Call) err
 		if err := rr.takePublic(ctx, w, c); err != nil {
 			return err
 		}
+		if err := rr.closed(c); err != nil {
+			return err
+		}
 		return rr.SameSite(c.Request)
 	}
 	if err := rr.cfg.Authenticate(ctx, c); err != nil {
@@ -27,7 +30,17 @@ func (rr *Router) admit(ctx context.Context, w http.ResponseWriter, c *Call) err
 	if err := rr.takeCaller(ctx, w, c); err != nil {
 		return err
 	}
+	if err := rr.closed(c); err != nil {
+		return err
+	}
 	return rr.authorize(c)
+}
+
+func (rr *Router) closed(c *Call) error {
+	if rr.cfg.Closed == nil {
+		return nil
+	}
+	return rr.cfg.Closed(c)
 }
 
 // authorize reports whether the caller may make this call.

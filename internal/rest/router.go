@@ -38,6 +38,9 @@ type Config struct {
 	// Timeout replaces RequestTimeout.
 	Timeout time.Duration
 
+	// Closed refuses a call that was counted, such as every change while the server is being
+	// repaired; nil for never.
+	Closed func(c *Call) error
 	// Authenticate finds out who makes the call and sets its Caller.
 	Authenticate func(ctx context.Context, c *Call) error
 	// Authorize reports whether the caller may make the call.

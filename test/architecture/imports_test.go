@@ -49,6 +49,7 @@ var dependencies = []struct {
 	{"settings", []string{"health", "provider", "emailaddr", "secret", "db"}},
 	{"incident", []string{"deployment", "provideraccount", "catalog", "event", "job", "db"}},
 	{"pastdue", []string{"deployment", "volume", "meter", "wallet", "event", "job", "db"}},
+	{"recovery", []string{"deployment", "issue", "installation", "provider", "job", "db"}},
 	{"deployment", []string{
 		"account", "quota", "spendlimit", "budget",
 		"step", "cloudinit", "secret", "volume", "issue", "quote", "catalog", "health", "gpucheck",
@@ -70,7 +71,6 @@ var dependencies = []struct {
 	{"budget", []string{"account", "meter", "wallet", "event", "job", "creator", "db"}},
 	{"quota", []string{"db"}},
 	{"signedhead", []string{"issue", "wallet", "secret", "job", "db"}},
-	{"recovery", []string{"issue", "installation", "provider", "job", "db"}},
 	{"backup", nil},
 	{"issue", []string{"provider", "job", "db"}},
 	{"console", []string{"audit", "job", "db"}},

@@ -207,7 +207,7 @@ func (r restored) standsStill() {
 		t.Errorf("the database as of the backup: %s", a.Body)
 	}
 	a := s.Call(r.key, "DELETE", "/deployments/"+r.kept, nil)
-	if a.Status != 503 || a.Code() != "SERVICE_UNAVAILABLE" || a.Header.Get("Retry-After") != "300" ||
+	if a.Status != 503 || a.Code() != "SERVICE_UNAVAILABLE" || a.Header.Get("Retry-After") != "60" ||
 		!strings.Contains(string(a.Body), "backup") {
 		t.Errorf("a change during the recovery: %d %s", a.Status, a.Body)
 	}
@@ -226,6 +226,10 @@ func (r restored) standsStill() {
 	}
 	if out, err := s.TryRun("recovery", "end"); err == nil || !strings.Contains(out, "billetd issues list") {
 		t.Errorf("the end with an undecided machine: %v %s", err, out)
+	}
+	reset := map[string]any{"email": "a@example.com"}
+	if a := s.Call("", "POST", "=/api/v1/account/password-resets", reset); a.Status != 503 {
+		t.Errorf("a public change during the recovery: %d %s", a.Status, a.Body)
 	}
 	for _, i := range v.Undecided {
 		if i.Reference == r.ended {
