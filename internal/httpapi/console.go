@@ -148,6 +148,7 @@ func (s *consoleSession) serve(ctx context.Context, w http.ResponseWriter) error
 	if s.ended = reason; reason == "" {
 		s.ended = "closed by the user"
 	}
+	s.end(ctx) // before the client learns of it, who may open it again at once
 	_ = ws.Close(code, reason)
 	return nil
 }
