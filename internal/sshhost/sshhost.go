@@ -91,7 +91,7 @@ func Open(ctx context.Context, a Address) (*Host, error) {
 	dialer := net.Dialer{Timeout: dialLimit}
 	conn, err := dialer.DialContext(ctx, "tcp", a.Address)
 	if err != nil {
-		return nil, failure(KindUnreachable, "%s does not answer: %s", a.Address, plain(err.Error()))
+		return nil, failure(KindUnreachable, "%s does not answer: %s", a.Address, why(err))
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(dialLimit))
@@ -122,7 +122,7 @@ func Open(ctx context.Context, a Address) (*Host, error) {
 	case known && strings.Contains(err.Error(), "unable to authenticate"):
 		return nil, failure(KindRefused, "%s does not accept Billet's key for the user %s", a.Address, plain(a.User))
 	}
-	return nil, failure(KindUnreachable, "%s does not speak SSH: %s", a.Address, plain(err.Error()))
+	return nil, failure(KindUnreachable, "%s does not speak SSH: %s", a.Address, why(err))
 }
 
 // Close ends the connection.
@@ -210,6 +210,14 @@ func (l *limited) Write(b []byte) (int, error) {
 		l.Buffer.Write(b[:min(len(b), left)])
 	}
 	return len(b), nil
+}
+
+// why returns the reason of a failed connection, without the ports, which differ each time.
+func why(err error) string {
+	if e, is := errors.AsType[*net.OpError](err); is {
+		err = e.Err
+	}
+	return plain(err.Error())
 }
 
 // plain returns a server's own text as it may be shown.

@@ -236,7 +236,8 @@ func TestAServerThatIsNotThere(t *testing.T) {
 		t.Errorf("another service: %v", err)
 	}
 	_ = l.Close()
-	if _, err := sshhost.Open(t.Context(), at); kind(t, err) != sshhost.KindUnreachable {
+	if _, err := sshhost.Open(t.Context(), at); kind(t, err) != sshhost.KindUnreachable ||
+		!strings.HasSuffix(err.Error(), at.Address+" does not answer: connect: connection refused") {
 		t.Errorf("nothing: %v", err)
 	}
 	ended, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
