@@ -50,6 +50,9 @@ func runInside(t *testing.T, iso, tenant string) {
 	if *metal {
 		args = append(args, "-metal")
 	}
+	if *overSSH {
+		args = append(args, "-ssh")
+	}
 	c := exec.CommandContext(t.Context(), self, args...)
 	c.Env = append(os.Environ(), inside+"=1", isoVariable+"="+iso, tenantVariable+"="+tenant,
 		"BILLET_TEST_BINARY="+servertest.Binary(t))

@@ -216,7 +216,10 @@ func (o *operator) checkHardware() {
 // deploy has a new tenant rent the machine.
 func (o *operator) deploy() (*client.Client, *client.Deployment, ed25519.PrivateKey) {
 	o.t.Helper()
-	_, apiKey := o.server.Key("1000")
+	account, apiKey := o.server.Key("1000")
+	if *overSSH {
+		o.server.Run("account", "trust", account)
+	}
 	c, err := client.New(client.Config{APIKey: apiKey, BaseURL: o.server.URL})
 	noError(o.t, err)
 	key := newKey(o.t)

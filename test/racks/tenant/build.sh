@@ -12,9 +12,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 fs=$work/fs
-mkdir -p "$fs"/{bin,proc,sys,dev,run,mnt,etc/dropbear,root/.ssh}
+mkdir -p "$fs"/{bin,proc,sys,dev,run,mnt,var/tmp,etc/dropbear,root/.ssh}
 install -m 755 "$here/init" "$fs/init"
-for applet in sh mount ip insmod findfs cat awk sed sleep mkdir chmod hostname sync dd; do ln -s busybox "$fs/bin/$applet"; done
+for applet in sh mount ip insmod findfs cat awk sed sleep mkdir chmod hostname sync dd id uname mktemp rm; do ln -s busybox "$fs/bin/$applet"; done
 for program in /bin/busybox /usr/sbin/dropbear /usr/lib/dropbear/dropbearconvert; do
   cp "$program" "$fs/bin/"
   { ldd "$program" 2>/dev/null || true; } | { grep -o '/[^ ]*' || true; } | while read -r library; do # a static program needs none
