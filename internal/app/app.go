@@ -293,6 +293,7 @@ func (a *App) buildRunner() {
 	a.runner.HandlePeriodic(idempotency.KindPurge, s.answers.Purge)
 	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
 	a.runner.HandlePeriodic(mail.KindPurge, a.Mail.Purge)
+	a.runner.HandlePeriodic(rack.KindRefusals, a.Machines.ReportRefusals)
 	a.runner.HandlePeriodic(signedhead.KindSign, a.SignedHeads.Sign)
 	a.runner.HandlePeriodic(signedhead.KindVerify, a.SignedHeads.VerifyDaily)
 	a.runner.Handle(recovery.KindEnd, a.Recovery.End)
@@ -365,7 +366,7 @@ func (a *App) startPeriodic(ctx context.Context) error {
 	for _, start := range []func(context.Context) error{
 		func(ctx context.Context) error { return a.startProviderJobs(ctx) },
 		a.services.pastDue.StartWatching, a.services.incidents.StartWatching, a.startPurges,
-		a.SignedHeads.Start,
+		a.SignedHeads.Start, a.Machines.Start,
 	} {
 		if err := start(ctx); err != nil {
 			return err

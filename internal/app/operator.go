@@ -169,10 +169,6 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	o.Images = osimage.New(osimage.Config{
 		DB: o.DB, IDs: o.IDs, Check: outbound.New(outbound.Config{Allow: imageNetworks}).Check,
 	})
-	o.Machines = rack.New(rack.Config{
-		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Jobs: o.Jobs, Secrets: secrets, Open: bmc.Open, Server: o.racksServer,
-		ImageNetworks: imageNetworks,
-	})
 	o.Consoles = console.New(console.Config{DB: o.DB, IDs: o.IDs, Audit: o.Audit, Jobs: o.Jobs})
 	public, err := parsePublicURL(c.PublicURL)
 	if err != nil {
@@ -190,6 +186,10 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	policy := issue.Policy{EndOrphans: c.OrphanedMachines == "terminate", Grace: c.OrphanedMachinesGrace}
 	o.Issues = issue.New(issue.Config{
 		IDs: o.IDs, Jobs: o.Jobs, Log: log, Policy: policy, Paused: o.settles,
+	})
+	o.Machines = rack.New(rack.Config{
+		DB: o.DB, IDs: o.IDs, Clock: o.Clock, Jobs: o.Jobs, Secrets: secrets, Issues: o.Issues,
+		Open: bmc.Open, Server: o.racksServer, ImageNetworks: imageNetworks,
 	})
 	o.SignedHeads = signedhead.New(signedhead.Config{DB: o.DB, Jobs: o.Jobs, Issues: o.Issues, Secrets: secrets})
 	o.Credits = credit.New(credit.Config{DB: o.DB, IDs: o.IDs, Wallet: o.Wallet, Events: o.Events, Jobs: o.Jobs})

@@ -255,7 +255,7 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		ProviderAccounts: provideraccount.New(secrets, nil),
 	})
 	w.c.Machines = rack.New(rack.Config{
-		DB: d, IDs: ids, Clock: c, Jobs: jobs, Secrets: secrets, Open: bmc.Open,
+		DB: d, IDs: ids, Clock: c, Jobs: jobs, Secrets: secrets, Issues: w.c.Issues, Open: bmc.Open,
 		Server: func() (rack.Server, bool) { return rack.Server{}, false },
 	})
 	w.c.Consoles = console.New(console.Config{DB: d, IDs: ids, Audit: w.c.Audit, Jobs: jobs})

@@ -28,6 +28,9 @@ const (
 	StuckTermination Kind = "stuck_termination"
 	// FailedGPUs is a machine whose GPUs failed a check.
 	FailedGPUs Kind = "failed_gpus"
+	// RefusingBMC is the BMC of one of the operator's servers that refuses Billet's password, or
+	// shows another certificate.
+	RefusingBMC Kind = "refusing_bmc"
 	// OrphanedVolume is a volume that no account has.
 	OrphanedVolume Kind = "orphaned_volume"
 	// PriceMismatch is a machine whose stated price differs from its offer's.
@@ -52,8 +55,8 @@ const (
 const LedgerSource = "ledger"
 
 // Kinds lists every kind.
-var Kinds = append(append([]Kind{}, MachineKinds...), FailedGPUs, OrphanedVolume, ChangedLedger, PaymentMismatch,
-	PaymentDispute, InvoiceDifference)
+var Kinds = append(append([]Kind{}, MachineKinds...), FailedGPUs, RefusingBMC, OrphanedVolume, ChangedLedger,
+	PaymentMismatch, PaymentDispute, InvoiceDifference)
 
 // Enum lists every kind.
 func (Kind) Enum() []Kind { return Kinds }

@@ -236,6 +236,10 @@ func orConflict(err error) error {
 }
 
 func closedError(i Issue) error {
+	if i.Kind == RefusingBMC {
+		return apierr.New(apierr.Conflict, "The issue was closed at %s: the BMC no longer refuses Billet.",
+			i.ClosedAt.Format(time.RFC3339))
+	}
 	return apierr.New(apierr.Conflict, "The issue was closed at %s: its machine or volume no longer exists.",
 		i.ClosedAt.Format(time.RFC3339))
 }
@@ -264,6 +268,9 @@ func advice(i Issue) string {
 		return "Billet ends the machine with its deployment. The tenant has root on a machine that runs and can " +
 			"change what a check reads, so inspect the machine before you report the GPUs to the provider. Then " +
 			"dismiss the issue."
+	case RefusingBMC:
+		return "Find out who changed the BMC, and enter the password or the certificate that is valid with " +
+			"`billetd machines set` or on the page Machines. The issue closes once the BMC accepts it."
 	case LostMachine:
 		return "There is no machine left to end."
 	case DuplicateMachine:

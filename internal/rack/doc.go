@@ -82,6 +82,8 @@
 // hostLimit.
 // A deployment that ends has its machine until that is certainly switched off.
 //
+// A BMC that refuses Billet's password or certificate for long is an issue (refusal.go).
+//
 // # Tables
 //
 //   - rack_machine: a row for each server, at most MaxMachines. Removing a machine deletes its row.

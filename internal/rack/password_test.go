@@ -8,7 +8,9 @@ import (
 
 	"github.com/billetcloud/billet/internal/bmc/bmctest"
 	"github.com/billetcloud/billet/internal/clock"
+	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/rack"
 )
 
@@ -177,16 +179,37 @@ func TestThePasswordThatIsBeingSetStaysKnown(t *testing.T) {
 	})
 }
 
+// refusals returns the issues about BMCs in a state, of which there must be so many.
+func (r *rig) refusals(state issue.State, want int) []issue.Issue {
+	r.t.Helper()
+	f := issue.Filter{State: state, Kind: issue.RefusingBMC}
+	all, _, err := r.issues.List(r.t.Context(), r.db, f, db.Page{Number: 1, Limit: 10})
+	if err != nil || len(all) != want {
+		r.t.Fatalf("%d issues are %s, %v, want %d", len(all), state, err, want)
+	}
+	return all
+}
+
 // A password that another user changed at the BMC locks Billet out. That is shown, ends nothing,
 // and is over once the operator has set the password here.
 func TestAPasswordThatWasChangedAtTheBMC(t *testing.T) {
 	eachRig(t, 1, func(r *rig) {
 		d := r.assigned(0)
+		if err := r.Start(r.t.Context()); err != nil {
+			r.t.Fatal(err)
+		}
 		r.servers[0].BMC.SetPassword("the admin's")
-		r.after(time.Hour, 5*time.Minute)
+		r.after(30*time.Minute, 5*time.Minute)
+		r.refusals(issue.StateOpen, 0) // a BMC that starts refuses for a while, too
+		r.after(30*time.Minute, 5*time.Minute)
 		m := r.expect(0, rack.Assigned)
 		if m.RefusedAt == nil || m.Detail == "" {
 			r.t.Errorf("not shown: %v, %q", m.RefusedAt, m.Detail)
+		}
+		open := r.refusals(issue.StateOpen, 1)[0]
+		if open.Provider != "racks" || *open.DeploymentID != d || *open.Reference != string(m.ID) || open.Endable ||
+			!strings.Contains(open.Detail, m.Name) || strings.Contains(open.Detail, "admin") {
+			r.t.Errorf("the issue is %+v", open)
 		}
 		r.giveBack(d)
 		r.after(2*time.Hour, 10*time.Minute)
@@ -198,5 +221,8 @@ func TestAPasswordThatWasChangedAtTheBMC(t *testing.T) {
 		if m := r.expect(0, rack.Ready); m.RefusedAt != nil {
 			r.t.Errorf("still refused: %v", m.RefusedAt)
 		}
+		r.after(15*time.Minute, 5*time.Minute)
+		r.refusals(issue.StateOpen, 0)
+		r.refusals(issue.StateSettled, 1)
 	})
 }

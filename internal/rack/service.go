@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/rackagent"
 	"github.com/billetcloud/billet/internal/secret"
@@ -36,6 +37,7 @@ type Config struct {
 	Clock   clock.Clock
 	Jobs    *job.Queue
 	Secrets *secret.Box
+	Issues  *issue.Service
 	// Open connects to a BMC: bmc.Open.
 	Open func(ctx context.Context, a bmc.Address) (*bmc.BMC, error)
 	// Server returns where machines reach this program; false if it serves no machines.
@@ -56,7 +58,7 @@ type Service struct {
 // New returns a Service. It panics when a field is missing.
 func New(cfg Config) *Service {
 	if cfg.DB == nil || cfg.IDs == nil || cfg.Clock == nil || cfg.Jobs == nil || cfg.Secrets == nil ||
-		cfg.Open == nil || cfg.Server == nil {
+		cfg.Issues == nil || cfg.Open == nil || cfg.Server == nil {
 		panic("rack: New needs every field of its Config")
 	}
 	if cfg.Calls == 0 {
@@ -172,6 +174,9 @@ func (s *Service) Update(ctx context.Context, tx *db.Tx, of id.ID, f MachineFiel
 		return Machine{}, err
 	}
 	m.consoleSealed = s.sealConsole(m, f, &wrong)
+	if f.BMCPassword != nil || m.BMCUser != before.BMCUser || m.BMCCertificate != before.BMCCertificate {
+		m.RefusedAt = nil // not known before the BMC was tried again
+	}
 	for _, o := range others {
 		if o.ID != m.ID {
 			wrong.clash(m, o, o.Name)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/rack"
@@ -48,6 +50,7 @@ func serviceOn(t *testing.T, d *db.DB, c clock.Clock, ids *id.Maker, queue *job.
 	}
 	return rack.New(rack.Config{
 		DB: d, IDs: ids, Clock: c, Jobs: queue, Secrets: box, Calls: 100, ImageNetworks: imageNetworks,
+		Issues: issuesOf(ids, queue),
 		Open: func(ctx context.Context, a bmc.Address) (*bmc.BMC, error) {
 			a.Wait = 100 * time.Millisecond
 			return bmc.Open(ctx, a)
@@ -58,6 +61,10 @@ func serviceOn(t *testing.T, d *db.DB, c clock.Clock, ids *id.Maker, queue *job.
 			}, true
 		},
 	})
+}
+
+func issuesOf(ids *id.Maker, queue *job.Queue) *issue.Service {
+	return issue.New(issue.Config{IDs: ids, Jobs: queue, Log: slog.New(slog.DiscardHandler)})
 }
 
 func p[T any](v T) *T { return &v }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -44,7 +45,7 @@ var machines = db.NewTable("rack_machine", func(m *Machine) []db.Column {
 // told are the columns that the operator's fields are kept in.
 var told = []string{
 	"name", "name_key", "bmc_url", "bmc_user", "bmc_password", "bmc_certificate", "rotate_password",
-	"ssh_address", "ssh_user",
+	"refused_at", "ssh_address", "ssh_user",
 	"ssh_host_key", "ssh_public_key", "ssh_access", "idle_image", "system", "macs", "mac", "prefix", "address",
 	"gateway", "nameservers", "region", "fabric", "rack", "position", "height", "labels", "hourly_price",
 	"gpu_type", "gpu_count", "gpu_memory_gb", "vcpus", "memory_gb", "storage_gb", "offer_key", "changed_at",
@@ -114,6 +115,13 @@ func update(ctx context.Context, tx *db.Tx, m Machine) error {
 func put(ctx context.Context, tx *db.Tx, m Machine, from State) (bool, error) {
 	n, err := machines.Update(ctx, tx, &m, going, db.Is("id", m.ID), db.Is("state", from))
 	return n == 1, err
+}
+
+// refusedBefore returns the machines whose BMC has refused Billet since then or before, by id.
+// Nothing is tried with one that is retired and erased.
+func refusedBefore(ctx context.Context, r db.Reader, then time.Time) ([]Machine, error) {
+	return machines.Select(ctx, r, `WHERE refused_at <= $1 AND (state <> $2 OR unerased = 1) ORDER BY id`,
+		then, Retired)
 }
 
 // putAccess writes how Billet signs in at the BMC.

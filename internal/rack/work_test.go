@@ -18,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -33,6 +34,7 @@ type rig struct {
 	runner  *job.Runner
 	running atomic.Pointer[context.CancelFunc]
 	ids     *id.Maker
+	issues  *issue.Service
 	servers []*racktest.Server
 	ms      []rack.Machine
 	calls   racktest.Calls
@@ -72,6 +74,8 @@ func newRig(t *testing.T, d *db.DB, c *clock.Simulated, n int) *rig {
 	r.runner = job.NewRunner(job.Config{
 		DB: d, Queue: queue, Clock: c, Real: db.Time, Log: slog.New(slog.DiscardHandler), Workers: 4,
 	})
+	r.issues = issuesOf(ids, queue)
+	r.runner.Handle(rack.KindRefusals, r.ReportRefusals)
 	r.runner.Handle(rack.KindMachine, func(ctx context.Context, of id.ID) (job.Outcome, error) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -689,6 +693,7 @@ func TestWork_LimitsCalls(t *testing.T) {
 		opened, release := make(chan bool, 2), make(chan bool)
 		slow := rack.New(rack.Config{
 			DB: r.db, IDs: r.ids, Clock: r.clock, Jobs: job.NewQueue(r.ids), Secrets: box, Calls: 1,
+			Issues: issuesOf(r.ids, job.NewQueue(r.ids)),
 			Open: func(context.Context, bmc.Address) (*bmc.BMC, error) {
 				opened <- true
 				<-release

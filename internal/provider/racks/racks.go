@@ -14,7 +14,7 @@ import (
 )
 
 // Slug is the slug of the provider.
-const Slug = "racks"
+const Slug = rack.Slug
 
 const (
 	// launchLimit is how long a machine may take until it answers SSH: two starts of a large

@@ -21,6 +21,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/issue"
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/provider"
@@ -56,6 +57,7 @@ func newRig(t *testing.T, n int) *rig {
 	}
 	r.rack = rack.New(rack.Config{
 		DB: r.db, IDs: ids, Clock: c, Jobs: queue, Secrets: box,
+		Issues: issue.New(issue.Config{IDs: ids, Jobs: queue, Log: slog.New(slog.DiscardHandler)}),
 		Open: func(ctx context.Context, a bmc.Address) (*bmc.BMC, error) {
 			a.Wait = 100 * time.Millisecond
 			return bmc.Open(ctx, a)

@@ -19,6 +19,7 @@ const kinds: Record<Issue['kind'], string> = {
   unmanaged_machine: 'Unmanaged machine',
   lost_machine: 'Lost machine',
   failed_gpus: 'Failed GPUs',
+  refusing_bmc: 'BMC refuses Billet',
   stuck_termination: 'Stuck termination',
   orphaned_volume: 'Orphaned volume',
   price_mismatch: 'Price mismatch',
