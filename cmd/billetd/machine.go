@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,17 +32,20 @@ func machines() *cobra.Command {
 
 The passwords of the BMCs are stored encrypted. Servers without a BMC are used by SSH: --ssh-address.`,
 	}
-	cmd.AddCommand(machineList(), machineHistory(), machineAdd(), machineImport(),
+	cmd.AddCommand(machineList(), machineHistory(), machineAdd(), machineSet(), machineImport(),
 		machineAction("inspect", "inspectMachine",
 			"Read a machine's hardware and compare it with what is for sale; at first, also erase its drives",
 			func(o *app.Operator) machineDo { return o.Machines.Inspect }),
+		machineAction("validate", "validateMachine",
+			"Compare a machine that is ready with what is for sale again, without starting it",
+			func(o *app.Operator) machineDo { return o.Machines.Validate }),
 		machineAction("release", "releaseMachine", "Take a machine back; it is erased or inspected before it is sold",
 			func(o *app.Operator) machineDo { return o.Machines.Release }),
 		machineAction("drain", "drainMachine", "Take a machine out; a tenant keeps it until the end",
 			func(o *app.Operator) machineDo { return o.Machines.Drain }),
 		machineAction("quarantine", "quarantineMachine", "Stop selling a machine until it is released",
 			func(o *app.Operator) machineDo { return o.Machines.Quarantine }),
-		machineErasures(), machineRemove(), machineImages())
+		machineErasures(), machineDestroyDrive(), machineRemove(), machineImages())
 	return cmd
 }
 
@@ -202,9 +206,9 @@ func (f *machineFlags) flags(cmd *cobra.Command) {
 	f.password.flags(cmd)
 }
 
-// fields returns the fields of the given flags.
-func (f *machineFlags) fields(cmd *cobra.Command) (m rack.MachineFields, err error) {
-	if *f.texts["ssh-address"] == "" || f.password.given() {
+// fields returns the fields of the given flags. The password is read if it is given, or required.
+func (f *machineFlags) fields(cmd *cobra.Command, required bool) (m rack.MachineFields, err error) {
+	if required || f.password.given() {
 		password, err := f.password.read(cmd.InOrStdin())
 		if err != nil {
 			return m, err
@@ -250,7 +254,7 @@ func machineAdd() *cobra.Command {
 	f := &machineFlags{}
 	return operatorCommand("add", "Add a machine", f.flags,
 		func(cmd *cobra.Command, o *app.Operator, out *output) error {
-			fields, err := f.fields(cmd)
+			fields, err := f.fields(cmd, *f.texts["ssh-address"] == "")
 			if err != nil {
 				return err
 			}
@@ -261,6 +265,45 @@ func machineAdd() *cobra.Command {
 			if m.OverSSH() {
 				fmt.Fprintf(cmd.ErrOrStderr(), "Before you inspect it, let %s sign in there with this key:\n%s\n",
 					m.SSHUser, m.SSHPublicKey)
+			}
+			return printMachines(cmd, out, m, []rack.Machine{m})
+		})
+}
+
+func machineSet() *cobra.Command {
+	f := &machineFlags{}
+	return operatorCommandOn("set MACHINE", "Change what the given flags say of a machine", f.flags,
+		func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
+			fields, err := f.fields(cmd, false)
+			if err == nil && fields.Empty() {
+				err = errors.New("say what to change, such as --hourly-price 12.50")
+			}
+			if err != nil {
+				return err
+			}
+			m, err := o.UpdateMachine(cmd.Context(), id.ID(on), fields)
+			if err != nil {
+				return everyFault(err)
+			}
+			return printMachines(cmd, out, m, []rack.Machine{m})
+		})
+}
+
+func machineDestroyDrive() *cobra.Command {
+	var serial, replacement, why string
+	return operatorCommandOn("destroy-drive MACHINE",
+		"Declare one drive of a machine destroyed; the next erasure does not need it",
+		func(cmd *cobra.Command) {
+			f := cmd.Flags()
+			f.StringVar(&serial, "serial", "", "serial `number` of the drive")
+			f.StringVar(&replacement, "replacement", "", "serial `number` of the drive that is in its place, if any")
+			f.StringVar(&why, "reason", "", "`text` that the record of the erasure shows, also to the tenant")
+			requireFlags(cmd, "serial", "reason")
+		},
+		func(cmd *cobra.Command, on string, o *app.Operator, out *output) error {
+			m, err := o.DestroyMachineDrive(cmd.Context(), id.ID(on), serial, replacement, why)
+			if err != nil {
+				return everyFault(err)
 			}
 			return printMachines(cmd, out, m, []rack.Machine{m})
 		})
@@ -356,9 +399,9 @@ func printMachines(cmd *cobra.Command, out *output, v any, all []rack.Machine) e
 		}
 		rows = append(rows, []any{
 			m.ID, m.Name, m.State, fmt.Sprintf("%d× %s", m.GPUCount, m.GPUType), m.Region, place, m.Address,
-			m.HourlyPrice, m.Reason,
+			m.HourlyPrice, cmp.Or(m.Detail, m.Reason),
 		})
 	}
 	return out.print(cmd.OutOrStdout(), v,
-		[]any{"ID", "NAME", "STATE", "GPUS", "REGION", "RACK", "ADDRESS", "USD/HOUR", "REASON"}, rows)
+		[]any{"ID", "NAME", "STATE", "GPUS", "REGION", "RACK", "ADDRESS", "USD/HOUR", "DETAIL"}, rows)
 }

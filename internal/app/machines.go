@@ -27,6 +27,22 @@ func (o *Operator) ActOnMachine(
 	})
 }
 
+// UpdateMachine changes what the operator says of a machine.
+func (o *Operator) UpdateMachine(ctx context.Context, of id.ID, f rack.MachineFields) (rack.Machine, error) {
+	return o.onMachine(ctx, "updateMachine", func(ctx context.Context, tx *db.Tx) (rack.Machine, error) {
+		return o.Machines.Update(ctx, tx, of, f)
+	})
+}
+
+// DestroyMachineDrive says that a drive of a machine was destroyed.
+func (o *Operator) DestroyMachineDrive(
+	ctx context.Context, of id.ID, serial, replacement, reason string,
+) (rack.Machine, error) {
+	return o.onMachine(ctx, "destroyMachineDrive", func(ctx context.Context, tx *db.Tx) (rack.Machine, error) {
+		return o.Machines.DestroyDrive(ctx, tx, of, serial, replacement, reason)
+	})
+}
+
 // RemoveMachine deletes a machine.
 func (o *Operator) RemoveMachine(ctx context.Context, of id.ID, drivesDestroyed bool) (rack.Machine, error) {
 	return o.onMachine(ctx, "deleteMachine", func(ctx context.Context, tx *db.Tx) (rack.Machine, error) {

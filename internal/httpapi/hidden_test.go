@@ -28,7 +28,7 @@ var (
 	// otherTexts are compared with what is known, have a form of their own, or are never shown.
 	otherTexts = []string{
 		"accountId", "address", "allowedNetworks", "apiKey", "baseUrl", "bmcCertificateSha256", "bmcPassword", "bmcUrl",
-		"sshAddress", "sshHostKey", "sshPrivateKey",
+		"sshAddress", "sshHostKey", "sshPrivateKey", "serial", "replacement",
 		"consoleHostKey", "consolePassword",
 		"gateway", "macs", "nameservers", "sha256", "challengeId", "cloudInit", "code", "content",
 		"credential", "currentPassword", "deploymentId", "device_code", "gpuType", "gpuTypes", "grant_type",
@@ -294,7 +294,8 @@ func TestNoTextThatOthersReadHasHiddenCharacters(t *testing.T) {
 				"url": "https://images.example.com/x", "sha256": strings.Repeat("ab", 32), "format": "raw", "bytes": 1,
 			}, "",
 		},
-		"quarantineMachine.reason": {operator, "POST", machine + "/quarantine", body{}, ""},
+		"destroyMachineDrive.reason": {operator, "POST", machine + "/destroy-drive", body{"serial": "S1"}, ""},
+		"quarantineMachine.reason":   {operator, "POST", machine + "/quarantine", body{}, ""},
 		"confirmTopUp.reference": {
 			operator, "POST", OperatorBase + "/top-ups/top_none/confirm", body{"amount": 50}, "",
 		},

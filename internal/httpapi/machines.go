@@ -52,6 +52,12 @@ func (h machines) routes(r *rest.Router) {
 			"`drivesDestroyed`.", write)
 	remove.Errors = []apierr.Code{apierr.Conflict}
 	rest.Write(r, remove, h.remove)
+	destroy := op(http.MethodPost, one+"/destroy-drive", "destroyMachineDrive", "Declare a drive destroyed",
+		"The next erasure does not need the drive, and its record, which the tenant can read, has it as destroyed, "+
+			"with the reason. A `replacement` is erased with the others. Only while the machine is quarantined or "+
+			"retired, and may have a tenant's data.", write)
+	destroy.Errors = []apierr.Code{apierr.Conflict}
+	rest.Write(r, destroy, h.destroyDrive)
 	rest.List(r, op(http.MethodGet, one+"/history", "listMachineHistory", "List a machine's changes of state",
 		"The last 100, newest first.", read), h.history)
 	rest.List(r, op(http.MethodGet, one+"/erasures", "listMachineErasures", "List a machine's erasures",
@@ -147,6 +153,15 @@ type removeMachine struct {
 	DrivesDestroyed bool `query:"drivesDestroyed" doc:"Whether the drives are destroyed, which a machine that may have a tenant's data is removed with only."`
 }
 
+type destroyMachineDrive struct {
+	machinePath
+	Body struct {
+		Serial      string `json:"serial" minLength:"1" maxLength:"200" example:"S6CKNT0W" doc:"Serial number of the drive."`
+		Replacement string `json:"replacement,omitempty" maxLength:"200" doc:"Serial number of the drive that is in its place; empty for none."`
+		Reason      string `json:"reason" minLength:"1" maxLength:"500" example:"failed, and was shredded" doc:"Reason, which the record of the erasure shows."`
+	}
+}
+
 type machineAction struct {
 	machinePath
 	Body struct {
@@ -178,6 +193,12 @@ func (h machines) update(ctx context.Context, tx *db.Tx, _ *rest.Call, in *updat
 
 func (h machines) remove(ctx context.Context, tx *db.Tx, _ *rest.Call, in *removeMachine) (rack.Machine, error) {
 	return h.svc.Remove(ctx, tx, in.ID, in.DrivesDestroyed)
+}
+
+func (h machines) destroyDrive(
+	ctx context.Context, tx *db.Tx, _ *rest.Call, in *destroyMachineDrive,
+) (rack.Machine, error) {
+	return h.svc.DestroyDrive(ctx, tx, in.ID, in.Body.Serial, in.Body.Replacement, in.Body.Reason)
 }
 
 func (h machines) history(

@@ -9,8 +9,8 @@
 //   - A state changes only along an edge of the table below, by an UPDATE that is guarded by the
 //     old state. Each change is kept in the machine's history with its cause and reason.
 //   - A machine that was entered, or has had a tenant, is unerased until an erasure has passed that
-//     names each of its drives by serial number and size. No machine becomes ready while it is
-//     unerased.
+//     names each of its drives by serial number and size, but for those that the operator has
+//     declared destroyed. No machine becomes ready while it is unerased.
 //   - The agent is started only on a machine that was off until then, and whose Secure Boot is as
 //     it was at the inspection. Nothing proves that it is the agent that reports: root on bare
 //     metal can write firmware, and what that starts can read the token (docs/racks.md, Threats).

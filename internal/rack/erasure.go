@@ -35,7 +35,7 @@ type ErasedDrive struct {
 	EndedAt   time.Time `json:"endedAt" doc:"When it ended."`
 	Marks     int       `json:"marks" doc:"Random marks that were written before, and read back."`
 	MarksGone int       `json:"marksGone" doc:"Number of these that were gone afterwards."`
-	Verdict   string    `json:"verdict" doc:"erased, failed, marks_found, missing or unexpected."`
+	Verdict   string    `json:"verdict" doc:"erased, failed, marks_found, missing or unexpected; destroyed, if the operator said that it was."`
 	Detail    string    `json:"detail" doc:"What failed; empty if nothing did."`
 }
 
@@ -91,7 +91,7 @@ func judgeDrive(known []Drive, d rackagent.DriveErasure, began, now time.Time) s
 		return fmt.Sprintf(": %s %s", d.Verdict, plain(d.Detail))
 	case d.Marks < minMarks || d.MarksGone != d.Marks:
 		return fmt.Sprintf(": %d of %d marks are gone, and at least %d are needed", d.MarksGone, d.Marks, minMarks)
-	case d.Bytes != known[i].Bytes:
+	case d.Bytes != known[i].Bytes && known[i].Bytes > 0:
 		return fmt.Sprintf(": %d bytes of %d were erased", d.Bytes, known[i].Bytes)
 	case !slices.Contains(rackagent.Methods(), d.Method):
 		return fmt.Sprintf(" was erased by an unknown method, %q", plain(string(d.Method)))
@@ -103,11 +103,14 @@ func judgeDrive(known []Drive, d rackagent.DriveErasure, began, now time.Time) s
 	return ""
 }
 
-// record returns the record of an erasure.
+// record returns the record of an erasure, with the drives that were destroyed instead.
 func record(j agentJob, m Machine, wrong string, now time.Time) Erasure {
 	out := Erasure{
 		ID: j.ID, MachineID: m.ID, DeploymentID: m.lastDeployment, StartedAt: j.CreatedAt, EndedAt: now,
 		Passed: wrong == "", Reason: wrong, Drives: []ErasedDrive{},
+	}
+	for _, d := range m.Destroyed {
+		out.Drives = append(out.Drives, d.record())
 	}
 	if j.Erasure == nil {
 		return out

@@ -106,6 +106,14 @@ func (h Hardware) serials() (out []string) {
 	return out
 }
 
+// storage returns how many bytes the drives have together.
+func (h Hardware) storage() (bytes int64) {
+	for _, d := range h.Drives {
+		bytes += d.Bytes
+	}
+	return bytes
+}
+
 // another returns why an agent cannot be on the machine that was inspected, or not started as then.
 func (h Hardware) another(found *rackagent.Hardware) (problems []string) {
 	if found == nil {
@@ -121,7 +129,7 @@ func (h Hardware) another(found *rackagent.Hardware) (problems []string) {
 		i := slices.IndexFunc(now, func(n Drive) bool { return n.Serial == d.Serial })
 		if i < 0 {
 			add("drive %s is missing", d.Serial)
-		} else if now[i].Bytes != d.Bytes {
+		} else if now[i].Bytes != d.Bytes && d.Bytes > 0 {
 			add("drive %s has %d bytes, and had %d", d.Serial, now[i].Bytes, d.Bytes)
 		}
 	}
@@ -189,6 +197,10 @@ func (m Machine) compare(inv bmc.Inventory) (problems []string) {
 	if len(h.Drives) == 0 {
 		add("it has no drive")
 	}
+	// Of drives that were destroyed and not replaced, the space is not for sale.
+	if bytes := h.storage(); len(h.Drives) > 0 && float64(bytes) < 0.9e9*float64(m.StorageGB) {
+		add("its drives have %d GB, and %d are for sale", bytes/1e9, m.StorageGB)
+	}
 	for i, serial := range h.serials() {
 		if serial == "" || slices.Contains(h.serials()[:i], serial) {
 			add("drive %d has no serial number of its own, so that it could not be accounted for when it is "+
@@ -224,11 +236,7 @@ func (m Machine) complete() Machine {
 	}
 	fill(&m.VCPUs, int64(m.Hardware.CPUs))
 	fill(&m.MemoryGB, m.Hardware.MemoryBytes/1e9)
-	var bytes int64
-	for _, d := range m.Hardware.Drives {
-		bytes += d.Bytes
-	}
-	fill(&m.StorageGB, max(bytes/1e9, 1))
+	fill(&m.StorageGB, max(m.Hardware.storage()/1e9, 1))
 	return m
 }
 

@@ -25,7 +25,10 @@ func TestMachine_Compare(t *testing.T) {
 		"a GPU is missing": {func(m *Machine, _ *bmc.Inventory) { m.GPUCount = 2 }, "1 GPUs, and 2 are for sale"},
 		"too few threads":  {func(m *Machine, _ *bmc.Inventory) { m.VCPUs = 65 }, "64 processor threads"},
 		"memory":           {func(m *Machine, _ *bmc.Inventory) { m.MemoryGB = 2048 }, "of memory, and 2048"},
-		"no drive":         {func(m *Machine, _ *bmc.Inventory) { m.Hardware.Drives = nil }, "no drive"},
+		"storage": {func(m *Machine, _ *bmc.Inventory) {
+			m.StorageGB, m.Hardware.Drives[0].Bytes = 8000, 4e12
+		}, "have 4000 GB, and 8000 are for sale"},
+		"no drive": {func(m *Machine, _ *bmc.Inventory) { m.Hardware.Drives = nil }, "no drive"},
 		"no serial": {func(m *Machine, _ *bmc.Inventory) {
 			m.Hardware.Drives = []Drive{{Serial: ""}}
 		}, "no serial number of its own"},

@@ -73,6 +73,8 @@ type Machine struct {
 	Detail   string    `json:"detail" doc:"What is going on, or what keeps it from going on; empty if there is nothing to say."`
 	Hardware *Hardware `json:"hardware" doc:"What the last inspection found; null before."`
 
+	Destroyed []DestroyedDrive `json:"destroyedDrives" doc:"Drives that the operator has destroyed since the last erasure that passed."`
+
 	CreatedAt time.Time `json:"createdAt" doc:"When it was entered."`
 	ChangedAt time.Time `json:"changedAt" doc:"When it was last changed, apart from its state."`
 

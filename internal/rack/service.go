@@ -135,6 +135,7 @@ func (s *Service) draft(f MachineFields, tx *db.Tx, others []Machine) (Machine, 
 	m, wrong := Machine{
 		ID: s.cfg.IDs.New(id.Machine), State: Enrolled, Cause: CauseEnrolled, StateAt: tx.Now, Height: 1,
 		Unerased: true, RotatePassword: true, Console: bmc.ConsoleOff, Labels: map[string]string{},
+		Destroyed: []DestroyedDrive{},
 		CreatedAt: tx.Now, ChangedAt: tx.Now,
 	}.with(f).normalized()
 	err := s.secrets(&m, f, &wrong)

@@ -34,7 +34,8 @@ var machines = db.NewTable("rack_machine", func(m *Machine) []db.Column {
 		db.Col("gpu_type", &m.GPUType), db.Col("gpu_count", &m.GPUCount), db.Col("gpu_memory_gb", &m.GPUMemoryGB),
 		db.Col("vcpus", &m.VCPUs), db.Col("memory_gb", &m.MemoryGB), db.Col("storage_gb", &m.StorageGB),
 		db.Derived("offer_key", m.OfferKey()), db.Col("hardware", db.JSON(&m.Hardware)),
-		db.Col("retiring", &m.Retiring), db.Col("tenancy", &m.tenancy), db.Col("wanted", &m.wanted),
+		db.Col("destroyed", db.JSON(&m.Destroyed)), db.Col("retiring", &m.Retiring),
+		db.Col("tenancy", &m.tenancy), db.Col("wanted", &m.wanted),
 		db.Col("wanted_at", &m.wantedAt), db.Col("launch", &m.launch), db.Col("installs", &m.installs),
 		db.Col("last_deployment", &m.lastDeployment), db.Col("assigned_at", &m.assignedAt),
 		db.Col("watched_at", &m.watchedAt), db.Col("detail", &m.Detail),
@@ -54,7 +55,8 @@ var told = []string{
 
 // going are the columns that change while something is done with a machine.
 var going = []string{
-	"state", "cause", "reason", "state_at", "unerased", "deployment_id", "hardware", "retiring", "tenancy", "wanted",
+	"state", "cause", "reason", "state_at", "unerased", "deployment_id", "hardware", "destroyed", "retiring",
+	"tenancy", "wanted",
 	"wanted_at", "launch", "installs", "last_deployment", "assigned_at", "watched_at", "detail", "vcpus", "memory_gb",
 	"storage_gb", "offer_key", "system",
 }

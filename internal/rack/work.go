@@ -554,7 +554,7 @@ func (s *Service) erased(ctx context.Context, tx *db.Tx, m Machine, j agentJob) 
 	if err := recordErasure(ctx, tx, record(j, m, "", tx.Now)); err != nil {
 		return err
 	}
-	m.Unerased = false
+	m.Unerased, m.Destroyed, m.Hardware = false, []DestroyedDrive{}, m.Hardware.withSizes(drivesOf(*j.Hardware))
 	if m.OverSSH() {
 		m.system, m.launch = systemIdle, ""
 	}

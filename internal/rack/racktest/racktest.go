@@ -169,6 +169,23 @@ func (s *Server) Soiled() bool {
 	return false
 }
 
+// Swap puts another drive in the place of the one with that serial number; "" leaves it empty.
+func (s *Server) Swap(serial, by string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, d := range s.drives {
+		if d.serial != serial {
+			continue
+		}
+		if by == "" {
+			s.drives = append(s.drives[:i:i], s.drives[i+1:]...)
+		} else {
+			s.drives[i] = drive{serial: by}
+		}
+		return
+	}
+}
+
 // WriteFile writes a file of the installed system, and so to each drive.
 func (s *Server) WriteFile(name, text string) {
 	s.mu.Lock()

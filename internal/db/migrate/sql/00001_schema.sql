@@ -1172,6 +1172,7 @@ CREATE TABLE rack_machine (
     storage_gb      BIGINT NOT NULL,
     offer_key       TEXT   NOT NULL,           -- the same for servers that are sold as one offer
     hardware        TEXT   NOT NULL,           -- JSON of the last inspection, or null
+    destroyed       TEXT   NOT NULL,           -- JSON: drives that the operator has destroyed since the last erasure
     retiring        BIGINT NOT NULL,           -- 1 = retired, not sold again, once it is erased
     tenancy         TEXT   NOT NULL,           -- installing, running, off, failed or refused; '' without a deployment
     wanted          TEXT   NOT NULL,           -- on, off or reboot, which the deployment asked for; '' for nothing
