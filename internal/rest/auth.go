@@ -30,9 +30,6 @@ func (rr *Router) admit(ctx context.Context, w http.ResponseWriter, c *Call) err
 	if err := rr.takeCaller(ctx, w, c); err != nil {
 		return err
 	}
-	if err := rr.closed(c); err != nil {
-		return err
-	}
 	return rr.authorize(c)
 }
 
@@ -49,6 +46,9 @@ func (rr *Router) authorize(c *Call) error {
 		if err := rr.SameSite(c.Request); err != nil {
 			return err
 		}
+	}
+	if err := rr.closed(c); err != nil {
+		return err
 	}
 	return rr.cfg.Authorize(c)
 }
