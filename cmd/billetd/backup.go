@@ -40,7 +40,7 @@ the API keys of providers. Keep secret.key apart, or add it with --with-secret-k
 With PostgreSQL, use pg_dump or your provider's backups.`,
 		Example: `  age-keygen -o backup-key.txt                        # prints the recipient, age1…
   billetd backup --output billet.backup --recipient age1…
-  billetd backup --output - --recipient age1… | ssh backup.example.com 'cat > billet.backup'`,
+  billetd backup --output - --recipient age1… | aws s3 cp - s3://backups/billet.backup`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (len(recipients) == 0) != clear {
 				return errors.New("add either --recipient, or --unencrypted for a backup that anyone can read " +
