@@ -277,7 +277,7 @@ func printRecovery(cmd *cobra.Command, o *app.Operator, out *output) error {
 		_, err = fmt.Fprintln(w, "The database is not in recovery.")
 		return err
 	case v.EndingSince != nil:
-		fmt.Fprintln(w, "The server is ending the recovery. It asks every provider first.")
+		fmt.Fprintln(w, "The server is ending the recovery: it asks every provider once more. Repeat billetd recovery status.")
 		failing, _, err := job.ListFailing(cmd.Context(), o.DB, recovery.Fleet, db.Page{Number: 1, Limit: 1})
 		if err != nil {
 			return err
@@ -292,8 +292,8 @@ func printRecovery(cmd *cobra.Command, o *app.Operator, out *output) error {
 		fmt.Fprintf(w, "It could not be ended: %s\n", *v.Problem)
 	}
 	if len(s.Undecided) == 0 {
-		_, err = fmt.Fprintln(w, "No machine or volume is known that has no deployment or account. While the server "+
-			"runs, it compares machines every minute and volumes every five minutes.")
+		_, err = fmt.Fprintln(w, "No machine or volume without a deployment or account was found so far. While the "+
+			"server runs, it compares machines every minute and volumes every five minutes.")
 		return err
 	}
 	fmt.Fprintln(w, "The database does not know these. Adopt, terminate or dismiss each (docs/backup.md):")
