@@ -277,7 +277,8 @@ func printRecovery(cmd *cobra.Command, o *app.Operator, out *output) error {
 		_, err = fmt.Fprintln(w, "The database is not in recovery.")
 		return err
 	case v.EndingSince != nil:
-		fmt.Fprintln(w, "The server is ending the recovery: it asks every provider once more. Repeat billetd recovery status.")
+		fmt.Fprintln(w, "The server is ending the recovery: it asks every provider once more. "+
+			"Repeat billetd recovery status.")
 		failing, _, err := job.ListFailing(cmd.Context(), o.DB, recovery.Fleet, db.Page{Number: 1, Limit: 1})
 		if err != nil {
 			return err
