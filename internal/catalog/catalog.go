@@ -252,7 +252,7 @@ func (c *Catalog) PriceHistory(
 		return nil, false, err
 	}
 	rule := list.rules.First(sold.ruled())
-	if rule != nil && rule.Hidden {
+	if rule != nil && rule.Hidden || sold.trustedOnly && !list.trusted {
 		return nil, false, nil
 	}
 	points, err = readPoints(ctx, r, offer, from, to)

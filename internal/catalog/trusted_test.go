@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/clock"
@@ -59,6 +60,29 @@ func TestOnlyTrustedAccountsAreOfferedWhatIsForThem(t *testing.T) {
 			r.load()
 			if _, found := r.cat.For("acc_trusted").Get("off_special"); found {
 				t.Error("it is offered to an account that is no longer trusted")
+			}
+		}
+	})
+}
+
+func TestPriceHistoryOfTrustedOffersIsForTrustedAccounts(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
+		s := &seller{slug: "a", offers: append([]provider.Offer{}, market(1)...)}
+		special := offer("off_special")
+		special.TrustedTenantsOnly = true
+		s.offers = append(s.offers, special)
+		r := newRig(t, d, c, s)
+		r.trust = []id.ID{"acc_trusted"}
+		r.sync("a")
+		r.load()
+		now := c.Now()
+		for account, want := range map[id.ID]bool{"acc_usual": false, "acc_trusted": true} {
+			_, listed := r.cat.For(account).Get("off_special")
+			points, found, err := r.cat.PriceHistory(
+				t.Context(), d, account, "off_special", now.Add(-time.Hour), now.Add(time.Hour), now,
+			)
+			if listed != want || found != want || err != nil || !want && points != nil {
+				t.Errorf("%s: listed %t, history %v %t %v; want both to be %t", account, listed, points, found, err, want)
 			}
 		}
 	})

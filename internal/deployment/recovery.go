@@ -18,13 +18,10 @@ const (
 	// and reasonNotDone of an action that was requested before the backup.
 	reasonRestored = "The server was restored from a backup, and the machine had ended since."
 	reasonNotDone  = "The server was restored from a backup. Request it again if it was not done."
-	// minLost is how many machines must be missing, and none be there, for SettleRestored to refuse
-	// to believe it.
-	minLost = 2
 )
 
-// ErrNoMachines is returned by SettleRestored for a provider that knows none of several machines:
-// it may be asked with the key of another account.
+// ErrNoMachines is returned by SettleRestored for a provider that knows none of the machines that
+// the database has there: it may be asked with the key of another account.
 var ErrNoMachines = errors.New("the provider knows none of the machines that the database has there")
 
 // SettleRestored makes the deployments at a provider agree with it, after the database was restored
@@ -37,8 +34,8 @@ var ErrNoMachines = errors.New("the provider knows none of the machines that the
 //   - Pending actions are abandoned. They may have been carried out, and a reinstallation
 //     would erase what the tenant has done since.
 //
-// Each missing machine is asked for alone, because a list may be incomplete. If several are missing
-// and none is there, it returns ErrNoMachines, unless even that is confirmed. Terminations go on as
+// Each missing machine is asked for alone, because a list may be incomplete. If the provider
+// knows none of them, it returns ErrNoMachines, unless even that is confirmed. Terminations go on as
 // usual. It can be stopped at any point and repeated.
 func (s *Service) SettleRestored(
 	ctx context.Context, slug string, at time.Time, confirmed bool,
@@ -63,13 +60,14 @@ func (s *Service) SettleRestored(
 			listed[m.Reference] = m
 		}
 	}
-	missing, err := s.missing(ctx, p, rows, listed)
+	unended := slices.DeleteFunc(rows, func(w watched) bool { return !slices.Contains(Unended, w.status) })
+	missing, unknown, err := s.missing(ctx, p, unended, listed)
 	if err != nil {
 		return 0, err
 	}
-	unended := slices.DeleteFunc(rows, func(w watched) bool { return !slices.Contains(Unended, w.status) })
-	if len(missing) >= minLost && len(missing) == len(unended) && !confirmed {
-		return 0, fmt.Errorf("%s: %w (%d)", slug, ErrNoMachines, len(missing))
+	made := len(slices.DeleteFunc(slices.Clone(unended), func(w watched) bool { return w.machineID == "" }))
+	if made > 0 && unknown == made && !confirmed {
+		return 0, fmt.Errorf("%s: %w (%d)", slug, ErrNoMachines, made)
 	}
 	for _, w := range unended {
 		if m, has := listed[w.id]; has && w.startedAt == nil {
@@ -97,26 +95,28 @@ func leaves(m provider.Machine) bool {
 	}, m.State)
 }
 
-// missing returns the deployments that have not ended and whose machine is neither on the list nor
-// found alone, which are added to the list.
+// missing returns the deployments whose machine is neither on the list nor found alone, which are
+// added to the list, and how many of these machines existed and are not known at all.
 func (s *Service) missing(
-	ctx context.Context, p provider.Provider, rows []watched, listed map[id.ID]provider.Machine,
-) (out []id.ID, err error) {
-	for _, w := range rows {
-		if _, has := listed[w.id]; has || !slices.Contains(Unended, w.status) {
+	ctx context.Context, p provider.Provider, unended []watched, listed map[id.ID]provider.Machine,
+) (out []id.ID, unknown int, err error) {
+	for _, w := range unended {
+		if _, has := listed[w.id]; has {
 			continue
 		}
 		m, err := askMachine(ctx, p, w.id)
 		switch {
 		case err == nil && !leaves(m):
 			listed[w.id] = m
+			continue
 		case err != nil && provider.KindOf(err) != provider.KindNotFound:
-			return nil, fmt.Errorf("ask %s for the machine of %s: %w", p.Info().Slug, w.id, err)
-		default:
-			out = append(out, w.id)
+			return nil, 0, fmt.Errorf("ask %s for the machine of %s: %w", p.Info().Slug, w.id, err)
+		case err != nil && w.machineID != "":
+			unknown++
 		}
+		out = append(out, w.id)
 	}
-	return out, nil
+	return out, unknown, nil
 }
 
 // resumeLaunch records the machine of a deployment that was being launched at the backup, and gives

@@ -3,6 +3,8 @@ package payment
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
@@ -140,25 +142,28 @@ func (k known) difference(m sums) string {
 }
 
 // unknownRefunds returns what the processor refunded that is not stored, by reference. A refund
-// that was made here has no reference until its answer arrived: what is not known may be that one.
+// that was made here has no reference until its answer arrived: one of the same amount is that one.
 func (k known) unknownRefunds(m sums) map[string]money.Micros {
-	stored, open := map[string]money.Micros{}, money.Micros(0)
+	stored, awaited := map[string]money.Micros{}, []money.Micros{}
 	for _, f := range k.refunds {
-		if f.reference == "" {
-			open += f.Amount
-		} else {
+		switch {
+		case f.reference != "":
 			stored[f.reference] += f.Amount
+		case f.Status == RefundPending: // the processor took no money for one that it refused
+			awaited = append(awaited, f.Amount)
 		}
 	}
-	unknown, sum := map[string]money.Micros{}, money.Micros(0)
-	for reference, amount := range m.byRefund {
-		if more := amount - stored[reference]; more > 0 {
-			unknown[reference] = more
-			sum += more
+	unknown := map[string]money.Micros{}
+	for _, reference := range slices.Sorted(maps.Keys(m.byRefund)) {
+		more := m.byRefund[reference] - stored[reference]
+		if more <= 0 {
+			continue
 		}
-	}
-	if sum <= open {
-		return nil
+		if i := slices.Index(awaited, more); i >= 0 {
+			awaited = slices.Delete(awaited, i, i+1)
+			continue
+		}
+		unknown[reference] = more
 	}
 	return unknown
 }

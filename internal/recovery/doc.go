@@ -14,7 +14,7 @@
 // Invariants:
 //   - A recovery ends only after every provider that has something here was asked since its
 //     operator wanted the end, and only while no machine or volume without an owner is undecided.
-//   - A provider that knows none of several machines is not believed, unless an operator confirms
+//   - A provider that knows none of its machines is not believed, unless an operator confirms
 //     it.
 //   - A database with own servers leaves the recovery only once an operator has confirmed that they
 //     did not change hands since the backup: only the lost rows knew.
