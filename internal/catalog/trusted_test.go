@@ -82,7 +82,7 @@ func TestPriceHistoryOfTrustedOffersIsForTrustedAccounts(t *testing.T) {
 				t.Context(), d, account, "off_special", now.Add(-time.Hour), now.Add(time.Hour), now,
 			)
 			if listed != want || found != want || err != nil || !want && points != nil {
-				t.Errorf("%s: listed %t, history %v %t %v; want both to be %t", account, listed, points, found, err, want)
+				t.Errorf("%s: listed %t, history %v %t %v; want %t", account, listed, points, found, err, want)
 			}
 		}
 	})

@@ -35,8 +35,8 @@ var ErrNoMachines = errors.New("the provider knows none of the machines that the
 //     would erase what the tenant has done since.
 //
 // Each missing machine is asked for alone, because a list may be incomplete. If the provider
-// knows none of them, it returns ErrNoMachines, unless even that is confirmed. Terminations go on as
-// usual. It can be stopped at any point and repeated.
+// knows none of them, it returns ErrNoMachines, unless even that is confirmed. Terminations go on
+// as usual. It can be stopped at any point and repeated.
 func (s *Service) SettleRestored(
 	ctx context.Context, slug string, at time.Time, confirmed bool,
 ) (ended int, err error) {

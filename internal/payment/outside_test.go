@@ -29,8 +29,10 @@ func TestRefusedRefundHidesNoOutsideRefund(t *testing.T) {
 			intent := "intent_" + string(made.ID)
 			w.bank.moved = []payment.Movement{
 				{Kind: payment.MovementPayment, IntentReference: intent, Amount: 50 * usd, CreatedAt: w.Clock.Now()},
-				{Kind: payment.MovementRefund, IntentReference: intent, Amount: -20 * usd, RefundReference: "re_outside",
-					CreatedAt: w.Clock.Now()},
+				{
+					Kind: payment.MovementRefund, IntentReference: intent, Amount: -20 * usd,
+					RefundReference: "re_outside", CreatedAt: w.Clock.Now(),
+				},
 			}
 			w.Clock.Advance(24 * time.Hour)
 			_, err := w.svc.Compare(w.Context(), payment.Fleet)

@@ -749,7 +749,7 @@ CREATE TABLE deployment (
     gpu_count              BIGINT NOT NULL,
     instance_type          TEXT   NOT NULL,
     operating_system       TEXT   NOT NULL,    -- of the offer, or the name of the tenant's own image
-    image                  TEXT   NOT NULL,    -- JSON: the tenant's own image as it was then, or null
+    image                  TEXT   NOT NULL DEFAULT 'null', -- JSON: the tenant's own image as it was then, or null
     hourly_price           BIGINT NOT NULL,    -- agreed at deploy time
     cost_price             BIGINT NOT NULL,    -- what the provider asked at that time
     capabilities           TEXT   NOT NULL,    -- JSON
@@ -758,7 +758,7 @@ CREATE TABLE deployment (
     steps                  TEXT   NOT NULL,    -- JSON
     action                 TEXT   NOT NULL,    -- what the provider is still to be asked for: reboot, …; '' for nothing
     action_argument        TEXT   NOT NULL,
-    action_image           TEXT   NOT NULL,    -- JSON: the tenant's own image to reinstall with, or null
+    action_image           TEXT   NOT NULL DEFAULT 'null', -- JSON: the tenant's own image to reinstall with, or null
     machine_id             TEXT   NOT NULL,    -- the provider's name of the machine; '' until Launch was answered
     address                TEXT   NOT NULL,
     ssh_user               TEXT   NOT NULL,
