@@ -73,8 +73,9 @@ type Console struct {
 
 // OpenConsole connects to a serial console. The context is for connecting only. Close the result.
 //
-// The BMC's shell is never asked for, and what would leave the console for it is not passed on:
-// what a tenant types must not reach the command line of a BMC.
+// A shell is only asked for where the port has nothing but the console, as that of OpenBMC. What
+// would leave the console is not passed on: what a tenant types must not reach the command line of
+// a BMC.
 func OpenConsole(ctx context.Context, a ConsoleAddress) (*Console, error) {
 	return openConsole(ctx, a, ssh.Password(a.Password), ssh.KeyboardInteractive(
 		func(_, _ string, questions []string, _ []bool) ([]string, error) {
@@ -174,7 +175,9 @@ func start(client *ssh.Client, command, leave string) (*Console, error) {
 		return nil, err
 	}
 	// The modes are those of a terminal that echoes nothing: the server's own system does.
-	err = session.RequestPty("vt100", 24, 80, ssh.TerminalModes{ssh.ECHO: 0, ssh.ICANON: 0, ssh.ISIG: 0})
+	err = session.RequestPty("vt100", 24, 80, ssh.TerminalModes{
+		ssh.ECHO: 0, ssh.ICANON: 0, ssh.ISIG: 0, ssh.ISTRIP: 0, ssh.IXON: 0,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,10 @@ package console
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
@@ -130,8 +133,17 @@ func (s *Service) end(ctx context.Context, tx *db.Tx, n Session, at time.Time, r
 	return s.cfg.Audit.Append(ctx, tx, audit.Entry{
 		Account: n.Account, Actor: n.Actor, Action: Closed, Subject: n.Deployment, Address: n.Address,
 		RequestID: n.RequestID,
-		Detail:    fmt.Sprintf("Open for %s; %s.", at.Sub(n.openedAt).Round(time.Second), reason),
+		Detail:    fmt.Sprintf("Open for %s; %s.", at.Sub(n.openedAt).Round(time.Second), clause(reason)),
 	})
+}
+
+// clause is a sentence as a part of another one.
+func clause(sentence string) string {
+	first, size := utf8.DecodeRuneInString(sentence)
+	if size == 0 {
+		return ""
+	}
+	return string(unicode.ToLower(first)) + strings.TrimSuffix(sentence[size:], ".")
 }
 
 // Expire ends the session of a deployment if its server is gone. It is the handler of KindExpire.

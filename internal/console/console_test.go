@@ -97,7 +97,7 @@ func TestOneSessionAtATime(t *testing.T) {
 		k.lives(bob, true)
 		k.closed("Ada: Open for 59s; taken over.")
 		k.clock.Advance(5 * time.Second)
-		k.must(k.End(t.Context(), bob, "the user left"))
+		k.must(k.End(t.Context(), bob, "The user left."))
 		k.must(k.End(t.Context(), bob, "again"))
 		k.lives(bob, false)
 		k.closed("Bob: Open for 5s; the user left.", "Ada: Open for 59s; taken over.")

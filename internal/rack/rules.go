@@ -125,6 +125,9 @@ func (f *faults) console(m Machine) (hostKey string) {
 		f.add("console", "needs a BMC, which a machine with an sshAddress does not have.")
 	}
 	f.within("consolePort", m.ConsolePort, 0, 65_535)
+	if m.Console == bmc.ConsoleOpenBMC && m.ConsolePort == 22 {
+		f.add("consolePort", "must not be 22 for openbmc: there, OpenBMC gives its own command line.")
+	}
 	if m.Console == bmc.ConsoleOff {
 		f.name("consoleUser", m.ConsoleUser)
 	} else {

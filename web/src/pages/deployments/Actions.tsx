@@ -49,7 +49,12 @@ export function Actions({ of: d }: { of: Deployment }) {
     const reinstall = action === 'reinstall';
     // Without the offer, the machine can still be reinstalled with the same operating system.
     const offer = reinstall ? await queries.fetchQuery(offerQuery(d.offerId)).catch(() => null) : null;
-    const systems = [...new Set([d.operatingSystem, ...(offer?.operatingSystems ?? [])])];
+    // An image of the tenant's own has a name, too, which is no operating system of the offer.
+    const installed = d.imageId ?? d.operatingSystem;
+    const systems = [
+      { value: installed, label: d.imageId ? `${d.operatingSystem} (your image)` : d.operatingSystem },
+      ...(offer?.operatingSystems ?? []).filter((s) => s !== installed).map((s) => ({ value: s, label: s })),
+    ];
     confirm({
       title: `${title} ${d.name}?`,
       body: (
@@ -61,7 +66,7 @@ export function Actions({ of: d }: { of: Deployment }) {
               label="Operating system"
               mt="sm"
               data={systems}
-              defaultValue={d.operatingSystem}
+              defaultValue={installed}
               allowDeselect={false}
             />
           )}
@@ -72,7 +77,8 @@ export function Actions({ of: d }: { of: Deployment }) {
       typed: reinstall ? d.name : undefined,
       run: async (form) => {
         const chosen = form.get('operatingSystem');
-        await act.mutateAsync({ action, operatingSystem: chosen ? String(chosen) : undefined });
+        const operatingSystem = chosen && chosen !== d.imageId ? String(chosen) : undefined;
+        await act.mutateAsync({ action, operatingSystem });
         toast(`${done} ${d.name}`);
       },
     });
