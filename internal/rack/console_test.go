@@ -43,6 +43,7 @@ func TestFieldsOfAConsole(t *testing.T) {
 			{func(f *rack.MachineFields) { f.ConsoleHostKey = p("SHA256:abc") }, "consoleHostKey"},
 			{func(f *rack.MachineFields) { f.ConsoleHostKey = p(consoleKey + "\n" + consoleKey) }, "consoleHostKey"},
 			{func(f *rack.MachineFields) { f.ConsolePort = p(int64(70_000)) }, "consolePort"},
+			{func(f *rack.MachineFields) { f.ConsolePort = p(int64(22)) }, "consolePort"}, // a command line there
 		} {
 			f := withConsole(fields(3))
 			c.change(&f)
