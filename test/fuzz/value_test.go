@@ -95,6 +95,7 @@ func (f *fuzzer) validText(s *schema) any {
 	if s.MaxLength != nil {
 		high = min(high, *s.MaxLength)
 	}
+	high = max(low, high)
 	if text := pick(f.dice, odd); f.in(3) && fitsLength(s, text) {
 		return text
 	}
