@@ -211,7 +211,7 @@ func (s *Service) bootHost(ctx context.Context, m Machine, j agentJob, server Se
 	if server.Boot == nil {
 		return errors.New("this server has no image of the agent: start it with --racks-agent-iso")
 	}
-	if j.BootedAt == nil && j.ClaimedAt != nil { // it was started, and the answer lost
+	if j.BootedAt == nil && j.ClaimedAt != nil && j.TokenHash != nil { // it was started, and the answer lost
 		return s.booted(ctx, j, *j.TokenHash)
 	}
 	b, err := server.Boot()
@@ -240,7 +240,7 @@ func (s *Service) bootHost(ctx context.Context, m Machine, j agentJob, server Se
 	crashpoint.Reach(crashpoint.RackBootBeforeCall)
 	if err := h.Start(b, p); err != nil {
 		if e, is := errors.AsType[*sshhost.Error](err); is && e.Kind == sshhost.KindUnreachable {
-			return err // it may have been started
+			return s.refusedHost(ctx, m, j, err) // it may have been started, and keeps its token until then
 		}
 		return errors.Join(s.revoke(ctx, j), s.refusedHost(ctx, m, j, err))
 	}

@@ -76,8 +76,8 @@ func (r *hostRig) ready() {
 	r.expect(0, rack.Ready)
 }
 
-// rented gives the machine to a deployment, and waits until it runs.
-func (r *hostRig) rented() id.ID {
+// assign gives the machine to a deployment.
+func (r *hostRig) assign() id.ID {
 	r.t.Helper()
 	l := r.launch(0)
 	key, err := provider.NewHostKey()
@@ -88,9 +88,16 @@ func (r *hostRig) rented() id.ID {
 	if _, err := r.Assign(r.t.Context(), l); err != nil {
 		r.t.Fatal(err)
 	}
-	r.settle()
-	r.tenancy(l.Deployment, rack.Running)
 	return l.Deployment
+}
+
+// rented gives the machine to a deployment, and waits until it runs.
+func (r *hostRig) rented() id.ID {
+	r.t.Helper()
+	d := r.assign()
+	r.settle()
+	r.tenancy(d, rack.Running)
+	return d
 }
 
 // A machine without a BMC has the same life as others: nothing is sold that was not erased, and
@@ -169,10 +176,12 @@ func TestAMachineWithoutABMCThatDoesNotAnswerKeepsItsTenant(t *testing.T) {
 	})
 }
 
-// A tenant who removes the key, or shuts SSH, keeps the server out: the machine is quarantined, and
-// never sold before it was erased.
+// A tenant who removes the key, shuts SSH, does not start the agent, or takes its job in its place
+// keeps the server out: the machine is quarantined, and never sold before it was erased.
 func TestATenantWhoKeepsTheServerOutOfAMachineWithoutABMC(t *testing.T) {
-	for _, mode := range []racktest.Mode{racktest.Silent, racktest.Locked, racktest.Unable} {
+	for _, mode := range []racktest.Mode{
+		racktest.Silent, racktest.Locked, racktest.Unable, racktest.Claiming, racktest.Dropping,
+	} {
 		eachHost(t, func(r *hostRig) {
 			r.ready()
 			d := r.rented()
@@ -195,6 +204,49 @@ func TestATenantWhoKeepsTheServerOutOfAMachineWithoutABMC(t *testing.T) {
 			r.expect(0, rack.Ready)
 		})
 	}
+}
+
+// What was asked for with the token of a start that failed is no sign of an agent: the next start
+// has a token of its own.
+func TestTheJobIsTakenAndTheAgentIsNotStarted(t *testing.T) {
+	eachHost(t, func(r *hostRig) {
+		r.ready()
+		d := r.rented()
+		r.host.Behave(racktest.Claiming)
+		r.giveBack(d)
+		r.settle()
+		if m := r.expect(0, rack.Erasing); !strings.Contains(m.Detail, "could not be started") {
+			r.t.Errorf("detail %q", m.Detail)
+		}
+		r.host.Behave(racktest.Answers)
+		if _, err := r.Work(r.t.Context(), r.ms[0].ID); err != nil {
+			r.t.Fatal(err)
+		}
+		r.settle()
+		r.expect(0, rack.Ready)
+		r.checkErased(d)
+	})
+}
+
+// What a tenant's image left of a machine that is then not the tenant's is what runs there: it is
+// signed in to as that.
+func TestAFailedInstallationOfAMachineWithoutABMC(t *testing.T) {
+	eachHost(t, func(r *hostRig) {
+		r.ready()
+		r.host.GPUs = 7
+		d := r.assign()
+		r.settle()
+		if m := r.tenancy(d, rack.Failed); !strings.Contains(m.Detail, "GPU") {
+			r.t.Errorf("detail %q", m.Detail)
+		}
+		r.host.GPUs = 8
+		r.giveBack(d)
+		r.settle()
+		if m := r.expect(0, rack.Ready); m.Unerased || m.DeploymentID != nil {
+			r.t.Errorf("%+v", m)
+		}
+		r.checkErased(d)
+	})
 }
 
 // A lost machine that the operator installs by hand has another host key.
