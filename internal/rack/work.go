@@ -510,6 +510,13 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, m Machine, j agentJob, i
 	if j.Kind == rackagent.Deploy && j.Outcome == rackagent.Done {
 		m.system = systemTenants // its image is on the drive, whatever else is wrong
 	}
+	if m.finishing(&j) {
+		j.Closed, m.Detail = true, "" // its deployment has ended: the drives are erased next
+		if err := s.save(ctx, tx, j); err != nil {
+			return err
+		}
+		return s.keep(ctx, tx, m)
+	}
 	if j.Outcome != rackagent.Done {
 		return s.failed(ctx, tx, m, j, CauseFailed, agentFailed+j.Error)
 	}
