@@ -148,6 +148,11 @@ func (s *Service) secrets(m *Machine, change MachineFields, wrong *faults) error
 	if err != nil {
 		return err
 	}
+	if m.sealedSSH != "" {
+		if before, err := s.openLogin(*m); err == nil {
+			a.Idle = before.Idle // the idle system shows it, if that runs there
+		}
+	}
 	if change.SSHPrivateKey != nil && strings.TrimSpace(*change.SSHPrivateKey) != "" {
 		a.Key = strings.TrimSpace(*change.SSHPrivateKey) + "\n"
 	}

@@ -477,6 +477,29 @@ func TestAMachineWithoutABMCThatDoesNotReturn(t *testing.T) {
 	})
 }
 
+// Another private key does not change the host key of the idle system that runs.
+func TestAMachineWithoutABMCThatGetsAnotherKey(t *testing.T) {
+	eachHost(t, func(r *hostRig) {
+		r.ready()
+		r.act(r.Quarantine, 0)
+		own, err := provider.NewHostKey()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, key := range []string{own.Private, ""} {
+			m, err := r.update(r.ms[0].ID, rack.MachineFields{SSHPrivateKey: &key})
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.host.Authorize(m.SSHPublicKey)
+			r.act(r.Release, 0)
+			r.settle()
+			r.expect(0, rack.Ready)
+			r.act(r.Quarantine, 0)
+		}
+	})
+}
+
 func TestFieldsOfAMachineWithoutABMC(t *testing.T) {
 	eachHost(t, func(r *hostRig) {
 		r.act(r.Quarantine, 0)

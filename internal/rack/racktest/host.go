@@ -110,6 +110,15 @@ func (h *Host) Reset() {
 // Accept has the operator's own system accept a public key.
 func (h *Host) Accept(key string) { h.with(func() { h.keys = append(h.keys, key) }) }
 
+// Authorize has what is installed accept one more public key, as its root would.
+func (h *Host) Authorize(key string) {
+	h.Server.mu.Lock()
+	defer h.Server.mu.Unlock()
+	with := *h.system
+	with.MetaData += "\n" + key
+	h.system = &with
+}
+
 // Behave changes the mode.
 func (h *Host) Behave(m Mode) { h.with(func() { h.mode = m }) }
 
