@@ -45,7 +45,7 @@ func TestDecide_AnInstallationIsFinishedWithoutABMC(t *testing.T) {
 		want step
 	}{
 		"works": {works, 9 * time.Minute, stepWait}, "is silent": {works, 11 * time.Minute, stepEnd},
-		"works for ever": {steady, 2 * time.Hour, stepEnd}, "is done": {done, time.Minute, stepEnd},
+		"works without end": {steady, 2 * time.Hour, stepEnd}, "is done": {done, time.Minute, stepEnd},
 		"is not confirmed": {unconfirmed, time.Minute, stepBoot}, "has ended": {closed, time.Minute, stepBegin},
 		"is not claimed": {unclaimed, time.Minute, stepBegin},
 	} {

@@ -144,14 +144,9 @@ func (s *Service) secrets(m *Machine, change MachineFields, wrong *faults) error
 	if change.SSHPrivateKey == nil && m.sealedSSH != "" {
 		return nil
 	}
-	a, err := s.newLogin()
+	a, err := s.newLogin(*m)
 	if err != nil {
 		return err
-	}
-	if m.sealedSSH != "" {
-		if before, err := s.openLogin(*m); err == nil {
-			a.Idle = before.Idle // the idle system shows it, if that runs there
-		}
 	}
 	if change.SSHPrivateKey != nil && strings.TrimSpace(*change.SSHPrivateKey) != "" {
 		a.Key = strings.TrimSpace(*change.SSHPrivateKey) + "\n"
@@ -170,12 +165,19 @@ func (s *Service) secrets(m *Machine, change MachineFields, wrong *faults) error
 // maxKey is how many bytes a private key may have.
 const maxKey = 16 << 10
 
-func (s *Service) newLogin() (a login, err error) {
+// newLogin returns a login with a new key. The host key that a machine's idle system shows stays.
+func (s *Service) newLogin(m Machine) (a login, err error) {
 	own, err := provider.NewHostKey() // a key pair like any other
 	if err != nil {
 		return a, err
 	}
 	a.Key = own.Private
+	if m.sealedSSH != "" {
+		if before, err := s.openLogin(m); err == nil {
+			a.Idle = before.Idle
+			return a, nil
+		}
+	}
 	a.Idle, err = provider.NewHostKey()
 	return a, err
 }

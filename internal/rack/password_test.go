@@ -179,8 +179,8 @@ func TestThePasswordThatIsBeingSetStaysKnown(t *testing.T) {
 	})
 }
 
-// A user that the operator replaces while the password of the one before is being replaced keeps its
-// password.
+// A user that the operator replaces while the password of the one before is being replaced keeps
+// its own.
 func TestAnotherUserThanTheOneWhosePasswordIsBeingSet(t *testing.T) {
 	eachRig(t, 1, func(r *rig) {
 		d := r.assigned(0)

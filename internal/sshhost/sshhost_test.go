@@ -284,7 +284,8 @@ func TestAServerThatMisbehaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Check(t.Context()); kind(t, err) != c.want || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 500 {
+		if err := h.Check(t.Context()); kind(t, err) != c.want || strings.Contains(err.Error(), "\x1b") ||
+			len(err.Error()) > 500 {
 			t.Errorf("%s: %v", name, err)
 		}
 		h.Close()
