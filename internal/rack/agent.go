@@ -44,7 +44,7 @@ func (s *Service) valid(ctx context.Context, r db.Reader, token string) (j agent
 	fits := found && map[rackagent.Kind]bool{
 		rackagent.Inspect: m.State == Inspecting,
 		rackagent.Erase:   m.State == Erasing && (m.DeploymentID == nil || m.OverSSH()),
-		rackagent.Deploy:  m.State.Tenanted() && m.tenancy == Installing,
+		rackagent.Deploy:  m.State.Tenanted() && m.tenancy == Installing || m.finishing(&j),
 	}[j.Kind]
 	if !fits || j.BootedAt != nil && s.cfg.Clock.Now().After(j.BootedAt.Add(limits[j.Kind])) {
 		return j, m, ErrToken

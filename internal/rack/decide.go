@@ -136,6 +136,13 @@ func decide(m Machine, j *agentJob, now, since time.Time) decision {
 		}
 		return decision{step: stepValidate}
 	case Erasing:
+		if m.finishing(j) {
+			d := decideJob(j, rackagent.Deploy, now, since)
+			if j.BootedAt != nil && (d.step == stepBoot || d.step == stepFail) {
+				d.step = stepEnd // it is erased, whatever came of it
+			}
+			return d
+		}
 		return decideJob(j, rackagent.Erase, now, since)
 	case Assigned, Draining:
 		return decideTenancy(m, j, now, since)

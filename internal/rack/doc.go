@@ -19,7 +19,7 @@
 //     place of what runs (host.go), and restarts the machine whatever comes of its job. That it
 //     does not answer ends no tenancy. A tenant who keeps us out has it quarantined when they
 //     leave, so it is sold to trusted accounts only. After each erasure it gets a system that it is
-//     reached by.
+//     reached by. An installation that a deployment's end finds under way is finished first.
 //   - A machine belongs to at most one deployment, and a deployment has at most one machine: the
 //     reference is unique in the database, and assigning is one UPDATE.
 //   - A token is that of one job on one machine. It is stored as a hash, ends with the job, and its

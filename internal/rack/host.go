@@ -61,10 +61,18 @@ func (m *Machine) leave() {
 	}
 }
 
+// finishing reports whether the agent works on the installation for a deployment that has ended. On
+// a machine without a BMC it is not interrupted: half of a system would not start, and so could not
+// be replaced either.
+func (m Machine) finishing(j *agentJob) bool {
+	return m.OverSSH() && m.State == Erasing && m.tenancy == Installing &&
+		j != nil && j.Kind == rackagent.Deploy && j.ClaimedAt != nil && !j.Closed
+}
+
 // heard applies that an agent runs on the machine.
 func (m *Machine) heard(j agentJob) {
 	m.Detail = fmt.Sprintf("The agent: %s, %d%%", j.Phase, j.Progress)
-	if m.OverSSH() && m.State == Erasing {
+	if m.OverSSH() && m.State == Erasing && j.Kind == rackagent.Erase {
 		m.leave() // what the tenant installed does not run any more
 	}
 }
@@ -136,7 +144,7 @@ func (s *Service) secrets(m *Machine, change MachineFields, wrong *faults) error
 	if change.SSHPrivateKey == nil && m.sealedSSH != "" {
 		return nil
 	}
-	a, err := s.newLogin()
+	a, err := s.newLogin(*m)
 	if err != nil {
 		return err
 	}
@@ -157,12 +165,19 @@ func (s *Service) secrets(m *Machine, change MachineFields, wrong *faults) error
 // maxKey is how many bytes a private key may have.
 const maxKey = 16 << 10
 
-func (s *Service) newLogin() (a login, err error) {
+// newLogin returns a login with a new key. The host key that a machine's idle system shows stays.
+func (s *Service) newLogin(m Machine) (a login, err error) {
 	own, err := provider.NewHostKey() // a key pair like any other
 	if err != nil {
 		return a, err
 	}
 	a.Key = own.Private
+	if m.sealedSSH != "" {
+		if before, err := s.openLogin(m); err == nil {
+			a.Idle = before.Idle
+			return a, nil
+		}
+	}
 	a.Idle, err = provider.NewHostKey()
 	return a, err
 }
@@ -175,30 +190,61 @@ func (s *Service) openLogin(m Machine) (a login, err error) {
 	return a, json.Unmarshal(text, &a)
 }
 
-// signIn signs in to the system that runs on a machine without a BMC.
-func (s *Service) signIn(ctx context.Context, m Machine) (*sshhost.Host, error) {
+// addresses returns how each system is signed in to that may run on a machine without a BMC, the
+// one that should first. Until an erasure has passed it may be another: an agent may have installed
+// one and its last report been lost, or not been believed.
+func (s *Service) addresses(m Machine) (out []sshhost.Address, err error) {
 	a, err := s.openLogin(m)
 	if err != nil {
 		return nil, err
 	}
-	at := sshhost.Address{Address: m.SSHAddress, User: "root", HostKey: m.SSHHostKey, Key: []byte(a.Key)}
-	switch m.system {
-	case systemOperators:
-		at.User = m.SSHUser
-	case systemIdle:
-		at.HostKey = a.Idle.Public
-	case systemTenants:
-		l, err := s.openLaunch(m)
-		if err != nil {
-			return nil, err
-		}
-		at.HostKey = l.HostKey.Public
+	add := func(user, hostKey string) {
+		out = append(out, sshhost.Address{Address: m.SSHAddress, User: user, HostKey: hostKey, Key: []byte(a.Key)})
 	}
-	h, err := sshhost.Open(ctx, at)
+	may := []system{m.system}
+	for _, other := range []system{systemTenants, systemIdle} {
+		if m.Unerased && other != m.system {
+			may = append(may, other)
+		}
+	}
+	for _, which := range may {
+		switch {
+		case which == systemOperators:
+			add(m.SSHUser, m.SSHHostKey)
+		case which == systemIdle:
+			add("root", a.Idle.Public)
+		case m.launch != "":
+			l, err := s.openLaunch(m)
+			if err != nil {
+				return nil, err
+			}
+			add("root", l.HostKey.Public)
+		}
+	}
+	return out, nil
+}
+
+// signInLimit is how long signing in, and the check of what runs there, may take together: one that
+// hangs would keep others from being called.
+const signInLimit = time.Minute
+
+// signIn signs in to the system that runs on a machine without a BMC.
+func (s *Service) signIn(ctx context.Context, m Machine) (h *sshhost.Host, err error) {
+	all, err := s.addresses(m)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Check(); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, signInLimit)
+	defer cancel()
+	for _, at := range all {
+		if h, err = sshhost.Open(ctx, at); !sshhost.OtherHostKey(err) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Check(ctx); err != nil {
 		h.Close()
 		return nil, err
 	}
@@ -211,7 +257,7 @@ func (s *Service) bootHost(ctx context.Context, m Machine, j agentJob, server Se
 	if server.Boot == nil {
 		return errors.New("this server has no image of the agent: start it with --racks-agent-iso")
 	}
-	if j.BootedAt == nil && j.ClaimedAt != nil { // it was started, and the answer lost
+	if j.BootedAt == nil && j.ClaimedAt != nil && j.TokenHash != nil { // it was started, and the answer lost
 		return s.booted(ctx, j, *j.TokenHash)
 	}
 	b, err := server.Boot()
@@ -238,9 +284,9 @@ func (s *Service) bootHost(ctx context.Context, m Machine, j agentJob, server Se
 		return err
 	}
 	crashpoint.Reach(crashpoint.RackBootBeforeCall)
-	if err := h.Start(b, p); err != nil {
+	if err := h.Start(ctx, b, p); err != nil {
 		if e, is := errors.AsType[*sshhost.Error](err); is && e.Kind == sshhost.KindUnreachable {
-			return err // it may have been started
+			return s.refusedHost(ctx, m, j, err) // it may have been started, and keeps its token until then
 		}
 		return errors.Join(s.revoke(ctx, j), s.refusedHost(ctx, m, j, err))
 	}

@@ -1,9 +1,11 @@
 package rack_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,13 +26,64 @@ import (
 type hostRig struct {
 	*rig
 	host *racktest.Host
+
+	mu    sync.Mutex
+	claim func()
+	lost  func(report rackagent.Report) bool
+}
+
+// onClaim has f called when the next agent asks for its job.
+func (r *hostRig) onClaim(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.claim = f
+}
+
+// lose has the next report that f accepts not arrive.
+func (r *hostRig) lose(f func(report rackagent.Report) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = f
+}
+
+// through returns the agent's calls, with what was requested by onClaim and lose.
+func (r *hostRig) through(to racktest.Calls) racktest.Calls {
+	out := to
+	out.Job = func(ctx context.Context, p rackagent.Parameters) (rackagent.Job, error) {
+		r.mu.Lock()
+		f := r.claim
+		r.claim = nil
+		r.mu.Unlock()
+		if f != nil {
+			f()
+		}
+		return to.Job(ctx, p)
+	}
+	out.Report = func(ctx context.Context, p rackagent.Parameters, report rackagent.Report) error {
+		r.mu.Lock()
+		lost := r.lost != nil && r.lost(report)
+		if lost {
+			r.lost = nil
+		}
+		r.mu.Unlock()
+		if lost {
+			return errors.New("the report is lost")
+		}
+		return to.Report(ctx, p, report)
+	}
+	return out
+}
+
+// isLast reports whether a report is an agent's last one.
+func isLast(report rackagent.Report) bool {
+	return report.Phase == rackagent.Done || report.Phase == rackagent.Stopped
 }
 
 // eachHost runs f with a machine without a BMC that is entered, on both engines.
 func eachHost(t *testing.T, f func(r *hostRig)) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		r := &hostRig{rig: newRig(t, d, c, 0)}
-		r.host = racktest.NewHost(t, r.calls)
+		r.host = racktest.NewHost(t, r.through(r.calls))
 		m, err := r.tryAdd(r.hostFields())
 		if err != nil {
 			t.Fatal(err)
@@ -76,8 +129,8 @@ func (r *hostRig) ready() {
 	r.expect(0, rack.Ready)
 }
 
-// rented gives the machine to a deployment, and waits until it runs.
-func (r *hostRig) rented() id.ID {
+// assign gives the machine to a deployment.
+func (r *hostRig) assign() id.ID {
 	r.t.Helper()
 	l := r.launch(0)
 	key, err := provider.NewHostKey()
@@ -88,9 +141,16 @@ func (r *hostRig) rented() id.ID {
 	if _, err := r.Assign(r.t.Context(), l); err != nil {
 		r.t.Fatal(err)
 	}
-	r.settle()
-	r.tenancy(l.Deployment, rack.Running)
 	return l.Deployment
+}
+
+// rented gives the machine to a deployment, and waits until it runs.
+func (r *hostRig) rented() id.ID {
+	r.t.Helper()
+	d := r.assign()
+	r.settle()
+	r.tenancy(d, rack.Running)
+	return d
 }
 
 // A machine without a BMC has the same life as others: nothing is sold that was not erased, and
@@ -169,10 +229,12 @@ func TestAMachineWithoutABMCThatDoesNotAnswerKeepsItsTenant(t *testing.T) {
 	})
 }
 
-// A tenant who removes the key, or shuts SSH, keeps the server out: the machine is quarantined, and
-// never sold before it was erased.
+// A tenant who removes the key, shuts SSH, does not start the agent, or takes its job in its place
+// keeps the server out: the machine is quarantined, and never sold before it was erased.
 func TestATenantWhoKeepsTheServerOutOfAMachineWithoutABMC(t *testing.T) {
-	for _, mode := range []racktest.Mode{racktest.Silent, racktest.Locked, racktest.Unable} {
+	for _, mode := range []racktest.Mode{
+		racktest.Silent, racktest.Locked, racktest.Unable, racktest.Claiming, racktest.Dropping,
+	} {
 		eachHost(t, func(r *hostRig) {
 			r.ready()
 			d := r.rented()
@@ -195,6 +257,142 @@ func TestATenantWhoKeepsTheServerOutOfAMachineWithoutABMC(t *testing.T) {
 			r.expect(0, rack.Ready)
 		})
 	}
+}
+
+// What was asked for with the token of a start that failed is no sign of an agent: the next start
+// has a token of its own.
+func TestTheJobIsTakenAndTheAgentIsNotStarted(t *testing.T) {
+	eachHost(t, func(r *hostRig) {
+		r.ready()
+		d := r.rented()
+		r.host.Behave(racktest.Claiming)
+		r.giveBack(d)
+		r.settle()
+		if m := r.expect(0, rack.Erasing); !strings.Contains(m.Detail, "could not be started") {
+			r.t.Errorf("detail %q", m.Detail)
+		}
+		r.host.Behave(racktest.Answers)
+		if _, err := r.Work(r.t.Context(), r.ms[0].ID); err != nil {
+			r.t.Fatal(err)
+		}
+		r.settle()
+		r.expect(0, rack.Ready)
+		r.checkErased(d)
+	})
+}
+
+// A deployment that ends while its machine is being installed loses no machine: the agent is not
+// interrupted, and whichever system runs then is signed in to.
+func TestADeploymentThatEndsWhileItsMachineIsInstalled(t *testing.T) {
+	for name, c := range map[string]struct {
+		// lost is whether the agent's last report does not arrive, and stopped that it gives up.
+		lost, stopped bool
+		runs          string // what is on the drive then
+	}{
+		"and it is installed":            {runs: "AAAA tenant"},
+		"and that is not reported":       {lost: true, runs: "AAAA tenant"},
+		"and it cannot be":               {stopped: true},
+		"and it cannot be, not reported": {stopped: true, lost: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachHost(t, func(r *hostRig) {
+				r.ready()
+				d := r.assign()
+				r.host.Script(func(_ rackagent.Job, last *rackagent.Report) bool {
+					r.host.Script(nil)
+					r.giveBack(d)
+					if _, err := r.Work(r.t.Context(), r.ms[0].ID); err != nil {
+						r.t.Error(err)
+					}
+					if m := r.machine(0); m.State != rack.Erasing || m.DeploymentID == nil {
+						r.t.Errorf("while it is installed: %s, of %v", m.State, m.DeploymentID)
+					}
+					if c.lost {
+						r.lose(isLast)
+					}
+					r.onClaim(func() { // to erase
+						if system, _ := r.host.Installed(); !strings.Contains(system.MetaData, c.runs) {
+							r.t.Errorf("on the drive is %s", system.MetaData)
+						}
+					})
+					if c.stopped {
+						last.Phase, last.Error = rackagent.Stopped, &rackagent.Error{Code: rackagent.WriteFailed}
+					}
+					return true
+				})
+				r.settle()
+				r.later(30 * time.Minute)
+				if m := r.expect(0, rack.Ready); m.Unerased || m.DeploymentID != nil || r.host.Started() != 4 {
+					r.t.Errorf("%+v after %d agents", m, r.host.Started())
+				}
+				r.checkErased(d)
+			})
+		})
+	}
+}
+
+// An agent that has not asked for its job when the deployment ends does not install.
+func TestADeploymentThatEndsBeforeItsMachineIsInstalled(t *testing.T) {
+	eachHost(t, func(r *hostRig) {
+		r.ready()
+		d := r.assign()
+		r.onClaim(func() { r.giveBack(d) })
+		r.settle()
+		r.later(30 * time.Minute)
+		if m := r.expect(0, rack.Ready); m.Unerased || m.DeploymentID != nil {
+			r.t.Errorf("%+v", m)
+		}
+		if jobs := r.host.Jobs(); len(jobs) != 3 || jobs[2].Erase == nil {
+			r.t.Errorf("%d jobs were done", len(jobs))
+		}
+		r.checkErased(d)
+	})
+}
+
+// What an agent has installed is signed in to although its last report did not arrive.
+func TestTheLastReportOfAMachineWithoutABMCIsLost(t *testing.T) {
+	eachHost(t, func(r *hostRig) {
+		r.act(r.Inspect, 0)
+		// Of the first erasure, whose job follows the inspection's.
+		r.onClaim(func() { r.onClaim(func() { r.lose(isLast) }) })
+		r.settle()
+		r.later(30 * time.Minute)
+		r.expect(0, rack.Ready)
+		r.lose(isLast)
+		d := r.assign()
+		r.settle()
+		r.later(30 * time.Minute)
+		r.tenancy(d, rack.Running)
+		r.lose(isLast)
+		r.giveBack(d)
+		r.settle()
+		r.later(30 * time.Minute)
+		if m := r.expect(0, rack.Ready); m.Unerased || r.host.Started() != 7 {
+			r.t.Errorf("%+v after %d agents", m, r.host.Started())
+		}
+		r.checkErased(d)
+	})
+}
+
+// What a tenant's image left of a machine that is then not the tenant's is what runs there: it is
+// signed in to as that.
+func TestAFailedInstallationOfAMachineWithoutABMC(t *testing.T) {
+	eachHost(t, func(r *hostRig) {
+		r.ready()
+		r.host.GPUs = 7
+		d := r.assign()
+		r.settle()
+		if m := r.tenancy(d, rack.Failed); !strings.Contains(m.Detail, "GPU") {
+			r.t.Errorf("detail %q", m.Detail)
+		}
+		r.host.GPUs = 8
+		r.giveBack(d)
+		r.settle()
+		if m := r.expect(0, rack.Ready); m.Unerased || m.DeploymentID != nil {
+			r.t.Errorf("%+v", m)
+		}
+		r.checkErased(d)
+	})
 }
 
 // A lost machine that the operator installs by hand has another host key.
@@ -252,6 +450,11 @@ func TestAMachineWithoutABMCThatLies(t *testing.T) {
 		if e, err := r.ErasureOf(r.t.Context(), r.db, d); err != nil || e.Passed {
 			r.t.Errorf("%+v, %v", e, err)
 		}
+		// It is released: the idle system runs, although its erasure was not believed.
+		r.host.Script(nil)
+		r.act(r.Release, 0)
+		r.settle()
+		r.expect(0, rack.Ready)
 	})
 }
 
@@ -270,6 +473,29 @@ func TestAMachineWithoutABMCThatDoesNotReturn(t *testing.T) {
 		r.later(90 * time.Minute)
 		if m := r.expect(0, rack.Quarantined); m.Unerased || m.Cause != rack.CauseTimedOut {
 			r.t.Errorf("%+v", m)
+		}
+	})
+}
+
+// Another private key does not change the host key of the idle system that runs.
+func TestAMachineWithoutABMCThatGetsAnotherKey(t *testing.T) {
+	eachHost(t, func(r *hostRig) {
+		r.ready()
+		r.act(r.Quarantine, 0)
+		own, err := provider.NewHostKey()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, key := range []string{own.Private, ""} {
+			m, err := r.update(r.ms[0].ID, rack.MachineFields{SSHPrivateKey: &key})
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.host.Authorize(m.SSHPublicKey)
+			r.act(r.Release, 0)
+			r.settle()
+			r.expect(0, rack.Ready)
+			r.act(r.Quarantine, 0)
 		}
 	})
 }

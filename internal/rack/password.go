@@ -87,7 +87,8 @@ func (s *Service) access(ctx context.Context, was Machine, f func(tx *db.Tx, now
 		if err != nil {
 			return err
 		}
-		if !found || m.BMCURL != was.BMCURL || m.sealed != was.sealed || m.sealedNext != was.sealedNext {
+		if !found || m.BMCURL != was.BMCURL || m.BMCUser != was.BMCUser || m.sealed != was.sealed ||
+			m.sealedNext != was.sealedNext {
 			return errMoved
 		}
 		f(tx, &m)

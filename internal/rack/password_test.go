@@ -179,6 +179,28 @@ func TestThePasswordThatIsBeingSetStaysKnown(t *testing.T) {
 	})
 }
 
+// A user that the operator replaces while the password of the one before is being replaced keeps
+// its own.
+func TestAnotherUserThanTheOneWhosePasswordIsBeingSet(t *testing.T) {
+	eachRig(t, 1, func(r *rig) {
+		d := r.assigned(0)
+		done := false
+		r.servers[0].OnRequest(func() {
+			if r.patches() == 1 && !done {
+				done = true
+				r.servers[0].BMC.SetUser("other", "secret")
+				r.change(rack.MachineFields{BMCUser: p("other")})
+			}
+		})
+		r.giveBack(d)
+		r.after(time.Hour, 5*time.Minute)
+		m, now := r.expect(0, rack.Ready), r.servers[0].BMC.State().Password
+		if !done || m.RefusedAt != nil || m.PasswordChangedAt == nil || now == "secret" {
+			r.t.Errorf("refused %v, changed %v, the password is %q", m.RefusedAt, m.PasswordChangedAt, now)
+		}
+	})
+}
+
 // refusals returns the issues about BMCs in a state, of which there must be so many.
 func (r *rig) refusals(state issue.State, want int) []issue.Issue {
 	r.t.Helper()

@@ -259,16 +259,23 @@ func (s *Service) renew(ctx context.Context, m Machine, j agentJob) (string, age
 		if err != nil {
 			return err
 		}
-		if now.BootedAt == nil && now.ClaimedAt != nil {
-			now.Attempts++ // the BMC's answer was lost, and the agent had started
-		}
-		now.Hardware, now.Erasure = nil, nil
-		now.TokenHash, now.BootedAt, now.ClaimedAt, now.HeardAt = &hash, nil, nil, nil
-		now.Number, now.Phase, now.Progress, now.Outcome, now.Error = 0, "", 0, "", ""
+		now.forget()
+		now.TokenHash = &hash
 		j = now
 		return s.save(ctx, tx, now)
 	})
 	return token, j, err
+}
+
+// forget drops the token of a job and all that was said with it, so that the agent is started
+// again.
+func (j *agentJob) forget() {
+	if j.BootedAt == nil && j.ClaimedAt != nil {
+		j.Attempts++ // the start was not confirmed, and the agent may have done something
+	}
+	j.Hardware, j.Erasure = nil, nil
+	j.TokenHash, j.BootedAt, j.ClaimedAt, j.HeardAt = nil, nil, nil, nil
+	j.Number, j.Phase, j.Progress, j.Outcome, j.Error = 0, "", 0, "", ""
 }
 
 // booted keeps that the machine was started with that token.
@@ -299,7 +306,8 @@ func (s *Service) save(ctx context.Context, tx *db.Tx, j agentJob) error {
 	return err
 }
 
-// revoke ends the token of a start that failed: whatever runs on the machine then is not the agent.
+// revoke ends the token of a start that failed, and drops what was said with it: whatever runs on
+// the machine then is not the agent.
 func (s *Service) revoke(ctx context.Context, was agentJob) error {
 	if ctx.Err() != nil {
 		return nil // the next start has a new token
@@ -315,7 +323,7 @@ func (s *Service) revoke(ctx context.Context, was agentJob) error {
 		if err != nil {
 			return err
 		}
-		now.TokenHash = nil
+		now.forget()
 		return s.save(ctx, tx, now)
 	})
 }
@@ -400,6 +408,9 @@ func (s *Service) fail(ctx context.Context, was Machine, j agentJob, cause Cause
 			return err
 		}
 		now, err := current(ctx, tx, j)
+		if err == nil && j.ClaimedAt == nil && now.ClaimedAt != nil {
+			err = errMoved // an agent has just asked for it
+		}
 		if err != nil {
 			return err
 		}
@@ -496,6 +507,16 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, m Machine, j agentJob, i
 	if j.Kind == rackagent.Erase {
 		return s.erased(ctx, tx, m, j)
 	}
+	if j.Kind == rackagent.Deploy && j.Outcome == rackagent.Done {
+		m.system = systemTenants // its image is on the drive, whatever else is wrong
+	}
+	if m.finishing(&j) {
+		j.Closed, m.Detail = true, "" // its deployment has ended: the drives are erased next
+		if err := s.save(ctx, tx, j); err != nil {
+			return err
+		}
+		return s.keep(ctx, tx, m)
+	}
 	if j.Outcome != rackagent.Done {
 		return s.failed(ctx, tx, m, j, CauseFailed, agentFailed+j.Error)
 	}
@@ -537,7 +558,7 @@ func (s *Service) installed(ctx context.Context, tx *db.Tx, m Machine, j agentJo
 	if err := s.save(ctx, tx, j); err != nil {
 		return err
 	}
-	m.tenancy, m.Detail, m.watchedAt, m.system = Running, "", &tx.Now, systemTenants
+	m.tenancy, m.Detail, m.watchedAt = Running, "", &tx.Now
 	return s.keep(ctx, tx, m)
 }
 

@@ -12,6 +12,7 @@
 //   - What a server prints is read up to 4 KB, and shown to operators as plain text.
 //   - The agent's token is in no file, command line or log of the server. Root there can read it
 //     from memory.
+//   - A server that hangs holds the caller no longer than the context of the call.
 //   - Only the operator chooses the address, so every address may be connected to. A call inside a
 //     database transaction is refused.
 package sshhost

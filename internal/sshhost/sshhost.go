@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// dialLimit is how long a connection and signing in may take together.
+	// dialLimit is how long connecting and signing in may take together.
 	dialLimit = 30 * time.Second
 	// maxOutput is how many bytes are read of what a command prints.
 	maxOutput = 4 << 10
@@ -45,6 +45,15 @@ type Error struct {
 	Kind Kind
 	// Message is for the operator, and has no secrets.
 	Message string
+	// otherKey means that the server shows another host key than the pinned one.
+	otherKey bool
+}
+
+// OtherHostKey reports whether an error is that the server shows another host key than the pinned
+// one: another system may run there.
+func OtherHostKey(err error) bool {
+	e, is := errors.AsType[*Error](err)
+	return is && e.otherKey
 }
 
 func (e *Error) Error() string { return "ssh: " + string(e.Kind) + ": " + e.Message }
@@ -66,12 +75,11 @@ type Address struct {
 type Host struct {
 	client *ssh.Client
 	sudo   string
-	stop   func() bool
 }
 
 var errHostKey = errors.New("the host key is not the pinned one")
 
-// Open signs in. The context ends the connection. Close the result.
+// Open signs in. The context is for that only. Close the result.
 func Open(ctx context.Context, a Address) (*Host, error) {
 	if db.InsideTx(ctx) {
 		return nil, errors.New("sshhost: called inside a database transaction; commit first")
@@ -88,13 +96,14 @@ func Open(ctx context.Context, a Address) (*Host, error) {
 	if pinned.Type() == ssh.KeyAlgoRSA {
 		algorithms = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
 	}
-	dialer := net.Dialer{Timeout: dialLimit}
-	conn, err := dialer.DialContext(ctx, "tcp", a.Address)
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", a.Address)
 	if err != nil {
 		return nil, failure(KindUnreachable, "%s does not answer: %s", a.Address, why(err))
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(dialLimit))
+	defer stop()
 	known := false
 	c, channels, requests, err := ssh.NewClientConn(conn, a.Address, &ssh.ClientConfig{
 		User: a.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyAlgorithms: algorithms,
@@ -107,18 +116,18 @@ func Open(ctx context.Context, a Address) (*Host, error) {
 		},
 	})
 	if err == nil {
-		_ = conn.SetDeadline(time.Time{})
-		h := &Host{client: ssh.NewClient(c, channels, requests), stop: stop}
+		h := &Host{client: ssh.NewClient(c, channels, requests)}
 		if a.User != "root" {
 			h.sudo = "sudo -n "
 		}
 		return h, nil
 	}
-	stop()
 	_ = conn.Close()
 	switch {
 	case errors.Is(err, errHostKey) || strings.Contains(err.Error(), "no common algorithm for host key"):
-		return nil, failure(KindRefused, "%s shows another host key than the pinned one", a.Address)
+		other := failure(KindRefused, "%s shows another host key than the pinned one", a.Address)
+		other.otherKey = true
+		return nil, other
 	case known && strings.Contains(err.Error(), "unable to authenticate"):
 		return nil, failure(KindRefused, "%s does not accept Billet's key for the user %s", a.Address, plain(a.User))
 	}
@@ -126,10 +135,7 @@ func Open(ctx context.Context, a Address) (*Host, error) {
 }
 
 // Close ends the connection.
-func (h *Host) Close() {
-	h.stop()
-	_ = h.client.Close()
-}
+func (h *Host) Close() { _ = h.client.Close() }
 
 // check prints what keeps the agent from being started; nothing if it can be.
 const check = `sh -c '
@@ -139,9 +145,10 @@ const check = `sh -c '
 	echo "its kernel cannot start another one: kernel.kexec_load_disabled is not 0, or it has no kexec;"
 echo end'`
 
-// Check returns an error of KindFailed if the agent cannot be started on the server.
-func (h *Host) Check() error {
-	out, failed, err := h.run(h.sudo+check, nil)
+// Check returns an error of KindFailed if the agent cannot be started on the server. The end of the
+// context ends the connection, too.
+func (h *Host) Check(ctx context.Context) error {
+	out, failed, err := h.run(ctx, h.sudo+check, nil)
 	if err != nil {
 		return err
 	}
@@ -159,13 +166,13 @@ func (h *Host) Check() error {
 var place = regexp.MustCompile(`^/[A-Za-z0-9/._-]{1,200}$`)
 
 // Start starts the agent in place of the running system. Where the answer is lost, it may have been
-// started.
-func (h *Host) Start(b rackagent.Boot, p rackagent.Parameters) error {
+// started. The end of the context ends the connection, too.
+func (h *Host) Start(ctx context.Context, b rackagent.Boot, p rackagent.Parameters) error {
 	input, err := b.Input(p)
 	if err != nil {
 		return err
 	}
-	out, failed, err := h.run(`umask 077; d=$(mktemp -d /var/tmp/billet.XXXXXX) && cat >"$d/agent" && `+
+	out, failed, err := h.run(ctx, `umask 077; d=$(mktemp -d /var/tmp/billet.XXXXXX) && cat >"$d/agent" && `+
 		`chmod 700 "$d/agent" && echo "$d"`, bytes.NewReader(b.Program))
 	if err != nil {
 		return err
@@ -174,7 +181,7 @@ func (h *Host) Start(b rackagent.Boot, p rackagent.Parameters) error {
 	if !place.MatchString(folder) {
 		return failure(KindFailed, "the agent could not be copied: %s", plain(out+" "+failed))
 	}
-	out, failed, err = h.run(fmt.Sprintf("%s%s/agent kexec; rm -rf %s", h.sudo, folder, folder), input)
+	out, failed, err = h.run(ctx, fmt.Sprintf("%s%s/agent kexec; rm -rf %s", h.sudo, folder, folder), input)
 	if err != nil {
 		return err
 	}
@@ -186,7 +193,8 @@ func (h *Host) Start(b rackagent.Boot, p rackagent.Parameters) error {
 
 // run runs a command with an input, and returns the beginning of what it prints. How it exits says
 // nothing: the output does.
-func (h *Host) run(command string, input io.Reader) (out, failed string, err error) {
+func (h *Host) run(ctx context.Context, command string, input io.Reader) (out, failed string, err error) {
+	defer context.AfterFunc(ctx, h.Close)()
 	s, err := h.client.NewSession()
 	if err != nil {
 		return "", "", failure(KindUnreachable, "the server ended the connection: %s", plain(err.Error()))
@@ -195,6 +203,9 @@ func (h *Host) run(command string, input io.Reader) (out, failed string, err err
 	var printed, wrong limited
 	s.Stdin, s.Stdout, s.Stderr = input, &printed, &wrong
 	err = s.Run(command)
+	if err != nil && ctx.Err() != nil {
+		return "", "", failure(KindUnreachable, "the server did not answer in time")
+	}
 	// A command that does not read its input to the end is no failure of the connection.
 	if _, exited := errors.AsType[*ssh.ExitError](err); err != nil && !exited && !errors.Is(err, io.EOF) {
 		return "", "", failure(KindUnreachable, "the connection broke: %s", plain(err.Error()))

@@ -137,7 +137,7 @@ func TestOpenSSHStartsTheAgent(t *testing.T) {
 	defer h.Close()
 	program := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = kexec ] || exit 9\ncat >%s\necho %s\necho \"$0\" >%s.name\n",
 		record, rackagent.Loaded, record)
-	if err := h.Start(boot(program), parameters); err != nil {
+	if err := h.Start(t.Context(), boot(program), parameters); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.Open(record)
@@ -176,7 +176,7 @@ func TestTheAgentCannotBeStarted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = h.Start(boot(program), parameters)
+		err = h.Start(t.Context(), boot(program), parameters)
 		if kind(t, err) != sshhost.KindFailed || len(err.Error()) > 500 ||
 			strings.Contains(err.Error(), parameters.Token) {
 			t.Errorf("%v", err)
@@ -190,7 +190,7 @@ func TestOnlyThePinnedServerIsSignedInTo(t *testing.T) {
 	other := at
 	other.HostKey = newKey(t).Public
 	if _, err := sshhost.Open(t.Context(), other); kind(t, err) != sshhost.KindRefused ||
-		!strings.Contains(err.Error(), "another host key") {
+		!strings.Contains(err.Error(), "another host key") || !sshhost.OtherHostKey(err) {
 		t.Errorf("another host key: %v", err)
 	}
 	other.HostKey = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9" +
@@ -201,7 +201,7 @@ func TestOnlyThePinnedServerIsSignedInTo(t *testing.T) {
 	other = at
 	other.Key = []byte(newKey(t).Private)
 	if _, err := sshhost.Open(t.Context(), other); kind(t, err) != sshhost.KindRefused ||
-		!strings.Contains(err.Error(), "does not accept") {
+		!strings.Contains(err.Error(), "does not accept") || sshhost.OtherHostKey(err) {
 		t.Errorf("another key: %v", err)
 	}
 	for _, wrong := range []sshhost.Address{
@@ -284,7 +284,41 @@ func TestAServerThatMisbehaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Check(); kind(t, err) != c.want || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 500 {
+		if err := h.Check(t.Context()); kind(t, err) != c.want || strings.Contains(err.Error(), "\x1b") ||
+			len(err.Error()) > 500 {
+			t.Errorf("%s: %v", name, err)
+		}
+		h.Close()
+		_ = l.Close()
+	}
+}
+
+// A server that signs us in and then does not answer holds the caller only as long as that wants.
+func TestAServerThatHangs(t *testing.T) {
+	private := newKey(t)
+	signer, err := ssh.ParsePrivateKey([]byte(private.Private))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, use := range map[string]func(context.Context, *sshhost.Host) error{
+		"check": func(ctx context.Context, h *sshhost.Host) error { return h.Check(ctx) },
+		"start": func(ctx context.Context, h *sshhost.Host) error { return h.Start(ctx, boot("program"), parameters) },
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go serve(l, signer, func(ssh.Channel) { cancel() })
+		signingIn, signedIn := context.WithCancel(t.Context())
+		h, err := sshhost.Open(signingIn, sshhost.Address{
+			Address: l.Addr().String(), User: "root", HostKey: private.Public, Key: []byte(private.Private),
+		})
+		signedIn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := use(ctx, h); ctx.Err() == nil || kind(t, err) != sshhost.KindUnreachable {
 			t.Errorf("%s: %v", name, err)
 		}
 		h.Close()

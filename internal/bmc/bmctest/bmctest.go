@@ -236,6 +236,11 @@ func (b *BMC) SetSecureBoot(on bool) { b.locked(func() { b.c.SecureBoot = on }) 
 // SetPassword changes the password, as another user of the BMC would.
 func (b *BMC) SetPassword(password string) { b.locked(func() { b.state.Password = password }) }
 
+// SetUser replaces the account by one with another name and password.
+func (b *BMC) SetUser(name, password string) {
+	b.locked(func() { b.c.User, b.state.Password = name, password })
+}
+
 // Unlock lets a locked account sign in again, as a BMC does after a while.
 func (b *BMC) Unlock() { b.locked(func() { b.state.WrongPasswords, b.state.Locked = 0, false }) }
 

@@ -48,6 +48,10 @@ const (
 	Hidden Mode = "hidden"
 	// Unable hosts cannot start another kernel.
 	Unable Mode = "unable"
+	// Claiming hosts ask for the agent's job with its token, and do not start the agent.
+	Claiming Mode = "claiming"
+	// Dropping hosts end the connection when they are to start the agent.
+	Dropping Mode = "dropping"
 )
 
 // Boot is what a Host is started with.
@@ -105,6 +109,15 @@ func (h *Host) Reset() {
 
 // Accept has the operator's own system accept a public key.
 func (h *Host) Accept(key string) { h.with(func() { h.keys = append(h.keys, key) }) }
+
+// Authorize has what is installed accept one more public key, as its root would.
+func (h *Host) Authorize(key string) {
+	h.Server.mu.Lock()
+	defer h.Server.mu.Unlock()
+	with := *h.system
+	with.MetaData += "\n" + key
+	h.system = &with
+}
 
 // Behave changes the mode.
 func (h *Host) Behave(m Mode) { h.with(func() { h.mode = m }) }
@@ -203,8 +216,14 @@ func (h *Host) exec(ctx context.Context, s ssh.Channel, mode Mode, command strin
 		fmt.Fprintln(s, "/var/tmp/billet.x")
 	case strings.Contains(command, "/agent kexec"):
 		input, err := io.ReadAll(s)
-		if err != nil {
+		if err != nil || mode == Dropping {
 			return false
+		}
+		if mode == Claiming {
+			if p, err := parametersIn(input); err == nil {
+				_, _ = h.calls.Job(ctx, p)
+			}
+			return true
 		}
 		if err := h.jump(ctx, input); err != nil {
 			fmt.Fprintln(s.Stderr(), err)
@@ -218,6 +237,18 @@ func (h *Host) exec(ctx context.Context, s ssh.Channel, mode Mode, command strin
 	return true
 }
 
+// parametersIn returns the agent's parameters, which are in what a host is to start.
+func parametersIn(input []byte) (p rackagent.Parameters, err error) {
+	at := bytes.LastIndex(input, []byte("billet.url="))
+	if at < 0 {
+		return p, errors.New("there are no parameters")
+	}
+	// Up to the next entry of the archive, or what it is padded with.
+	line, _, _ := strings.Cut(string(input[at:]), "070701")
+	line, _, _ = strings.Cut(line, "\x00")
+	return rackagent.ParseCommandLine(line)
+}
+
 // jump runs the agent in place of the system.
 func (h *Host) jump(ctx context.Context, input []byte) error {
 	first, _, _ := bytes.Cut(input, []byte("\n"))
@@ -225,14 +256,7 @@ func (h *Host) jump(ctx context.Context, input []byte) error {
 	if err := json.Unmarshal(first, &l); err != nil {
 		return err
 	}
-	at := bytes.LastIndex(input, []byte("billet.url="))
-	if at < 0 {
-		return errors.New("there are no parameters")
-	}
-	// Up to the next entry of the archive, or what it is padded with.
-	line, _, _ := strings.Cut(string(input[at:]), "070701")
-	line, _, _ = strings.Cut(line, "\x00")
-	p, err := rackagent.ParseCommandLine(line)
+	p, err := parametersIn(input)
 	if err != nil {
 		return err
 	}
