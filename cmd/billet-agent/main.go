@@ -123,7 +123,7 @@ func imageClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   30 * time.Second,
-		ResponseHeaderTimeout: 60 * time.Second,
+		ResponseHeaderTimeout: 60 * time.Second, MaxResponseHeaderBytes: rackagent.MaxHeader,
 	}}
 }
 

@@ -167,7 +167,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 		return nil, errors.Join(fmt.Errorf("--image-allow-networks: %w", err), o.DB.Close())
 	}
 	o.Images = osimage.New(osimage.Config{
-		DB: o.DB, IDs: o.IDs, Check: outbound.New(outbound.Config{Allow: imageNetworks}).Check,
+		DB: o.DB, IDs: o.IDs, Check: outbound.New(outbound.Config{Allow: imageNetworks, Downloads: true}).Check,
 	})
 	o.Consoles = console.New(console.Config{DB: o.DB, IDs: o.IDs, Audit: o.Audit, Jobs: o.Jobs})
 	public, err := parsePublicURL(c.PublicURL)

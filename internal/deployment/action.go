@@ -126,6 +126,9 @@ func (s *Service) reinstallWith(
 		if image == nil {
 			return argument{}, err
 		}
+		if o, found := s.cfg.Catalog.For(r.account).Get(r.offerID); found {
+			checkImageFits(f, image, o)
+		}
 		return argument{image.Name, image}, nil
 	}
 	if req.OperatingSystem == nil {

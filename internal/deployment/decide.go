@@ -72,6 +72,7 @@ const (
 	doPower         decisionKind = "record the power state"
 	doUpdateMachine decisionKind = "update the machine"
 	doLearnHostKeys decisionKind = "learn the host keys"
+	doReportRefusal decisionKind = "report a reinstallation that failed"
 	doEnd           decisionKind = "end"
 	doConfirmEnd    decisionKind = "confirm the end"
 	doRelease       decisionKind = "release"
@@ -91,7 +92,7 @@ const (
 type decision struct {
 	kind    decisionKind
 	cause   Cause         // of doFail, doAbandon, doPower
-	reason  string        // of doFail, doAbandon, doInterrupt
+	reason  string        // of doFail, doAbandon, doInterrupt, doReportRefusal
 	step    string        // of doProgress
 	detail  string        // of doProgress
 	unknown bool          // of doInterrupt: the provider does not know the machine
@@ -224,6 +225,9 @@ func decideDeploying(r *row, seen observation, now time.Time) decision {
 	}
 	m := seen.machine.machine
 	switch {
+	case m.State == provider.MachineFailed && m.ImageFault && r.image != nil:
+		// The other candidates cannot be installed with it either.
+		return decision{kind: doFail, cause: CauseRejected, reason: cmp.Or(m.Detail, reasonNotMade)}
 	case m.State == provider.MachineFailed:
 		return abandon(r, CauseRejected, cmp.Or(m.Detail, reasonNotMade))
 	case m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineTerminating:
@@ -350,7 +354,12 @@ func decideRunning(r *row, seen observation, now time.Time) decision {
 	case provider.MachineLost, provider.MachineFailed:
 		return decision{kind: doInterrupt, reason: cmp.Or(m.Detail, reasonReclaimed)}
 	case provider.MachineProvisioning, provider.MachineTerminating:
-		return soon // on its way to another state
+		if !m.ImageFault {
+			return soon // on its way to another state
+		}
+		if r.hostKeyBy != nil { // which every reinstallation sets
+			return decision{kind: doReportRefusal, reason: cmp.Or(m.Detail, reasonNotMade)}
+		}
 	case provider.MachineOff:
 		if r.status == StatusRunning {
 			return decision{kind: doPower, cause: CauseSwitchedOff}

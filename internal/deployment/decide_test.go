@@ -30,6 +30,15 @@ func ready() *machineAnswer {
 	}}
 }
 
+// badImage is a machine that could not be installed because of the tenant's image.
+func badImage(state provider.MachineState) *machineAnswer {
+	return &machineAnswer{machine: provider.Machine{ID: "m-1", State: state, Detail: "why", ImageFault: true}}
+}
+
+func own(r *row) { r.image = &provider.Image{} }
+
+func more(r *row) { r.plans = []plan{{OfferID: "off_2"}} }
+
 type decideCase struct {
 	name string
 	row  func(r *row)
@@ -133,6 +142,14 @@ func TestDecide_deploying(t *testing.T) {
 			decision{kind: doFail, cause: CauseTimedOut, reason: reasonNotReady}},
 		{"the machine failed", adopted, observation{machine: known(provider.MachineFailed)},
 			decision{kind: doFail, cause: CauseRejected, reason: reasonNotMade}},
+		{"the image is bad", both(adopted, own), observation{machine: badImage(provider.MachineFailed)},
+			decision{kind: doFail, cause: CauseRejected, reason: "why"}},
+		{"the image is bad, with another candidate", both(adopted, both(own, more)),
+			observation{machine: badImage(provider.MachineFailed)},
+			decision{kind: doFail, cause: CauseRejected, reason: "why"}},
+		{"the image of the operator is bad", both(adopted, more),
+			observation{machine: badImage(provider.MachineFailed)},
+			decision{kind: doAbandon, cause: CauseRejected, reason: "why"}},
 		{"the machine is ending", adopted, observation{machine: known(provider.MachineTerminating)},
 			decision{kind: doFail, cause: CauseLost, reason: reasonLost}},
 		{"unhealthy at first", both(adopted, func(r *row) { r.launchAskedAt = in(-time.Minute) }),
@@ -254,6 +271,12 @@ func TestDecide_running(t *testing.T) {
 		{"not visible yet", func(r *row) { r.launchAskedAt = in(-time.Minute) },
 			seen(&machineAnswer{err: failed(provider.KindNotFound)}), soon},
 		{"no answer", same, seen(&machineAnswer{err: failed(provider.KindUnavailable)}), retry(nil)},
+		{"a refused reinstallation", func(r *row) {
+			same(r)
+			r.hostKeyBy = in(time.Hour)
+		}, seen(badImage(provider.MachineProvisioning)), decision{kind: doReportRefusal, reason: "why"}},
+		{"a refused reinstallation, reported", same, seen(badImage(provider.MachineProvisioning)),
+			decision{kind: doNothing}},
 		{"stopped and off", func(r *row) { r.status = StatusStopped }, seen(known(provider.MachineOff)),
 			decision{kind: doNothing}},
 		{"stopped and on", func(r *row) { r.status = StatusStopped }, seen(ready()),

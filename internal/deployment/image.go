@@ -3,6 +3,7 @@ package deployment
 import (
 	"context"
 
+	"github.com/billetcloud/billet/internal/catalog"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
@@ -28,6 +29,14 @@ func (s *Service) checkImage(
 	}, nil
 }
 
+// checkImageFits refuses an image that is larger than all drives of an offer's machines together.
+func checkImageFits(f *fieldErrors, i *provider.Image, o catalog.Offer) {
+	if o.StorageGB > 0 && i.Bytes > int64(o.StorageGB)*1_000_000_000 {
+		f.add("imageId", "the image has %d bytes, but machines of offer %s have %d GB of storage. Choose a smaller image.",
+			i.Bytes, o.ID, o.StorageGB)
+	}
+}
+
 // checkImageOffers checks that every offer of a request can be installed with its image, and has
 // the image's name be what is installed.
 func checkImageOffers(f *fieldErrors, req CreateRequest, c *checked) {
@@ -49,6 +58,7 @@ func checkImageOffers(f *fieldErrors, req CreateRequest, c *checked) {
 		}
 		if c.image != nil {
 			o.operatingSystem = c.image.Name
+			checkImageFits(f, c.image, o.offer)
 		}
 	}
 }

@@ -129,6 +129,8 @@ func (s *Service) apply(
 		return s.afterUpdate(r), s.updateMachine(ctx, r, seen.machine.machine)
 	case doLearnHostKeys:
 		return outcome(r.idle()), s.learnHostKeys(ctx, r, seen.machine.machine, seen.probe.keys)
+	case doReportRefusal:
+		return outcome(r.idle()), s.reportRefusal(ctx, r, d.reason)
 	case doEnd:
 		return s.now(), s.autoTerminate(ctx, r)
 	case doConfirmEnd:

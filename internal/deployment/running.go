@@ -152,6 +152,27 @@ func (s *Service) learnHostKeys(ctx context.Context, r *row, m provider.Machine,
 	})
 }
 
+// reportRefusal tells the tenant once that a reinstallation failed because of the image, after it
+// had begun: there are no host keys to learn.
+func (s *Service) reportRefusal(ctx context.Context, r *row, reason string) error {
+	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		fresh, found, err := findAny(ctx, tx, r.id)
+		if err != nil {
+			return err
+		}
+		if !found || fresh.status != r.status || fresh.action != "" || !sameTime(fresh.hostKeyBy, r.hostKeyBy) {
+			return errConflict
+		}
+		fresh.hostKeyBy = nil
+		if err := writeMachine(ctx, tx, &fresh); err != nil {
+			return err
+		}
+		return s.appendEvent(ctx, tx, &fresh, "action_failed", map[string]any{
+			"action": ActionReinstall, "reason": reason,
+		})
+	})
+}
+
 func (s *Service) addressChanged(ctx context.Context, tx *db.Tx, r *row) error {
 	return s.appendEvent(ctx, tx, r, "address_changed", map[string]any{"ipAddress": r.address, "sshPort": r.sshPort})
 }

@@ -180,7 +180,9 @@ func newWorldOn(t testing.TB, d *db.DB, c *clock.Simulated) *world {
 		},
 	)
 	keys := sshkey.New(sshkey.Config{DB: d, IDs: ids})
-	images := osimage.New(osimage.Config{DB: d, IDs: ids, Check: outbound.New(outbound.Config{}).Check})
+	images := osimage.New(osimage.Config{
+		DB: d, IDs: ids, Check: outbound.New(outbound.Config{Downloads: true}).Check,
+	})
 	issues := issue.New(issue.Config{IDs: ids, Jobs: jobs, Log: log})
 	volumes := volume.New(
 		volume.Config{

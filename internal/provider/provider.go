@@ -297,6 +297,10 @@ type Machine struct {
 	// Unhealthy is true where the provider reports a ready machine as broken for now. A machine
 	// that never ran fails soon; one that ran is left alone.
 	Unhealthy bool
+	// ImageFault means that the tenant's own image is the reason for the state. Of a machine that
+	// failed: no other machine could be installed with it. Of one that is provisioning: the
+	// reinstallation has failed, nothing is installed, and the machine waits for another one.
+	ImageFault bool
 	// HourlyCost is the machine's hourly price as the provider states it, before the operator's
 	// markup; 0 where it does not.
 	HourlyCost money.Micros

@@ -61,7 +61,9 @@ type Launch struct {
 	Region          string
 	OperatingSystem string
 	// Image is the tenant's own, instead of the operator's of that name.
-	Image          *provider.Image `json:",omitempty"`
+	Image *provider.Image `json:",omitempty"`
+	// Bare means that there is nothing to go back to if this installation cannot be started.
+	Bare           bool `json:",omitempty"`
 	AuthorizedKeys []string
 	CloudInit      string
 	HostKey        provider.HostKey
@@ -234,12 +236,15 @@ func (s *Service) Tenants(ctx context.Context, r db.Reader) ([]Tenant, error) {
 	return out, err
 }
 
-// Want asks for the power of a deployment's machine. It returns ErrNone, or ErrNoPower for one
-// without a BMC.
+// Want asks for the power of a deployment's machine. It returns ErrNone, ErrNoPower for one
+// without a BMC, or ErrNotInstalled.
 func (s *Service) Want(ctx context.Context, deployment id.ID, w Wish) error {
 	return s.onTenant(ctx, deployment, func(_ context.Context, tx *db.Tx, m *Machine) error {
 		if m.OverSSH() {
 			return ErrNoPower
+		}
+		if m.tenancy == Refused {
+			return ErrNotInstalled
 		}
 		already := w == WantOn && m.tenancy == Running && m.wanted == WantNothing ||
 			w == WantOff && m.tenancy == SwitchedOff && m.wanted == WantNothing
@@ -260,6 +265,9 @@ func (s *Service) Reinstall(
 	err := s.onTenant(ctx, deployment, func(ctx context.Context, tx *db.Tx, m *Machine) error {
 		l, err := s.openLaunch(*m)
 		if err != nil {
+			return err
+		}
+		if l.Bare, err = bare(ctx, tx, *m, l); err != nil {
 			return err
 		}
 		l.OperatingSystem, l.Image = operatingSystem, image

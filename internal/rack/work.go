@@ -427,18 +427,12 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, m Machine, j agentJob, 
 	switch m.State {
 	case Assigned, Draining:
 		m.tenancy, m.Detail = Failed, text
-		if l, err := s.openLaunch(m); err != nil {
+		l, err := s.openLaunch(m)
+		if err != nil {
 			return err
-		} else if m.installs > 1 && l.Image != nil && ImageProblem(text) != "" {
-			m.tenancy = Refused // the tenant's doing, who keeps the machine
 		}
-		if m.installs > 1 && j.Attempts == 0 && j.ClaimedAt == nil {
-			// No agent was started, so that what is installed is as it was: the tenant keeps it.
-			m.tenancy, m.wanted, m.wantedAt, m.watchedAt = Running, WantOn, &tx.Now, &tx.Now
-			if m.OverSSH() {
-				m.wanted, m.wantedAt = WantNothing, nil
-			}
-			m.installs--
+		if m.installs > 1 {
+			m.notReinstalled(j, l, tx.Now)
 		}
 		return s.keep(ctx, tx, m)
 	case Erasing:

@@ -766,6 +766,23 @@ func TestTenantsImages(t *testing.T) {
 		if r.servers[0].BMC.State().On {
 			r.t.Error("it is on without an operating system")
 		}
+		for _, w := range []rack.Wish{rack.WantOn, rack.WantOff, rack.WantReboot} {
+			if err := r.Want(r.t.Context(), l.Deployment, w); !errors.Is(err, rack.ErrNotInstalled) {
+				r.t.Errorf("%s of a machine without an operating system: %v", w, err)
+			}
+		}
+		// A start that fails changes nothing about that.
+		r.servers[0].BMC.SetSecureBoot(true)
+		for range 2 {
+			if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
+				r.t.Fatal(err)
+			}
+			r.run()
+			if got := r.tenancy(l.Deployment, rack.Refused); got.Detail == "" || r.servers[0].BMC.State().On {
+				r.t.Errorf("after a start that failed: %q", got.Detail)
+			}
+		}
+		r.servers[0].BMC.SetSecureBoot(false)
 		fails = ""
 		if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
 			r.t.Fatal(err)
@@ -773,6 +790,15 @@ func TestTenantsImages(t *testing.T) {
 		r.run()
 		r.tenancy(l.Deployment, rack.Running)
 		installed()
+		for _, fails = range []rackagent.ErrorCode{rackagent.DriveNotFound, rackagent.ImageMemory} {
+			if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
+				r.t.Fatal(err)
+			}
+			r.run()
+			if got := r.tenancy(l.Deployment, rack.Refused); rack.ImageProblem(got.Detail) == "" || rack.ImageFault(got.Detail) {
+				r.t.Errorf("%s: %q", fails, got.Detail)
+			}
+		}
 		fails = rackagent.WriteFailed // which is not the tenant's doing
 		if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
 			r.t.Fatal(err)

@@ -27,6 +27,8 @@ type Agent struct {
 	Wait      func(context.Context, time.Duration) error // returns early if the context ends
 	Heartbeat time.Duration                              // between reports of progress
 	Temporary string                                     // directory in memory, for a qcow2 image
+	// TenantLimit is how long the download of a tenant's image may take; 0 for tenantLimit.
+	TenantLimit time.Duration
 
 	status status
 }
@@ -83,7 +85,7 @@ func (a *Agent) Run(ctx context.Context) Next {
 		r.last.Hardware = &hardware
 		return a.finish(ctx, r, PowerOff, &Error{InvalidJob, err.Error()})
 	}
-	a.Say(fmt.Sprintf("Job %s: %s, on a machine with %d drives.", j.ID, j.Kind, len(drives)))
+	a.say(fmt.Sprintf("Job %s: %s, on a machine with %d drives.", j.ID, j.Kind, len(drives)))
 	a.status.set(Started, 0)
 	stop := r.beat(ctx, a.Heartbeat, cancel)
 	erasure, next, failure := a.do(ctx, j, drives)
@@ -118,11 +120,11 @@ func (a *Agent) do(ctx context.Context, j Job, drives []*Drive) (*Erasure, Next,
 			return erasure, PowerOff, &Error{DriveNotFound,
 				"no drive of the machine is the one to write, or holds the image"}
 		}
-		a.Say("Writing the image to " + space.Name() + ".")
+		a.say("Writing the image to " + space.Name() + ".")
 		return erasure, Restart, a.install(ctx, space, j)
 	case Rescue:
 		a.status.set(Waiting, 0)
-		a.Say("Rescue: nothing is changed. The job ends when the machine is switched off.")
+		a.say("Rescue: nothing is changed. The job ends when the machine is switched off.")
 		<-ctx.Done()
 	}
 	return erasure, PowerOff, nil
@@ -130,7 +132,7 @@ func (a *Agent) do(ctx context.Context, j Job, drives []*Drive) (*Erasure, Next,
 
 func (a *Agent) sayErasure(e Erasure) {
 	for _, d := range e.Drives {
-		a.Say(strings.TrimSpace(fmt.Sprintf("Drive %s %s: %s by %s, %d of %d marks gone. %s",
+		a.say(strings.TrimSpace(fmt.Sprintf("Drive %s %s: %s by %s, %d of %d marks gone. %s",
 			d.Serial, d.Model, d.Verdict, d.Method, d.MarksGone, d.Marks, d.Detail)))
 	}
 }
@@ -152,10 +154,11 @@ func erasureProblems(e Erasure) string {
 func (a *Agent) finish(ctx context.Context, r *reporter, next Next, failure *Error) Next {
 	r.last.Phase, r.last.Progress, r.last.Error = Done, 100, nil
 	if failure != nil {
+		failure.Message = printable(failure.Message)
 		r.last.Phase, r.last.Error, next = Stopped, failure, PowerOff
-		a.Say("The job failed: " + failure.Message)
+		a.say("The job failed: " + failure.Message)
 	} else {
-		a.Say("The job is done.")
+		a.say("The job is done.")
 	}
 	if err := r.send(ctx); err != nil {
 		return a.over(err)
@@ -166,7 +169,7 @@ func (a *Agent) finish(ctx context.Context, r *reporter, next Next, failure *Err
 // over ends a job that the server does not know any more, or whose server cannot be reached. The
 // machine stays as it is, so that the console can be read; it does not start from its drive.
 func (a *Agent) over(err error) Next {
-	a.Say("Stopped: " + err.Error() + ". Nothing more is done on this machine until it is started again.")
+	a.say("Stopped: " + err.Error() + ". Nothing more is done on this machine until it is started again.")
 	return Halt
 }
 

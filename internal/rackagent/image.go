@@ -1,6 +1,7 @@
 package rackagent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 // heldStart is a space whose first mebibyte is kept in memory until commit. The drive cannot start
@@ -138,20 +140,7 @@ func (a *Agent) writeQCOW2(ctx context.Context, s *heldStart, image Image) *Erro
 	defer os.Remove(file.Name())
 	defer file.Close()
 	a.status.set(Downloading, 0)
-	if failure := a.download(ctx, image, func(r io.Reader) *Error {
-		at := io.NewOffsetWriter(file, 0)
-		for offset := int64(0); offset < image.Bytes; {
-			n, err := io.CopyN(at, r, min(mebibyte, image.Bytes-offset))
-			if err != nil {
-				return &Error{ImageUnavailable, fmt.Sprintf(
-					"the image ended after %d bytes, or the machine's memory does not hold it (use raw then): %v",
-					offset+n, err)}
-			}
-			offset += n
-			a.status.set(Downloading, int(offset*100/image.Bytes))
-		}
-		return nil
-	}); failure != nil {
+	if failure := a.keep(ctx, file, image); failure != nil {
 		return failure
 	}
 	q, err := openQCOW2(io.NewSectionReader(file, 0, image.Bytes))
@@ -179,6 +168,26 @@ func (a *Agent) writeQCOW2(ctx context.Context, s *heldStart, image Image) *Erro
 	return nil
 }
 
+// keep downloads the file into memory.
+func (a *Agent) keep(ctx context.Context, file io.WriterAt, image Image) *Error {
+	return a.download(ctx, image, func(r io.Reader) *Error {
+		b := make([]byte, mebibyte)
+		for offset := int64(0); offset < image.Bytes; {
+			n, err := io.ReadFull(r, b[:min(int64(len(b)), image.Bytes-offset)])
+			if err != nil {
+				return &Error{ImageUnavailable, fmt.Sprintf("the image ended after %d bytes: %v", offset+int64(n), err)}
+			}
+			if _, err := file.WriteAt(b[:n], offset); err != nil {
+				return &Error{ImageMemory, fmt.Sprintf(
+					"the machine's memory does not hold the qcow2 image, use raw: %v after %d bytes", err, offset)}
+			}
+			offset += int64(n)
+			a.status.set(Downloading, int(offset*100/image.Bytes))
+		}
+		return nil
+	})
+}
+
 func tooLarge(image, drive int64) *Error {
 	return &Error{ImageTooLarge, fmt.Sprintf("the image's disk has %d bytes, the drive has %d", image, drive)}
 }
@@ -196,8 +205,27 @@ func put(s Space, offset, length int64, b []byte) error {
 // downloadTries is how often a download that breaks off is started.
 const downloadTries = 3
 
+// tenantLimit is how long the download of a tenant's image may take. Together with the start of a
+// large machine, it is less than billetd and a deployment wait: a slow server is not taken for an
+// agent that is silent.
+const tenantLimit = time.Hour
+
 // download calls f with the file, and compares its length and checksum.
 func (a *Agent) download(ctx context.Context, image Image, f func(io.Reader) *Error) *Error {
+	if !image.Tenant {
+		return a.downloadWithin(ctx, image, f)
+	}
+	limit := cmp.Or(a.TenantLimit, tenantLimit)
+	within, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	failure := a.downloadWithin(within, image, f)
+	if failure != nil && failure.Code == ImageUnavailable && within.Err() != nil && ctx.Err() == nil {
+		failure.Message = fmt.Sprintf("the download took more than %s: %s", limit, failure.Message)
+	}
+	return failure
+}
+
+func (a *Agent) downloadWithin(ctx context.Context, image Image, f func(io.Reader) *Error) *Error {
 	var failure *Error
 	for try := range downloadTries {
 		if try > 0 && a.Wait(ctx, retryPause(try)) != nil {
@@ -207,7 +235,7 @@ func (a *Agent) download(ctx context.Context, image Image, f func(io.Reader) *Er
 		if failure == nil || failure.Code != ImageUnavailable {
 			return failure
 		}
-		a.Say("The image could not be read: " + failure.Message)
+		a.say("The image could not be read: " + failure.Message)
 	}
 	return failure
 }

@@ -213,6 +213,7 @@ const (
 	ImageChecksum    ErrorCode = "image_checksum" // the SHA-256 or the length is another
 	ImageInvalid     ErrorCode = "image_invalid"  // not a disk image of its format with a GPT
 	ImageTooLarge    ErrorCode = "image_too_large"
+	ImageMemory      ErrorCode = "image_memory" // a qcow2 image is larger than the machine's memory
 	WriteFailed      ErrorCode = "write_failed"
 )
 
@@ -232,7 +233,7 @@ type Report struct {
 // Error says why a job failed.
 type Error struct {
 	Code    ErrorCode `json:"code"`
-	Message string    `json:"message"` // for operators
+	Message string    `json:"message"` // for operators; at most maxText printable characters
 }
 
 func (e *Error) Error() string { return e.Message }

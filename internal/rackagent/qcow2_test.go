@@ -3,9 +3,11 @@ package rackagent
 import (
 	"bytes"
 	"encoding/binary"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -123,6 +125,27 @@ func TestDeployQCOW2(t *testing.T) {
 	r.job.Image.Bytes = int64(len(r.image))
 	if next := r.agent.Run(t.Context()); next != PowerOff || r.last(t).Error == nil {
 		t.Errorf("a disk larger than the drive: next %d", next)
+	}
+}
+
+// full is a memory that holds nothing.
+type full struct{}
+
+func (full) WriteAt([]byte, int64) (int, error) { return 0, syscall.ENOSPC }
+
+func TestQCOW2LargerThanMemory(t *testing.T) {
+	r := newRack(t)
+	r.deploy(make([]byte, 3<<20), QCOW2)
+	downloads := 0
+	r.answer = func(_ http.ResponseWriter, request *http.Request) bool {
+		if request.URL.Path == "/image" {
+			downloads++
+		}
+		return false
+	}
+	e := r.agent.keep(t.Context(), full{}, *r.job.Image)
+	if e == nil || e.Code != ImageMemory || !strings.Contains(e.Message, "use raw") || downloads != 1 {
+		t.Errorf("%+v after %d downloads", e, downloads)
 	}
 }
 

@@ -86,7 +86,7 @@ func (a *Agent) job(ctx context.Context) (Job, error) {
 		if errors.Is(err, errOver) {
 			return Job{}, err
 		}
-		a.Say("No job yet: " + err.Error())
+		a.say("No job yet: " + err.Error())
 	}
 	return Job{}, err
 }
@@ -110,7 +110,7 @@ func (a *Agent) send(ctx context.Context, r Report) error {
 		if _, err = a.call(ctx, http.MethodPost, ReportsPath, body); err == nil || errors.Is(err, errOver) {
 			return err
 		}
-		a.Say("A report was not delivered: " + err.Error())
+		a.say("A report was not delivered: " + err.Error())
 	}
 	return err
 }
@@ -138,9 +138,9 @@ func (a *Agent) call(ctx context.Context, method, path string, body []byte) ([]b
 	case http.StatusOK, http.StatusNoContent:
 		return b, err
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
-		return nil, fmt.Errorf("%w (%s)", errOver, answer.Status)
+		return nil, fmt.Errorf("%w (%d)", errOver, answer.StatusCode)
 	}
-	return nil, fmt.Errorf("the server answered %s", answer.Status)
+	return nil, fmt.Errorf("the server answered %d", answer.StatusCode)
 }
 
 // open opens an image. The token is for our server only, and never for what a tenant calls one.
@@ -160,12 +160,15 @@ func (a *Agent) open(ctx context.Context, image Image) (io.ReadCloser, error) {
 	}
 	request.Header.Set("Accept-Encoding", "identity") // the checksum is of the file
 	answer, err := client.Do(request)
+	if e, is := errors.AsType[*url.Error](err); is {
+		err = e.Err // without the URL, which may have a secret
+	}
 	if err != nil {
 		return nil, err
 	}
 	if answer.StatusCode != http.StatusOK {
 		answer.Body.Close()
-		return nil, fmt.Errorf("the server of the image answered %s", answer.Status)
+		return nil, fmt.Errorf("the server of the image answered %d", answer.StatusCode)
 	}
 	return answer.Body, nil
 }

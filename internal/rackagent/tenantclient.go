@@ -13,6 +13,9 @@ import (
 	"github.com/billetcloud/billet/internal/ipaddr"
 )
 
+// MaxHeader is how many bytes the header of an image's server may have.
+const MaxHeader = 64 << 10
+
 // maxRedirects is how many redirects the download of a tenant's image follows.
 const maxRedirects = 5
 
@@ -30,7 +33,9 @@ func TenantClient(networks []netip.Prefix) *http.Client {
 			DialContext:           d.DialContext,
 			TLSHandshakeTimeout:   callTimeout,
 			ResponseHeaderTimeout: time.Minute,
-			DisableKeepAlives:     true, // the client is for one download
+			// The header's texts become part of messages, and are in memory.
+			MaxResponseHeaderBytes: MaxHeader,
+			DisableKeepAlives:      true, // the client is for one download
 		},
 		CheckRedirect: func(to *http.Request, before []*http.Request) error {
 			if len(before) > maxRedirects {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -123,5 +124,77 @@ func TestTenantsImagesGetNoToken(t *testing.T) {
 	j := Image{URL: "http://images.example.com/a", SHA256: strings.Repeat("a", 64), Format: Raw, Bytes: 1, Tenant: true}
 	if wrong := j.faults(); len(wrong) != 1 {
 		t.Errorf("plain HTTP is accepted: %v", wrong)
+	}
+}
+
+// tenantJob sets the job that installs a tenant's image of a server.
+func (r *rack) tenantJob(s *httptest.Server, format Format, size int64) {
+	r.job = Job{ID: "job_1", Kind: Deploy, Config: &Config{}, Image: &Image{
+		URL: s.URL + "/a?secret=abc", SHA256: strings.Repeat("ab", 32), Format: format, Bytes: size, Tenant: true,
+		Networks: loopback,
+	}}
+	r.agent.Tenants = func(n []netip.Prefix) *http.Client { return trusting(s, n) }
+}
+
+// TestServersOfTenantsImagesDoNotWriteReports: what such a server sends is neither too long for
+// billetd, nor does it reach the console as it is.
+func TestServersOfTenantsImagesDoNotWriteReports(t *testing.T) {
+	for name, answer := range map[string]string{
+		"status": "HTTP/1.1 404 \x1b]0;title\x07%s\r\nContent-Length: 0\r\n\r\n",
+		"other":  "HTTP/1.1 302 F\r\nLocation: https://[::1]/%s\r\nContent-Length: 0\r\n\r\n",
+		"wrong":  "HTTP/1.1 302 F\r\nLocation: https://[%s\r\nContent-Length: 0\r\n\r\n",
+		"none":   "\x1b]0;title\x07%s\r\n\r\n",
+	} {
+		for _, size := range []int{0, 10 << 10, 3 << 20} {
+			s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				c, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				_, _ = fmt.Fprintf(c, answer, strings.Repeat("x", size))
+			}))
+			t.Cleanup(s.Close)
+			r := newRack(t, newDrive("A", newMemory("a", testDrive)))
+			r.tenantJob(s, Raw, 100)
+			if next := r.agent.Run(t.Context()); next != PowerOff {
+				t.Errorf("%s, %d: next %d", name, size, next)
+			}
+			e := r.last(t).Error
+			if e == nil || e.Code != ImageUnavailable || len(e.Message) > maxText || strings.Contains(e.Message, "secret") {
+				t.Errorf("%s, %d: %+v", name, size, e)
+			}
+			for _, line := range r.console {
+				if len(line) > maxText || strings.ContainsAny(line, "\x1b\x07\n") {
+					t.Errorf("%s, %d: the console has %.400q", name, size, line)
+				}
+			}
+		}
+	}
+}
+
+// TestSlowDownloadsEnd: a server that sends forever is the image's fault.
+func TestSlowDownloadsEnd(t *testing.T) {
+	var asked atomic.Int64
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		asked.Add(1)
+		_, _ = io.WriteString(w, "drop")
+		_ = http.NewResponseController(w).Flush()
+		<-request.Context().Done()
+	}))
+	t.Cleanup(s.Close)
+	for _, format := range []Format{Raw, QCOW2} {
+		asked.Store(0)
+		r := newRack(t, newDrive("A", newMemory("a", testDrive)))
+		r.tenantJob(s, format, 100)
+		r.agent.TenantLimit = 300 * time.Millisecond
+		next := r.agent.Run(t.Context())
+		if e := r.last(t).Error; next != PowerOff || e == nil || e.Code != ImageUnavailable ||
+			!strings.Contains(e.Message, "more than 300ms") {
+			t.Errorf("%s: next %d, %+v", format, next, e)
+		}
+		if n := asked.Load(); n > 1 {
+			t.Errorf("%s: %d downloads", format, n)
+		}
 	}
 }

@@ -65,6 +65,10 @@ func failure(err error) error {
 		rack.ErrNone:       {Kind: provider.KindNotFound},
 		rack.ErrNoPower:    {Kind: provider.KindUnsupported, Message: "The power of this machine cannot be changed."},
 		rack.ErrNoConsole:  {Kind: provider.KindUnsupported, Message: "This machine has no serial console."},
+		rack.ErrNotInstalled: {
+			Kind:    provider.KindRejected,
+			Message: "Nothing is installed on the machine, because its last reinstallation failed. Reinstall it.",
+		},
 		rack.ErrConsoleBusy: {
 			Kind:    provider.KindRejected,
 			Message: "The serial console is available once the operating system is installed.",
@@ -160,10 +164,11 @@ func machine(t rack.Tenant) provider.Machine {
 	case !t.State.Tenanted():
 		m.State = provider.MachineTerminating
 	case t.Tenancy == rack.Failed:
-		m.State = provider.MachineFailed
+		m.State, m.ImageFault = provider.MachineFailed, rack.ImageFault(t.Detail)
 		m.Detail = cmp.Or(rack.ImageProblem(t.Detail), "The operating system could not be installed.")
 	case t.Tenancy == rack.Refused:
-		m.State, m.Detail = provider.MachineProvisioning, rack.ImageProblem(t.Detail)
+		m.State, m.ImageFault = provider.MachineProvisioning, true
+		m.Detail = cmp.Or(rack.ImageProblem(t.Detail), "The reinstallation could not be started.")
 	case t.Tenancy == rack.Running:
 		m.State = provider.MachineReady
 	case t.Tenancy == rack.SwitchedOff:

@@ -48,21 +48,24 @@ type Config struct {
 	Roots *x509.CertPool
 	// Timeout limits a whole request. The default is the constant Timeout.
 	Timeout time.Duration
+	// Downloads has Check speak of what is downloaded from a URL, not of what is sent to it.
+	Downloads bool
 }
 
 // Client sends requests. It is safe for concurrent use.
 type Client struct {
-	allow   []netip.Prefix
-	http    bool
-	timeout time.Duration
-	client  *http.Client
+	allow     []netip.Prefix
+	http      bool
+	downloads bool
+	timeout   time.Duration
+	client    *http.Client
 }
 
 var errNotPublic = errors.New("the address is not public")
 
 // New returns a Client.
 func New(c Config) *Client {
-	out := &Client{allow: c.Allow, http: c.AllowHTTP, timeout: c.Timeout}
+	out := &Client{allow: c.Allow, http: c.AllowHTTP, downloads: c.Downloads, timeout: c.Timeout}
 	if out.timeout == 0 {
 		out.timeout = Timeout
 	}
@@ -98,22 +101,35 @@ func (c *Client) Check(address string) string {
 	port, portErr := strconv.ParseUint(u.Port(), 10, 16)
 	switch {
 	case u.Scheme == "http" && !c.http:
-		return "must begin with https://, because events are confidential."
+		return "must begin with https://, because " + c.words().https + "."
 	case u.Scheme != "https" && u.Scheme != "http":
 		return "must begin with https://."
 	case u.Hostname() == "" || u.Opaque != "":
 		return "must contain a host."
 	case u.User != nil:
-		return "must not contain a username or password; every request is signed."
+		return "must not contain a username or password; " + c.words().user + "."
 	case u.Fragment != "" || strings.Contains(address, "#"):
 		return "must not contain a fragment (#…), which would not be sent."
 	case u.Port() != "" && (portErr != nil || port == 0):
 		return "must contain a port from 1 to 65535."
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil && !c.allowed(a) {
-		return "must be on a public address; nothing is sent to private networks."
+		return "must be on a public address; " + c.words().private + "."
 	}
 	return ""
+}
+
+// words are the reasons that Check gives.
+type words struct{ https, user, private string }
+
+func (c *Client) words() words {
+	if c.downloads {
+		return words{
+			"whoever is on the way could see what is downloaded", "it would be shown to everyone who can list it",
+			"nothing is downloaded from private networks",
+		}
+	}
+	return words{"events are confidential", "every request is signed", "nothing is sent to private networks"}
 }
 
 // Response is the result of a request.

@@ -334,3 +334,18 @@ func TestRetryAfterAcceptsSecondsAndDates(t *testing.T) {
 		s.Close()
 	}
 }
+
+// TestCheckOfDownloads: who enters the URL of an image does not read of events.
+func TestCheckOfDownloads(t *testing.T) {
+	c := outbound.New(outbound.Config{Downloads: true})
+	for _, bad := range []string{
+		"http://images.example.com/a", "https://u:p@images.example.com/a", "https://10.0.0.1/a", "https://x/a#b", "x",
+	} {
+		wrong := c.Check(bad)
+		for _, word := range []string{"event", "signed", "nothing is sent"} {
+			if wrong == "" || strings.Contains(wrong, word) {
+				t.Errorf("%s %s", bad, wrong)
+			}
+		}
+	}
+}
