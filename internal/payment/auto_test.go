@@ -343,7 +343,7 @@ func TestComparisonKnowsClosedTopUps(t *testing.T) {
 		}
 		compare := func() {
 			w.Helper()
-			_, err := w.svc.Compare(w.Context(), payment.Fleet)
+			_, err := w.compare()
 			w.Must(err)
 		}
 		w.Clock.Advance(3 * time.Hour)

@@ -43,7 +43,9 @@ func (s *Service) Compare(ctx context.Context, _ id.ID) (job.Outcome, error) {
 func (s *Service) compareWith(ctx context.Context, name string, p Processor, to time.Time) error {
 	if caughtUp, found, err := cursor(ctx, s.cfg.DB, name, "events"); err != nil {
 		return err
-	} else if found && caughtUp.Before(to) {
+	} else if !found {
+		return nil // no event was asked for yet
+	} else if caughtUp.Before(to) {
 		to = caughtUp
 	}
 	from, found, err := cursor(ctx, s.cfg.DB, name, "movements")
@@ -149,7 +151,7 @@ func (k known) unknownRefunds(m sums) map[string]money.Micros {
 		switch {
 		case f.reference != "":
 			stored[f.reference] += f.Amount
-		case f.Status == RefundPending: // the processor took no money for one that it refused
+		case f.Status != RefundFailed: // the processor took no money for one that it refused
 			awaited = append(awaited, f.Amount)
 		}
 	}

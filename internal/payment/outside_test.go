@@ -35,7 +35,7 @@ func TestRefusedRefundHidesNoOutsideRefund(t *testing.T) {
 				},
 			}
 			w.Clock.Advance(24 * time.Hour)
-			_, err := w.svc.Compare(w.Context(), payment.Fleet)
+			_, err := w.compare()
 			w.Must(err)
 			found := []string{}
 			for _, i := range w.AllIssues() {

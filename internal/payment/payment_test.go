@@ -16,6 +16,7 @@ import (
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/issue"
+	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/payment"
 	"github.com/billetcloud/billet/internal/wallet"
@@ -375,7 +376,7 @@ func TestComparisonAfterAnOutage(t *testing.T) {
 			w.Helper()
 			_, err := w.svc.CatchUp(w.Context(), payment.Fleet)
 			w.Must(err)
-			_, err = w.svc.Compare(w.Context(), payment.Fleet)
+			_, err = w.compare()
 			w.Must(err)
 		}
 		jobs()
@@ -416,7 +417,7 @@ func TestCreditsAtTheEndsOfComparedIntervals(t *testing.T) {
 	engines(t, func(w *world) {
 		compare := func() {
 			w.Helper()
-			_, err := w.svc.Compare(w.Context(), payment.Fleet)
+			_, err := w.compare()
 			w.Must(err)
 		}
 		compare()
@@ -455,7 +456,7 @@ func TestComparisonFindsSmallOutsideRefunds(t *testing.T) {
 		compare := func(want ...string) {
 			w.Helper()
 			w.Clock.Advance(24 * time.Hour)
-			_, err := w.svc.Compare(w.Context(), payment.Fleet)
+			_, err := w.compare()
 			w.Must(err)
 			var found []string
 			for _, i := range w.AllIssues() {
@@ -501,7 +502,7 @@ func TestComparisonWaitsForReferencesOfRefunds(t *testing.T) {
 				CreatedAt: w.Clock.Now()},
 		}
 		w.Clock.Advance(24 * time.Hour)
-		_, err := w.svc.Compare(w.Context(), payment.Fleet)
+		_, err := w.compare()
 		w.Must(err)
 		if got := w.AllIssues(); len(got) != 0 {
 			t.Errorf("%+v", got)
@@ -522,7 +523,7 @@ func TestComparisonFindsDifferences(t *testing.T) {
 		moved(payment.MovementRefund, "intent_"+string(right.ID), -5*usd)
 		moved(payment.MovementOther, "", -60*usd)
 		w.Clock.Advance(24 * time.Hour)
-		_, err := w.svc.Compare(w.Context(), payment.Fleet)
+		_, err := w.compare()
 		w.Must(err)
 		var found []string
 		for _, i := range w.AllIssues() {
@@ -675,4 +676,12 @@ func TestStatusesFollowTheDrawing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// compare reads what events there are, which comes first in a server, too, and compares.
+func (w *world) compare() (job.Outcome, error) {
+	if _, err := w.svc.CatchUp(w.Context(), payment.Fleet); err != nil {
+		return job.Outcome{}, err
+	}
+	return w.svc.Compare(w.Context(), payment.Fleet)
 }
