@@ -56,6 +56,8 @@ const (
 	doPerform    decisionKind = "perform the pending action"
 	doAdopt      decisionKind = "adopt the machine" // records which machine the deployment has
 
+	doReportRefusal decisionKind = "report a reinstallation that failed"
+
 	doCheckHealth     decisionKind = "check the GPUs"
 	doRemoveHealthKey decisionKind = "remove the key of the check"
 )
@@ -72,7 +74,6 @@ const (
 	doPower         decisionKind = "record the power state"
 	doUpdateMachine decisionKind = "update the machine"
 	doLearnHostKeys decisionKind = "learn the host keys"
-	doReportRefusal decisionKind = "report a reinstallation that failed"
 	doEnd           decisionKind = "end"
 	doConfirmEnd    decisionKind = "confirm the end"
 	doRelease       decisionKind = "release"
@@ -225,11 +226,8 @@ func decideDeploying(r *row, seen observation, now time.Time) decision {
 	}
 	m := seen.machine.machine
 	switch {
-	case m.State == provider.MachineFailed && m.ImageFault && r.image != nil:
-		// The other candidates cannot be installed with it either.
-		return decision{kind: doFail, cause: CauseRejected, reason: cmp.Or(m.Detail, reasonNotMade)}
 	case m.State == provider.MachineFailed:
-		return abandon(r, CauseRejected, cmp.Or(m.Detail, reasonNotMade))
+		return decideFailed(r, m)
 	case m.State == provider.MachineLost, m.State == provider.MachineGone, m.State == provider.MachineTerminating:
 		return abandon(r, CauseLost, reasonLost)
 	case m.State == provider.MachineReady && m.Unhealthy:
@@ -244,6 +242,15 @@ func decideDeploying(r *row, seen observation, now time.Time) decision {
 	default:
 		return decision{kind: doProgress, step: step.Provisioning, detail: m.Detail}
 	}
+}
+
+// decideFailed is decide for a machine that could not be made.
+func decideFailed(r *row, m provider.Machine) decision {
+	reason := cmp.Or(m.Detail, reasonNotMade)
+	if m.ImageFault && r.image != nil { // the other candidates cannot be installed with it either
+		return decision{kind: doFail, cause: CauseRejected, reason: reason}
+	}
+	return abandon(r, CauseRejected, reason)
 }
 
 // decideProbed is decide for a machine that is ready and has an address.
@@ -354,12 +361,7 @@ func decideRunning(r *row, seen observation, now time.Time) decision {
 	case provider.MachineLost, provider.MachineFailed:
 		return decision{kind: doInterrupt, reason: cmp.Or(m.Detail, reasonReclaimed)}
 	case provider.MachineProvisioning, provider.MachineTerminating:
-		if !m.ImageFault {
-			return soon // on its way to another state
-		}
-		if r.hostKeyBy != nil { // which every reinstallation sets
-			return decision{kind: doReportRefusal, reason: cmp.Or(m.Detail, reasonNotMade)}
-		}
+		return decideOnItsWay(r, m, soon)
 	case provider.MachineOff:
 		if r.status == StatusRunning {
 			return decision{kind: doPower, cause: CauseSwitchedOff}
@@ -377,6 +379,18 @@ func decideRunning(r *row, seen observation, now time.Time) decision {
 		case seen.probe != nil:
 			return decision{kind: doLearnHostKeys}
 		}
+	}
+	return r.idle()
+}
+
+// decideOnItsWay is decide for a machine that is on its way to another state, unless it could not
+// be reinstalled.
+func decideOnItsWay(r *row, m provider.Machine, soon decision) decision {
+	switch {
+	case !m.ImageFault:
+		return soon
+	case r.hostKeyBy != nil: // which every reinstallation sets
+		return decision{kind: doReportRefusal, reason: cmp.Or(m.Detail, reasonNotMade)}
 	}
 	return r.idle()
 }

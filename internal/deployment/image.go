@@ -32,8 +32,8 @@ func (s *Service) checkImage(
 // checkImageFits refuses an image that is larger than all drives of an offer's machines together.
 func checkImageFits(f *fieldErrors, i *provider.Image, o catalog.Offer) {
 	if o.StorageGB > 0 && i.Bytes > int64(o.StorageGB)*1_000_000_000 {
-		f.add("imageId", "the image has %d bytes, but machines of offer %s have %d GB of storage. Choose a smaller image.",
-			i.Bytes, o.ID, o.StorageGB)
+		f.add("imageId", "the image has %d bytes, but machines of offer %s have %d GB of storage. "+
+			"Choose a smaller image.", i.Bytes, o.ID, o.StorageGB)
 	}
 }
 

@@ -83,6 +83,8 @@ func (s *Service) ask(ctx context.Context, p provider.Provider, r *row, seen *ob
 		return true, err
 	case doPerform:
 		return true, s.perform(ctx, p, r)
+	case doReportRefusal:
+		return true, s.reportRefusal(ctx, r, d.reason)
 	case doCheckHealth:
 		found, err := s.checkHealth(ctx, seen.info, r, seen.machine.machine, seen.probe.keys)
 		seen.health = found
@@ -129,8 +131,6 @@ func (s *Service) apply(
 		return s.afterUpdate(r), s.updateMachine(ctx, r, seen.machine.machine)
 	case doLearnHostKeys:
 		return outcome(r.idle()), s.learnHostKeys(ctx, r, seen.machine.machine, seen.probe.keys)
-	case doReportRefusal:
-		return outcome(r.idle()), s.reportRefusal(ctx, r, d.reason)
 	case doEnd:
 		return s.now(), s.autoTerminate(ctx, r)
 	case doConfirmEnd:

@@ -155,7 +155,7 @@ func (s *Service) learnHostKeys(ctx context.Context, r *row, m provider.Machine,
 // reportRefusal tells the tenant once that a reinstallation failed because of the image, after it
 // had begun: there are no host keys to learn.
 func (s *Service) reportRefusal(ctx context.Context, r *row, reason string) error {
-	return s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		fresh, found, err := findAny(ctx, tx, r.id)
 		if err != nil {
 			return err
@@ -171,6 +171,10 @@ func (s *Service) reportRefusal(ctx context.Context, r *row, reason string) erro
 			"action": ActionReinstall, "reason": reason,
 		})
 	})
+	if err == nil {
+		r.hostKeyBy = nil
+	}
+	return err
 }
 
 func (s *Service) addressChanged(ctx context.Context, tx *db.Tx, r *row) error {

@@ -319,7 +319,7 @@ var Kinds = []Kind{
 	{"deployment.action_requested", "A reboot, power on, power off or reinstall was requested.",
 		DeploymentActionData{}},
 	{"deployment.action_done", "The action was completed.", DeploymentActionData{}},
-	{"deployment.action_failed", "The provider refused the action, or a reinstallation failed because of its image.", DeploymentActionData{}},
+	{"deployment.action_failed", "The provider refused the action, or it failed.", DeploymentActionData{}},
 	{"deployment.health_checked", "The GPUs were checked. The verdict is passed, warning or not_checked.",
 		DeploymentHealthData{}},
 	{"deployment.health_failed", "The GPUs failed a check. Before the deployment runs, the next candidate is tried " +

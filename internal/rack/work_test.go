@@ -720,6 +720,40 @@ func TestWork_LimitsCalls(t *testing.T) {
 	})
 }
 
+// refuses reinstalls with an image that another machine could be installed with.
+func (r *rig) refuses(d id.ID, image provider.Image) {
+	r.t.Helper()
+	if err := r.Reinstall(r.t.Context(), d, image.Name, &image); err != nil {
+		r.t.Fatal(err)
+	}
+	r.run()
+	got := r.tenancy(d, rack.Refused)
+	if rack.ImageProblem(got.Detail) == "" || rack.ImageFault(got.Detail) {
+		r.t.Errorf("%q", got.Detail)
+	}
+}
+
+// staysRefused tries to switch a machine without an operating system, and to start it in vain.
+func (r *rig) staysRefused(d id.ID, image provider.Image) {
+	r.t.Helper()
+	for _, w := range []rack.Wish{rack.WantOn, rack.WantOff, rack.WantReboot} {
+		if err := r.Want(r.t.Context(), d, w); !errors.Is(err, rack.ErrNotInstalled) {
+			r.t.Errorf("%s of a machine without an operating system: %v", w, err)
+		}
+	}
+	r.servers[0].BMC.SetSecureBoot(true)
+	for range 2 {
+		if err := r.Reinstall(r.t.Context(), d, image.Name, &image); err != nil {
+			r.t.Fatal(err)
+		}
+		r.run()
+		if got := r.tenancy(d, rack.Refused); got.Detail == "" || r.servers[0].BMC.State().On {
+			r.t.Errorf("after a start that failed: %q", got.Detail)
+		}
+	}
+	r.servers[0].BMC.SetSecureBoot(false)
+}
+
 // A tenant's own image that is not what was stated costs the tenant the installation, but not the
 // machine.
 func TestTenantsImages(t *testing.T) {
@@ -766,23 +800,7 @@ func TestTenantsImages(t *testing.T) {
 		if r.servers[0].BMC.State().On {
 			r.t.Error("it is on without an operating system")
 		}
-		for _, w := range []rack.Wish{rack.WantOn, rack.WantOff, rack.WantReboot} {
-			if err := r.Want(r.t.Context(), l.Deployment, w); !errors.Is(err, rack.ErrNotInstalled) {
-				r.t.Errorf("%s of a machine without an operating system: %v", w, err)
-			}
-		}
-		// A start that fails changes nothing about that.
-		r.servers[0].BMC.SetSecureBoot(true)
-		for range 2 {
-			if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
-				r.t.Fatal(err)
-			}
-			r.run()
-			if got := r.tenancy(l.Deployment, rack.Refused); got.Detail == "" || r.servers[0].BMC.State().On {
-				r.t.Errorf("after a start that failed: %q", got.Detail)
-			}
-		}
-		r.servers[0].BMC.SetSecureBoot(false)
+		r.staysRefused(l.Deployment, image)
 		fails = ""
 		if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
 			r.t.Fatal(err)
@@ -791,13 +809,7 @@ func TestTenantsImages(t *testing.T) {
 		r.tenancy(l.Deployment, rack.Running)
 		installed()
 		for _, fails = range []rackagent.ErrorCode{rackagent.DriveNotFound, rackagent.ImageMemory} {
-			if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {
-				r.t.Fatal(err)
-			}
-			r.run()
-			if got := r.tenancy(l.Deployment, rack.Refused); rack.ImageProblem(got.Detail) == "" || rack.ImageFault(got.Detail) {
-				r.t.Errorf("%s: %q", fails, got.Detail)
-			}
+			r.refuses(l.Deployment, image)
 		}
 		fails = rackagent.WriteFailed // which is not the tenant's doing
 		if err := r.Reinstall(r.t.Context(), l.Deployment, image.Name, &image); err != nil {

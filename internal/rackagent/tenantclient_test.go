@@ -161,7 +161,8 @@ func TestServersOfTenantsImagesDoNotWriteReports(t *testing.T) {
 				t.Errorf("%s, %d: next %d", name, size, next)
 			}
 			e := r.last(t).Error
-			if e == nil || e.Code != ImageUnavailable || len(e.Message) > maxText || strings.Contains(e.Message, "secret") {
+			if e == nil || e.Code != ImageUnavailable || len(e.Message) > maxText ||
+				strings.Contains(e.Message, "secret") {
 				t.Errorf("%s, %d: %+v", name, size, e)
 			}
 			for _, line := range r.console {

@@ -125,7 +125,7 @@ type words struct{ https, user, private string }
 func (c *Client) words() words {
 	if c.downloads {
 		return words{
-			"whoever is on the way could see what is downloaded", "it would be shown to everyone who can list it",
+			"the networks in between could read the image", "it would be shown to everyone who can list it",
 			"nothing is downloaded from private networks",
 		}
 	}
