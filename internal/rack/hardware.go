@@ -198,7 +198,8 @@ func (m Machine) compare(inv bmc.Inventory) (problems []string) {
 		add("it has no drive")
 	}
 	// Of drives that were destroyed and not replaced, the space is not for sale.
-	if bytes := h.storage(); len(h.Drives) > 0 && float64(bytes) < 0.9e9*float64(m.StorageGB) {
+	// Less than one GB is for sale as one.
+	if bytes := h.storage(); len(h.Drives) > 0 && float64(max(bytes, 1e9)) < 0.9e9*float64(m.StorageGB) {
 		add("its drives have %d GB, and %d are for sale", bytes/1e9, m.StorageGB)
 	}
 	for i, serial := range h.serials() {

@@ -64,7 +64,7 @@ export function TaxRateDialog({ edit, rates, etag, today, onClose }: Props) {
       danger={kind === 'end'}
       disabled={percent === null || !country.trim() || !from.trim()}
       busy={save.isPending}
-      error={errors.general ?? (at('') ? null : save.error)}
+      error={errors.general ?? (errors.at(`rates[${kept.length}]`) ? null : save.error)}
       onSubmit={submit}
       onClose={onClose}
     >
