@@ -190,14 +190,9 @@ func (s *Service) Dismiss(ctx context.Context, tx *db.Tx, issue id.ID, note stri
 	if err := apierr.Invalid(apierr.CheckText("note", note, maxNote)).OrNil(); err != nil {
 		return Issue{}, err
 	}
-	i, err := s.Get(ctx, tx, issue)
-	switch {
-	case err != nil:
+	i, err := s.undecided(ctx, tx, issue)
+	if err != nil {
 		return i, err
-	case i.ClosedAt != nil:
-		return i, closedError(i)
-	case i.EndingSince != nil:
-		return i, apierr.New(apierr.Conflict, "The provider has already been asked to end it. That cannot be undone.")
 	}
 	if changed, err := dismiss(ctx, tx, issue, Plain(note)); err != nil || !changed {
 		return i, orConflict(err)
@@ -208,18 +203,24 @@ func (s *Service) Dismiss(ctx context.Context, tx *db.Tx, issue id.ID, note stri
 // Orphan returns an open issue about an orphaned machine that is not being ended, to be adopted. It
 // returns NOT_FOUND, or CONFLICT for another issue.
 func (s *Service) Orphan(ctx context.Context, tx *db.Tx, issue id.ID) (Issue, error) {
+	i, err := s.undecided(ctx, tx, issue)
+	if err == nil && (i.Kind != OrphanedMachine || !i.Endable || i.Reference == nil || i.UpstreamID == nil) {
+		err = apierr.New(apierr.Conflict, "Only a machine that had a deployment here can be adopted. %s", advice(i))
+	}
+	return i, err
+}
+
+// undecided returns an issue whose subject exists and is not being ended, NOT_FOUND or CONFLICT.
+func (s *Service) undecided(ctx context.Context, tx *db.Tx, issue id.ID) (Issue, error) {
 	i, err := s.Get(ctx, tx, issue)
 	switch {
 	case err != nil:
-		return i, err
 	case i.ClosedAt != nil:
-		return i, closedError(i)
+		err = closedError(i)
 	case i.EndingSince != nil:
-		return i, apierr.New(apierr.Conflict, "The provider has already been asked to end it. That cannot be undone.")
-	case i.Kind != OrphanedMachine || !i.Endable || i.Reference == nil || i.UpstreamID == nil:
-		return i, apierr.New(apierr.Conflict, "Only a machine that had a deployment here can be adopted. %s", advice(i))
+		err = apierr.New(apierr.Conflict, "The provider has already been asked to end it. That cannot be undone.")
 	}
-	return i, nil
+	return i, err
 }
 
 // Resolve closes what Raise has raised, with a note: it was decided about elsewhere. If it is found

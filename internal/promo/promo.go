@@ -223,8 +223,7 @@ func (c Code) usable(now, accountCreatedAt time.Time, above money.Micros) bool {
 
 // Redeem gives an account the credit of a promo code. It returns ACCOUNT_SUSPENDED, CONFLICT if the
 // account, or another of an owner's mailbox, has redeemed the code before, LIMIT_REACHED as
-// credit.Give does, and else NOT_FOUND for every code that the account cannot redeem, whatever the
-// reason.
+// credit.Give does, and NOT_FOUND for any other code that the account cannot redeem.
 func (s *Service) Redeem(ctx context.Context, tx *db.Tx, account id.ID, code string) (credit.Credit, error) {
 	if err := accounts.Enter(ctx, tx, account); err != nil {
 		return credit.Credit{}, err
