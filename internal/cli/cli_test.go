@@ -58,7 +58,11 @@ func TestScripts(t *testing.T) {
 			if filepath.Base(e.WorkDir) == "script-topup" { // only a demo takes simulated payments
 				args = append(args, "--demo")
 			}
-			s := servertest.Start(e.T().(testing.TB), args...)
+			s := servertest.Prepare(e.T().(testing.TB), e.T().(testing.TB).TempDir(), args...)
+			if err := startAtNine(s.Dir); err != nil {
+				return err
+			}
+			s.Restart()
 			account, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
 			e.Values["server"], e.Values["account"], e.Values["pipes"] = s, account, map[string]*watched{}
 			e.Setenv("BILLET_URL", s.URL)
@@ -140,6 +144,15 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// startAtNine makes the server's simulated clock begin at nine on the tenth of the next month, so
+// that no script depends on how far the day or the month is when it runs.
+func startAtNine(dataDir string) error {
+	now := time.Now().UTC()
+	start := time.Date(now.Year(), now.Month()+1, 10, 9, 0, 0, 0, time.UTC)
+	return os.WriteFile(filepath.Join(dataDir, "sim-clock.json"),
+		fmt.Appendf(nil, `{"offsetNanoseconds":%d}`, start.Sub(now)), 0o600)
 }
 
 func server(ts *testscript.TestScript) *servertest.Server {

@@ -275,6 +275,7 @@ func TestEveryNameIsChecked(t *testing.T) {
 	mine := w.owned(w.ada)
 	maps.Copy(mine, w.ownedByUser(w.ada))
 	mine["provider-accounts"] = "none" // is the operator's, and its name is checked before it is looked for
+	mine["issues"] = "none"            // likewise
 	cookie := w.cookie("user." + string(w.ada.account) + "@example.com")
 	operator := w.keyWith(w.ada, account.WriteOperator)
 	mine["machines"] = id.ID(w.want(201, w.operator(), "POST", OperatorBase+"/machines", aServer("1")).text("id"))

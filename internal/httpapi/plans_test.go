@@ -72,7 +72,7 @@ var growing = map[string]struct {
 			"gpu_type":        `'g' || CAST(i % 9 AS TEXT)`,
 			"hourly_price":    `i % 97 * 1000000`,
 			"capabilities":    `'{}'`, "plans": `'[]'`, "attempts": `'[]'`, "authorized_keys": `'[]'`, "steps": `'[]'`,
-			"ssh_host_keys": `'[]'`, "nodes": `'[]'`,
+			"ssh_host_keys": `'[]'`, "nodes": `'[]'`, "image": `'null'`, "action_image": `'null'`,
 		},
 	},
 	"deployment_tag": {

@@ -175,6 +175,7 @@ func (w *world) owned(who tenant) map[string]id.ID {
 	budget := id.ID(w.want(201, who, "POST", Base+"/budgets",
 		map[string]any{"name": "mine", "period": "day", "amount": 1000}).text("id"))
 	quote := id.ID(w.want(201, who, "POST", Base+"/quotes", map[string]string{"offerId": "off_abc123"}).text("quoteId"))
+	image := id.ID(w.want(201, who, "POST", Base+"/images", imageBody("mine")).text("id"))
 	payer := w.payer(who)
 	topUp := w.want(201, payer, "POST", topUpsPath, map[string]any{"amount": 50, "savePaymentMethod": true})
 	w.form(topUp.text("checkoutUrl"), url.Values{"action": {"pay"}})
@@ -190,6 +191,7 @@ func (w *world) owned(who tenant) map[string]id.ID {
 		"quotes":      quote,
 		"webhooks":    hook,
 		"budgets":     budget,
+		"images":      image,
 	}
 }
 

@@ -61,6 +61,8 @@ func (o offer) translate(volumes bool) (out provider.Offer, ok bool) {
 		TrustedTenantsOnly: o.TrustedOnly,
 	}
 	out.Capabilities.Volumes = out.Capabilities.Volumes && volumes
+	// These need what this adapter has no calls for.
+	out.Capabilities.Console, out.Capabilities.CustomImages = false, false
 	if alpha2.MatchString(o.Country) {
 		out.Country = o.Country
 	}
