@@ -61,8 +61,10 @@ func TestScripts(t *testing.T) {
 				args = append(args, "--demo")
 			}
 			s := servertest.Prepare(e.T().(testing.TB), e.T().(testing.TB).TempDir(), args...)
-			if err := startAtNine(s.Dir); err != nil {
-				return err
+			if filepath.Base(e.WorkDir) == "script-bill" {
+				if err := startAtNine(s.Dir); err != nil {
+					return err
+				}
 			}
 			s.Restart()
 			account, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
@@ -148,8 +150,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// startAtNine makes the server's simulated clock begin at nine on the tenth of the next month, so
-// that no script depends on how far the day or the month is when it runs.
+// startAtNine makes the server's simulated clock begin at nine on the tenth of the next month, for a
+// script in which a day must not end early. Others need the clock of the command line.
 func startAtNine(dataDir string) error {
 	now := time.Now().UTC()
 	start := time.Date(now.Year(), now.Month()+1, 10, 9, 0, 0, 0, time.UTC)
