@@ -56,17 +56,10 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", UpdateScripts: os.Getenv("BILLET_UPDATE") != "",
 		RequireExplicitExec: true, RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
-			args := []string{"--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8"}
-			if filepath.Base(e.WorkDir) == "script-topup" { // only a demo takes simulated payments
-				args = append(args, "--demo")
+			s, err := startFor(e)
+			if err != nil {
+				return err
 			}
-			s := servertest.Prepare(e.T().(testing.TB), e.T().(testing.TB).TempDir(), args...)
-			if filepath.Base(e.WorkDir) == "script-bill" {
-				if err := startAtNine(s.Dir); err != nil {
-					return err
-				}
-			}
-			s.Restart()
 			account, key := s.Key("5000", "--read-limit", "1000", "--write-limit", "1000", "--deploy-limit", "1000")
 			e.Values["server"], e.Values["account"], e.Values["pipes"] = s, account, map[string]*watched{}
 			e.Setenv("BILLET_URL", s.URL)
@@ -150,8 +143,26 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// startAtNine makes the server's simulated clock begin at nine on the tenth of the next month, for a
-// script in which a day must not end early. Others need the clock of the command line.
+// startFor starts the server of a script.
+func startFor(e *testscript.Env) (*servertest.Server, error) {
+	args := []string{"--sim", "--webhook-allow-http", "--webhook-allow-networks", "127.0.0.0/8"}
+	script := filepath.Base(e.WorkDir)
+	if script == "script-topup" { // only a demo takes simulated payments
+		args = append(args, "--demo")
+	}
+	t := e.T().(testing.TB)
+	s := servertest.Prepare(t, t.TempDir(), args...)
+	if script == "script-bill" {
+		if err := startAtNine(s.Dir); err != nil {
+			return nil, err
+		}
+	}
+	s.Restart()
+	return s, nil
+}
+
+// startAtNine makes the server's simulated clock begin at nine on the tenth of the next month, for
+// a script in which a day must not end early. Others need the clock of the command line.
 func startAtNine(dataDir string) error {
 	now := time.Now().UTC()
 	start := time.Date(now.Year(), now.Month()+1, 10, 9, 0, 0, 0, time.UTC)

@@ -292,8 +292,8 @@ try {
     await status.filter({ hasText: 'Connected' }).waitFor({ timeout: 60_000 });
     await shows('row-150-450');
     await page.locator('.console-rows textarea').focus();
-    // What was printed is sent again after "Connected" and moves the screen back to its end, so a key that
-    // was pressed before that is pressed again.
+    // What was printed is sent again after "Connected" and moves the screen back to its end, so a
+    // key that was pressed before that is pressed again.
     for (let i = 0; i < 24 && !(await screenText()).some((r) => r.startsWith('row-1-3')); i++) {
       const before = (await screenText())[0];
       await page.keyboard.press('Shift+PageUp');
