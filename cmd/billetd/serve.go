@@ -56,6 +56,8 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 		common.cfg.MetricsListen,
 		"loopback `address` of the Prometheus metrics; empty for none",
 	)
+	f.IntVar(&common.cfg.DatabasePool, "database-pool", common.cfg.DatabasePool,
+		"maximum `number` of connections to PostgreSQL; see docs/sizing.md")
 	f.StringVar(&common.cfg.RedisURL, "redis-url", "", "redis:// `URL` through which replicas share rate limits")
 	f.BoolVar(&common.cfg.Sim, "sim", false, "add simulated providers and a clock that can be moved")
 	f.BoolVar(

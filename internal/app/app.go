@@ -113,7 +113,7 @@ func Open(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := OpenOperator(ctx, c)
+	o, err := OpenOperator(ctx, c.forServer())
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}
@@ -486,6 +486,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 			}
 		})
 	}
+	a.warnOfConnections(ctx)
 	debug.FreeOSMemory() // migrations and hashing the demo account's password needed much memory
 	a.cfg.Log.InfoContext(ctx, "serving", "url", s.URL, "database", a.DB.Engine(), "sim", a.cfg.Sim, "metrics",
 		s.MetricsURL, "clock_ahead", time.Duration(a.skew.ahead.Load()))

@@ -36,6 +36,8 @@ type Config struct {
 	DataDir string
 	// DatabaseURL is a postgres:// URL, or "" for SQLite in DataDir.
 	DatabaseURL string
+	// DatabasePool is how many connections to PostgreSQL a server may have open at once.
+	DatabasePool int
 	// RedisURL is a redis:// URL if several replicas share their rate limits, or "" to count in
 	// memory.
 	RedisURL string
@@ -104,6 +106,8 @@ type Config struct {
 	SecretKeyCommand string
 	Version          string
 	Log              *slog.Logger
+	// serves is true for a server, and false for a command.
+	serves bool
 	// Database is an open database to use instead of DatabaseURL or DataDir, Providers are added to
 	// the configured ones, and Probe replaces the connection to a machine's SSH port. They are for
 	// programs that measure the server.
@@ -119,6 +123,10 @@ type Config struct {
 	Probe     func(ctx context.Context, at provider.Endpoint) (hostKey string, err error)
 }
 
+// A server with fewer connections than smallestPool would keep requests waiting for its background
+// jobs. More than largestPool are a mistake: PostgreSQL gets slower with each.
+const smallestPool, largestPool = 5, 1000
+
 // DefaultMaxClockSkew is far more than the error of a clock that NTP synchronizes.
 const DefaultMaxClockSkew = 5 * time.Second
 
@@ -126,6 +134,7 @@ const DefaultMaxClockSkew = 5 * time.Second
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh",
+		DatabasePool: postgres.DefaultConnections,
 		MaxClockSkew: DefaultMaxClockSkew, PastDueGrace: pastdue.DefaultGrace,
 		PastDueKeepVolumes: pastdue.DefaultKeepVolumes, OrphanedMachines: "terminate",
 		OrphanedMachinesGrace: issue.DefaultGrace, TLSACMEDirectory: certificate.LetsEncrypt,
@@ -168,6 +177,9 @@ func (c Config) checkStorage() error {
 		if err := postgres.CheckURL(c.DatabaseURL); err != nil {
 			errs = append(errs, fmt.Errorf("--database-url: %w; omit it for SQLite", err))
 		}
+	}
+	if c.DatabasePool < smallestPool || c.DatabasePool > largestPool {
+		errs = append(errs, fmt.Errorf("--database-pool must be from %d to %d", smallestPool, largestPool))
 	}
 	if c.RedisURL != "" {
 		if err := redislimit.CheckURL(c.RedisURL); err != nil {

@@ -15,13 +15,13 @@ func TestConfigReportsEveryErrorAtOnce(t *testing.T) {
 	bad := good
 	bad.Listen, bad.MetricsListen, bad.DatabaseURL, bad.Markup, bad.TrustedProxies, bad.PastDueGrace = "8080",
 		"0.0.0.0:9464", "mysql://x", "abc", "10.0.0.0/99", -1
-	bad.SimMachines = "paper"
+	bad.SimMachines, bad.DatabasePool = "paper", 4
 	err := bad.check()
 	if err == nil {
 		t.Fatal("accepted")
 	}
 	for _, flag := range []string{"--listen", "--metrics-listen", "--database-url", "--markup", "--trusted-proxies",
-		"--past-due-grace", "--sim-machines"} {
+		"--past-due-grace", "--sim-machines", "--database-pool"} {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("%s is not named in: %v", flag, err)
 		}

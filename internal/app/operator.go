@@ -120,7 +120,7 @@ func openDatabase(ctx context.Context, c Config) (o base, err error) {
 	case c.DatabaseURL == "":
 		o.db, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "billet.db"), o.clock)
 	default:
-		o.db, err = postgres.Open(ctx, c.DatabaseURL, o.clock)
+		o.db, err = postgres.OpenWith(ctx, c.DatabaseURL, o.clock, c.connections())
 	}
 	return o, err
 }

@@ -18,10 +18,16 @@ const (
 	measureEvery = 10 * time.Second
 	// measureTime limits one measurement.
 	measureTime = 5 * time.Second
+	// drift is the difference that a clock with NTP does not have: from there on it is said, long
+	// before the bound.
+	drift = time.Second
 	// jitter is how far the followed clock may be off before it is corrected, because each
 	// correction is a small step.
 	jitter = 5 * time.Millisecond
 )
+
+// synchronize is what to do about a wrong clock.
+const synchronize = "synchronize both machines by NTP, for example with chrony; see docs/install.md"
 
 // skewConfig configures a skew.
 type skewConfig struct {
@@ -41,8 +47,8 @@ type skewConfig struct {
 // no jobs.
 type skew struct {
 	skewConfig
-	ahead  atomic.Int64
-	beyond atomic.Bool
+	ahead           atomic.Int64
+	beyond, drifted atomic.Bool
 }
 
 func newSkew(c skewConfig) *skew { return &skew{skewConfig: c} }
@@ -74,16 +80,23 @@ func (s *skew) measure(ctx context.Context) error {
 	}
 	ahead := here.Round(0).Sub(theirs) // what the clock shows, not the time that has passed
 	s.ahead.Store(int64(ahead))
-	beyond := ahead.Abs()-best/2 > s.bound
-	switch was := s.beyond.Swap(beyond); {
+	off := ahead.Abs() - best/2 // at least
+	beyond, drifted := off > s.bound, off > min(drift, s.bound)
+	wasBeyond, hadDrifted := s.beyond.Swap(beyond), s.drifted.Swap(drifted)
+	switch {
 	case beyond:
 		s.log.ErrorContext(ctx,
 			"this machine's clock differs from the database's by more than the bound: this replica claims no jobs "+
-				"until it is corrected",
+				"until it is corrected; "+synchronize,
 			"ahead", ahead, "bound", s.bound)
-	case was:
+	case wasBeyond:
 		s.log.InfoContext(ctx, "this machine's clock is within the bound again, and this replica claims jobs",
 			"ahead", ahead, "bound", s.bound)
+	case drifted && !hadDrifted:
+		s.log.WarnContext(ctx, "this machine's clock differs from the database's: "+synchronize,
+			"ahead", ahead, "bound", s.bound)
+	case !drifted && hadDrifted:
+		s.log.InfoContext(ctx, "this machine's clock agrees with the database's again", "ahead", ahead)
 	}
 	return nil
 }

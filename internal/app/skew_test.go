@@ -69,6 +69,34 @@ func TestReplicaUsesTheDatabaseClockAndReportsSkew(t *testing.T) {
 	near("set right")
 }
 
+// A clock that drifts is said once, long before jobs stop, and once more when it is right again.
+func TestDriftIsSaidBeforeTheBound(t *testing.T) {
+	var wrong time.Duration
+	var log bytes.Buffer
+	s := newSkew(skewConfig{db: dbtest.SQLite(t, clock.System{}), log: slog.New(slog.NewTextHandler(&log, nil)),
+		machine: func() time.Time { return time.Now().Add(wrong) }, bound: time.Hour})
+	for _, c := range []struct {
+		off  time.Duration
+		want string // "" for nothing
+	}{
+		{0, ""}, {-20 * time.Minute, "level=WARN"}, {-20 * time.Minute, ""}, {0, "agrees with the database's again"},
+		{20 * time.Minute, "chrony"}, {2 * time.Hour, "level=ERROR"}, {20 * time.Minute, "claims jobs"},
+		{0, "agrees with the database's again"},
+	} {
+		wrong = c.off
+		log.Reset()
+		if err := s.measure(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if said := log.String(); (c.want == "") != (said == "") || !strings.Contains(said, c.want) {
+			t.Errorf("off by %s: got %q, want %q", c.off, said, c.want)
+		}
+		if s.within() != (c.off.Abs() < time.Hour) {
+			t.Errorf("off by %s: within is %t", c.off, s.within())
+		}
+	}
+}
+
 // The whole server is built so: its clock is the database's, whatever its machine's says, and its
 // jobs wait for that to be set right.
 func TestServicesUseTheDatabaseClock(t *testing.T) {

@@ -15,10 +15,18 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-const (
-	// connections is the maximum for one replica; PostgreSQL's default allows 100 in all.
-	connections = 20
-)
+// DefaultConnections is the maximum for one replica; PostgreSQL's default allows 100 in all.
+const DefaultConnections = 20
+
+// Options configure the connections to a database.
+type Options struct {
+	// Connections is how many may be open at once, beside the one of migrations; 0 for
+	// DefaultConnections.
+	Connections int
+	// Instance tells a server from others on the same PostgreSQL, so that CountConnections counts
+	// what all of them may open; "" for a command, which opens few.
+	Instance string
+}
 
 // limits are enforced by the server, so that the locks of a client that vanished are released soon.
 var limits = map[string]string{
@@ -34,8 +42,16 @@ var serverKeepAlive = map[string]string{
 }
 
 // Open connects to the database at a postgres:// URL, directly or through a pooler such as
-// PgBouncer, in any of its modes.
+// PgBouncer in session or transaction mode.
 func Open(ctx context.Context, url string, c clock.Clock) (*db.DB, error) {
+	return OpenWith(ctx, url, c, Options{})
+}
+
+// OpenWith is Open with options.
+func OpenWith(ctx context.Context, url string, c clock.Clock, o Options) (*db.DB, error) {
+	if o.Connections == 0 {
+		o.Connections = DefaultConnections
+	}
 	if err := CheckURL(url); err != nil {
 		return nil, err
 	}
@@ -49,6 +65,9 @@ func Open(ctx context.Context, url string, c clock.Clock) (*db.DB, error) {
 	pooled, err := behindPooler(ctx, config.Copy())
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	if _, set := config.RuntimeParams[nameParam]; !set {
+		config.RuntimeParams[nameParam] = o.name(pooled)
 	}
 	unbounded, local := config.Copy(), ""
 	if pooled {
@@ -72,8 +91,8 @@ func Open(ctx context.Context, url string, c clock.Clock) (*db.DB, error) {
 		maps.Copy(config.RuntimeParams, serverKeepAlive)
 	}
 	pool := sql.OpenDB(newConnector(config, true, local))
-	pool.SetMaxOpenConns(connections)
-	pool.SetMaxIdleConns(connections)
+	pool.SetMaxOpenConns(o.Connections)
+	pool.SetMaxIdleConns(o.Connections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	slow := sql.OpenDB(newConnector(unbounded, false, "")) // no connection is opened before one is needed
 	slow.SetMaxIdleConns(1)

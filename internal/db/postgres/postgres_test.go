@@ -69,3 +69,38 @@ func TestURLErrorHidesPassword(t *testing.T) {
 		}
 	}
 }
+
+// The pool opens no more than it may, and PostgreSQL knows of it.
+func TestPoolIsBoundedAndCounted(t *testing.T) {
+	d, err := postgres.OpenWith(t.Context(), dbtest.PostgresURL(t), clock.System{},
+		postgres.Options{Connections: 6, Instance: "counted"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	r, err := postgres.CountConnections(t.Context(), d)
+	if err != nil || r.Servers < 1 || r.Wanted < 7 || r.Allowed < 10 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	name := ""
+	if err := d.QueryRow(t.Context(), `SELECT current_setting('application_name')`).Scan(&name); err != nil ||
+		name != "billetd counted pool=6" {
+		t.Errorf("the connections are called %q, %v", name, err)
+	}
+	_, pool := d.Pools()
+	if got := pool.Stats().MaxOpenConnections; got != 6 {
+		t.Errorf("the pool has up to %d connections, want 6", got)
+	}
+	all, end := context.WithCancel(t.Context())
+	defer end()
+	for range 6 {
+		c, err := pool.Conn(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+	}
+	if s := pool.Stats(); s.OpenConnections != 6 || s.InUse != 6 {
+		t.Errorf("got %+v, want 6 in use", s)
+	}
+}
