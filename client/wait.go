@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -90,8 +91,7 @@ func (s *DeploymentService) Wait(
 
 // WaitForAction waits until the provider has accepted or refused the action in progress: a reboot,
 // power on or off, or a reinstall. It polls every three seconds. The events of the deployment show
-// which. A reinstalled machine has no SSHHostKeys until it serves SSH again, unless the provider
-// states them.
+// which. After a reinstall, the machine is still being installed then: see WaitForReinstall.
 func (s *DeploymentService) WaitForAction(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
 	for {
 		d, err := s.Get(ctx, id, options...)
@@ -102,6 +102,73 @@ func (s *DeploymentService) WaitForAction(ctx context.Context, id string, option
 			return nil, ended(ctx, deployment("GET", id, "", nil), nil)
 		}
 	}
+}
+
+// ActionFailedError is the error of a wait for an action that the provider refused, or that failed
+// after it had begun.
+type ActionFailedError struct {
+	// Deployment is the current state.
+	Deployment *Deployment
+	// Action is what failed, and Reason why, as text.
+	Action PendingAction
+	Reason string
+}
+
+// Error returns the reason.
+func (e *ActionFailedError) Error() string {
+	return fmt.Sprintf("client: %s of %s failed: %s", e.Action, e.Deployment.ID, e.Reason)
+}
+
+// WaitForReinstall waits until a machine whose reinstallation was requested serves SSH again, or
+// the context ends. It takes up to 40 reads per minute. Where the provider states the host keys
+// itself (SSHHostKeySource), it waits only until the provider has accepted the request: there is no
+// later sign. The error is an *ActionFailedError if the machine could not be reinstalled, and a
+// *DeploymentEndedError if the deployment no longer runs.
+func (s *DeploymentService) WaitForReinstall(
+	ctx context.Context, id string, options ...CallOption,
+) (*Deployment, error) {
+	for {
+		d, err := s.WaitForAction(ctx, id, options...)
+		if err != nil {
+			return nil, err
+		}
+		if d.Status != DeploymentRunning {
+			return d, &DeploymentEndedError{Deployment: d, Wanted: DeploymentRunning}
+		}
+		if err := s.actionFailure(ctx, d, ActionReinstall, options); err != nil {
+			return d, err
+		}
+		if len(d.SSHHostKeys) > 0 {
+			return d, nil
+		}
+		if err := s.c.sleep(ctx, pollInterval); err != nil {
+			return nil, ended(ctx, deployment("GET", id, "", nil), nil)
+		}
+	}
+}
+
+// actionFailure returns an *ActionFailedError if the newest action of the deployment is that one
+// and failed.
+func (s *DeploymentService) actionFailure(
+	ctx context.Context, d *Deployment, action PendingAction, options []CallOption,
+) error {
+	newest, err := s.c.Events.List(ctx, EventQuery{
+		Paging: Paging{Limit: 1},
+		EventFilter: EventFilter{
+			Subject: d.ID, Types: []string{"deployment.action_done", "deployment.action_failed"},
+		},
+	}, options...)
+	if err != nil || len(newest.Items) == 0 || newest.Items[0].Type != "deployment.action_failed" {
+		return err
+	}
+	var data struct {
+		Action PendingAction `json:"action"`
+		Reason string        `json:"reason"`
+	}
+	if err := json.Unmarshal(newest.Items[0].Data, &data); err != nil || data.Action != action {
+		return err
+	}
+	return &ActionFailedError{Deployment: d, Action: action, Reason: data.Reason}
 }
 
 // VolumeSettledError is the error of a wait if the volume stays in another status.

@@ -2,7 +2,9 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +83,62 @@ func TestWaitForAction(t *testing.T) {
 	if d, err := w.Deployments.WaitForAction(t.Context(), "dep_1"); err != nil || d.PendingAction != nil ||
 		len(w.asked) != 2 {
 		t.Errorf("%v, %v", d, err)
+	}
+}
+
+// A reinstalled machine has been waited for when it serves SSH again, not when the provider has
+// accepted the request.
+func TestWaitForReinstall(t *testing.T) {
+	machine := func(status, action string, keys ...string) http.HandlerFunc {
+		text, _ := json.Marshal(map[string]any{
+			"id": "dep_1", "status": status, "pendingAction": map[bool]any{true: action}[action != ""],
+			"sshHostKeys": append([]string{}, keys...),
+		})
+		return data(string(text))
+	}
+	event := func(kind, action, reason string) http.HandlerFunc {
+		return say(200, `{"success":true,"data":[{"id":"evt_1","type":"deployment.action_`+kind+
+			`","data":{"action":"`+action+`","reason":"`+reason+`"}}],"pagination":{"page":1,"limit":1,"total":1}}`)
+	}
+	done := event("done", "reinstall", "")
+	w := answers(t, nil, machine("running", "reinstall"), machine("running", ""), done, machine("running", ""), done,
+		machine("running", "", "ssh-ed25519 AAAA"), done)
+	d, err := w.Deployments.WaitForReinstall(t.Context(), "dep_1")
+	if err != nil || len(d.SSHHostKeys) != 1 || len(w.asked) != 7 || len(w.slept) != 3 {
+		t.Errorf("%v, %v, %d requests, slept %v", d, err, len(w.asked), w.slept)
+	}
+	if q := w.asked[2].URL.Query(); w.asked[2].URL.Path != "/api/v1/inventory/events" || q.Get("subject") != "dep_1" ||
+		q.Get("limit") != "1" {
+		t.Errorf("asked %s", w.asked[2].URL)
+	}
+	// The image could not be installed, after the provider had accepted the request.
+	w = answers(t, nil, machine("running", ""), done, machine("running", ""),
+		event("failed", "reinstall", "Its checksum is another."))
+	_, err = w.Deployments.WaitForReinstall(t.Context(), "dep_1")
+	if e, is := errors.AsType[*client.ActionFailedError](err); !is || e.Action != client.ActionReinstall ||
+		!strings.Contains(err.Error(), "Its checksum is another.") {
+		t.Error(err)
+	}
+	// Another action that failed is another matter.
+	w = answers(t, nil, machine("running", "", "ssh-ed25519 AAAA"), event("failed", "reboot", "No."))
+	if _, err := w.Deployments.WaitForReinstall(t.Context(), "dep_1"); err != nil {
+		t.Error(err)
+	}
+	w = answers(t, nil, machine("terminating", ""))
+	_, err = w.Deployments.WaitForReinstall(t.Context(), "dep_1")
+	if _, is := errors.AsType[*client.DeploymentEndedError](err); !is {
+		t.Error(err)
+	}
+	w = answers(t, nil, machine("running", ""), refusal(403, "INSUFFICIENT_SCOPE"))
+	if _, err := w.Deployments.WaitForReinstall(t.Context(), "dep_1"); !errors.Is(err, client.ErrInsufficientScope) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w = answers(t, func(c *client.Config) {
+		c.Sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
+	}, machine("running", ""), done)
+	if _, err := w.Deployments.WaitForReinstall(ctx, "dep_1"); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 

@@ -1,15 +1,10 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/tls"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,61 +27,6 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// pinned is an HTTP client that accepts one certificate only, as an agent does.
-func pinned(pin func() string) *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
-		InsecureSkipVerify: true, // compared below
-		VerifyConnection: func(s tls.ConnectionState) error {
-			sum := sha256.Sum256(s.PeerCertificates[0].Raw)
-			if got := hex.EncodeToString(sum[:]); pin() != "" && got != pin() {
-				return fmt.Errorf("the certificate is %s, not %s", got, pin())
-			}
-			return nil
-		},
-	}}}
-}
-
-// provisioning are the calls of agents at the address of the provisioning network.
-func provisioning(url string) racktest.Calls {
-	ask := func(ctx context.Context, pin, method, path, token string, body []byte) ([]byte, error) {
-		r, err := http.NewRequestWithContext(ctx, method, url+path, bytes.NewReader(body))
-		if err != nil {
-			return nil, err
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
-		a, err := pinned(func() string { return pin }).Do(r)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = a.Body.Close() }()
-		text, err := io.ReadAll(a.Body)
-		if err == nil && a.StatusCode/100 != 2 {
-			err = fmt.Errorf("%s %s: %s", method, path, a.Status)
-		}
-		return text, err
-	}
-	return racktest.Calls{
-		Image: func(ctx context.Context, token string) (rackagent.Parameters, error) {
-			line, err := ask(ctx, "", "GET", rack.ISOPath+token+".iso", "", nil)
-			if err != nil {
-				return rackagent.Parameters{}, err
-			}
-			return rackagent.ParseCommandLine(string(line))
-		},
-		Job: func(ctx context.Context, p rackagent.Parameters) (j rackagent.Job, err error) {
-			text, err := ask(ctx, p.Pin, "GET", rackagent.JobPath, p.Token, nil)
-			return j, errors.Join(err, json.Unmarshal(text, &j))
-		},
-		Report: func(ctx context.Context, p rackagent.Parameters, report rackagent.Report) error {
-			text, err := json.Marshal(report)
-			if err == nil {
-				_, err = ask(ctx, p.Pin, "POST", rackagent.ReportsPath, p.Token, text)
-			}
-			return err
-		},
-	}
-}
-
 // freeAddress returns an address that nothing listens at.
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -102,7 +42,7 @@ func freeAddress(t *testing.T) string {
 // rented out, reinstalled and returned, and the tenant sees how it was erased.
 func TestOwnServersAreRentedOut(t *testing.T) {
 	listen := freeAddress(t)
-	servers := racktest.New(t, 1, provisioning("https://"+listen))
+	servers := racktest.New(t, 1, racktest.Provisioning("https://"+listen, rack.ISOPath))
 	s := servers[0]
 	c := Default()
 	c.Listen, c.MetricsListen, c.DataDir, c.Version, c.Log = "127.0.0.1:0", "", t.TempDir(), "test",

@@ -141,6 +141,9 @@ func describeError(ctx context.Context, err error) errorOutput {
 	if gone, is := errors.AsType[*client.DeploymentEndedError](err); is {
 		return errorOutput{Code: "DEPLOYMENT_ENDED", Message: withoutPrefix(gone), ExitCode: exitEnded}
 	}
+	if failed, is := errors.AsType[*client.ActionFailedError](err); is {
+		return errorOutput{Code: "ACTION_FAILED", Message: withoutPrefix(failed), ExitCode: exitEnded}
+	}
 	if volume, is := errors.AsType[*client.VolumeSettledError](err); is {
 		return errorOutput{Code: "VOLUME_SETTLED", Message: withoutPrefix(volume), ExitCode: exitEnded}
 	}

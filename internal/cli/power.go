@@ -56,19 +56,22 @@ func (t *tool) power(what string) *cobra.Command {
 		if d, err = act(ctx, d.ID); err != nil {
 			return err
 		}
-		return t.reportAction(ctx, c, d, wait, action.started, action.done)
+		return t.reportAction(ctx, d, wait, c.Deployments.WaitForAction, action.started, action.done)
 	})
 }
+
+// powerAction is a call for one deployment.
+type powerAction = func(context.Context, string, ...client.CallOption) (*client.Deployment, error)
 
 // reportAction prints that an action started or, with wait, waits for it and prints that it is
 // done.
 func (t *tool) reportAction(
-	ctx context.Context, c *client.Client, d *client.Deployment, wait bool, started, done string,
+	ctx context.Context, d *client.Deployment, wait bool, until powerAction, started, done string,
 ) error {
 	if !wait {
 		return printResult(t, d.ID, d, "%s %s.", d.Name, started)
 	}
-	d, err := c.Deployments.WaitForAction(ctx, d.ID)
+	d, err := until(ctx, d.ID)
 	if err != nil {
 		return err
 	}
@@ -90,7 +93,7 @@ func (t *tool) reinstall() *cobra.Command {
 	cmd.Flags().StringVar(&system, "os", "", "`name` of an operating system of the offer; default: the current one")
 	cmd.Flags().StringVar(&image, "image", "", "`image` of your own to install, by name or ID")
 	cmd.MarkFlagsMutuallyExclusive("os", "image")
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the action is done")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until SSH is reachable again")
 	t.completeMachines(cmd)
 	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		d, err := deployment(ctx, c, args[0])
@@ -112,6 +115,8 @@ func (t *tool) reinstall() *cobra.Command {
 		if d, err = c.Deployments.Reinstall(ctx, d.ID, in); err != nil {
 			return err
 		}
-		return t.reportAction(ctx, c, d, wait, "is being reinstalled", "was reinstalled")
+		return t.reportAction(
+			ctx, d, wait, c.Deployments.WaitForReinstall, "is being reinstalled", "was reinstalled",
+		)
 	})
 }

@@ -134,6 +134,13 @@ func (s *session) addAccountTools(server *sdk.Server) {
 		return page(p, err, same)
 	})
 	addTool(server, toolSpec{
+		name: "list_images", title: "List images",
+		text: "List the account's own disk images. A quote can name one to install on an offer with customImages.",
+	}, func(ctx context.Context, in namedInput) (*listed[client.Image], error) {
+		p, err := s.Client.Images.List(ctx, client.ImageQuery{Paging: in.of(), Search: in.Search})
+		return page(p, err, same)
+	})
+	addTool(server, toolSpec{
 		name: "list_ssh_keys", title: "List SSH keys",
 		text: "List saved public keys. A quote names the keys to authorize on the machine.",
 	}, func(ctx context.Context, in namedInput) (*listed[client.SSHKey], error) {

@@ -182,6 +182,7 @@ func readDeployment(a *agent, s *servertest.Server, key, id string, price float6
 	}
 	a.ok("list_volumes", nil)
 	a.ok("list_ssh_keys", nil)
+	a.ok("list_images", nil)
 	for _, tool := range []string{"list_gpu_types", "list_providers", "list_regions", "list_volume_prices"} {
 		if l := a.ok(tool, map[string]any{"limit": 1}); len(l["items"].([]any)) != 1 {
 			t.Errorf("%s: %v", tool, l)
@@ -302,6 +303,7 @@ func TestLimitedKeySpendsWithinItsLimits(t *testing.T) {
 	a.refused("NOT_FOUND", "quote", with("offerId", "off_none"))
 	a.refused("INVALID_REQUEST", "quote", with("hours", 0))
 	a.refused("INVALID_REQUEST", "quote", with("hours", 1000))
+	testImages(a, s, account)
 	a.refused("NOT_FOUND", "get_deployment", map[string]any{"deploymentId": "dep_none"})
 	a.refused("INVALID_REQUEST", "get_deployment", map[string]any{"deploymentId": "../key"})
 
@@ -447,4 +449,23 @@ func TestDocsListEveryTool(t *testing.T) {
 		t.Errorf("docs/mcp.md has\n%s\nthe server has\n%s", strings.Join(docs, "\n"), strings.Join(offered, "\n"))
 	}
 	t.Logf("%d tools, %d bytes", len(list.Tools), size)
+}
+
+// testImages checks that a quote takes an image of the account's own, where the offer does.
+func testImages(a *agent, s *servertest.Server, account string) {
+	a.t.Helper()
+	made := s.Call(s.KeyOf(account), "POST", "/images", map[string]any{
+		"name": "rocky", "url": "https://images.example.com/rocky.raw", "sha256": strings.Repeat("ab", 32),
+		"format": "raw", "sizeBytes": 1 << 30,
+	})
+	image, _ := made.Data["id"].(string)
+	if items := a.ok("list_images", nil)["items"].([]any); len(items) != 1 ||
+		items[0].(map[string]any)["id"] != image {
+		a.t.Errorf("%v, created %v", items, made)
+	}
+	r := a.refused("INVALID_REQUEST", "quote", with("imageId", image))
+	text, _ := json.Marshal(r["fields"])
+	if !strings.Contains(string(text), `"imageId"`) || !strings.Contains(string(text), "cannot install images") {
+		a.t.Errorf("%v", r)
+	}
 }

@@ -70,6 +70,7 @@ type quoteInput struct {
 	SSHKeyIDs       []string `json:"sshKeyIds,omitempty" jsonschema:"IDs of saved keys to authorize, from list_ssh_keys; this or sshPublicKey"`
 	SSHPublicKey    string   `json:"sshPublicKey,omitempty" jsonschema:"key to authorize, as a line of an authorized_keys file"`
 	OperatingSystem string   `json:"operatingSystem,omitempty" jsonschema:"an operating system of the offer; optional if it has only one"`
+	ImageID         string   `json:"imageId,omitempty" jsonschema:"an image of the account, from list_images, to install instead of an operating system; for offers that support it (customImages)"`
 	VolumeIDs       []string `json:"volumeIds,omitempty" jsonschema:"IDs of volumes to attach, in the offer's provider and region"`
 	Tags            []string `json:"tags,omitempty"`
 }
@@ -130,7 +131,8 @@ type terms struct {
 	ExpiresAt             time.Time                `json:"expiresAt"`
 	Offer                 offer                    `json:"offer"`
 	Name                  string                   `json:"name"`
-	OperatingSystem       string                   `json:"operatingSystem"`
+	OperatingSystem       string                   `json:"operatingSystem" jsonschema:"or the name of the image"`
+	ImageID               *string                  `json:"imageId" jsonschema:"the account's own image that is installed; null for an operating system of the offer"`
 	SSHKeys               []client.SSHKeyReference `json:"sshKeys" jsonschema:"authorized SSH keys"`
 	VolumeIDs             []string                 `json:"volumeIds" jsonschema:"volumes to attach"`
 	HourlyPrice           client.Money             `json:"hourlyPrice" jsonschema:"US dollars, locked by this quote"`
@@ -166,7 +168,7 @@ func (s *session) quote(ctx context.Context, in quoteInput) (*terms, error) {
 		return nil, err
 	}
 	request := client.CreateDeployment{
-		Name: in.Name, QuoteID: q.QuoteID, OperatingSystem: in.OperatingSystem,
+		Name: in.Name, QuoteID: q.QuoteID, OperatingSystem: in.OperatingSystem, ImageID: in.ImageID,
 		SSHKeyIDs: in.SSHKeyIDs, SSHPublicKey: in.SSHPublicKey, VolumeIDs: in.VolumeIDs, Tags: in.Tags,
 		// The quote has the server's time. This machine's clock can be wrong.
 		AutoTerminateAt: q.CreatedAt.Add(time.Duration(in.Hours * float64(time.Hour))).UTC().Truncate(time.Second),
@@ -182,7 +184,7 @@ func (s *session) quote(ctx context.Context, in quoteInput) (*terms, error) {
 	s.mu.Unlock()
 	return &terms{
 		QuoteID: q.QuoteID, ExpiresAt: q.ExpiresAt, Offer: offerSummary(*o), Name: d.Name,
-		OperatingSystem: d.OperatingSystem, SSHKeys: d.SSHKeys, VolumeIDs: append([]string{}, in.VolumeIDs...),
+		OperatingSystem: d.OperatingSystem, ImageID: d.ImageID, SSHKeys: d.SSHKeys, VolumeIDs: append([]string{}, in.VolumeIDs...),
 		HourlyPrice: q.HourlyPrice, MaxCost: q.HourlyPrice * client.Money(math.Ceil(in.Hours)),
 		AutoTerminateAt: request.AutoTerminateAt, MinimumRuntimeMinutes: o.MinimumRuntimeMinutes,
 		Hold: q.Hold, Required: q.Required, Available: q.Available, Remaining: remainingOf(k), Billing: billing,

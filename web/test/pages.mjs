@@ -78,6 +78,7 @@ try {
       failed: `/deployments/${soldOut.id}`,
       ended: `/deployments/${made.ended}`,
       volumes: '/volumes',
+      images: '/images',
       'ssh-keys': '/ssh-keys',
       wallet: '/wallet',
       budgets: '/budgets',

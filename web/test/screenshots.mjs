@@ -43,6 +43,7 @@ try {
     'detail-ended': `/deployments/${made.ended}`,
     volumes: '/volumes',
     'volumes-new': '/volumes?new=1',
+    images: '/images',
     'ssh-keys': '/ssh-keys',
     wallet: '/wallet',
     'api-keys': '/settings/api-keys',

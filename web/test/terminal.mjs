@@ -298,11 +298,9 @@ try {
       const before = (await screenText())[0];
       await page.keyboard.press('Shift+PageUp');
       await page
-        .waitForFunction(
-          (b) => document.querySelector('.console-rows .xterm-rows > div')?.textContent !== b,
-          before,
-          { timeout: 5_000 },
-        )
+        .waitForFunction((b) => document.querySelector('.console-rows .xterm-rows > div')?.textContent !== b, before, {
+          timeout: 5_000,
+        })
         .catch(() => {});
     }
     await shows('row-1-3');

@@ -96,6 +96,7 @@ try {
       '/offers/compare?ids=off_abc123',
       '/deployments',
       '/volumes',
+      '/images',
       '/ssh-keys',
       '/wallet',
       '/budgets',

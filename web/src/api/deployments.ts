@@ -102,9 +102,9 @@ export type Action = Extract<
 
 export function useAction(id: string) {
   return useMutation({
-    mutationFn: ({ action, operatingSystem }: { action: Action; operatingSystem?: string }) =>
+    mutationFn: ({ action, with: what }: { action: Action; with?: { operatingSystem?: string; imageId?: string } }) =>
       action === 'reinstall'
-        ? call('post', `${path}/reinstall`, { ...withId(id), body: { operatingSystem, eraseLocalDisks: true } })
+        ? call('post', `${path}/reinstall`, { ...withId(id), body: { ...what, eraseLocalDisks: true } })
         : call('post', `${path}/${action}`, withId(id)),
   });
 }

@@ -36,6 +36,7 @@ export function App() {
         <Route element={<Needs scope="deployments:read" />}>
           <Route path="/deployments" element={<pages.deployments.Page />} />
           <Route path="/deployments/:id/:tab?" element={<pages.deployment.Page />} />
+          <Route path="/images" element={<pages.images.Page />} />
         </Route>
         <Route element={<Needs scope="volumes:read" />}>
           <Route path="/volumes" element={<pages.volumes.Page />} />

@@ -56,6 +56,11 @@ const kinds = [
     note: `${v.sizeGb} GB · ${v.region}`,
     to: `/volumes?search=${v.id}`,
   })),
+  kind('Images', '/api/v1/inventory/images', 'deployments:read', {}, (i) => ({
+    text: i.name,
+    note: i.format,
+    to: `/images?search=${i.id}`,
+  })),
   kind('SSH keys', '/api/v1/inventory/ssh-keys', 'ssh-keys:read', {}, (k) => ({
     text: k.name,
     note: k.type,

@@ -16,6 +16,7 @@ export const pageDestinations: Destination[] = [
   { text: 'Offers', to: '/offers', words: 'gpus prices', scope: 'offers:read' },
   { text: 'Deployments', to: '/deployments', words: 'machines', scope: 'deployments:read' },
   { text: 'Volumes', to: '/volumes', words: 'storage disks', scope: 'volumes:read' },
+  { text: 'Images', to: '/images', words: 'disk operating system os custom', scope: 'deployments:read' },
   { text: 'SSH keys', to: '/ssh-keys', scope: 'ssh-keys:read' },
   { text: 'Wallet', to: '/wallet', words: 'balance billing transactions usage cost', scope: 'wallet:read' },
   { text: 'Billing', to: '/billing', words: 'invoices top up pay card payments vat', scope: 'wallet:read' },
@@ -49,6 +50,7 @@ export const pageDestinations: Destination[] = [
 export const actionDestinations: Destination[] = [
   { text: 'Deploy', to: '/offers', words: 'new deployment machine create', scope: 'deployments:write' },
   { text: 'Create volume', to: '/volumes?new=1', words: 'new storage', scope: 'volumes:write' },
+  { text: 'Add image', to: '/images?new=1', words: 'new create operating system', scope: 'deployments:write' },
   { text: 'Add SSH key', to: '/ssh-keys?new=1', words: 'new create', scope: 'ssh-keys:write' },
   { text: 'Top up', to: '/billing?new=1', words: 'pay add money credit card', scope: 'wallet:write' },
   { text: 'Redeem code', to: '/wallet?new=1', words: 'promo code voucher coupon credit', scope: 'wallet:write' },

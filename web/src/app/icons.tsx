@@ -49,6 +49,13 @@ export const VolumesIcon = (p: P) => (
     <path d="M3.5 5v5c0 1.4 2.9 2.5 6.5 2.5s6.5-1.1 6.5-2.5V5M3.5 10v5c0 1.4 2.9 2.5 6.5 2.5s6.5-1.1 6.5-2.5v-5" />
   </Icon>
 );
+export const ImageIcon = (p: P) => (
+  <Icon {...p}>
+    <circle cx="10" cy="10" r="7" />
+    <circle cx="10" cy="10" r="2" />
+    <path d="M10 5.5A4.5 4.5 0 0 0 5.5 10" />
+  </Icon>
+);
 export const KeyIcon = (p: P) => (
   <Icon {...p}>
     <circle cx="6.5" cy="13.5" r="3.5" />

@@ -24,6 +24,7 @@ export const pages = {
   deployments: page(() => import('../pages/deployments/Deployments')),
   deployment: page(() => import('../pages/deployments/Detail')),
   volumes: page(() => import('../pages/volumes/Volumes')),
+  images: page(() => import('../pages/images/Images')),
   sshKeys: page(() => import('../pages/ssh-keys/SshKeys')),
   wallet: page(() => import('../pages/wallet/Wallet')),
   billing: page(() => import('../pages/billing/Billing')),

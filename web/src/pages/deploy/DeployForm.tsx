@@ -1,4 +1,4 @@
-import { Alert, Radio, TagsInput, Textarea, TextInput } from '@mantine/core';
+import { Alert, TagsInput, Textarea, TextInput } from '@mantine/core';
 import { useQueries } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { useNavigate } from 'react-router';
@@ -21,6 +21,7 @@ import { Quote, useQuote } from './Quote';
 import { bodyOf, suggestName } from './request';
 import { SshKeyField } from './SshKeyField';
 import { Summary } from './Summary';
+import { SystemField } from './SystemField';
 import { VolumeField } from './VolumeField';
 
 interface Props {
@@ -35,6 +36,7 @@ const partOf: Record<string, string> = {
   sshPublicKey: 'sshKeyIds',
   sshKeyId: 'sshKeyIds',
   autoTerminateAt: 'end',
+  imageId: 'operatingSystem',
 };
 const parts = [
   'name',
@@ -58,6 +60,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
   } = useDraft(o.id, {
     name: suggestName(o),
     operatingSystem: o.operatingSystems[0] ?? '',
+    imageId: '',
     // A single key needs no choice.
     sshKeyIds: keys.length === 1 ? keys.map((k) => k.id) : [],
     volumeIds: [],
@@ -171,21 +174,13 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
             required
             autoComplete="off"
           />
-          <Radio.Group
-            label="Operating system"
-            value={draft.operatingSystem}
-            onChange={(operatingSystem) => change({ operatingSystem })}
+          <SystemField
+            offer={o}
+            operatingSystem={draft.operatingSystem}
+            imageId={draft.imageId}
+            onChange={change}
             error={errors.operatingSystem}
-          >
-            <div className="choices">
-              {o.operatingSystems.map((system) => (
-                <Radio.Card key={system} value={system} className="choice">
-                  <Radio.Indicator size="xs" />
-                  <span>{system}</span>
-                </Radio.Card>
-              ))}
-            </div>
-          </Radio.Group>
+          />
         </section>
         <SshKeyField
           keys={keys}
@@ -200,6 +195,7 @@ export function DeployForm({ offer: o, keys, keysError }: Props) {
         <Fallbacks
           offer={o}
           operatingSystem={draft.operatingSystem}
+          ownImage={draft.imageId !== ''}
           chosen={chosen}
           onChange={(fallbackIds) => {
             change({ fallbackIds, quoteId: '' });

@@ -20,16 +20,20 @@ export interface Fallback {
 interface Props {
   offer: Offer;
   operatingSystem: string;
+  /** Whether an image of the account's own is installed, which only some offers can do. */
+  ownImage: boolean;
   chosen: Fallback[];
   onChange: (ids: string[]) => void;
   error?: string;
 }
 
 /** Offers to try, in order, if the first one fails to start or sells out. */
-export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }: Props) {
+export function Fallbacks({ offer: o, operatingSystem, ownImage, chosen, onChange, error }: Props) {
   const similar = useQuery(offersPage({ search: o.gpuType, available: true, sort: ['price'], page: 1, limit: 100 }));
   const ids = chosen.map((c) => c.id);
-  const choices = (similar.data?.rows ?? []).filter((c) => c.id !== o.id && !ids.includes(c.id));
+  const choices = (similar.data?.rows ?? []).filter(
+    (c) => c.id !== o.id && !ids.includes(c.id) && (c.capabilities.customImages || !ownImage),
+  );
   const move = (from: number, by: number) => {
     const next = [...ids];
     const [id] = next.splice(from, 1);
@@ -52,7 +56,11 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
               <li key={c.id}>
                 <div className="fallback">
                   <div style={{ minWidth: 0, flex: 1 }}>
-                    {c.offer ? <Chosen offer={c.offer} operatingSystem={operatingSystem} /> : <Missing of={c} />}
+                    {c.offer ? (
+                      <Chosen offer={c.offer} operatingSystem={operatingSystem} ownImage={ownImage} />
+                    ) : (
+                      <Missing of={c} />
+                    )}
                   </div>
                   <ActionIcon
                     variant="subtle"
@@ -95,7 +103,7 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
             aria-label="Add fallback offer"
             placeholder={
               similar.data && choices.length === 0
-                ? `No other offer of ${o.gpuType} is available`
+                ? `No other offer of ${o.gpuType} ${ownImage ? 'installs your own images' : 'is available'}`
                 : 'Add fallback offer'
             }
             data={choices.map((c) => ({ value: c.id, label: `${nameOf(c)} · ${c.provider} · $${c.hourlyPrice}/hr` }))}
@@ -112,8 +120,8 @@ export function Fallbacks({ offer: o, operatingSystem, chosen, onChange, error }
 }
 
 /** An offer of the list. */
-function Chosen({ offer: o, operatingSystem }: { offer: Offer; operatingSystem: string }) {
-  const system = systemFor(o, operatingSystem);
+function Chosen({ offer: o, operatingSystem, ownImage }: { offer: Offer; operatingSystem: string; ownImage: boolean }) {
+  const system = ownImage ? operatingSystem : systemFor(o, operatingSystem);
   return (
     <>
       <Link to={`/offers/${o.id}`} className="plain-link">
@@ -124,6 +132,9 @@ function Chosen({ offer: o, operatingSystem }: { offer: Offer; operatingSystem: 
         {system !== operatingSystem && ` · ${system}`}
         {!o.available && ' · sold out now'}
       </div>
+      {ownImage && !o.capabilities.customImages && (
+        <div className="refused small">Cannot install your own image. Remove this offer or choose another system.</div>
+      )}
     </>
   );
 }

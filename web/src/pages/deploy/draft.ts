@@ -6,6 +6,8 @@ import { useCallback, useState } from 'react';
 export interface Draft {
   name: string;
   operatingSystem: string;
+  /** The account's own image to install instead of the operating system; "" for none. */
+  imageId: string;
   sshKeyIds: string[];
   volumeIds: string[];
   cloudInit: string;

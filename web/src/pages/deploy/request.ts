@@ -24,7 +24,8 @@ function targetOf(o: Offer, d: Draft, more: Offer[], quoteId: string | undefined
     return {
       candidates: [o, ...more].map((c) => {
         const system = systemFor(c, d.operatingSystem);
-        return { offerId: c.id, ...(system !== d.operatingSystem && { operatingSystem: system }) };
+        const other = !d.imageId && system !== d.operatingSystem;
+        return { offerId: c.id, ...(other && { operatingSystem: system }) };
       }),
       maxHourlyPrice: Math.max(...[o, ...more].map((c) => c.hourlyPrice)),
     };
@@ -43,7 +44,7 @@ export function bodyOf(o: Offer, d: Draft, now: number, more: Offer[] = [], quot
   return {
     ...targetOf(o, d, more, quoteId),
     name: d.name.trim(),
-    operatingSystem: d.operatingSystem,
+    ...(d.imageId ? { imageId: d.imageId } : { operatingSystem: d.operatingSystem }),
     sshKeyIds: d.sshKeyIds,
     ...(d.volumeIds.length > 0 && { volumeIds: d.volumeIds }),
     ...(d.cloudInit.trim() && { cloudInit: d.cloudInit }),

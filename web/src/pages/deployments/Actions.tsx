@@ -2,10 +2,13 @@ import { Button, Menu, Select } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { type Action, type Deployment, useAction } from '../../api/deployments';
+import { imagesQuery } from '../../api/images';
 import { offerQuery } from '../../api/offers';
+import { useCan } from '../../api/session';
 import { DownIcon } from '../../app/icons';
 import { useConfirm } from '../../parts/confirm';
 import { toast } from '../../parts/toast';
+import { misfit } from '../images/words';
 import { TerminateDialog } from './TerminateDialog';
 
 const texts: Record<Action, { title: string; text: string; done: string }> = {
@@ -42,6 +45,7 @@ export function Actions({ of: d }: { of: Deployment }) {
   const confirm = useConfirm();
   const queries = useQueryClient();
   const act = useAction(d.id);
+  const can = useCan();
   const actions = possibleActions(d);
 
   const ask = async (action: Action) => {
@@ -51,9 +55,19 @@ export function Actions({ of: d }: { of: Deployment }) {
     const offer = reinstall ? await queries.fetchQuery(offerQuery(d.offerId)).catch(() => null) : null;
     // An image of the tenant's own has a name, too, which is no operating system of the offer.
     const installed = d.imageId ?? d.operatingSystem;
+    const images =
+      reinstall && d.capabilities.customImages && can('deployments:read')
+        ? await queries.fetchQuery(imagesQuery).catch(() => [])
+        : [];
     const systems = [
       { value: installed, label: d.imageId ? `${d.operatingSystem} (your image)` : d.operatingSystem },
       ...(offer?.operatingSystems ?? []).filter((s) => s !== installed).map((s) => ({ value: s, label: s })),
+      ...images
+        .filter((i) => i.id !== installed)
+        .map((i) => {
+          const wrong = offer && misfit(i, offer);
+          return { value: i.id, label: `${i.name} (${wrong || 'your image'})`, disabled: !!wrong };
+        }),
     ];
     confirm({
       title: `${title} ${d.name}?`,
@@ -76,9 +90,11 @@ export function Actions({ of: d }: { of: Deployment }) {
       danger: reinstall,
       typed: reinstall ? d.name : undefined,
       run: async (form) => {
-        const chosen = form.get('operatingSystem');
-        const operatingSystem = chosen && chosen !== d.imageId ? String(chosen) : undefined;
-        await act.mutateAsync({ action, operatingSystem });
+        const chosen = String(form.get('operatingSystem') ?? installed);
+        const image = images.some((i) => i.id === chosen);
+        // Without either, what is installed is installed again.
+        const other = image ? { imageId: chosen } : { operatingSystem: chosen };
+        await act.mutateAsync({ action, with: chosen === installed ? {} : other });
         toast(`${done} ${d.name}`);
       },
     });

@@ -15,6 +15,8 @@ export const actions: string[] = [
   'deleteVolume',
   'attachVolume',
   'detachVolume',
+  'createImage',
+  'deleteImage',
   'createSshKey',
   'deleteSshKey',
   'createApiKey',
@@ -36,6 +38,7 @@ export function pageOf(subject: string): string | null {
   const pages: Record<string, string> = {
     dep: `/deployments/${subject}`,
     vol: `/volumes?search=${subject}`,
+    img: `/images?search=${subject}`,
     ssh: `/ssh-keys?search=${subject}`,
     key: `/settings/api-keys?search=${subject}`,
     whk: `/settings/webhooks?search=${subject}`,
