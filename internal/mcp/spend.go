@@ -184,7 +184,8 @@ func (s *session) quote(ctx context.Context, in quoteInput) (*terms, error) {
 	s.mu.Unlock()
 	return &terms{
 		QuoteID: q.QuoteID, ExpiresAt: q.ExpiresAt, Offer: offerSummary(*o), Name: d.Name,
-		OperatingSystem: d.OperatingSystem, ImageID: d.ImageID, SSHKeys: d.SSHKeys, VolumeIDs: append([]string{}, in.VolumeIDs...),
+		OperatingSystem: d.OperatingSystem, ImageID: d.ImageID, SSHKeys: d.SSHKeys,
+		VolumeIDs:   append([]string{}, in.VolumeIDs...),
 		HourlyPrice: q.HourlyPrice, MaxCost: q.HourlyPrice * client.Money(math.Ceil(in.Hours)),
 		AutoTerminateAt: request.AutoTerminateAt, MinimumRuntimeMinutes: o.MinimumRuntimeMinutes,
 		Hold: q.Hold, Required: q.Required, Available: q.Available, Remaining: remainingOf(k), Billing: billing,

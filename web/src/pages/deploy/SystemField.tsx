@@ -53,7 +53,7 @@ export function SystemField({ offer: o, operatingSystem, imageId, onChange, erro
 /** Why none of the account's own images can be chosen, where that is so. */
 function OwnImages({ possible, any, provider }: { possible: boolean; any: boolean; provider: string }) {
   if (possible && any) return null;
-  if (!possible && !any) return null; // whoever has none needs no explanation
+  if (!possible && !any) return null; // nothing is missed
   return (
     <div className="small dim" style={{ marginTop: 8 }}>
       {possible ? (
