@@ -42,6 +42,11 @@ ROUNDS ?= 500
 crash: ## Kill the server ROUNDS times on each engine and cloud, and audit the result; CLOUD=sim, voltage-park, spheron, replicas or racks runs one
 	./scripts/with-services.sh go test ./test/crash -run '^Test(Crash|Replicas|Racks)$$/$(if $(CLOUD),^$(CLOUD)$$)' -count=1 -v -timeout 9h -rounds $(ROUNDS)
 
+.PHONY: chaos
+chaos: ROUNDS := $(if $(filter file,$(origin ROUNDS)),100,$(ROUNDS))
+chaos: ## Disturb three servers, their PostgreSQL pair and Redis ROUNDS times under load, and audit the result; CHAOS_SEED=7 repeats decisions
+	./scripts/with-services.sh go test ./test/chaos -count=1 -v -timeout 24h -rounds $(ROUNDS) $(if $(CHAOS_SEED),-seed $(CHAOS_SEED))
+
 .PHONY: properties
 CHECKS ?= 1000
 STEPS ?= 60

@@ -31,7 +31,7 @@ func startPgBouncer(t *testing.T, database string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, port := ordinaryDir(t), servertest.FreePort(t)
+	dir, port := servertest.OrdinaryDir(t), servertest.FreePort(t)
 	for name, text := range map[string]string{
 		"users.txt": `"` + u.User.Username() + `" ""` + "\n",
 		// Few connections, so that each serves many clients in turn.
@@ -48,7 +48,7 @@ func startPgBouncer(t *testing.T, database string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := ordinary(t, program, filepath.Join(dir, "pgbouncer.ini"))
+	cmd := servertest.Ordinary(t, program, filepath.Join(dir, "pgbouncer.ini"))
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

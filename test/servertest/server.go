@@ -98,6 +98,8 @@ type Server struct {
 	// Dir is its data directory, Args its further arguments.
 	Dir  string
 	Args []string
+	// Attributes are its process's; nil for the default.
+	Attributes *syscall.SysProcAttr
 
 	t      testing.TB
 	binary string
@@ -182,6 +184,7 @@ func (s *Server) TryRestart(killAfter time.Duration, env ...string) bool {
 			[]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir", s.Dir},
 			s.Args...)...)
 	s.cmd.Env = append(append(os.Environ(), "NO_PROXY=127.0.0.1", "BILLET_SIM_UNISOLATED=true"), env...)
+	s.cmd.SysProcAttr = s.Attributes
 	s.log = &safeBuffer{}
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
