@@ -1,6 +1,7 @@
-// Package chaos runs three servers on a PostgreSQL that fails over, with a Redis, behind a balancer,
-// and disturbs them in every way while tenants work. Then it compares what was acknowledged, the
-// database, the cloud, the charges, what webhooks received and what streams showed.
+// Package chaos runs three servers on a PostgreSQL that fails over, with a Redis, behind a
+// balancer, and disturbs them in every way while tenants work. Then it compares what was
+// acknowledged, the database, the cloud, the charges, what webhooks received and what streams
+// showed.
 //
 // The servers are the real program. The primary and its synchronous standby are real, too, and
 // plain processes on the loopback address. The cloud is the fake of Voltage Park, which is part of
@@ -15,11 +16,13 @@
 //	go test ./test/chaos                      each fault once
 //	make chaos ROUNDS=1000
 //	go test ./test/chaos -run TestChaos -seed 7
-//	go test ./test/chaos -run TestLostWrites -rounds 1    what is lost without a synchronous standby
+//	go test ./test/chaos -run TestLostWrites -rounds 1
 //
-// All decisions come from one seed, which a failure prints. How they interleave is the machine's, so
-// a failure may need several runs of its seed to appear again.
+// The last one shows what is lost without a synchronous standby.
 //
-// It owns no expectation of a single request (test/e2e does) and none of the steps at which one
+// All decisions come from one seed, which a failure prints. How they interleave is the machine's,
+// so a failure may need several runs of its seed to appear again.
+//
+// It owns no expectation of a single request (test/e2e does), and none of the steps at which one
 // server is killed (test/crash does).
 package chaos
