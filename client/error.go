@@ -75,6 +75,9 @@ const (
 	// ErrIdempotencyKeyReused is an idempotency key that was used for another request within 24
 	// hours.
 	ErrIdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
+	// ErrEventExpired is a stream after an event that is so old that later ones were deleted. Read
+	// the present state and stream from now on.
+	ErrEventExpired Code = "EVENT_EXPIRED"
 	// ErrPreconditionFailed is a change with WithIfMatch of what was changed since it was read.
 	ErrPreconditionFailed Code = "PRECONDITION_FAILED"
 	// ErrRequestTooLarge is a request body larger than 1 MiB.

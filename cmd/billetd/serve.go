@@ -88,6 +88,14 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 	)
 	f.DurationVar(&common.cfg.OrphanedMachinesGrace, "orphaned-machines-grace", common.cfg.OrphanedMachinesGrace,
 		"how long orphaned machines are kept before they are terminated")
+	f.DurationVar(&common.cfg.KeepEvents, "keep-events", common.cfg.KeepEvents,
+		"how long events are kept; 0s for all of them")
+	f.DurationVar(&common.cfg.KeepAudit, "keep-audit", common.cfg.KeepAudit,
+		"how long entries of the audit log are kept; 0s for all of them")
+	f.DurationVar(&common.cfg.KeepIssues, "keep-issues", common.cfg.KeepIssues,
+		"how long closed issues are kept; 0s for all of them")
+	f.StringVar(&common.cfg.ArchiveDir, "archive-dir", "",
+		"`directory` for old events and audit entries, as JSON lines, before they are deleted")
 	f.StringVar(
 		&common.cfg.Markup,
 		"markup",

@@ -33,6 +33,7 @@ const (
 	Conflict             Code = "CONFLICT"
 	OfferUnavailable     Code = "OFFER_UNAVAILABLE"
 	IdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
+	EventExpired         Code = "EVENT_EXPIRED"
 	PreconditionFailed   Code = "PRECONDITION_FAILED"
 	MinimumRuntimeNotMet Code = "MINIMUM_RUNTIME_NOT_MET"
 	Unsupported          Code = "UNSUPPORTED_BY_PROVIDER"

@@ -45,6 +45,7 @@ import (
 	"github.com/billetcloud/billet/internal/ratelimit"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
 	"github.com/billetcloud/billet/internal/recovery"
+	"github.com/billetcloud/billet/internal/retention"
 	"github.com/billetcloud/billet/internal/signedhead"
 	"github.com/billetcloud/billet/internal/volume"
 	"github.com/billetcloud/billet/internal/webhook"
@@ -96,6 +97,7 @@ type App struct {
 	metrics   *prometheus.Registry
 	loops     *loops
 	public    *url.URL
+	retention *retention.Service
 	certs     certificates // nil without TLS
 	claimLost chan error   // that another server has the simulator's lease
 	closers   []func() error
@@ -191,6 +193,9 @@ func (a *App) build(ctx context.Context) error {
 	if a.restored.Load() {
 		a.cfg.Log.WarnContext(ctx, "the database was restored from a backup and is in recovery: tenants can only "+
 			"read, and nothing is launched, ended or charged until `billetd recovery end`")
+	}
+	if a.retention, err = a.buildRetention(); err != nil {
+		return err
 	}
 	a.buildRunner()
 	a.public = set.public
@@ -293,6 +298,7 @@ func (a *App) buildRunner() {
 	a.runner.HandlePeriodic(idempotency.KindPurge, s.answers.Purge)
 	a.runner.HandlePeriodic(webhook.KindPurge, a.Webhooks.Purge)
 	a.runner.HandlePeriodic(mail.KindPurge, a.Mail.Purge)
+	a.runner.HandlePeriodic(retention.KindPurge, a.retention.Purge)
 	a.runner.HandlePeriodic(rack.KindRefusals, a.Machines.ReportRefusals)
 	a.runner.HandlePeriodic(signedhead.KindSign, a.SignedHeads.Sign)
 	a.runner.HandlePeriodic(signedhead.KindVerify, a.SignedHeads.VerifyDaily)
@@ -366,33 +372,13 @@ func (a *App) startPeriodic(ctx context.Context) error {
 	for _, start := range []func(context.Context) error{
 		func(ctx context.Context) error { return a.startProviderJobs(ctx) },
 		a.services.pastDue.StartWatching, a.services.incidents.StartWatching, a.startPurges,
-		a.SignedHeads.Start, a.Machines.Start,
+		a.SignedHeads.Start, a.Machines.Start, a.retention.Start,
 	} {
 		if err := start(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// startPurges enqueues the periodic deletion of old answers, webhook deliveries and mails.
-func (a *App) startPurges(ctx context.Context) error {
-	return a.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := a.Jobs.Enqueue(ctx, tx, job.NoOwner, idempotency.KindPurge, idempotency.Fleet, tx.Now); err != nil {
-			return err
-		}
-		if err := a.Jobs.Enqueue(ctx, tx, job.NoOwner, mail.KindPurge, mail.Fleet, tx.Now); err != nil {
-			return err
-		}
-		err := a.Jobs.Enqueue(ctx, tx, job.NoOwner, announcement.KindPurge, announcement.Fleet, tx.Now)
-		if err != nil {
-			return err
-		}
-		if err := a.services.payments.svc.StartJobs(ctx, tx); err != nil {
-			return err
-		}
-		return a.Jobs.Enqueue(ctx, tx, job.NoOwner, webhook.KindPurge, webhook.Fleet, tx.Now)
-	})
 }
 
 // Close releases what Open acquired. Simulated machines keep running.

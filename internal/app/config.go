@@ -23,6 +23,7 @@ import (
 	"github.com/billetcloud/billet/internal/provideraccount"
 	"github.com/billetcloud/billet/internal/rackagent"
 	"github.com/billetcloud/billet/internal/ratelimit/redislimit"
+	"github.com/billetcloud/billet/internal/retention"
 )
 
 // Config is the configuration of the server. Each field is a flag and an environment variable of
@@ -63,6 +64,11 @@ type Config struct {
 	// before they are terminated.
 	OrphanedMachines      string
 	OrphanedMachinesGrace time.Duration
+	// KeepEvents, KeepAudit and KeepIssues are how long events, entries of the audit log and closed
+	// issues are kept; 0 is forever. ArchiveDir is the folder into which events and entries are
+	// written before they are deleted; "" for none.
+	KeepEvents, KeepAudit, KeepIssues time.Duration
+	ArchiveDir                        string
 	// Markup is the percentage that tenants pay above the provider's price: "10" for all providers,
 	// or by provider as in "voltage-park=12.5,northgrid=8".
 	Markup string
@@ -138,6 +144,7 @@ func Default() Config {
 		MaxClockSkew: DefaultMaxClockSkew, PastDueGrace: pastdue.DefaultGrace,
 		PastDueKeepVolumes: pastdue.DefaultKeepVolumes, OrphanedMachines: "terminate",
 		OrphanedMachinesGrace: issue.DefaultGrace, TLSACMEDirectory: certificate.LetsEncrypt,
+		KeepEvents: retention.DefaultEvents, KeepAudit: retention.DefaultAudit, KeepIssues: retention.DefaultIssues,
 	}
 }
 
@@ -209,6 +216,13 @@ func (c Config) checkPolicies() error {
 	}
 	if _, err := parseMarkup(c.Markup); err != nil {
 		errs = append(errs, fmt.Errorf("--markup: %w", err))
+	}
+	for flag, keep := range map[string]time.Duration{
+		"--keep-events": c.KeepEvents, "--keep-audit": c.KeepAudit, "--keep-issues": c.KeepIssues,
+	} {
+		if keep != 0 && keep < retention.Shortest {
+			errs = append(errs, fmt.Errorf("%s must be at least %v, or 0 to keep all", flag, retention.Shortest))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -6,8 +6,9 @@
 //
 // Invariants:
 //   - An entry is written in the transaction of its change, so neither exists without the other.
-//   - Entries are never changed. Only entries without an account are deleted, after a day. An entry
-//     has the name that its actor had at the time.
+//   - Entries are never changed. Those without an account are deleted after a day, and the others
+//     by package retention when they are older than the operator keeps them. An entry has the name
+//     that its actor had at the time.
 //   - No entry contains a secret or a request body.
 //   - Every query is by account, so no tenant sees an entry without one.
 package audit

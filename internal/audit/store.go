@@ -37,6 +37,26 @@ func forget(ctx context.Context, tx *db.Tx, before time.Time) error {
 	return nil
 }
 
+// oldest returns the IDs of up to limit entries of accounts between both, oldest first.
+func oldest(ctx context.Context, r db.Reader, after, before id.ID, limit int) ([]id.ID, error) {
+	return db.Collect(ctx, r, db.Value[id.ID],
+		`SELECT id FROM audit WHERE id > $1 AND id < $2 AND account_id <> '' ORDER BY id LIMIT $3`,
+		after, before, limit)
+}
+
+// between returns the entries of accounts from first to last, both included.
+func between(ctx context.Context, r db.Reader, first, last id.ID) ([]Entry, error) {
+	return entries.Select(ctx, r, `WHERE id >= $1 AND id <= $2 AND account_id <> '' ORDER BY id`, first, last)
+}
+
+func remove(ctx context.Context, tx *db.Tx, first, last id.ID) (int64, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM audit WHERE id >= $1 AND id <= $2 AND account_id <> ''`, first, last)
+	if err != nil {
+		return 0, fmt.Errorf("delete old audit entries: %w", err)
+	}
+	return n, nil
+}
+
 func has(ctx context.Context, r db.Reader, account, request id.ID, newest int) (bool, error) {
 	n := 0
 	err := r.QueryRow(ctx, `SELECT COUNT(*) FROM

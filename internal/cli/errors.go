@@ -95,7 +95,7 @@ var exitOf = func() map[client.Code]int {
 			client.ErrInsufficientScope, client.ErrNetworkNotAllowed, client.ErrAccountSuspended,
 			client.ErrAccessDenied, client.ErrExpiredToken, client.ErrInvalidGrant,
 		},
-		exitNotFound: {client.ErrNotFound},
+		exitNotFound: {client.ErrNotFound, client.ErrEventExpired},
 		exitMoney: {client.ErrInsufficientBalance, client.ErrKeyLimitReached, client.ErrQuotaExceeded,
 			client.ErrBudgetExceeded},
 		exitConflict: {

@@ -185,9 +185,9 @@ type List[T any] struct {
 	// reverse of it.
 	Order []Key
 	Down  bool
-	// Known is a query for how many rows there are, where something knows it without counting.
-	// Where the only key numbers the rows from 1 without gaps, and the list goes down, Dense has
-	// pages found by that number.
+	// Known is a query for how many rows there are, where something knows it without counting, and
+	// for how many were deleted before them. Where the only key numbers all of them from 1 without
+	// gaps, and the list goes down, Dense has pages found by that number.
 	Known *Cond
 	Dense bool
 	Scan  func(Row) (T, error)
@@ -249,7 +249,8 @@ func (l List[T]) begin(ctx context.Context, r Reader, p Page) (of Listed, after 
 		}
 		return Listed{Total: p.After.Total, Exact: p.After.Exact}, p.After.Keys, 0, nil
 	}
-	if of, err = l.count(ctx, r); err != nil {
+	of, deleted, err := l.count(ctx, r)
+	if err != nil {
 		return Listed{}, nil, 0, fmt.Errorf("count %s: %w", l.Table, err)
 	}
 	offset = p.Offset()
@@ -257,7 +258,7 @@ func (l List[T]) begin(ctx context.Context, r Reader, p Page) (of Listed, after 
 	case of.Exact && offset >= of.Total:
 		return of, nil, -1, nil
 	case l.Dense && offset > 0:
-		return of, []any{int64(of.Total - offset + 1)}, 0, nil
+		return of, []any{deleted + int64(of.Total-offset+1)}, 0, nil
 	case !of.Exact && offset+p.Limit > Reach:
 		return Listed{}, nil, 0, ErrReach
 	}
@@ -314,13 +315,13 @@ func (l List[T]) source() string {
 	return l.Table
 }
 
-// count counts the rows, up to Reach of them.
-func (l List[T]) count(ctx context.Context, r Reader) (of Listed, err error) {
+// count counts the rows, up to Reach of them, and returns how many were deleted before them.
+func (l List[T]) count(ctx context.Context, r Reader) (of Listed, deleted int64, err error) {
 	if l.Known != nil {
 		var q query
 		q.add(l.Known.Text, l.Known.Args...)
-		err = r.QueryRow(ctx, q.text.String(), q.args...).Scan(&of.Total)
-		return Listed{Total: of.Total, Exact: true}, err
+		err = r.QueryRow(ctx, q.text.String(), q.args...).Scan(&of.Total, &deleted)
+		return Listed{Total: of.Total, Exact: true}, deleted, err
 	}
 	var q query
 	q.add(`SELECT COUNT(*), CAST(COALESCE(SUM(fits_), 0) AS BIGINT) FROM (SELECT `)
@@ -334,13 +335,13 @@ func (l List[T]) count(ctx context.Context, r Reader) (of Listed, err error) {
 	q.add(` LIMIT ` + strconv.Itoa(Reach+1) + `) AS counted_`)
 	all := 0
 	if err = r.QueryRow(ctx, q.text.String(), q.args...).Scan(&all, &of.Total); err != nil {
-		return Listed{}, err
+		return Listed{}, 0, err
 	}
 	of.Exact = all <= Reach
 	if !of.Exact && len(l.Rest) == 0 {
 		of.Total = Reach
 	}
-	return of, nil
+	return of, 0, nil
 }
 
 // fits writes 1 for a row that the conditions without an index let through, and 0 for another.

@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 )
@@ -21,10 +22,14 @@ type Position struct {
 // Now returns the position after the account's newest event.
 func (l *Service) Now(ctx context.Context, r db.Reader, account id.ID) (Position, error) {
 	e, found, err := last(ctx, r, account)
-	if err != nil || !found {
+	if err != nil || found {
+		return Position{account, e.seq, e.ID}, err
+	}
+	g, err := goneOf(ctx, r, account)
+	if err != nil || g.event == "" {
 		return Position{account: account, Event: Beginning}, err
 	}
-	return Position{account, e.seq, e.ID}, nil
+	return Position{account, g.seq, g.event}, nil
 }
 
 // Hold is Now, and keeps others from appending to the account's history until the commit. Call it
@@ -37,12 +42,28 @@ func (l *Service) Hold(ctx context.Context, tx *db.Tx, account id.ID) (Position,
 }
 
 // Behind returns the position after that event; found is false if the account has no such event.
+// Beginning is before the oldest one that is kept. It returns EVENT_EXPIRED if events after that
+// one were deleted, so that a reader would miss them.
 func (l *Service) Behind(ctx context.Context, r db.Reader, account, event id.ID) (p Position, found bool, err error) {
 	if event == Beginning {
 		return Position{account: account, Event: Beginning}, true, nil
 	}
 	seq, found, err := sequenceOf(ctx, r, account, event)
-	return Position{account, seq, event}, found, err
+	if err != nil || found {
+		return Position{account, seq, event}, found, err
+	}
+	g, err := goneOf(ctx, r, account)
+	switch {
+	case err != nil:
+		return Position{}, false, err
+	case event == g.event:
+		return Position{account, g.seq, event}, true, nil
+	case event.Valid(id.Event) && event < g.event:
+		return Position{}, false, apierr.New(apierr.EventExpired, "Events after this one are too old and were "+
+			"deleted, so some would be missing. Read the present state, then the events from now on, or send %s for "+
+			"all events that are kept.", Beginning)
+	}
+	return Position{}, false, nil
 }
 
 // Next returns up to limit events after the position, in order, and the position after them.

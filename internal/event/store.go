@@ -87,7 +87,8 @@ func list(
 		l.Each = &each
 	default: // sequence numbers have no gaps
 		l.Known, l.Dense = &db.Cond{
-			Text: `SELECT CAST(COALESCE(MAX(last), 0) AS BIGINT) FROM event_counter WHERE account_id = ?`,
+			Text: `SELECT CAST(COALESCE(MAX(last - gone), 0) AS BIGINT), CAST(COALESCE(MAX(gone), 0) AS BIGINT)
+				FROM event_counter WHERE account_id = ?`,
 			Args: []any{account},
 		}, newestFirst
 	}

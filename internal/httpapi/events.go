@@ -30,12 +30,14 @@ func (h events) routes(r *rest.Router) {
 		Method: http.MethodGet, Path: Base + "/events", ID: "listEvents", Tag: tagEvents,
 		Scope:  string(account.ReadDeployments),
 		Stream: true, ExtraTime: streamLife, Summary: "List or stream events",
+		Errors: []apierr.Code{apierr.EventExpired},
 		Description: "With `Accept: application/json` a list, newest first. Otherwise server-sent events, from now " +
 			"on, as they are " +
 			"committed: `id` is the event's id, `event` its type, `data` the event. The stream begins with the id of " +
 			"the newest event. " +
 			"Reconnect with `Last-Event-ID`, and the stream resumes exactly after that event: none is lost, none is " +
-			"repeated. A comment is " +
+			"repeated. If later events were deleted because they are too old, the answer is 410 EVENT_EXPIRED: " +
+			"read the present state, and stream from now on. A comment is " +
 			"sent every 15 seconds. A stream counts as one read, lasts up to an hour, and ends when the key is " +
 			"revoked or the session " +
 			"ends. An account can have 64 streams at once, and one key or user 16.",

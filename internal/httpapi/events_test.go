@@ -18,6 +18,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
 	"github.com/billetcloud/billet/internal/event"
+	"github.com/billetcloud/billet/internal/id"
 )
 
 // patience is how long a test waits for what has to come.
@@ -426,4 +427,30 @@ func TestAStreamOfAnAccountNeedsItsScope(t *testing.T) {
 		t.Fatalf("%v %v", resp, err)
 	}
 	_ = resp.Body.Close()
+}
+
+// A stream is not resumed where events are missing, and is told so by a status of its own.
+func TestStreamBehindDeletedEvents(t *testing.T) {
+	w := newWorld(t)
+	site := w.live()
+	for _, text := range []string{"one", "two", "three"} {
+		w.happen(w.c.Events, w.ada, text)
+	}
+	list := w.want(200, w.ada, "GET", Base+"/events", nil).list // newest first
+	at := func(i int) id.ID { return id.ID(list[i].(map[string]any)["id"].(string)) }
+	w.tx(func(ctx context.Context, tx *db.Tx) error {
+		_, err := w.c.Events.Delete(ctx, tx, at(2), at(1))
+		return err
+	})
+	same(t, "after the newest one that was deleted",
+		begun(t, site, w.ada, "", "Last-Event-ID", string(at(1))).next().text(t), "three")
+	same(t, "from the beginning", begun(t, site, w.ada, "?lastEventId=evt_0").next().text(t), "three")
+	s := open(t, site, w.ada, "", "Last-Event-ID", string(at(2)))
+	if b, err := io.ReadAll(s.resp.Body); err != nil || s.resp.StatusCode != 410 ||
+		!strings.Contains(string(b), `"EVENT_EXPIRED"`) || !strings.Contains(string(b), "evt_0") {
+		t.Errorf("%d %s %v", s.resp.StatusCode, b, err)
+	}
+	if kept := w.want(200, w.ada, "GET", Base+"/events", nil).list; len(kept) != 1 {
+		t.Errorf("%d events are listed", len(kept))
+	}
 }

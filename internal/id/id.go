@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/oklog/ulid/v2"
@@ -84,6 +85,26 @@ func (i ID) Valid(k Kind) bool {
 		}
 	}
 	return true
+}
+
+// First returns the text that sorts before all IDs of the kind that are made at that time or later,
+// and after all earlier ones.
+func First(k Kind, at time.Time) ID {
+	var u ulid.ULID
+	if err := u.SetTime(ulid.Timestamp(at)); err != nil {
+		panic("id: " + err.Error()) // the year 10889
+	}
+	return ID(string(k) + "_" + strings.ToLower(u.String()))
+}
+
+// MadeAt returns when the ID was made, to the millisecond; the zero time if it does not say so.
+func (i ID) MadeAt() time.Time {
+	_, text, _ := strings.Cut(string(i), "_")
+	u, err := ulid.ParseStrict(text)
+	if err != nil {
+		return time.Time{}
+	}
+	return u.Timestamp().UTC()
 }
 
 // Maker makes IDs. It is safe for concurrent use.

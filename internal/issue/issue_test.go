@@ -543,3 +543,34 @@ func TestReport_KnownSightings(t *testing.T) {
 		}
 	})
 }
+
+// Closed issues are deleted when they are old; open ones and those that Billet ended are not.
+func TestService_Purge(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		for i, state := range []string{"open", "settled", "dismissed", "ended", "settled"} {
+			closed := any(int64(i))
+			if state == "open" {
+				closed = nil
+			}
+			_, err := r.db.Handle().ExecContext(t.Context(), `INSERT INTO issue (id, kind, provider, subject,
+				upstream_id, reference, deployment_id, volume_id, detail, endable, state, note, problem,
+				first_seen_at, last_seen_at, held, closed_at)
+				VALUES ($1, 'lost_machine', 'basalt', $2, '', '', '', '', '', 0, $3, '', '', 0, 0, 0, $4)`,
+				fmt.Sprint("iss_", i), fmt.Sprint(i), state, closed)
+			r.must(err)
+		}
+		purge := func(limit int) (n int64) {
+			r.must(r.tx(func(ctx context.Context, tx *db.Tx) (err error) {
+				n, err = r.Purge(ctx, tx, time.UnixMicro(4), limit)
+				return err
+			}))
+			return n
+		}
+		if a, b, c := purge(1), purge(10), purge(10); a != 1 || b != 1 || c != 0 {
+			t.Errorf("%d, %d and %d issues deleted", a, b, c)
+		}
+		if left := r.all(); len(left) != 3 {
+			t.Errorf("%d issues are left", len(left))
+		}
+	})
+}

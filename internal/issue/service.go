@@ -304,3 +304,9 @@ func (s *Service) Undecided(ctx context.Context, r db.Reader) (int64, error) {
 
 // Counts returns how many issues are open and how many were ever ended, with one query.
 func (s *Service) Counts(ctx context.Context, r db.Reader) ([]Count, error) { return counts(ctx, r) }
+
+// Purge deletes up to limit issues that were closed before that time, except those that Billet
+// ended, and returns how many.
+func (s *Service) Purge(ctx context.Context, tx *db.Tx, before time.Time, limit int) (int64, error) {
+	return purge(ctx, tx, before, limit)
+}

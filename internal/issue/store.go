@@ -248,3 +248,15 @@ func counts(ctx context.Context, r db.Reader) ([]Count, error) {
 	}, `SELECT provider, kind, state, COUNT(*) FROM issue
 		WHERE state IN ('open', 'ended') GROUP BY provider, kind, state`)
 }
+
+// purge deletes up to limit issues that were closed before that time, and returns how many. Those
+// that Billet ended stay: they are counted.
+func purge(ctx context.Context, tx *db.Tx, before time.Time, limit int) (int64, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM issue WHERE id IN
+		(SELECT id FROM issue WHERE closed_at IS NOT NULL AND state <> 'ended' AND closed_at < $1
+			ORDER BY closed_at LIMIT $2)`, before, limit)
+	if err != nil {
+		return 0, fmt.Errorf("delete old issues: %w", err)
+	}
+	return n, nil
+}

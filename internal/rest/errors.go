@@ -114,6 +114,7 @@ var Codes = []struct {
 	},
 	{apierr.OfferUnavailable, http.StatusConflict, false, "The offer is sold out or was withdrawn."},
 	{apierr.IdempotencyKeyReused, http.StatusConflict, false, "The Idempotency-Key was used for a different request."},
+	{apierr.EventExpired, http.StatusGone, false, "Events after this one were deleted, because they are too old."},
 	{
 		apierr.PreconditionFailed,
 		http.StatusPreconditionFailed,

@@ -20,7 +20,8 @@ func (f Filter) list(account id.ID) db.List[Transaction] {
 	if len(f.Types) == 0 && f.Subject == "" && f.From.IsZero() && f.To.IsZero() { // the wallet has the number of all
 		l.Order, l.Dense = []db.Key{{Column: `seq`, Number: true}}, true
 		l.Known = &db.Cond{
-			Text: `SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM wallet WHERE account_id = ?`, Args: []any{account},
+			Text: `SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT), 0 FROM wallet WHERE account_id = ?`,
+			Args: []any{account},
 		}
 		return l
 	}

@@ -43,6 +43,9 @@ const chunk = 100
 func (s *Service) fanOut(ctx context.Context, w row) error {
 	for {
 		at, found, err := s.cfg.Events.Behind(ctx, s.cfg.DB, w.Account, w.after)
+		if err != nil && apierr.CodeOf(err) == apierr.EventExpired { // it waited for so long: the rest is sent
+			at, found, err = s.cfg.Events.Behind(ctx, s.cfg.DB, w.Account, event.Beginning)
+		}
 		if err != nil {
 			return err
 		}

@@ -614,3 +614,30 @@ func TestEndpointIsCreatedAfterConcurrentEvents(t *testing.T) {
 		}
 	})
 }
+
+// An endpoint that waited for so long that events were deleted gets those that are kept.
+func TestEndpointContinuesBehindDeletedEvents(t *testing.T) {
+	engines(t, func(t *testing.T, w *world) {
+		to := newReceiver(t)
+		hook, _ := w.create(ada, webhook.Request{URL: to.URL})
+		w.happen(ada, "deployment.created")
+		w.drain()
+		off, on := false, true
+		w.update(ada, hook.ID, webhook.Update{Enabled: &off})
+		w.happen(ada, "deployment.deploying", "deployment.running", "deployment.stopped")
+		w.drain()
+		all := w.history(ada)
+		if err := w.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := w.events.Delete(ctx, tx, all[0].ID, all[2].ID)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		to.take()
+		w.update(ada, hook.ID, webhook.Update{Enabled: &on})
+		w.drain()
+		if got := to.take(); len(got) != 1 || !strings.Contains(string(got[0].body), "deployment.stopped") {
+			t.Errorf("%d requests: %+v", len(got), got)
+		}
+	})
+}

@@ -87,6 +87,7 @@ var dependencies = []struct {
 	{"pricerule", []string{"db"}},
 	{"health", []string{"gpucheck", "provider", "db"}},
 	{"idempotency", []string{"job", "db"}},
+	{"retention", []string{"job", "db"}},
 	{"wallet", []string{"creator", "db"}},
 	{"webhook", []string{"webhook/outbound", "secret", "event", "job", "creator", "db"}},
 	{"webhook/outbound", []string{"ipaddr"}},

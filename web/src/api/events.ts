@@ -61,6 +61,11 @@ async function follow(signal: AbortSignal) {
       // Refused, or a server without the stream: polling does as well, so retry rarely.
       if (!response.ok || !stream || !response.body) {
         wait = Math.max(60_000, 1000 * Number(response.headers.get('Retry-After') ?? 0));
+        // What came after the last event is not kept anymore: read all, and follow from now on.
+        if (response.status === 410) {
+          last = '';
+          wait = 1000;
+        }
       } else {
         wait = 1000;
         setLive(true);

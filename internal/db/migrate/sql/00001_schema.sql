@@ -953,6 +953,7 @@ CREATE INDEX issue_state ON issue (state, provider, kind);
 CREATE INDEX issue_by_state ON issue (state, id);
 CREATE INDEX issue_by_kind ON issue (kind, id);
 CREATE INDEX issue_by_provider ON issue (provider, id);
+CREATE INDEX issue_closed ON issue (closed_at) WHERE closed_at IS NOT NULL AND state <> 'ended';
 
 CREATE TABLE membership (
     account_id TEXT   NOT NULL REFERENCES account (id),
@@ -1046,8 +1047,22 @@ CREATE INDEX identity_by_user ON identity (user_id);
 
 CREATE TABLE event_counter (
     account_id TEXT   PRIMARY KEY,
-    last       BIGINT NOT NULL                 -- seq of the account's newest event
+    last       BIGINT NOT NULL,                -- seq of the account's newest event
+    gone       BIGINT NOT NULL DEFAULT 0,      -- seq of the newest one that was deleted; 0 = none was
+    gone_event TEXT   NOT NULL DEFAULT ''      -- its id
 );
+
+-- The files of old rows, each of which was written before its rows were deleted: one for some 2,000 rows. Kept, because it proves the files.
+CREATE TABLE archive_file (
+    kind       TEXT   NOT NULL,                -- events, audit
+    first_id   TEXT   NOT NULL,                -- of the file's rows, both included
+    last_id    TEXT   NOT NULL,
+    lines      BIGINT NOT NULL,
+    sha256     TEXT   NOT NULL,                -- of the file, in hex; '' while its rows are not deleted
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (kind, first_id)
+);
+CREATE UNIQUE INDEX archive_file_open ON archive_file (kind) WHERE sha256 = '';
 
 CREATE TABLE meter_cost (
     subject     TEXT   NOT NULL,
@@ -1684,6 +1699,7 @@ DROP TABLE provider_account_version;
 DROP TABLE provider_account;
 DROP TABLE catalog_attempt;
 DROP TABLE meter_cost;
+DROP TABLE archive_file;
 DROP TABLE event_counter;
 DROP TABLE identity;
 DROP TABLE challenge;
