@@ -43,6 +43,7 @@ command -v gcc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # for the race detect
 /usr/bin/python3 -c 'import ironic.cmd.singleprocess' 2>/dev/null || missing+=(python3-ironic)
 want isoinfo genisoimage # reads the config drives
 want age age # unpacks backups without Billet
+want promtool prometheus # judges the metrics and tests the alerts
 if [ ${#missing[@]} -gt 0 ]; then
   command -v apt-get >/dev/null 2>&1 || { echo "please install: ${missing[*]}" >&2; exit 1; }
   as_root=()

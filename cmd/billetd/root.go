@@ -80,7 +80,16 @@ func logger(level, format string) (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(os.Stderr, o)), nil
 	case "json":
+		o.ReplaceAttr = withUnit
 		return slog.New(slog.NewJSONHandler(os.Stderr, o)), nil
 	}
 	return nil, fmt.Errorf("--log-format must be text or json, not %q", format)
+}
+
+// withUnit writes a duration as seconds, which its name says: JSON has no durations.
+func withUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.Float64(a.Key+"Seconds", a.Value.Duration().Seconds())
+	}
+	return a
 }

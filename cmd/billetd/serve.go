@@ -54,10 +54,11 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 		&common.cfg.MetricsListen,
 		"metrics-listen",
 		common.cfg.MetricsListen,
-		"loopback `address` of the Prometheus metrics; empty for none",
+		"`address` of the Prometheus metrics: loopback, or any with --metrics-token-file; empty for none",
 	)
 	f.IntVar(&common.cfg.DatabasePool, "database-pool", common.cfg.DatabasePool,
 		"maximum `number` of connections to PostgreSQL; see docs/sizing.md")
+	observationFlags(f, &common.cfg)
 	f.StringVar(&common.cfg.RedisURL, "redis-url", "", "redis:// `URL` through which replicas share rate limits")
 	f.BoolVar(&common.cfg.Sim, "sim", false, "add simulated providers and a clock that can be moved")
 	f.BoolVar(
@@ -138,6 +139,19 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 	f.StringVar(&level, "log-level", "info", "log `level`: debug, info, warn or error")
 	f.StringVar(&format, "log-format", "text", "log `format`: text or json")
 	return cmd
+}
+
+// observationFlags are the flags of who watches the server.
+func observationFlags(f *pflag.FlagSet, c *app.Config) {
+	f.StringVar(&c.MetricsTokenFile, "metrics-token-file", "",
+		"`file` with the bearer token that a scrape of the metrics must send")
+	f.BoolVar(&c.MetricsProfiling, "metrics-profiling", false,
+		"serve Go's profiles at /debug/pprof/ of --metrics-listen; needs --metrics-token-file")
+	f.StringVar(&c.TracesEndpoint, "traces-endpoint", os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"),
+		"`URL` of an OpenTelemetry receiver of traces (OTLP over HTTP), such as http://localhost:4318;\n"+
+			"default: OTEL_EXPORTER_OTLP_ENDPOINT, else no traces")
+	f.Float64Var(&c.TracesPercent, "traces-percent", c.TracesPercent,
+		"`share` of the requests that are traced, in percent")
 }
 
 // racksFlags are the flags of a server that serves the operator's own servers.

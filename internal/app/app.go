@@ -36,6 +36,7 @@ import (
 	"github.com/billetcloud/billet/internal/job"
 	"github.com/billetcloud/billet/internal/mail"
 	"github.com/billetcloud/billet/internal/meter"
+	"github.com/billetcloud/billet/internal/observe"
 	"github.com/billetcloud/billet/internal/oidc"
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/payment"
@@ -51,7 +52,6 @@ import (
 	"github.com/billetcloud/billet/internal/webhook"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 const (
@@ -95,6 +95,8 @@ type App struct {
 	// demo is set before the server answers; it is empty without a demo account.
 	demo      Demo
 	metrics   *prometheus.Registry
+	work      *observe.Metrics
+	traces    *observe.Traces // nil without --traces-endpoint
 	loops     *loops
 	public    *url.URL
 	retention *retention.Service
@@ -169,6 +171,9 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.observe(ctx); err != nil {
+		return err
+	}
 	fixed, err := a.fixedProviders(ctx)
 	if err != nil {
 		return err
@@ -200,10 +205,7 @@ func (a *App) build(ctx context.Context) error {
 	a.buildRunner()
 	a.public = set.public
 	a.buildHandler(set, limiter)
-	a.metrics.MustRegister(certificateGauge{a.certificateEnds})
-	gauges := newGauges(a.DB, a.cfg.Log, a.Clock, a.loops, a.Issues, a.services.deployments,
-		a.live.failed)
-	a.metrics.MustRegister(a.skew.gauge(), gauges)
+	a.registerGauges()
 	return nil
 }
 
@@ -264,6 +266,7 @@ func (a *App) buildRunner() {
 	s := a.services
 	a.runner = job.NewRunner(job.Config{
 		DB: a.DB, Queue: a.Jobs, Clock: a.Clock, Real: db.Time, Log: a.cfg.Log, Workers: workers,
+		Observe: a.work.Run,
 	})
 	a.runner.TakeOnlyWhile(a.skew.within)
 	remover := issue.NewRemover(issue.RemoverConfig{DB: a.DB, Clock: a.Clock, Issues: a.Issues, Providers: s.providers})
@@ -315,6 +318,7 @@ func (a *App) buildHandler(set parsed, limiter ratelimit.Limiter) {
 	}
 	a.handler = httpapi.New(httpapi.Config{
 		DB: a.DB, IDs: a.IDs, Clock: a.Clock, Real: time.Now, Log: a.cfg.Log, Registry: a.metrics, Limiter: limiter,
+		Observe:  a.requestObserver(),
 		Accounts: a.Accounts, Audit: a.Audit, Catalog: s.catalog, SSHKeys: s.keys, Images: a.Images, Wallet: a.Wallet,
 		Credits: a.Credits, PromoCodes: a.PromoCodes, Meter: s.meter,
 		SignedHeads: a.SignedHeads,
@@ -475,7 +479,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	a.warnOfConnections(ctx)
 	debug.FreeOSMemory() // migrations and hashing the demo account's password needed much memory
 	a.cfg.Log.InfoContext(ctx, "serving", "url", s.URL, "database", a.DB.Engine(), "sim", a.cfg.Sim, "metrics",
-		s.MetricsURL, "clock_ahead", time.Duration(a.skew.ahead.Load()))
+		s.MetricsURL, "clockAhead", time.Duration(a.skew.ahead.Load()))
 	started(s)
 	select {
 	case <-ctx.Done():
@@ -506,14 +510,12 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 // with their listeners, also those that it opened before an error.
 func (a *App) listenBeside(ctx context.Context, s *Started) (servers []*http.Server, on []net.Listener, err error) {
 	if a.cfg.MetricsListen != "" {
-		l, err := a.listenMetrics(ctx)
+		server, l, err := a.listenMetrics(ctx)
 		if err != nil {
 			return servers, on, err
 		}
-		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
-		servers, on = append(servers, a.server(forLoopback(mux))), append(on, l)
-		s.MetricsURL = "http://" + l.Addr().String() + "/metrics"
+		servers, on = append(servers, server), append(on, l)
+		s.MetricsURL = "http://" + reachable(l.Addr()) + "/metrics"
 	}
 	server, l, err := a.listenRacks(ctx)
 	if server != nil {
@@ -596,19 +598,6 @@ func (a *App) awaitOffers(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// listenMetrics uses another port if the default one is taken, as with two servers on one machine.
-func (a *App) listenMetrics(ctx context.Context) (net.Listener, error) {
-	l, err := net.Listen("tcp", a.cfg.MetricsListen)
-	if err == nil || a.cfg.MetricsListen != Default().MetricsListen {
-		return l, err
-	}
-	if l, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
-		a.cfg.Log.WarnContext(ctx, "the default port for metrics is taken; using another", "wanted",
-			a.cfg.MetricsListen, "address", l.Addr().String())
-	}
-	return l, err
 }
 
 func (a *App) server(h http.Handler) *http.Server {

@@ -34,6 +34,11 @@ const (
 	staleCopy = 24 * time.Hour
 )
 
+// RecordBackup records in the data directory that a backup was made now, for the metrics.
+func RecordBackup(dir string) error {
+	return os.WriteFile(filepath.Join(dir, backupFile), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"), 0o600)
+}
+
 // usePostgres is returned where a command is for SQLite only.
 func usePostgres(what string) error {
 	return fmt.Errorf("this command is for the built-in database. With PostgreSQL, %s", what)

@@ -17,6 +17,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/issue"
+	"github.com/billetcloud/billet/internal/observe"
 	"github.com/billetcloud/billet/internal/pastdue"
 	"github.com/billetcloud/billet/internal/provider"
 	"github.com/billetcloud/billet/internal/provider/racks"
@@ -29,9 +30,16 @@ import (
 // Config is the configuration of the server. Each field is a flag and an environment variable of
 // billetd.
 type Config struct {
-	// Listen is the address of the API. MetricsListen is the address of the Prometheus metrics,
-	// which must be a loopback address; "" for none.
-	Listen, MetricsListen string
+	// Listen is the address of the API. MetricsListen is the address of the Prometheus metrics;
+	// "" for none. It must be a loopback address, unless MetricsTokenFile names a file with the
+	// token that a scrape must send. MetricsProfiling adds Go's profiles, and needs the token.
+	Listen, MetricsListen, MetricsTokenFile string
+	MetricsProfiling                        bool
+	// TracesEndpoint is the URL of an OTLP receiver over HTTP that gets traces; "" for none.
+	// TracesPercent is the share of the requests, and of the jobs that follow from none, that are
+	// traced.
+	TracesEndpoint string
+	TracesPercent  float64
 	// DataDir has the embedded database, the simulator's state and the operator's socket. It is
 	// created with mode 0700.
 	DataDir string
@@ -139,8 +147,8 @@ const DefaultMaxClockSkew = 5 * time.Second
 // Default returns the default configuration.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", DataDir: "./data", SimMachines: "ssh",
-		DatabasePool: postgres.DefaultConnections,
+		Listen: "127.0.0.1:8080", MetricsListen: "127.0.0.1:9464", TracesPercent: 100,
+		DataDir: "./data", SimMachines: "ssh", DatabasePool: postgres.DefaultConnections,
 		MaxClockSkew: DefaultMaxClockSkew, PastDueGrace: pastdue.DefaultGrace,
 		PastDueKeepVolumes: pastdue.DefaultKeepVolumes, OrphanedMachines: "terminate",
 		OrphanedMachinesGrace: issue.DefaultGrace, TLSACMEDirectory: certificate.LetsEncrypt,
@@ -160,16 +168,32 @@ func (c Config) checkAddresses() error {
 		errs = append(errs, fmt.Errorf("--listen: %w", err))
 	}
 	if c.MetricsListen != "" {
-		host, _, err := net.SplitHostPort(c.MetricsListen)
-		if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
-			errs = append(errs, errors.New("--metrics-listen must be host:port on a loopback address, "+
-				"because the metrics cover all tenants"))
+		if host, _, err := net.SplitHostPort(c.MetricsListen); err != nil {
+			errs = append(errs, fmt.Errorf("--metrics-listen: %w", err))
+		} else if !loopbackHost(host) && c.MetricsTokenFile == "" {
+			errs = append(errs, errors.New("--metrics-listen must be host:port on a loopback address, or "+
+				"--metrics-token-file must name a file with a token, because the metrics cover all tenants"))
 		}
 	}
 	if _, err := parsePublicURL(c.PublicURL); err != nil {
 		errs = append(errs, fmt.Errorf("--public-url: %w", err))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.checkObservation()...)...)
+}
+
+func (c Config) checkObservation() (errs []error) {
+	if c.MetricsProfiling && c.MetricsTokenFile == "" {
+		errs = append(errs, errors.New("--metrics-profiling needs --metrics-token-file"))
+	}
+	if c.TracesEndpoint != "" {
+		if err := observe.CheckEndpoint(c.TracesEndpoint); err != nil {
+			errs = append(errs, fmt.Errorf("--traces-endpoint: %w", err))
+		}
+	}
+	if c.TracesPercent < 0 || c.TracesPercent > 100 || c.TracesPercent != c.TracesPercent {
+		errs = append(errs, errors.New("--traces-percent must be from 0 to 100"))
+	}
+	return errs
 }
 
 func (c Config) checkStorage() error {

@@ -2,6 +2,8 @@ package app
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -15,15 +17,41 @@ func TestConfigReportsEveryErrorAtOnce(t *testing.T) {
 	bad := good
 	bad.Listen, bad.MetricsListen, bad.DatabaseURL, bad.Markup, bad.TrustedProxies, bad.PastDueGrace = "8080",
 		"0.0.0.0:9464", "mysql://x", "abc", "10.0.0.0/99", -1
-	bad.SimMachines, bad.DatabasePool = "paper", 4
+	bad.SimMachines, bad.DatabasePool, bad.MetricsProfiling = "paper", 4, true
+	bad.TracesEndpoint, bad.TracesPercent = "localhost:4318", 101
 	err := bad.check()
 	if err == nil {
 		t.Fatal("accepted")
 	}
 	for _, flag := range []string{"--listen", "--metrics-listen", "--database-url", "--markup", "--trusted-proxies",
-		"--past-due-grace", "--sim-machines", "--database-pool"} {
+		"--past-due-grace", "--sim-machines", "--database-pool", "--metrics-profiling",
+		"--traces-endpoint", "--traces-percent"} {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("%s is not named in: %v", flag, err)
+		}
+	}
+}
+
+func TestMetricsElsewhereNeedAToken(t *testing.T) {
+	c := Default()
+	c.Log = slog.New(slog.DiscardHandler)
+	for _, listen := range []string{"0.0.0.0:9464", ":9464", "10.0.0.5:9464", "[::]:9464", "metrics.example:9464"} {
+		c.MetricsListen, c.MetricsTokenFile = listen, ""
+		if err := c.check(); err == nil || !strings.Contains(err.Error(), "--metrics-token-file") {
+			t.Errorf("%s without a token: %v", listen, err)
+		}
+		c.MetricsTokenFile = "token"
+		if err := c.check(); err != nil {
+			t.Errorf("%s with a token: %v", listen, err)
+		}
+	}
+	for _, text := range []string{"", "short", "two words of some length", strings.Repeat("x", 2000)} {
+		file := filepath.Join(t.TempDir(), "token")
+		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if token, err := readMetricsToken(file); err == nil {
+			t.Errorf("%q was taken: %q", text, token)
 		}
 	}
 }

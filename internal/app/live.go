@@ -88,6 +88,7 @@ func (l *liveProviders) load(ctx context.Context) error {
 	}
 	a.services.markups.set(markups(l.flag, opened))
 	a.services.providers.ReplaceAll(merge(append(slices.Clone(l.fixed), own...), opened), uses)
+	a.beginProviders()
 	l.failures.Store(&failures)
 	l.begin(opened)
 	if len(own) > len(l.racks) {

@@ -32,6 +32,8 @@ type loops struct {
 
 type loop struct {
 	last  time.Time
+	took  time.Duration // the last round that succeeded
+	fails int64         // rounds that failed
 	bound time.Duration
 	// also returns another sign of life; may be nil.
 	also func() time.Time
@@ -46,11 +48,35 @@ func (r *loops) begin(name string, every time.Duration, also func() time.Time) {
 	r.all[name] = &loop{last: r.now(), bound: every + maxDelay, also: also}
 }
 
-// done records that a loop has run.
-func (r *loops) done(name string) {
+// done records that a loop has run, in that time.
+func (r *loops) done(name string, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all[name].last = r.now()
+	r.all[name].last, r.all[name].took = r.now(), took
+}
+
+// failed records that a round failed.
+func (r *loops) failed(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all[name].fails++
+}
+
+// rounds are the figures of a loop.
+type rounds struct {
+	took  time.Duration
+	fails int64
+}
+
+// rounds returns the figures of each loop.
+func (r *loops) rounds() map[string]rounds {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string]rounds{}
+	for name, loop := range r.all {
+		all[name] = rounds{loop.took, loop.fails}
+	}
+	return all
 }
 
 // ages returns how long ago each loop last ran, and the sorted names of those that are late.
@@ -80,10 +106,12 @@ func (r *loops) every(
 	ctx context.Context, d time.Duration, log *slog.Logger, what string, f func(context.Context) error,
 ) {
 	for (clock.System{}).SleepUntil(ctx, time.Now().Add(d)) == nil {
+		began := r.now()
 		switch err := f(ctx); {
 		case err == nil:
-			r.done(what)
+			r.done(what, r.now().Sub(began))
 		case ctx.Err() == nil:
+			r.failed(what)
 			log.ErrorContext(ctx, what, "error", err)
 		}
 	}

@@ -57,7 +57,12 @@ type Catalog struct {
 	figureAt time.Time  // when the current figures were computed; guarded by loading
 	now      atomic.Pointer[snapshot]
 	kinds    atomic.Pointer[knownKinds]
+	reported func(Attempt)
 }
+
+// OnReport has f called with each attempt that is reported to this process, once it is committed.
+// Call it before anything is reported.
+func (c *Catalog) OnReport(f func(Attempt)) { c.reported = f }
 
 // New returns a Catalog that is empty until Load. It panics when a markup is negative or above
 // 10,000 percent.

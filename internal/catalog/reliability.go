@@ -31,7 +31,9 @@ const (
 	NotReached Outcome = "failed"      // anything else
 )
 
-// Attempt is a finished launch of a deployment on one offer.
+// Outcomes lists every outcome.
+var Outcomes = []Outcome{ReachedSSH, NoCapacity, NotReached}
+
 // Attempt is a deployment of which it is known whether it came to run.
 type Attempt struct {
 	Deployment, Offer id.ID
@@ -74,6 +76,9 @@ func (m Market) Launches(provider, region string) Launches {
 // Report records the outcome of a deployment's launch, in the transaction that decides it. Only the
 // first report for each deployment and offer counts.
 func (c *Catalog) Report(ctx context.Context, tx *db.Tx, a Attempt) error {
+	if told := c.reported; told != nil {
+		tx.AfterCommit(func() { told(a) })
+	}
 	return insertAttempt(ctx, tx, a)
 }
 

@@ -73,7 +73,9 @@ func (c *Catalog) fetch(ctx context.Context, p provider.Provider) (answer, error
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
 	defer cancel()
 	log := c.cfg.Log.With("provider", p.Info().Slug)
-	received, err := p.Offers(ctx)
+	call, done := provider.Begin(ctx, p, provider.CallOffers)
+	received, err := p.Offers(call)
+	done(err)
 	if err != nil {
 		return answer{}, err
 	}
@@ -87,7 +89,9 @@ func (c *Catalog) fetch(ctx context.Context, p provider.Provider) (answer, error
 	rename(valid)
 	a := answer{offers: valid, volumes: map[string]provider.VolumePricing{}}
 	if v, ok := p.(provider.VolumeProvider); ok {
-		prices, err := v.VolumePricing(ctx)
+		call, done := provider.Begin(ctx, p, provider.CallVolumePrices)
+		prices, err := v.VolumePricing(call)
+		done(err)
 		switch {
 		case err == nil:
 			if a.volumes, dropped, first = validVolumePrices(prices); dropped > 0 {

@@ -102,7 +102,9 @@ func (s *Service) askTermination(ctx context.Context, p provider.Provider, r *ro
 	if err := job.Holds(ctx); err != nil {
 		return nil, err
 	}
+	ask, done := provider.Begin(ask, p, provider.CallTerminate)
 	err := p.Terminate(ask, r.id)
+	done(err)
 	crashpoint.Reach(crashpoint.TerminateAfterCall)
 	if err != nil && provider.KindOf(err) != provider.KindNotFound {
 		s.cfg.Log.WarnContext(ctx, "a provider did not accept the end of a machine; it is retried",

@@ -355,7 +355,10 @@ func (s *Service) forgetUpstream(ctx context.Context, p provider.Provider, r *ro
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	if err := forgetter.ForgetKey(ask, r.healthKeyPublic); err != nil {
+	ask, done := provider.Begin(ask, p, provider.CallForgetKey)
+	err := forgetter.ForgetKey(ask, r.healthKeyPublic)
+	done(err)
+	if err != nil {
 		s.cfg.Log.WarnContext(ctx, "the key of a GPU check is left at its provider",
 			"deployment", r.id, "provider", r.provider, "error", err)
 	}

@@ -54,11 +54,13 @@ func (s *Service) launch(ctx context.Context, p provider.Provider, r *row) (*mac
 	if err := job.Holds(ctx); err != nil {
 		return nil, err
 	}
+	ask, done := provider.Begin(ask, p, provider.CallLaunch)
 	m, err := p.Launch(ask, provider.LaunchRequest{
 		Reference: r.id, Name: r.name, OfferKey: r.offerKey, Region: r.region, OperatingSystem: r.operatingSystem,
 		Image: r.image, AuthorizedKeys: keys, CloudInit: r.cloudInit, HostKey: hostKey,
 		IgnoreEnded: slices.ContainsFunc(r.attempts, func(a Attempt) bool { return a.Provider == r.provider }),
 	})
+	done(err)
 	switch {
 	case err == nil:
 		crashpoint.Reach(crashpoint.LaunchAfterCall)

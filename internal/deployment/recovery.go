@@ -46,7 +46,9 @@ func (s *Service) SettleRestored(
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
+	ask, done := provider.Begin(ask, p, provider.CallMachines)
 	machines, err := p.Machines(ask)
+	done(err)
 	if err != nil {
 		return 0, fmt.Errorf("list the machines of %s: %w", slug, err)
 	}

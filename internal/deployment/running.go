@@ -23,7 +23,9 @@ func (s *Service) perform(ctx context.Context, p provider.Provider, r *row) erro
 	if err := job.Holds(ctx); err != nil {
 		return err
 	}
+	ask, ended := provider.Begin(ask, p, provider.CallAction)
 	err := requestAction(ask, p, r)
+	ended(err)
 	event, data := "action_done", map[string]any{"action": r.action}
 	if err != nil {
 		if !provider.Decided(err) {

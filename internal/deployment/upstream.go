@@ -27,7 +27,9 @@ const (
 func askMachine(ctx context.Context, p provider.Provider, reference id.ID) (provider.Machine, error) {
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
+	ask, done := provider.Begin(ask, p, provider.CallMachine)
 	m, err := p.Machine(ask, reference)
+	done(err)
 	return sanitized(p, m), err
 }
 

@@ -51,7 +51,9 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	asked := s.cfg.Clock.Now()
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
+	ask, done := provider.Begin(ask, p, provider.CallMachines)
 	machines, err := p.Machines(ask)
+	done(err)
 	if err != nil {
 		return job.Outcome{}, fmt.Errorf("list the machines of %s: %w", slug, err)
 	}

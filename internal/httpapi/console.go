@@ -110,6 +110,7 @@ type consoleSession struct {
 }
 
 func (s *consoleSession) serve(ctx context.Context, w http.ResponseWriter) error {
+	s.c.Wait()
 	dial, cancel := context.WithTimeout(ctx, consoleDial)
 	machine, err := s.deployments.OpenConsole(dial, s.db, s.session.Account, s.session.Deployment)
 	cancel()

@@ -253,6 +253,7 @@ func (h deployments) get(
 	if in.WaitFor == "" {
 		return h.svc.Get(ctx, r, c.Caller.Account, in.ID)
 	}
+	c.Wait()
 	return h.svc.Wait(ctx, c.Caller.Account, in.ID, in.WaitFor, waitTime(in.TimeoutSeconds))
 }
 

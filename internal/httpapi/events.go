@@ -120,6 +120,7 @@ func (h events) stream(ctx context.Context, w http.ResponseWriter, c *rest.Call,
 		return err
 	}
 	defer leave()
+	c.Wait()
 	follower := h.svc.Follow(c.Caller.Account)
 	defer follower.Stop()
 	recheck, stop := h.streams.recheckCaller(c)

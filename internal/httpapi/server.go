@@ -72,6 +72,8 @@ type Config struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	Limiter  ratelimit.Limiter
+	// Observe is told of each request; see rest.Config. It may be nil.
+	Observe func(r *http.Request, request id.ID) (context.Context, func(route, method string, status int))
 
 	Accounts    *account.Service
 	Audit       *audit.Service
@@ -183,6 +185,7 @@ func register(cfg Config) *server {
 	entries := auditLog{db: cfg.DB, log: cfg.Log, entries: cfg.Audit, accounts: cfg.Accounts}
 	s := &server{streams: newStreams(cfg.DB, cfg.Log, cfg.Accounts), Router: rest.New(rest.Config{
 		DB: cfg.DB, IDs: cfg.IDs, Real: cfg.Real, Log: cfg.Log, Registry: cfg.Registry, Limiter: cfg.Limiter,
+		Observe:     cfg.Observe,
 		Idempotency: cfg.Idempotency, Timeout: cfg.Timeout,
 		Closed:       readOnly(cfg.Recovering),
 		Authenticate: auth.authenticate, Authorize: auth.authorize, KnownBrowser: auth.knownBrowser,

@@ -87,6 +87,7 @@ func (h terminals) open(
 		return rest.Answer{}, err
 	}
 	defer leave()
+	c.Wait()
 	machine, err := dialSSH(ctx, at)
 	if err != nil {
 		return rest.Answer{}, rest.Unavailable("The machine’s SSH is not reachable. Try again shortly.", err)

@@ -180,6 +180,7 @@ func (h volumes) get(ctx context.Context, r db.Reader, c *rest.Call, in *getVolu
 	if in.WaitFor == "" {
 		return h.svc.Get(ctx, r, c.Caller.Account, in.ID)
 	}
+	c.Wait()
 	return h.svc.Wait(ctx, c.Caller.Account, in.ID, in.WaitFor, waitTime(in.TimeoutSeconds))
 }
 

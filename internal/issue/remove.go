@@ -123,10 +123,15 @@ func end(ctx context.Context, p provider.Provider, i Issue) (gone bool, err erro
 	if i.Kind == OrphanedVolume {
 		return endVolume(ctx, p, i, reference)
 	}
-	if err := p.Terminate(ctx, reference); err != nil && !isNotFound(err) {
+	call, done := provider.Begin(ctx, p, provider.CallTerminate)
+	err = p.Terminate(call, reference)
+	done(err)
+	if err != nil && !isNotFound(err) {
 		return false, err
 	}
-	m, err := p.Machine(ctx, reference)
+	call, done = provider.Begin(ctx, p, provider.CallMachine)
+	m, err := p.Machine(call, reference)
+	done(err)
 	switch {
 	case err == nil:
 		return m.State == provider.MachineGone, nil
@@ -142,20 +147,33 @@ func endVolume(ctx context.Context, p provider.Provider, i Issue, reference id.I
 	if !has {
 		return false, fmt.Errorf("provider %s has no volumes", i.Provider)
 	}
-	err = v.DeleteVolume(ctx, reference)
+	err = changeVolume(ctx, p, v.DeleteVolume, reference)
 	if err != nil && provider.KindOf(err) == provider.KindRejected { // a machine has it
-		if err := v.DetachVolume(ctx, reference); err != nil && !isNotFound(err) {
+		if err := changeVolume(ctx, p, v.DetachVolume, reference); err != nil && !isNotFound(err) {
 			return false, err
 		}
-		err = v.DeleteVolume(ctx, reference)
+		err = changeVolume(ctx, p, v.DeleteVolume, reference)
 	}
 	if err != nil && !isNotFound(err) {
 		return false, err
 	}
-	if _, err = v.Volume(ctx, reference); err != nil && isNotFound(err) {
+	call, done := provider.Begin(ctx, p, provider.CallVolume)
+	_, err = v.Volume(call, reference)
+	done(err)
+	if err != nil && isNotFound(err) {
 		return true, nil
 	}
 	return false, err
+}
+
+// changeVolume calls f of the provider.
+func changeVolume(
+	ctx context.Context, p provider.Provider, f func(context.Context, id.ID) error, reference id.ID,
+) error {
+	call, done := provider.Begin(ctx, p, provider.CallChangeVolume)
+	err := f(call, reference)
+	done(err)
+	return err
 }
 
 func isNotFound(err error) bool { return provider.KindOf(err) == provider.KindNotFound }

@@ -32,7 +32,7 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	}
 	write("Enqueue", enqueue)
 	write("Enqueue again", enqueue)
-	read("OldestDue", func(ctx context.Context) error { _, _, err := job.OldestDue(ctx, d); return err })
+	read("OldestDue", func(ctx context.Context) error { _, err := job.OldestDue(ctx, d, c.Now()); return err })
 	for range 10 { // until it counts as failing
 		r.drain(n)
 		c.Advance(time.Hour)

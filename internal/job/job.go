@@ -36,6 +36,25 @@ type Queue struct {
 // inRun marks the context of a run: what it enqueues follows from a job.
 type inRun struct{}
 
+type traceKey struct{}
+
+// WithTrace returns a context whose jobs are enqueued with the text, at most MaxTrace bytes, which
+// their runs are observed with. It says what the jobs follow from.
+func WithTrace(ctx context.Context, trace string) context.Context {
+	return context.WithValue(ctx, traceKey{}, trace)
+}
+
+// MaxTrace is the maximum length of a trace in bytes.
+const MaxTrace = 64
+
+// traceOf returns the text of WithTrace, "" without one.
+func traceOf(ctx context.Context) string {
+	if trace, _ := ctx.Value(traceKey{}).(string); len(trace) <= MaxTrace {
+		return trace
+	}
+	return ""
+}
+
 // NewQueue returns a Queue whose rows get their IDs from ids.
 func NewQueue(ids *id.Maker) *Queue { return &Queue{ids: ids, wake: make(chan struct{}, 1)} }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,8 @@ const (
 	held      = 20 * time.Millisecond // pause when what is due cannot be claimed
 	firstWait = time.Second           // after a first failure; doubled by each further one
 	lastWait  = 5 * time.Minute
-	busy      = 4 * time.Minute // how long all workers may be busy: handlers have deadlines of their own
+	traceTime = 10 * time.Minute // how soon a job must run again for the run to be of the same trace
+	busy      = 4 * time.Minute  // how long all workers may be busy: handlers have deadlines of their own
 
 	// keptPart is the part of the workers that is reserved for owners without a running job: one in
 	// so many.
@@ -44,6 +46,18 @@ type Config struct {
 	Log   *slog.Logger
 	// Workers is how many jobs may run at once.
 	Workers int
+	// Observe is told of a run when it begins, and returns the run's context and what is called
+	// with its error when it ends. It may be nil.
+	Observe func(ctx context.Context, r Run) (context.Context, func(err error))
+}
+
+// Run is a run of a job, as Config.Observe is told of it.
+type Run struct {
+	Kind    Kind
+	Subject id.ID
+	Attempt int64
+	// Trace is what WithTrace was called with where the job was enqueued, or "".
+	Trace string
 }
 
 // Runner claims due jobs and runs them.
@@ -372,7 +386,7 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 		defer close(beat)
 		r.keepLease(handlerCtx, cancel, c)
 	}()
-	outcome, err := r.call(r.holding(handlerCtx, c), c)
+	outcome, err := r.observed(r.holding(handlerCtx, c), c)
 	crashpoint.Reach(crashpoint.JobBeforeFinish)
 	cancel()
 	<-beat
@@ -394,7 +408,7 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 	kept := false
 	err = r.cfg.DB.InTx(end, func(ctx context.Context, tx *db.Tx) error {
 		var err error
-		kept, err = finish(ctx, tx, c, again, failures, problem)
+		kept, err = finish(ctx, tx, c, again, failures, problem, r.cfg.Clock.Now().Add(traceTime))
 		return err
 	})
 	if err != nil {
@@ -405,6 +419,20 @@ func (r *Runner) run(ctx context.Context, c claimed) {
 	}
 	r.cfg.Queue.nudge() // it may be due again at once, and Run did not see when while it was leased
 }
+
+// observed calls the handler, and tells Config.Observe.
+func (r *Runner) observed(ctx context.Context, c claimed) (Outcome, error) {
+	if r.cfg.Observe == nil {
+		return r.call(ctx, c)
+	}
+	ctx, done := r.cfg.Observe(ctx, Run{Kind: c.kind, Subject: c.subject, Attempt: c.attempt, Trace: c.trace})
+	o, err := r.call(ctx, c)
+	done(err)
+	return o, err
+}
+
+// Kinds returns the kinds that have a handler, sorted.
+func (r *Runner) Kinds() []Kind { return slices.Sorted(maps.Keys(r.handlers)) }
 
 // call calls the handler. A panic is a failure like any other: one bad subject must not stop the
 // rest.

@@ -25,6 +25,7 @@ type claimed struct {
 	generation int64
 	attempt    int64
 	failures   int64
+	trace      string
 	// held is until when this process may rely on the lease, by its own clock.
 	held time.Time
 }
@@ -38,19 +39,22 @@ func (c *claimed) columns() []db.Column {
 		db.Col("generation", &c.generation),
 		db.Col("attempt", &c.attempt),
 		db.Col("failures", &c.failures),
+		db.Col("trace", &c.trace),
 	}
 }
 
 func insert(ctx context.Context, tx *db.Tx, row, owner id.ID, kind Kind, subject id.ID, at time.Time) error {
 	_, err := tx.Exec(ctx, `
-		INSERT INTO job (id, kind, subject, run_at, generation, attempt, failures, lease_until, last_error, owner)
-		VALUES ($1, $2, $3, $4, 1, 0, 0, 0, '', $5)
+		INSERT INTO job (id, kind, subject, run_at, generation, attempt, failures, lease_until, last_error, owner,
+			trace)
+		VALUES ($1, $2, $3, $4, 1, 0, 0, 0, '', $5, $6)
 		ON CONFLICT (kind, subject) DO UPDATE SET
 			generation = job.generation + 1,
 			failures = 0,
 			owner = excluded.owner,
+			trace = CASE WHEN excluded.trace = '' THEN job.trace ELSE excluded.trace END,
 			run_at = CASE WHEN excluded.run_at < job.run_at THEN excluded.run_at ELSE job.run_at END`,
-		row, kind, subject, at, owner)
+		row, kind, subject, at, owner, traceOf(ctx))
 	if err != nil {
 		return fmt.Errorf("enqueue %s for %s: %w", kind, subject, err)
 	}
@@ -164,8 +168,10 @@ func claim(
 
 // finish ends a run. If the job was not enqueued since it was claimed, it is deleted (again is nil)
 // or postponed to *again. Else it keeps the time at which it was enqueued. finish reports whether
-// the run still had the job.
-func finish(ctx context.Context, tx *db.Tx, c claimed, again *time.Time, failures int64, problem string) (bool, error) {
+// the run still had the job. A run after traceUntil is not of the same trace.
+func finish(
+	ctx context.Context, tx *db.Tx, c claimed, again *time.Time, failures int64, problem string, traceUntil time.Time,
+) (bool, error) {
 	if again == nil {
 		n, err := tx.Exec(ctx, `DELETE FROM job WHERE id = $1 AND attempt = $2 AND generation = $3`,
 			c.id, c.attempt, c.generation)
@@ -173,9 +179,10 @@ func finish(ctx context.Context, tx *db.Tx, c claimed, again *time.Time, failure
 			return n == 1, err
 		}
 	} else {
-		n, err := tx.Exec(ctx, `UPDATE job SET run_at = $4, lease_until = 0, failures = $5, last_error = $6
+		n, err := tx.Exec(ctx, `UPDATE job SET run_at = $4, lease_until = 0, failures = $5, last_error = $6,
+			trace = CASE WHEN CAST($4 AS BIGINT) > CAST($7 AS BIGINT) THEN '' ELSE trace END
 			WHERE id = $1 AND attempt = $2 AND generation = $3`, c.id, c.attempt, c.generation, *again, failures,
-			problem)
+			problem, traceUntil)
 		if err != nil || n == 1 {
 			return n == 1, err
 		}
@@ -226,14 +233,15 @@ func nextDue(ctx context.Context, r db.Reader, real time.Time, except map[Kind]b
 	return *at, true, nil
 }
 
-// OldestDue returns when the earliest job is due that does not run; false if there is none. It may
-// be in the future.
-func OldestDue(ctx context.Context, r db.Reader) (time.Time, bool, error) {
+// OldestDue returns, for each kind with jobs that are due at now and do not run, when the earliest
+// was due.
+func OldestDue(ctx context.Context, r db.Reader, now time.Time) (map[Kind]time.Time, error) {
 	real, err := db.Time(ctx, r)
 	if err != nil {
-		return time.Time{}, false, err
+		return nil, err
 	}
-	return nextDue(ctx, r, real, nil)
+	return db.CollectMap(ctx, r, db.Pair[Kind, time.Time], `SELECT kind, MIN(run_at) FROM job
+		WHERE run_at <= $1 AND lease_until <= $2 GROUP BY kind`, now, real)
 }
 
 // countDue returns how many jobs are due at now that are not leased at real and of none of the

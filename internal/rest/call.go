@@ -36,6 +36,7 @@ type Call struct {
 	cookies  []string // sent with a response that is no failure
 	deploy   *taken   // the place that a deploy has taken among those of its minute
 	err      error    // what the call failed of, for the log
+	waits    bool     // Wait was called
 }
 
 // Caller is who makes a call, as Config.Authenticate found out.
@@ -72,6 +73,10 @@ type Change struct {
 	// None reports that nothing was changed after all: there is no entry.
 	None bool
 }
+
+// Wait says that the call waits for something to happen, as long polls and streams do: how long it
+// takes is not how long the server needs.
+func (c *Call) Wait() { c.waits = true }
 
 // SetHeader sets a header of the response.
 func (c *Call) SetHeader(name, value string) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/billetcloud/billet/internal/apierr"
@@ -75,6 +76,7 @@ func (rr *Router) count(
 	if d.Allowed {
 		return d, nil
 	}
+	rr.metrics.refused.WithLabelValues(limitOf(bucket)).Inc()
 	wait := max(d.Reset.Sub(now), time.Second)
 	return d, &apierr.Error{
 		Code: apierr.RateLimitExceeded,
@@ -83,6 +85,23 @@ func (rr *Router) count(
 		RetryAfter: wait,
 		Details:    map[string]any{"limit": d.Limit, "resetAt": time.Unix(ceilUnix(d.Reset), 0).UTC()},
 	}
+}
+
+// limits are the names of the limits in metrics.
+var limits = []string{"address", "public", "browser", "unknown", "probe", "page", "read", "write", "deploy"}
+
+// limitOf returns the name of the limit of a bucket: its first part, or its last for a caller's.
+func limitOf(bucket string) string {
+	first, _, _ := strings.Cut(bucket, "/")
+	switch first {
+	case "address", "unknown", "probe", "page":
+		return first
+	case "open":
+		return "public"
+	case "device":
+		return "browser"
+	}
+	return bucket[strings.LastIndexByte(bucket, '/')+1:] // of a key or session: read, write or deploy
 }
 
 // ceilUnix rounds up, because the window is not over before that second.

@@ -71,6 +71,13 @@ func (rr *Router) handle(plain http.ResponseWriter, r *http.Request, find func(*
 		h["Strict-Transport-Security"] = transportSecurity
 	}
 	rr.warnOfProxy(r.Context(), r)
+	observed := func(_, _ string, _ int) {}
+	if rr.cfg.Observe != nil {
+		var ctx context.Context
+		ctx, observed = rr.cfg.Observe(r, c.ID)
+		r = r.WithContext(ctx)
+		c.Request = r
+	}
 	rr.metrics.inFlight.Inc()
 	defer func() {
 		rr.metrics.inFlight.Dec()
@@ -84,7 +91,7 @@ func (rr *Router) handle(plain http.ResponseWriter, r *http.Request, find func(*
 				rr.send(w, c, c.failed(errors.New("panic")))
 			}
 		}
-		rr.observe(r, c, w, start)
+		observed(rr.observe(r, c, w, start))
 		if abort { // the client must not take half a response for a whole one
 			panic(http.ErrAbortHandler)
 		}
@@ -243,7 +250,10 @@ func (rr *Router) send(w *recorder, c *Call, a Answer) {
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	waiting  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	failed   prometheus.Counter
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) metrics {
@@ -252,30 +262,55 @@ func newMetrics(r prometheus.Registerer) metrics {
 			Name: "billet_http_requests_total", Help: "Requests by route, method and status.",
 		}, []string{"route", "method", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "billet_http_request_duration_seconds", Help: "Time to answer, by route and method.",
+			Name:    "billet_http_request_duration_seconds",
+			Help:    "Time to answer, by route and method, without what waits for something to happen.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"route", "method"}),
+		waiting: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "billet_http_wait_duration_seconds",
+			Help:    "Duration of long polls, event streams, terminals and consoles, by route and method.",
+			Buckets: []float64{1, 5, 15, 30, 60, 300, 1800, 7200},
 		}, []string{"route", "method"}),
 		inFlight: prometheus.NewGauge(
 			prometheus.GaugeOpts{Name: "billet_http_requests_in_flight", Help: "Requests under way."},
 		),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "billet_http_requests_failed_total",
+			Help: "Requests that were answered with a status of 500 or more.",
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "billet_rate_limit_refusals_total", Help: "Requests that a rate limit refused, by limit.",
+		}, []string{"limit"}),
 	}
-	r.MustRegister(m.requests, m.duration, m.inFlight)
+	for _, limit := range limits {
+		m.refused.WithLabelValues(limit)
+	}
+	r.MustRegister(m.requests, m.duration, m.waiting, m.inFlight, m.failed, m.refused)
 	return m
 }
 
-// observe counts and logs a finished request.
-func (rr *Router) observe(r *http.Request, c *Call, w *recorder, start time.Time) {
-	status := w.status
+// observe counts and logs a finished request, and returns its route, method and status.
+func (rr *Router) observe(
+	r *http.Request, c *Call, w *recorder, start time.Time,
+) (name, method string, status int) {
+	status = w.status
 	if status == 0 || r.Context().Err() != nil {
 		status = statusGone
 	}
-	name, method := "none", "OTHER"
+	name, method = "none", "OTHER"
 	if c.Route != nil {
 		name, method = c.Route.Path, c.Route.Method
 	}
 	took := rr.cfg.Real().Sub(start)
 	rr.metrics.requests.WithLabelValues(name, method, strconv.Itoa(status)).Inc()
-	rr.metrics.duration.WithLabelValues(name, method).Observe(took.Seconds())
+	if status >= http.StatusInternalServerError {
+		rr.metrics.failed.Inc()
+	}
+	times := rr.metrics.duration
+	if c.waits {
+		times = rr.metrics.waiting
+	}
+	times.WithLabelValues(name, method).Observe(took.Seconds())
 
 	attrs := []slog.Attr{
 		slog.String("requestId", string(c.ID)), slog.String("method", Shown(r.Method)), slog.String("route", name),
@@ -295,4 +330,5 @@ func (rr *Router) observe(r *http.Request, c *Call, w *recorder, start time.Time
 		level = slog.LevelError
 	}
 	rr.cfg.Log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", append(attrs, logged(c.err)...)...)
+	return name, method, status
 }

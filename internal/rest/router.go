@@ -30,10 +30,13 @@ type Config struct {
 	DB  *db.DB
 	IDs *id.Maker
 	// Real is the machine's own time, for limits and deadlines.
-	Real        func() time.Time
-	Log         *slog.Logger
-	Registry    prometheus.Registerer
-	Limiter     ratelimit.Limiter
+	Real     func() time.Time
+	Log      *slog.Logger
+	Registry prometheus.Registerer
+	Limiter  ratelimit.Limiter
+	// Observe is told of each request when it begins, and returns its context and what is called
+	// when it has been answered. It may be nil.
+	Observe     func(r *http.Request, request id.ID) (context.Context, func(route, method string, status int))
 	Idempotency *idempotency.Service
 	// Timeout replaces RequestTimeout.
 	Timeout time.Duration

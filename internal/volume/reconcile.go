@@ -74,10 +74,14 @@ func (r *record) unsettled() bool {
 func (s *Service) ask(ctx context.Context, u upstream, r *record, seen *observation, d decision) (bool, error) {
 	switch d.kind {
 	case doAskVolume:
-		v, err := u.volumes.Volume(ctx, r.id)
+		call, done := provider.Begin(ctx, u, provider.CallVolume)
+		v, err := u.volumes.Volume(call, r.id)
+		done(err)
 		seen.volume = &volumeAnswer{volume: v, err: err}
 	case doAskMachine:
-		m, err := u.Machine(ctx, r.deployment)
+		call, done := provider.Begin(ctx, u, provider.CallMachine)
+		m, err := u.Machine(call, r.deployment)
+		done(err)
 		seen.machine = &machineAnswer{state: m.State, err: err}
 	case doCreate:
 		v, err := s.create(ctx, u, r, seen.info.SettleTime)
@@ -87,7 +91,9 @@ func (s *Service) ask(ctx context.Context, u upstream, r *record, seen *observat
 		seen.volume = &volumeAnswer{volume: v, err: err, created: true}
 	case doAttach:
 		crashpoint.Reach(crashpoint.AttachBeforeCall)
-		err := ifHeld(ctx, func() error { return u.volumes.AttachVolume(ctx, r.id, r.deployment) })
+		err := change(ctx, u, func(ctx context.Context) error {
+			return u.volumes.AttachVolume(ctx, r.id, r.deployment)
+		})
 		seen.attach = &answer{err}
 		if err == nil {
 			crashpoint.Reach(crashpoint.AttachAfterCall)
@@ -95,25 +101,32 @@ func (s *Service) ask(ctx context.Context, u upstream, r *record, seen *observat
 		}
 	case doDetach:
 		crashpoint.Reach(crashpoint.DetachBeforeCall)
-		seen.detach = &answer{ifHeld(ctx, func() error { return u.volumes.DetachVolume(ctx, r.id) })}
+		seen.detach = &answer{change(ctx, u, func(ctx context.Context) error {
+			return u.volumes.DetachVolume(ctx, r.id)
+		})}
 		crashpoint.Reach(crashpoint.DetachAfterCall)
 	case doRemove:
 		seen.remove = &answer{remove(ctx, u, r)}
 	case doGrow:
 		seen.grownTo = r.wantedSizeGB
-		seen.grow = &answer{ifHeld(ctx, func() error { return u.volumes.GrowVolume(ctx, r.id, r.wantedSizeGB) })}
+		seen.grow = &answer{change(ctx, u, func(ctx context.Context) error {
+			return u.volumes.GrowVolume(ctx, r.id, r.wantedSizeGB)
+		})}
 	default:
 		return false, nil
 	}
 	return true, nil
 }
 
-// ifHeld calls f unless the run has lost its job.
-func ifHeld(ctx context.Context, f func() error) error {
+// change calls f, which changes something upstream, unless the run has lost its job.
+func change(ctx context.Context, u upstream, f func(ctx context.Context) error) error {
 	if err := job.Holds(ctx); err != nil {
 		return err
 	}
-	return f()
+	ctx, done := provider.Begin(ctx, u, provider.CallChangeVolume)
+	err := f(ctx)
+	done(err)
+	return err
 }
 
 // create calls CreateVolume. Where the provider needs time to settle, the call is recorded first.
@@ -135,7 +148,7 @@ func (s *Service) create(
 	if err := record(func(tx *db.Tx) *time.Time { return &tx.Now }); err != nil {
 		return v, err
 	}
-	err = ifHeld(ctx, func() error {
+	err = change(ctx, u, func(ctx context.Context) error {
 		v, err = u.volumes.CreateVolume(ctx, provider.VolumeRequest{
 			Reference: r.id, Name: r.name, Region: r.region, SizeGB: r.sizeGB,
 		})
@@ -150,7 +163,7 @@ func (s *Service) create(
 // remove deletes the volume upstream, and detaches it first. Nil means that there is none.
 func remove(ctx context.Context, u upstream, r *record) error {
 	call := func(f func(context.Context, id.ID) error) error {
-		err := ifHeld(ctx, func() error { return f(ctx, r.id) })
+		err := change(ctx, u, func(ctx context.Context) error { return f(ctx, r.id) })
 		if err != nil && provider.KindOf(err) == provider.KindNotFound {
 			return nil
 		}

@@ -60,7 +60,9 @@ func (s *Service) Watch(ctx context.Context, subject id.ID) (job.Outcome, error)
 	}
 	ask, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	listed, err := v.Volumes(ask)
+	call, done := provider.Begin(ask, p, provider.CallVolumes)
+	listed, err := v.Volumes(call)
+	done(err)
 	if err != nil {
 		return job.Outcome{}, fmt.Errorf("list the volumes of %s: %w", slug, err)
 	}

@@ -1,8 +1,11 @@
 package wallet
 
 import (
+	"context"
+
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/money"
 )
 
 // list returns the account's transactions that match the filter, newest first. A filtered list is
@@ -112,4 +115,22 @@ var audits = []struct{ problem, query string }{
 		LEFT JOIN (SELECT account_id, SUM(amount) AS amount FROM wallet_hold WHERE settled_at IS NULL
 			GROUP BY account_id) h ON h.account_id = w.account_id
 		WHERE w.held <> COALESCE(h.amount, 0)`},
+}
+
+// Totals are sums over all wallets.
+type Totals struct {
+	// Held is what is on hold.
+	Held money.Micros
+	// PastDue is how many accounts have less than 0, and Owed what these owe.
+	PastDue int64
+	Owed    money.Micros
+}
+
+// Sum returns the totals. It reads every wallet.
+func Sum(ctx context.Context, r db.Reader) (t Totals, err error) {
+	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(held), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN available < 0 THEN -available ELSE 0 END), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN available < 0 THEN 1 ELSE 0 END), 0) AS BIGINT) FROM wallet`).
+		Scan(&t.Held, &t.Owed, &t.PastDue)
+	return t, err
 }

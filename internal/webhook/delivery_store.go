@@ -232,3 +232,17 @@ func purge(ctx context.Context, tx *db.Tx, before time.Time, limit int) (int64, 
 	}
 	return tx.Exec(ctx, `DELETE FROM webhook_delivery WHERE id IN (`+old+`)`, before, limit)
 }
+
+// OldestWaiting returns since when the delivery waits that has waited longest for its first
+// attempt, of webhooks that are enabled and whose last attempt did not fail: that time is this
+// server's and not the receiver's. It returns false if none waits.
+func OldestWaiting(ctx context.Context, r db.Reader) (since time.Time, waits bool, err error) {
+	var at *time.Time
+	err = r.QueryRow(ctx, `SELECT MIN(d.queued_at) FROM webhook w
+		JOIN webhook_delivery d ON d.webhook_id = w.id AND d.state = 'pending' AND d.attempts = 0
+		WHERE w.state = 'enabled' AND w.failing_since IS NULL`).Scan(&at)
+	if err != nil || at == nil {
+		return time.Time{}, false, err
+	}
+	return *at, true, nil
+}

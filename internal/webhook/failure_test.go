@@ -69,10 +69,11 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	})
 	page := db.Page{Number: 1, Limit: 10}
 	for name, f := range map[string]func() error{
-		"Get":        func() error { _, err := w.Get(t.Context(), d, ada, hook.ID); return err },
-		"List":       func() error { _, _, err := w.List(t.Context(), d, ada, page); return err },
-		"Deliveries": func() error { _, _, err := w.Deliveries(t.Context(), d, ada, hook.ID, "", page); return err },
-		"Purge":      func() error { _, err := w.Purge(t.Context(), ""); return err },
+		"Get":           func() error { _, err := w.Get(t.Context(), d, ada, hook.ID); return err },
+		"List":          func() error { _, _, err := w.List(t.Context(), d, ada, page); return err },
+		"Deliveries":    func() error { _, _, err := w.Deliveries(t.Context(), d, ada, hook.ID, "", page); return err },
+		"OldestWaiting": func() error { _, _, err := webhook.OldestWaiting(t.Context(), d); return err },
+		"Purge":         func() error { _, err := w.Purge(t.Context(), ""); return err },
 	} {
 		faults.FailEach(t, name, f)
 	}

@@ -62,6 +62,7 @@ var dependencies = []struct {
 	{"payment", []string{"account", "issue", "credit", "wallet", "event", "job", "creator", "db"}},
 	{"credit", []string{"wallet", "event", "job", "db"}},
 	{"step", nil},
+	{"observe", []string{"catalog", "provider", "job"}},
 	{"volume", []string{
 		"account", "quota", "spendlimit", "budget", "issue", "catalog", "meter", "wallet", "provider", "event", "job",
 		"creator", "db",
@@ -159,9 +160,10 @@ var external = map[string]struct {
 	"github.com/danielgtaylor/huma": {[]string{"httpapi", "rest"}, "the core knows no HTTP"},
 	"github.com/coder/websocket":    {[]string{"httpapi", "cli"}, "the core knows no HTTP"},
 	"github.com/prometheus": {
-		[]string{"httpapi", "rest", "app"},
+		[]string{"httpapi", "rest", "app", "observe"},
 		"packages return what happened; the edge counts it",
 	},
+	"go.opentelemetry.io":       {[]string{"observe"}, "packages tell hooks what they do; one package traces it"},
 	"github.com/coreos/go-oidc": {[]string{"oidc"}, "one package calls identity providers"},
 	"golang.org/x/oauth2":       {[]string{"oidc"}, "one package calls identity providers"},
 	"github.com/go-webauthn":    {[]string{"account"}, "one package authenticates users"},
@@ -169,7 +171,7 @@ var external = map[string]struct {
 	"net/http": {[]string{
 		"httpapi", "rest", "app", "oidc", "oidc/oidctest", "dashboard", "cli", "provider/*", "webhook/outbound",
 		"certificate", "payment/stripe", "payment/stripe/stripetest", "rackagent", "bmc", "bmc/bmctest",
-		"rack/racktest",
+		"rack/racktest", "observe",
 	}, "the core knows no HTTP; adapters and webhooks do"},
 	"github.com/stripe/stripe-go": {
 		[]string{"payment/stripe", "payment/stripe/stripetest"}, "one package calls Stripe",

@@ -561,6 +561,7 @@ CREATE TABLE job (
     lease_until BIGINT NOT NULL,               -- microseconds of real time; 0 while it is not leased
     last_error  TEXT   NOT NULL,
     owner       TEXT   NOT NULL DEFAULT '',
+    trace       TEXT   NOT NULL DEFAULT '',    -- the trace of OpenTelemetry that it belongs to
     UNIQUE (kind, subject)
 );
 CREATE INDEX job_due ON job (run_at);
