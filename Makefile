@@ -29,6 +29,10 @@ export DOCKER
 image: ## Build the container image from the release in dist/; DOCKER=podman or buildah selects another tool
 	./scripts/image.sh
 
+.PHONY: charts
+charts: ## Check packaging/helm and packaging/compose with Helm, Kubernetes' types and Compose's loader
+	cd test/release/charts && go test -count=1 ./...
+
 .PHONY: test
 test: ## Install the test dependencies and run all tests, on SQLite and PostgreSQL
 	./scripts/need.sh

@@ -22,8 +22,12 @@ put 755 "$from/agent/billet-agent" usr/lib/billet/billet-agent
 put 755 "$from/agent/agent-iso.sh" usr/lib/billet/agent-iso.sh
 put 755 "$here/systemd/billetd-operator" usr/sbin/billetd-operator
 put 644 "$here/systemd/billetd.service" usr/lib/systemd/system/billetd.service
+put 755 "$here/systemd/billet-backup" usr/lib/billet/billet-backup
+put 644 "$here/systemd/billet-backup.service" usr/lib/systemd/system/billet-backup.service
+put 644 "$here/systemd/billet-backup.timer" usr/lib/systemd/system/billet-backup.timer
 put 644 "$here/systemd/sysusers.conf" usr/lib/sysusers.d/billet.conf
 put 600 "$here/systemd/billetd.env" etc/billet/billetd.env
+put 600 "$here/systemd/backup.env" etc/billet/backup.env
 put 644 "$here/deb/copyright" usr/share/doc/billet/copyright
 put 644 "$from/THIRD-PARTY.txt" usr/share/doc/billet/THIRD-PARTY.txt
 put 644 "$here/deb/lintian-overrides" usr/share/lintian/overrides/billet
@@ -42,7 +46,7 @@ LOG
 size=$(find "$root" -type f -printf '%s\n' | awk '{ sum += int(($1 + 1023) / 1024) } END { print sum }') # no blocks, which file systems count differently
 mkdir "$root/DEBIAN"
 sed -e "s/@VERSION@/$debian/; s/@ARCH@/$arch/; s/@SIZE@/$size/" "$here/deb/control" >"$root/DEBIAN/control"
-echo /etc/billet/billetd.env >"$root/DEBIAN/conffiles"
+printf '/etc/billet/%s\n' billetd.env backup.env >"$root/DEBIAN/conffiles"
 install -m 755 "$here"/deb/{postinst,prerm,postrm} "$root/DEBIAN/"
 (cd "$root" && find etc usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
 dpkg-deb --root-owner-group --threads-max=1 -Z"${COMPRESSION:-xz}" --build "$root" "$file" >/dev/null

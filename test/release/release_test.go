@@ -86,16 +86,21 @@ func TestPackagingSettingsAreFlags(t *testing.T) {
 	for _, m := range regexp.MustCompile(`--([a-z-]+) `).FindAllStringSubmatch(help, -1) {
 		flags["BILLET_"+strings.ToUpper(strings.ReplaceAll(m[1], "-", "_"))] = true
 	}
+	// What .env says to Compose itself.
+	compose := map[string]bool{"BILLET_IMAGE": true, "BILLET_DOMAIN": true}
 	for _, file := range []string{
 		"packaging/systemd/billetd.service", "packaging/systemd/billetd.env",
-		"packaging/systemd/billetd-operator", "packaging/container/Dockerfile", "docs/install.md",
+		"packaging/systemd/billetd-operator", "packaging/systemd/billet-backup.service",
+		"packaging/container/Dockerfile", "docs/install.md", "packaging/compose/compose.yaml",
+		"packaging/compose/compose.https.yaml", "packaging/helm/billet/values.yaml",
+		"packaging/helm/billet/templates/deployment.yaml",
 	} {
 		names := regexp.MustCompile(`BILLET_[A-Z_]+`).FindAllString(read(t, file), -1)
 		if len(names) == 0 {
 			t.Errorf("%s has no settings", file)
 		}
 		for _, name := range names {
-			if !flags[name] {
+			if !flags[name] && !compose[name] {
 				t.Errorf("%s sets %s, which the server does not read", file, name)
 			}
 		}
@@ -192,12 +197,16 @@ func TestDebianPackageIsReproducible(t *testing.T) {
 		`-rw-r--r-- root/root +\d+ \S+ \S+ ./usr/share/man/man1/billet.1.gz`,
 		`-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/sbin/billetd-operator`,
 		`-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/lib/billet/agent-iso.sh`,
+		`-rwxr-xr-x root/root +\d+ \S+ \S+ ./usr/lib/billet/billet-backup`,
+		`-rw------- root/root +\d+ \S+ \S+ ./etc/billet/backup.env`,
+		`-rw-r--r-- root/root +\d+ \S+ \S+ ./usr/lib/systemd/system/billet-backup.timer`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(listed) {
 			t.Errorf("no file matches %s:\n%s", line, listed)
 		}
 	}
-	if conf := run(t, "dpkg-deb", "--info", file, "conffiles"); conf != "/etc/billet/billetd.env\n" {
+	const settings = "/etc/billet/billetd.env\n/etc/billet/backup.env\n"
+	if conf := run(t, "dpkg-deb", "--info", file, "conffiles"); conf != settings {
 		t.Errorf("conffiles: got %q", conf)
 	}
 }
