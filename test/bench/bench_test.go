@@ -15,9 +15,9 @@ import (
 // TestShortRun shows that the benchmark works. Its figures do not count.
 func TestShortRun(t *testing.T) {
 	o := options{
-		engines: "sqlite", only: "offers,deployments,wallet,deploy,sweep,verify,growth", connections: 2, turns: 1,
+		engines: "sqlite", only: "offers,deployments,wallet,deploy,sweep,verify,growth,size", connections: 2, turns: 1,
 		turn:   20 * time.Millisecond,
-		offers: 50, deployments: 3, entries: 40, running: 2000, growth: []int{20, 200},
+		offers: 50, deployments: 3, entries: 40, running: 2000, growth: []int{20, 200}, hours: 2,
 	}
 	if os.Getenv("BILLET_TEST_POSTGRES") != "" {
 		o.engines += ",postgres"

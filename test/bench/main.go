@@ -32,6 +32,7 @@ type options struct {
 	running     int
 	profile     string
 	growth      []int
+	hours       int
 	quick       bool
 }
 
@@ -48,7 +49,7 @@ func main() {
 func parse() options {
 	var o options
 	flag.StringVar(&o.engines, "engines", "sqlite,postgres", "what to measure on")
-	flag.StringVar(&o.only, "only", "offers,deployments,wallet,deploy,sweep,verify,growth", "what to measure")
+	flag.StringVar(&o.only, "only", "offers,deployments,wallet,deploy,sweep,verify,growth,size", "what to measure")
 	flag.IntVar(&o.connections, "connections", 8, "connections beside each other")
 	flag.IntVar(&o.turns, "turns", 20, "turns of each side")
 	flag.DurationVar(&o.turn, "turn", 200*time.Millisecond, "length of a turn")
@@ -60,6 +61,7 @@ func parse() options {
 		"growth", "1000,1000000",
 		"how many deployments, lines, events and charges others, and one large account, have while lists are asked for",
 	)
+	flag.IntVar(&o.hours, "hours", 168, "hours that a thousand machines run while the sizes of tables are measured")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of all that is measured to this file")
 	flag.BoolVar(
 		&o.quick, "quick", false,
@@ -76,6 +78,7 @@ func parse() options {
 	}
 	if o.quick {
 		o.turns, o.entries, o.running = o.turns/3+1, o.entries/100, o.running/10
+		o.hours = min(o.hours, 24)
 		o.growth = []int{1000, 100_000}
 	}
 	o.running = o.running / 2000 * 2000 // whole transactions of whole statements, also in a quarter
@@ -148,7 +151,12 @@ func measure(ctx context.Context, engine db.Engine, dir string, o options, t *ta
 		}
 	}
 	if o.wants("growth") {
-		return grown(ctx, s, o, t)
+		if err := grown(ctx, s, o, t); err != nil {
+			return err
+		}
+	}
+	if o.wants("size") {
+		return sized(ctx, s, o, t)
 	}
 	return nil
 }
