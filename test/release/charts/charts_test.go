@@ -219,6 +219,38 @@ func TestChartOfOneServer(t *testing.T) {
 	}
 }
 
+// The metrics are served with a token only, and an archive is not lost with a pod.
+func TestChartMountsTokenAndArchive(t *testing.T) {
+	r, err := render(t, least+"metrics: {enabled: true, tokenSecret: watch}\narchive: {claim: shared}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := r.deployment.Spec.Template.Spec
+	env, at, volumes := map[string]string{}, map[string]string{}, map[string]corev1.VolumeSource{}
+	for _, v := range spec.Containers[0].Env {
+		env[v.Name] = v.Value
+	}
+	for _, v := range spec.Containers[0].VolumeMounts {
+		at[v.Name] = v.MountPath
+	}
+	for _, v := range spec.Volumes {
+		volumes[v.Name] = v.VolumeSource
+	}
+	if got := env["BILLET_METRICS_TOKEN_FILE"]; got != at["metrics"]+"/token" || env["BILLET_METRICS_LISTEN"] == "" ||
+		volumes["metrics"].Secret.SecretName != "watch" || len(spec.Containers[0].Ports) != 2 {
+		t.Errorf("the token is at %s, and mounted %+v", got, volumes["metrics"])
+	}
+	if got := env["BILLET_ARCHIVE_DIR"]; got != at["archive"] ||
+		volumes["archive"].PersistentVolumeClaim.ClaimName != "shared" {
+		t.Errorf("the archive is at %s, and mounted %+v", got, volumes["archive"])
+	}
+	for name := range at {
+		if _, is := volumes[name]; !is {
+			t.Errorf("%s is mounted and no volume", name)
+		}
+	}
+}
+
 func TestChartRefusesValues(t *testing.T) {
 	for name, text := range map[string]string{
 		"no image":          "existingSecret: billet\n",
@@ -228,6 +260,8 @@ func TestChartRefusesValues(t *testing.T) {
 		"a number":          least + "settings: {BILLET_DATABASE_POOL: 20}\n",
 		"another variable":  least + "settings: {PATH: /}\n",
 		"a secret":          least + "settings: {BILLET_SECRET_KEY: x}\n",
+		"no token":          least + "metrics: {enabled: true}\n",
+		"a lost archive":    least + "settings: {BILLET_ARCHIVE_DIR: /data/archive}\n",
 		"no host":           least + "ingress: {enabled: true}\n",
 	} {
 		if _, err := render(t, text); err == nil {
