@@ -37,7 +37,7 @@ replicas share it. By default, the key is secret.key in the data directory.`,
 		issues(),
 		announcements(), topUps(), invoices(), adjustments(), promoCodes(), serviceCredits(),
 		providers(), machines(), priceRules(), settingsCommand(), paymentsCommand(), setupCode(), certificates(),
-		secretKeys(), backups(), restore(), recoveries(), openapi(), health(), versionCommand())
+		secretKeys(), migrateCommand(), backups(), restore(), recoveries(), openapi(), health(), versionCommand())
 	return cmd
 }
 

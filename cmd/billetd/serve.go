@@ -31,9 +31,9 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 			}
 			tlsPorts(cmd.Flags(), &common.cfg)
 			context.AfterFunc(cmd.Context(), func() { // whatever still runs
-				time.Sleep(app.StopTime)
+				time.Sleep(common.cfg.StopTime())
 				common.cfg.Log.ErrorContext(context.WithoutCancel(cmd.Context()), "shutdown timed out; exiting",
-					"after", app.StopTime)
+					"after", common.cfg.StopTime())
 				os.Exit(1)
 			})
 			a, err := app.Open(cmd.Context(), common.cfg)
@@ -59,6 +59,10 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 	f.IntVar(&common.cfg.DatabasePool, "database-pool", common.cfg.DatabasePool,
 		"maximum `number` of connections to PostgreSQL; see docs/sizing.md")
 	observationFlags(f, &common.cfg)
+	f.BoolVar(&common.cfg.Migrate, "migrate", false,
+		"migrate a PostgreSQL database at the start, instead of by billetd migrate; SQLite always is")
+	f.DurationVar(&common.cfg.Drain, "drain", 0,
+		"how long to go on serving after SIGTERM while /readyz fails, so that a load balancer can notice")
 	f.StringVar(&common.cfg.RedisURL, "redis-url", "", "redis:// `URL` through which replicas share rate limits")
 	f.BoolVar(&common.cfg.Sim, "sim", false, "add simulated providers and a clock that can be moved")
 	f.BoolVar(

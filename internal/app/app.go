@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/billetcloud/billet/internal/adjustment"
@@ -57,15 +58,6 @@ import (
 const (
 	// workers is how many jobs run at once. Most of the time they wait for a provider.
 	workers = 16
-	// shutdownTime is how long requests may continue after the server is stopped.
-	shutdownTime = 10 * time.Second
-	// backgroundTime is how long running jobs may continue then.
-	backgroundTime = 8 * time.Second
-	// flushTime is how long writing the last uses of API keys may take then.
-	flushTime = 3 * time.Second
-	// StopTime is the maximum duration of all that. Service managers kill after half a minute or
-	// more.
-	StopTime = 25 * time.Second
 	// rereadEvery is how often the catalog is reloaded, for changes by other replicas.
 	rereadEvery = 3 * time.Second
 	// pollEvery is how often the events of other replicas are polled, for the streams of this one.
@@ -102,6 +94,7 @@ type App struct {
 	retention *retention.Service
 	certs     certificates // nil without TLS
 	claimLost chan error   // that another server has the simulator's lease
+	draining  atomic.Bool
 	closers   []func() error
 }
 
@@ -117,7 +110,7 @@ func Open(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := OpenOperator(ctx, c.forServer())
+	o, err := openOperator(ctx, c.forServer(), true)
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}
@@ -483,6 +476,7 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	started(s)
 	select {
 	case <-ctx.Done():
+		err = a.drain(ctx, failed)
 	case err = <-failed:
 	case err = <-a.claimLost:
 	}

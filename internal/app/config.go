@@ -77,6 +77,11 @@ type Config struct {
 	// written before they are deleted; "" for none.
 	KeepEvents, KeepAudit, KeepIssues time.Duration
 	ArchiveDir                        string
+	// Migrate has a server with PostgreSQL migrate the database when it starts. With SQLite, it
+	// always does.
+	Migrate bool
+	// Drain is how long the server goes on serving after it was told to stop, while /readyz fails.
+	Drain time.Duration
 	// Markup is the percentage that tenants pay above the provider's price: "10" for all providers,
 	// or by provider as in "voltage-park=12.5,northgrid=8".
 	Markup string
@@ -224,6 +229,9 @@ func (c Config) checkPolicies() error {
 	var errs []error
 	if c.SimMachines != "ssh" && c.SimMachines != "banner" {
 		errs = append(errs, errors.New("--sim-machines must be ssh or banner"))
+	}
+	if c.Drain < 0 || c.Drain > maxDrain {
+		errs = append(errs, fmt.Errorf("--drain must be from 0s to %s", maxDrain))
 	}
 	if c.MaxClockSkew < time.Second {
 		errs = append(errs, errors.New("--max-clock-skew must be at least 1s"))

@@ -10,34 +10,12 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/db/migrate"
 	"github.com/billetcloud/billet/internal/installation"
 	"github.com/billetcloud/billet/internal/secret"
 )
 
 // keyTime limits the command that prints the secret key.
 const keyTime = 30 * time.Second
-
-// upToDate migrates the database. It refuses a database that a newer billetd has migrated.
-func upToDate(ctx context.Context, d *db.DB, version string) error {
-	err := migrate.Up(ctx, d)
-	if newer, is := errors.AsType[*migrate.NewerError](err); is {
-		by, e := installation.Version(ctx, d)
-		if e != nil || by == "" {
-			by = "a newer version"
-		}
-		return fmt.Errorf("this is billetd %s, but the database was last migrated by billetd %s: %w. "+
-			"Start that version or a later one; to go back, restore a backup from before the upgrade", version, by,
-			newer)
-	}
-	if err != nil {
-		return err
-	}
-	if by, err := installation.Version(ctx, d); err != nil || by == version || version == "" {
-		return err
-	}
-	return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return installation.SetVersion(ctx, tx, version) })
-}
 
 // openSecrets uses the configured key, which replicas must share, or the one in the data directory.
 // The database stores the name of its key. Another key is refused, because it could not decrypt
@@ -123,7 +101,7 @@ func ReplaceSecretKey(ctx context.Context, c Config) (before, after string, err 
 	}
 	d := at.db
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := upToDate(ctx, d, c.Version); err != nil {
+	if err := c.ready(ctx, d, false); err != nil {
 		return "", "", err
 	}
 	b, err := findSecrets(ctx, c, true)

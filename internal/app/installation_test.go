@@ -13,6 +13,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/dbtest"
+	"github.com/billetcloud/billet/internal/installation"
 	"github.com/billetcloud/billet/internal/secret"
 )
 
@@ -44,8 +45,11 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = o.DB.InTx(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-			_, err := tx.Exec(ctx, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99001, TRUE)`)
-			return err
+			if _, err := tx.Exec(ctx, `INSERT INTO goose_db_version (version_id, is_applied)
+				VALUES (99001, TRUE)`); err != nil {
+				return err
+			}
+			return installation.SetVersion(ctx, tx, c.Version)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +143,7 @@ func TestRoleWithoutPrivilegesGetsTheMissingGrants(t *testing.T) {
 	with.DatabaseURL = u.String()
 	refused := func(what string, wants ...string) {
 		t.Helper()
-		err := opens(t, with)
+		_, err := Migrate(t.Context(), with, MigrateOptions{})
 		if err == nil {
 			t.Errorf("%s: it works", what)
 			return
@@ -150,6 +154,11 @@ func TestRoleWithoutPrivilegesGetsTheMissingGrants(t *testing.T) {
 			}
 		}
 	}
+	for _, with.Migrate = range []bool{false, true} { // a server, too
+		if _, err := Open(t.Context(), with); err == nil || !strings.Contains(err.Error(), "belong to another role") {
+			t.Errorf("a server, with Migrate = %t: %v", with.Migrate, err)
+		}
+	}
 	refused("tables of another role", "belong to another role")
 	run(`DROP SCHEMA public CASCADE`)
 	run(`CREATE SCHEMA public`) // no other role has rights on it
@@ -158,6 +167,12 @@ func TestRoleWithoutPrivilegesGetsTheMissingGrants(t *testing.T) {
 	refused("no right to create", `GRANT USAGE, CREATE ON SCHEMA "public" TO`)
 	run(`GRANT CREATE ON SCHEMA public TO ` + role)
 	with.DataDir = t.TempDir()
+	if err := opens(t, with); err == nil || !strings.Contains(err.Error(), "billetd migrate") {
+		t.Errorf("a command on an empty database: %v", err)
+	}
+	if _, err := Migrate(t.Context(), with, MigrateOptions{}); err != nil {
+		t.Error(err)
+	}
 	if err := opens(t, with); err != nil {
 		t.Errorf("after it was granted: %v", err)
 	}

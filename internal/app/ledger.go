@@ -8,7 +8,6 @@ import (
 
 	"github.com/billetcloud/billet/internal/clock"
 	"github.com/billetcloud/billet/internal/db"
-	"github.com/billetcloud/billet/internal/db/migrate"
 	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/db/sqlite"
 	"github.com/billetcloud/billet/internal/secret"
@@ -36,18 +35,12 @@ func VerifyLedger(
 	} else if err != nil {
 		return v, err
 	}
-	var d *db.DB
-	unchanged := func() error { return nil }
-	if c.DatabaseURL == "" {
-		d, unchanged, err = sqlite.OpenReadOnly(ctx, filepath.Join(c.DataDir, "billet.db"), clock.System{})
-	} else {
-		d, err = postgres.Open(ctx, c.DatabaseURL, clock.System{})
-	}
+	d, unchanged, err := openReadOnly(ctx, c)
 	if err != nil {
 		return v, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := migrate.Check(ctx, d); err != nil {
+	if err := checkSchema(ctx, d, c.Version); err != nil {
 		return v, err
 	}
 	// The heads first: what is signed meanwhile is in the ledger.
@@ -61,4 +54,14 @@ func VerifyLedger(
 	}
 	v.Verified.Add(heads.Problems...)
 	return v, unchanged()
+}
+
+// openReadOnly opens the database for a command that only reads, also beside a server. See
+// sqlite.OpenReadOnly.
+func openReadOnly(ctx context.Context, c Config) (d *db.DB, unchanged func() error, err error) {
+	if c.DatabaseURL == "" {
+		return sqlite.OpenReadOnly(ctx, filepath.Join(c.DataDir, "billet.db"), clock.System{})
+	}
+	d, err = postgres.Open(ctx, c.DatabaseURL, clock.System{})
+	return d, func() error { return nil }, err
 }

@@ -120,6 +120,9 @@ func (r *loops) every(
 // serves returns an error if the server is not ready: the database refuses writes, or a background
 // loop is stuck.
 func (a *App) serves(ctx context.Context) error {
+	if a.draining.Load() {
+		return unready("This server is stopping.", nil)
+	}
 	within, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
 	if err := installation.TryWrite(within, a.DB, a.IDs); err != nil {

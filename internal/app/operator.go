@@ -125,8 +125,14 @@ func openDatabase(ctx context.Context, c Config) (o base, err error) {
 	return o, err
 }
 
-// OpenOperator opens the database and migrates it. The result must be closed.
+// OpenOperator opens the database for a command, which never migrates it. The result must be
+// closed.
 func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
+	return openOperator(ctx, c, false)
+}
+
+// openOperator opens the database for the server, which may migrate it, or for a command.
+func openOperator(ctx context.Context, c Config, serving bool) (*Operator, error) {
 	at, err := openDatabase(ctx, c)
 	if err != nil {
 		return nil, err
@@ -144,7 +150,7 @@ func OpenOperator(ctx context.Context, c Config) (*Operator, error) {
 	if err := o.skew.measure(ctx); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
-	if err := upToDate(ctx, o.DB, c.Version); err != nil {
+	if err := c.ready(ctx, o.DB, serving); err != nil {
 		return nil, errors.Join(err, o.DB.Close())
 	}
 	secrets, err := openSecrets(ctx, c, o.DB)

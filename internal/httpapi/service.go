@@ -44,9 +44,9 @@ func (h service) routes(r *rest.Router) {
 		Method: http.MethodGet, Path: "/readyz", ID: "getReadiness", Tag: tagService, Auth: rest.Public,
 		Rate:    rest.Probe,
 		Summary: "Check readiness",
-		Description: "503 if the database is not writable or a background task of the server is stuck. Send requests " +
-			"elsewhere on failure. Providers are not checked: an outage of theirs would take every server out. " +
-			"Limited as /healthz is.",
+		Description: "503 if the database is not writable, a background task of the server is stuck, or the server " +
+			"is stopping. Send requests elsewhere on failure. Providers are not checked: an outage of theirs would " +
+			"take every server out. Limited as /healthz is.",
 	}, h.isReady)
 	rest.Read(r, rest.Operation{
 		Method: http.MethodGet, Path: Base, ID: "getIndex", Tag: tagService, Auth: rest.Public,

@@ -68,7 +68,8 @@ func (s *site) make(ctx context.Context, name string, c clock.Clock) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(migrate.Up(ctx, d), d.Close())
+	_, err = migrate.Up(ctx, d, migrate.Options{})
+	return errors.Join(err, d.Close())
 }
 
 // copy copies a database that is not open.

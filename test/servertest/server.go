@@ -183,7 +183,8 @@ func (s *Server) TryRestart(killAfter time.Duration, env ...string) bool {
 		append(
 			[]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir", s.Dir},
 			s.Args...)...)
-	s.cmd.Env = append(append(os.Environ(), "NO_PROXY=127.0.0.1", "BILLET_SIM_UNISOLATED=true"), env...)
+	s.cmd.Env = append(append(os.Environ(), "NO_PROXY=127.0.0.1", "BILLET_SIM_UNISOLATED=true", "BILLET_MIGRATE=true"),
+		env...)
 	s.cmd.SysProcAttr = s.Attributes
 	s.log = &safeBuffer{}
 	s.cmd.Stderr = s.log

@@ -74,7 +74,7 @@ var sqliteImage = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate.Up(ctx, d); err != nil {
+	if _, err := migrate.Up(ctx, d, migrate.Options{}); err != nil {
 		return nil, err
 	}
 	if err := d.Close(); err != nil { // the last connection writes the log back into the file
@@ -153,7 +153,7 @@ var postgresServer = sync.OnceValues(func() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate.Up(ctx, d); err != nil {
+	if _, err := migrate.Up(ctx, d, migrate.Options{}); err != nil {
 		return nil, err
 	}
 	return s, d.Close()

@@ -1,7 +1,9 @@
 package migrate
 
-// Files and UpTo let a test add a migration.
+// Files, UpTo, CheckIn and StatusIn let a test add a migration.
 var (
-	Files = files
-	UpTo  = upTo
+	Files    = files
+	UpTo     = upTo
+	CheckIn  = checkIn
+	StatusIn = statusIn
 )

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/pressly/goose/v3"
@@ -17,105 +18,217 @@ import (
 //go:embed sql/*.sql
 var files embed.FS
 
-// NewerError is returned for a database that a newer billetd has migrated.
-type NewerError struct {
-	// Database and Known are the numbers of the database's last migration and of the last one known
-	// here.
-	Database, Known int64
+const (
+	// lockTime limits the wait for a lock of one statement. The server's statements wait for 8 s,
+	// so none of them fails that queues behind it.
+	lockTime = 2 * time.Second
+	// statementTime limits one statement in a transaction.
+	statementTime = 5 * time.Second
+	// firstPause and longestPause are between attempts. Each is twice the one before.
+	firstPause, longestPause = 50 * time.Millisecond, 2 * time.Second
+	// turnPause is between two attempts to become the only process that migrates.
+	turnPause = 100 * time.Millisecond
+)
+
+// Defaults of Options.
+const (
+	DefaultWait     = time.Minute
+	DefaultAttempts = 20
+)
+
+// Options are how Up migrates.
+type Options struct {
+	// By is the version that is recorded with each migration.
+	By string
+	// Contract also applies contract migrations. An empty database gets all migrations anyway.
+	Contract bool
+	// Wait limits the wait for another process that migrates; 0 is DefaultWait.
+	Wait time.Duration
+	// Attempts is how often a migration is tried that waits for a lock in vain; 0 is
+	// DefaultAttempts.
+	Attempts int
 }
 
-// Error returns both numbers.
-func (e *NewerError) Error() string {
-	return fmt.Sprintf("the database has the migration %d of a newer billetd, and this one knows them up to %d",
-		e.Database, e.Known)
-}
+// ErrContract is returned where a contract migration comes before one that this billetd needs.
+var ErrContract = errors.New("a contract migration must be applied first, which servers of earlier versions may not " +
+	"work with. Run `billetd migrate --contract` when no such server runs any more")
 
-// Up applies every migration that the database lacks. It returns a *NewerError, and changes
-// nothing, if the database has one that is not known here.
-func Up(ctx context.Context, d *db.DB) error {
+// Up applies the migrations that the database lacks, and returns them. Those that it had are
+// applied even if it returns an error. It returns a *RefusedError, and changes nothing, if the
+// database is newer than this billetd works with, or is not of a known text.
+func Up(ctx context.Context, d *db.DB, o Options) (done []Migration, err error) {
 	dir, err := fs.Sub(files, "sql")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return upTo(ctx, d, dir)
+	return upTo(ctx, d, dir, o)
 }
-
-// Check returns nil if the database has exactly the migrations that are known here, and changes
-// nothing.
-func Check(ctx context.Context, d *db.DB) error {
-	dir, err := fs.Sub(files, "sql")
-	if err != nil {
-		return err
-	}
-	sources, err := fs.Glob(dir, "*.sql")
-	if err != nil {
-		return err
-	}
-	has, err := applied(ctx, d)
-	if err != nil {
-		return fmt.Errorf("read which migrations the database has: %w", err)
-	}
-	switch known := int64(len(sources)); {
-	case has > known:
-		return &NewerError{Database: has, Known: known}
-	case has < known:
-		return fmt.Errorf("the database has the migrations up to %d, and this billetd needs %d; "+
-			"start this version once, or use the version that the database is of", has, known)
-	}
-	return nil
-}
-
-// Applied returns the number of the last migration that the database has.
-func Applied(ctx context.Context, d *db.DB) (int64, error) { return applied(ctx, d) }
 
 // upTo applies the migrations in dir.
-func upTo(ctx context.Context, d *db.DB, dir fs.FS) error {
+func upTo(ctx context.Context, d *db.DB, dir fs.FS, o Options) (done []Migration, err error) {
+	if o.Wait == 0 {
+		o.Wait = DefaultWait
+	}
+	if o.Attempts == 0 {
+		o.Attempts = DefaultAttempts
+	}
+	m := &migrator{d: d, dir: dir, Options: o}
 	if d.Engine() != db.Postgres {
-		return up(ctx, d, goose.DialectSQLite3, dir)
+		err = m.run(ctx)
+		return m.done, err
 	}
-	err := locked(ctx, d, func() error { return up(ctx, d, goose.DialectPostgres, dir) })
-	if err == nil || errors.As(err, new(*NewerError)) {
-		return err
+	if todo, err := m.todo(ctx); err == nil && len(todo) == 0 {
+		return nil, nil // without the lock, and without the right to create tables
 	}
-	return permission(ctx, d, err)
+	if err = m.locked(ctx, m.run); err != nil && !errors.As(err, new(*RefusedError)) && !errors.Is(err, ErrContract) {
+		err = permission(ctx, d, err)
+	}
+	return m.done, err
 }
 
-func up(ctx context.Context, d *db.DB, dialect goose.Dialect, dir fs.FS) error {
-	p, err := goose.NewProvider(dialect, d.Handle(), dir, goose.WithDisableGlobalRegistry(true))
+type migrator struct {
+	Options
+	d    *db.DB
+	dir  fs.FS
+	done []Migration
+}
+
+// todo returns the migrations to apply.
+func (m *migrator) todo(ctx context.Context) ([]Migration, error) {
+	s, err := statusIn(ctx, m.d, m.dir)
+	if err != nil {
+		return nil, err
+	}
+	if s.Refused != nil && (s.Refused.Reason == Newer || s.Refused.Reason == Edited) {
+		return nil, s.Refused
+	}
+	return Plan(s, m.Contract)
+}
+
+// Plan returns the migrations that Up would apply to a database with that status.
+func Plan(s Status, contract bool) (todo []Migration, err error) {
+	todo = s.Pending()
+	if contract || s.Schema == 0 {
+		return todo, nil
+	}
+	for i, each := range todo {
+		if each.Kind != Contract {
+			continue
+		}
+		if each.Number < s.Needs {
+			err = fmt.Errorf("migration %d_%s: %w", each.Number, each.Name, ErrContract)
+		}
+		return todo[:i], err
+	}
+	return todo, nil
+}
+
+func (m *migrator) run(ctx context.Context) error {
+	todo, blocked := m.todo(ctx)
+	if blocked != nil && !errors.Is(blocked, ErrContract) || len(todo) == 0 {
+		return blocked
+	}
+	texts := map[string]string{}
+	for _, each := range todo {
+		texts[each.file] = each.prepare(m.d.Engine(), m.By)
+	}
+	dialect := goose.DialectSQLite3
+	if m.d.Engine() == db.Postgres {
+		dialect = goose.DialectPostgres
+	}
+	p, err := goose.NewProvider(dialect, m.d.Handle(), prepared{m.dir, texts}, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
-	has, known, err := p.GetVersions(ctx)
-	if err == nil && has > known {
-		return &NewerError{Database: has, Known: known}
+	for _, each := range todo {
+		if err := m.apply(ctx, p, each); err != nil {
+			return fmt.Errorf("migrate the database to the schema %d: %w", each.Number, err)
+		}
+		m.done = append(m.done, each)
 	}
-	if err == nil {
-		_, err = p.Up(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("migrate the database: %w", err)
-	}
-	return nil
+	return blocked
 }
 
-// locked runs f while no other server migrates. It uses the lock of a transaction, which also stays
-// on one connection behind a pooler.
-func locked(ctx context.Context, d *db.DB, f func() error) error {
-	tx, err := d.Handle().BeginTx(ctx, nil)
+// apply applies one migration. While others hold locks that it needs, it lets them and everything
+// that queues behind it go on, and tries again.
+func (m *migrator) apply(ctx context.Context, p *goose.Provider, each Migration) error {
+	pause := firstPause
+	for attempt := 1; ; attempt++ {
+		_, err := p.ApplyVersion(ctx, each.Number, true)
+		if err == nil {
+			return nil
+		}
+		switch state := sqlState(err); {
+		case state == "57014" && ctx.Err() == nil: // query_canceled
+			return fmt.Errorf("a statement took longer than %s and was rolled back, because it would have blocked "+
+				"the servers: %w", statementTime, err)
+		case state != "55P03" && state != "40P01": // lock_not_available, deadlock_detected
+			return err
+		case attempt == m.Attempts:
+			return fmt.Errorf("another transaction held a lock in each of %d attempts, which waited %s each. Nothing "+
+				"of this migration is applied. Find the transaction in pg_stat_activity, let it end, and run "+
+				"`billetd migrate` again: %w", attempt, lockTime, err)
+		}
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+// sqlState returns PostgreSQL's code of an error, or "".
+func sqlState(err error) string {
+	if coded, is := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err); is {
+		return coded.SQLState()
+	}
+	return ""
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// locked runs f while no other process migrates. It uses the lock of a transaction, which also
+// stays on one connection behind a pooler. It asks for the lock again and again: an index build of
+// the process that has the lock would wait for a statement that waits for the lock.
+func (m *migrator) locked(ctx context.Context, f func(context.Context) error) error {
+	tx, err := m.d.Handle().BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	for _, text := range []string{`SET LOCAL statement_timeout = 0`, `SET LOCAL lock_timeout = 0`,
-		`SET LOCAL idle_in_transaction_session_timeout = 0`} {
-		if _, err := tx.ExecContext(ctx, text); err != nil {
+	const unlimited = `SET LOCAL idle_in_transaction_session_timeout = 0`
+	limit, cancel := context.WithTimeout(ctx, m.Wait)
+	defer cancel()
+	for {
+		var got bool
+		err := tx.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, lock.DefaultLockID).Scan(&got)
+		if err != nil {
+			return fmt.Errorf("wait for another process that migrates: %w", err)
+		}
+		// A query keeps its snapshot until the connection's next statement, and an index build
+		// waits for snapshots.
+		if _, err := tx.ExecContext(ctx, unlimited); err != nil {
 			return fmt.Errorf("migrate the database: %w", err)
 		}
+		if got {
+			return f(ctx)
+		}
+		if wait(limit, turnPause) != nil {
+			return fmt.Errorf("another process has been migrating the database for %s. "+
+				"Run the command again when it has ended", m.Wait)
+		}
 	}
-	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, lock.DefaultLockID); err != nil {
-		return fmt.Errorf("wait for another server's migrations: %w", err)
-	}
-	return f()
 }
 
 // permission explains an error that is caused by missing privileges.

@@ -1,5 +1,14 @@
 -- +goose Up
 
+-- What each migration said about itself, for servers that do not have its file.
+CREATE TABLE schema_migration (
+    migration   BIGINT PRIMARY KEY,
+    kind        TEXT   NOT NULL CHECK (kind IN ('first', 'expand', 'contract')),
+    works_with  BIGINT NOT NULL,               -- smallest schema number of servers that work with the database after it
+    fingerprint TEXT   NOT NULL,               -- SHA-256 of its statements, in hex
+    applied_by  TEXT   NOT NULL                -- version of billetd
+);
+
 CREATE TABLE account (
     id         TEXT   PRIMARY KEY,
     name       TEXT   NOT NULL,
@@ -1755,3 +1764,4 @@ DROP TABLE session;
 DROP TABLE api_key;
 DROP TABLE users;
 DROP TABLE account;
+DROP TABLE schema_migration;
