@@ -145,7 +145,7 @@ func (m Migration) check(text string, problem func(format string, args ...any)) 
 		}
 		switch {
 		case f.alone && !m.alone():
-			problem("%s: it takes long; add the line %q, and nothing else to the file", text, strings.TrimSpace(noTxLine))
+			problem("%s: it takes long; add the line %q, and nothing else", text, strings.TrimSpace(noTxLine))
 		case !f.alone && m.alone():
 			problem("%s: without a transaction a part of the file may be applied; move it to another file", text)
 		case f.contract && m.Kind != Contract:
@@ -182,61 +182,61 @@ func TestGuard(t *testing.T) {
 		alone = "-- +billet expand works-with=1\n-- +goose NO TRANSACTION\n-- +goose Up\n"
 		later = "-- +billet contract works-with=1\n-- +goose Up\n"
 	)
-	for text, want := range map[string]string{
-		inTx + "ALTER TABLE event ADD COLUMN note TEXT;":                                          "",
-		inTx + "ALTER TABLE event ADD COLUMN note TEXT NOT NULL DEFAULT '';":                      "",
-		inTx + "ALTER TABLE event ADD COLUMN n BIGINT DEFAULT 0 NOT NULL; -- why":                 "",
-		inTx + "ALTER TABLE event ADD COLUMN u TEXT REFERENCES users (id);":                       "",
-		inTx + "CREATE TABLE a (b TEXT NOT NULL);\nCREATE INDEX c ON a (b);":                      "",
-		inTx + "INSERT INTO tax (rate) VALUES (1);":                                               "",
-		inTx + "ALTER TABLE event ALTER COLUMN note DROP NOT NULL;":                               "",
-		inTx + "ALTER TABLE event ADD CONSTRAINT x CHECK (a > 0) NOT VALID;":                      "",
-		alone + "ALTER TABLE event VALIDATE CONSTRAINT x;":                                        "",
-		alone + "DROP INDEX CONCURRENTLY IF EXISTS c;\nCREATE INDEX CONCURRENTLY c ON event (a);": "",
-		later + "ALTER TABLE event DROP COLUMN note;":                                             "",
-		later + "DROP TABLE a;": "",
+	for _, c := range []struct{ text, want string }{
+		{inTx + "ALTER TABLE event ADD COLUMN note TEXT;", ""},
+		{inTx + "ALTER TABLE event ADD COLUMN note TEXT NOT NULL DEFAULT '';", ""},
+		{inTx + "ALTER TABLE event ADD COLUMN n BIGINT DEFAULT 0 NOT NULL; -- why", ""},
+		{inTx + "ALTER TABLE event ADD COLUMN u TEXT REFERENCES users (id);", ""},
+		{inTx + "CREATE TABLE a (b TEXT NOT NULL);\nCREATE INDEX c ON a (b);", ""},
+		{inTx + "INSERT INTO tax (rate) VALUES (1);", ""},
+		{inTx + "ALTER TABLE event ALTER COLUMN note DROP NOT NULL;", ""},
+		{inTx + "ALTER TABLE event ADD CONSTRAINT x CHECK (a > 0) NOT VALID;", ""},
+		{alone + "ALTER TABLE event VALIDATE CONSTRAINT x;", ""},
+		{alone + "DROP INDEX CONCURRENTLY IF EXISTS c;\nCREATE INDEX CONCURRENTLY c ON event (a);", ""},
+		{later + "ALTER TABLE event DROP COLUMN note;", ""},
+		{later + "DROP TABLE a;", ""},
 
-		inTx: "does nothing",
-		inTx + "ALTER TABLE event ADD COLUMN note TEXT NOT NULL;":                                "constant DEFAULT",
-		inTx + "ALTER TABLE event ADD COLUMN at TIMESTAMP DEFAULT clock_timestamp();":            "rewritten",
-		inTx + "ALTER TABLE event ADD COLUMN x TEXT NOT NULL DEFAULT gen_random_uuid();":         "rewritten",
-		inTx + "ALTER TABLE event ADD COLUMN x BIGINT DEFAULT 0 CHECK (x >= 0);":                 "leave the constraint",
-		inTx + "ALTER TABLE event ADD COLUMN x TEXT UNIQUE;":                                     "leave the constraint",
-		inTx + "ALTER TABLE event ADD COLUMN x TEXT GENERATED ALWAYS AS (id) STORED;":            "leave the constraint",
-		inTx + "ALTER TABLE event ADD COLUMN x TEXT, ADD COLUMN y TEXT;":                         "one column",
-		inTx + "ALTER TABLE event ALTER COLUMN seq TYPE NUMERIC;":                                "rewritten",
-		inTx + "ALTER TABLE event ALTER COLUMN seq SET NOT NULL;":                                "every row",
-		inTx + "CREATE INDEX c ON event (a);":                                                    "CONCURRENTLY",
-		inTx + "CREATE UNIQUE INDEX c ON event (a);":                                             "CONCURRENTLY",
-		inTx + "CREATE INDEX IF NOT EXISTS c ON event (a);":                                      "CONCURRENTLY",
-		inTx + "DROP INDEX CONCURRENTLY IF EXISTS c;\nCREATE INDEX CONCURRENTLY c ON event (a);": "NO TRANSACTION",
-		alone + "CREATE INDEX CONCURRENTLY c ON event (a);":                                      "interrupted",
-		alone + "ALTER TABLE event ADD COLUMN note TEXT;":                                        "another file",
-		inTx + "ALTER TABLE event VALIDATE CONSTRAINT x;":                                        "takes long",
-		inTx + "DROP INDEX c;": "DROP INDEX CONCURRENTLY",
-		inTx + "ALTER TABLE event ADD CONSTRAINT x CHECK (a > 0);":                              "NOT VALID",
-		inTx + "ALTER TABLE event ADD CONSTRAINT x FOREIGN KEY (a) REFERENCES b (c);":           "NOT VALID",
-		inTx + "ALTER TABLE event DROP COLUMN note;":                                            "contract",
-		inTx + "ALTER TABLE event RENAME COLUMN note TO text;":                                  "contract",
-		inTx + "ALTER TABLE event RENAME TO events;":                                            "contract",
-		inTx + "DROP TABLE event;":                                                              "contract",
-		inTx + "UPDATE event SET note = '';":                                                    "batches",
-		inTx + "DELETE FROM event;":                                                             "batches",
-		inTx + "INSERT INTO copy SELECT * FROM event;":                                          "batches",
-		inTx + "LOCK TABLE event;":                                                              "not known to be safe",
-		inTx + "TRUNCATE event;":                                                                "not known to be safe",
-		inTx + "VACUUM FULL event;":                                                             "not known to be safe",
-		inTx + "ALTER TABLE event SET UNLOGGED;":                                                "not known to be safe",
-		inTx + "ALTER TABLE event ADD COLUMN a TEXT;\nALTER TABLE job ADD COLUMN b TEXT;":       "a file for each",
-		"-- +billet expand works-with=2\n-- +goose Up\nALTER TABLE event ADD COLUMN note TEXT;": "previous version",
+		{inTx, "does nothing"},
+		{inTx + "ALTER TABLE event ADD COLUMN note TEXT NOT NULL;", "constant DEFAULT"},
+		{inTx + "ALTER TABLE event ADD COLUMN at TIMESTAMP DEFAULT clock_timestamp();", "rewritten"},
+		{inTx + "ALTER TABLE event ADD COLUMN x TEXT NOT NULL DEFAULT gen_random_uuid();", "rewritten"},
+		{inTx + "ALTER TABLE event ADD COLUMN x BIGINT DEFAULT 0 CHECK (x >= 0);", "leave the constraint"},
+		{inTx + "ALTER TABLE event ADD COLUMN x TEXT UNIQUE;", "leave the constraint"},
+		{inTx + "ALTER TABLE event ADD COLUMN x TEXT GENERATED ALWAYS AS (id) STORED;", "leave the constraint"},
+		{inTx + "ALTER TABLE event ADD COLUMN x TEXT, ADD COLUMN y TEXT;", "one column"},
+		{inTx + "ALTER TABLE event ALTER COLUMN seq TYPE NUMERIC;", "rewritten"},
+		{inTx + "ALTER TABLE event ALTER COLUMN seq SET NOT NULL;", "every row"},
+		{inTx + "CREATE INDEX c ON event (a);", "CONCURRENTLY"},
+		{inTx + "CREATE UNIQUE INDEX c ON event (a);", "CONCURRENTLY"},
+		{inTx + "CREATE INDEX IF NOT EXISTS c ON event (a);", "CONCURRENTLY"},
+		{inTx + "DROP INDEX CONCURRENTLY IF EXISTS c;\nCREATE INDEX CONCURRENTLY c ON event (a);", "NO TRANSACTION"},
+		{alone + "CREATE INDEX CONCURRENTLY c ON event (a);", "interrupted"},
+		{alone + "ALTER TABLE event ADD COLUMN note TEXT;", "another file"},
+		{inTx + "ALTER TABLE event VALIDATE CONSTRAINT x;", "takes long"},
+		{inTx + "DROP INDEX c;", "DROP INDEX CONCURRENTLY"},
+		{inTx + "ALTER TABLE event ADD CONSTRAINT x CHECK (a > 0);", "NOT VALID"},
+		{inTx + "ALTER TABLE event ADD CONSTRAINT x FOREIGN KEY (a) REFERENCES b (c);", "NOT VALID"},
+		{inTx + "ALTER TABLE event DROP COLUMN note;", "contract"},
+		{inTx + "ALTER TABLE event RENAME COLUMN note TO text;", "contract"},
+		{inTx + "ALTER TABLE event RENAME TO events;", "contract"},
+		{inTx + "DROP TABLE event;", "contract"},
+		{inTx + "UPDATE event SET note = '';", "batches"},
+		{inTx + "DELETE FROM event;", "batches"},
+		{inTx + "INSERT INTO copy SELECT * FROM event;", "batches"},
+		{inTx + "LOCK TABLE event;", "not known to be safe"},
+		{inTx + "TRUNCATE event;", "not known to be safe"},
+		{inTx + "VACUUM FULL event;", "not known to be safe"},
+		{inTx + "ALTER TABLE event SET UNLOGGED;", "not known to be safe"},
+		{inTx + "ALTER TABLE event ADD COLUMN a TEXT;\nALTER TABLE job ADD COLUMN b TEXT;", "a file for each"},
+		{"-- +billet expand works-with=2\n-- +goose Up\nALTER TABLE event ADD COLUMN note TEXT;", "previous version"},
 	} {
-		m, err := parse("00002_test.sql", text)
+		m, err := parse("00002_test.sql", c.text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := strings.Join(m.problems(), "\n")
-		if want == "" && got != "" || !strings.Contains(got, want) {
-			t.Errorf("%s\ngot %q, want %q", text, got, want)
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s\ngot %q, want %q", c.text, got, c.want)
 		}
 	}
 }
