@@ -88,10 +88,31 @@ type Invoice struct {
 	Balance   *InvoiceBalance   `json:"balance"`
 	Movements []InvoiceMovement `json:"movements"`
 	Totals    InvoiceTotals     `json:"totals"`
+	// TaxConversion is the tax in the seller's tax currency; nil without one.
+	TaxConversion *TaxConversion `json:"taxConversion"`
 	// EarlierMonths is what Lines contain of time in earlier months, oldest first.
 	EarlierMonths []InvoiceEarlierMonth `json:"earlierMonths"`
 	// MissingDetails is what the invoice of a preview should have; empty for an issued document.
 	MissingDetails []MissingBillingDetail `json:"missingDetails"`
+	// MissingExchangeRate is why the tax of a preview cannot be stated in the tax currency.
+	MissingExchangeRate string `json:"missingExchangeRate"`
+}
+
+// TaxConversion is the tax of a document in another currency.
+type TaxConversion struct {
+	// Currency is a code of ISO 4217.
+	Currency string `json:"currency"`
+	// Amount is a decimal number with the decimals of the currency: "3.15".
+	Amount string `json:"amount"`
+	// From is the day of the rate, "2026-11-27".
+	From string `json:"from"`
+	// Rate is the exact amount in the currency for so many Dollars.
+	Rate    string `json:"rate"`
+	Dollars string `json:"dollars"`
+	// PerDollar is their quotient, rounded unless Dollars is 1.
+	PerDollar string `json:"perDollar"`
+	// Source is who published the rate.
+	Source string `json:"source"`
 }
 
 // InvoiceEarlierMonth is what an invoice has of the time of an earlier month, because it was
@@ -129,6 +150,8 @@ type Seller struct {
 	Registration string `json:"registration"`
 	BankDetails  string `json:"bankDetails"`
 	Note         string `json:"note"`
+	// TaxCurrency is the one in which documents state the tax besides US dollars; "" for none.
+	TaxCurrency string `json:"taxCurrency"`
 }
 
 // BillingDetails are the account as the buyer on an invoice.

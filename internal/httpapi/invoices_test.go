@@ -16,7 +16,10 @@ import (
 )
 
 // invoiceOperations set texts that TestNoTextOnAnInvoiceHasHiddenCharacters is about.
-var invoiceOperations = []string{"createCreditNote", "setBillingDetails", "setInvoiceSettings", "setTaxRates"}
+var invoiceOperations = []string{
+	"createCreditNote", "setBillingDetails", "setInvoiceSettings", "setTaxRates", "addExchangeRates",
+	"importExchangeRates",
+}
 
 func sellerBody() map[string]any {
 	return map[string]any{
@@ -54,6 +57,7 @@ func TestNoTextOnAnInvoiceHasHiddenCharacters(t *testing.T) {
 			wants(w.do(operator, "PUT", OperatorBase+"/invoice-settings",
 				map[string]any{"chargesTax": true, "seller": sellerBody(), f: text}), f)
 		}
+		exchangeRatesRefuse(wants, w, operator, text)
 		const note = OperatorBase + "/invoices/ivc_none/credit-note"
 		wants(w.do(operator, "POST", note, map[string]any{"reason": text}), "reason")
 		wants(w.do(operator, "POST", note, map[string]any{
@@ -190,4 +194,61 @@ func charge(t *testing.T, w *world, of id.ID) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// exchangeRatesRefuse tries the text in every field of exchange rates.
+func exchangeRatesRefuse(wants func(reply, string), w *world, operator tenant, text string) {
+	for _, f := range []string{"currency", "from", "rate", "dollars", "source"} {
+		rate := map[string]any{"currency": "EUR", "from": "2028-02-29", "rate": "1", "source": "ECB"}
+		rate[f] = text
+		wants(w.do(operator, "POST", OperatorBase+"/exchange-rates", map[string]any{"rates": []any{rate}}), "rates[0]."+f)
+	}
+	for _, f := range []string{"csv", "source", "currency", "base", "from", "direction"} {
+		table := map[string]any{"csv": "Date,USD\n2028-02-29,1", "source": "ECB", "currency": "EUR"}
+		table[f] = text
+		wants(w.do(operator, "POST", OperatorBase+"/exchange-rates/import", table), f)
+	}
+}
+
+func TestExchangeRatesOverTheAPI(t *testing.T) {
+	w := newWorld(t)
+	operator := w.operator()
+	const all = OperatorBase + "/exchange-rates"
+	seller := sellerBody()
+	seller["taxCurrency"] = "EUR"
+	w.want(200, operator, "PUT", OperatorBase+"/tax-rates", map[string]any{"rates": []map[string]any{
+		{"country": "DE", "from": "2007-01-01", "percent": 19},
+	}})
+	w.want(200, operator, "PUT", OperatorBase+"/invoice-settings", map[string]any{
+		"chargesTax": true, "seller": seller, "firstMonth": "2028-02",
+	})
+	charge(t, w, w.ada.account)
+	missing := w.want(200, w.ada, "GET", Base+"/invoices/preview", nil)
+	if !strings.Contains(missing.text("missingExchangeRate"), "2028-02-29") ||
+		!bytes.Contains(missing.body, []byte(`"taxConversion":null`)) {
+		t.Errorf("%s", missing.body)
+	}
+	w.want(200, operator, "POST", all, map[string]any{"rates": []map[string]any{
+		{"currency": "EUR", "from": "2028-02-28", "rate": "0.9123", "source": "Bank"},
+	}})
+	for range 2 {
+		imported := w.want(200, operator, "POST", all+"/import", map[string]any{
+			"csv": "Date,USD\n2028-02-29,1.0961\n2028-02-27,N/A\n", "source": "ECB",
+		})
+		if !bytes.Contains(imported.body, []byte(`"count":1,"skipped":1`)) {
+			t.Errorf("%s", imported.body)
+		}
+	}
+	if r := w.want(200, operator, "GET", all, nil); len(r.list) != 2 {
+		t.Errorf("%s", r.body)
+	}
+	preview := w.want(200, w.ada, "GET", Base+"/invoices/preview", nil)
+	if !bytes.Contains(preview.body, []byte(`"amount":"1.46"`)) || preview.text("missingExchangeRate") != "" {
+		t.Errorf("%s", preview.body)
+	}
+	w.want(200, operator, "DELETE", all+"/EUR-2028-02-29", nil)
+	w.want(404, operator, "DELETE", all+"/EUR-2028-02-29", nil)
+	w.want(400, operator, "POST", all, map[string]any{"rates": []map[string]any{
+		{"currency": "EUR", "from": "2028-02-28", "rate": 0.9123, "source": "Bank"},
+	}})
 }

@@ -106,6 +106,7 @@ type wantedSeller struct {
 	Registration string `json:"registration,omitempty" maxLength:"128" example:"HRB 12345, Amtsgericht Berlin" doc:"Registration of the company."`
 	BankDetails  string `json:"bankDetails,omitempty" maxLength:"500" doc:"Bank account, in one line."`
 	Note         string `json:"note,omitempty" maxLength:"500" doc:"Text at the end of each document, in one line."`
+	TaxCurrency  string `json:"taxCurrency,omitempty" maxLength:"3" example:"EUR" doc:"Currency in which documents state the tax besides US dollars, as a code of ISO 4217; US dollars only if empty."`
 }
 
 type setInvoiceSettings struct {
@@ -132,6 +133,7 @@ func (in *setInvoiceSettings) settings() invoice.Settings {
 				City: s.City, State: s.State, Country: s.Country, VATID: s.VATID, Email: s.Email,
 			},
 			TaxNumber: s.TaxNumber, Registration: s.Registration, BankDetails: s.BankDetails, Note: s.Note,
+			TaxCurrency: s.TaxCurrency,
 		},
 		FirstMonth: b.FirstMonth, NumberFormat: b.NumberFormat, CreditNoteFormat: b.CreditNoteFormat,
 		ChargesTax: b.ChargesTax, TaxName: b.TaxName, OutsideRule: b.OutsideRule,

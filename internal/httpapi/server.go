@@ -235,6 +235,7 @@ func register(cfg Config) *server {
 		promoCodes{db: cfg.DB, log: cfg.Log, svc: cfg.PromoCodes, accounts: cfg.Accounts},
 		invoices{db: cfg.DB, svc: cfg.Invoices},
 		operatorInvoices{db: cfg.DB, svc: cfg.Invoices},
+		exchangeRates{db: cfg.DB, svc: cfg.Invoices},
 		topUps{db: cfg.DB, svc: cfg.Payments, receipts: cfg.Invoices, log: cfg.Log},
 		operatorTopUps{db: cfg.DB, svc: cfg.Payments, transfers: cfg.Transfers},
 		paymentsCheck{db: cfg.DB, check: cfg.CheckPayments},

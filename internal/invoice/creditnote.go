@@ -102,6 +102,7 @@ func (s *Service) Correct(ctx context.Context, tx *db.Tx, of id.ID, c Correction
 			"it. At most %s can be credited.", i.Number, i.Total, credited, max(left, 0))
 	}
 	d.setTotals(t)
+	d.TaxConversion = i.TaxConversion.of(t.Tax)
 	if d, err = s.insert(ctx, tx, d); err != nil {
 		return Document{}, err
 	}

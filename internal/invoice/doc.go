@@ -23,6 +23,11 @@
 // total is their sum rounded half-up to cents; the difference is stated. The net amount and the tax
 // are cents. Where no net amount plus its tax gives the total, a rounding of one cent is stated.
 //
+// Where the seller has a tax currency, the tax is stated in it, too: the tax in US dollars at the
+// exact rate, rounded half-up to the minor unit of the currency. The rate is the latest one that
+// holds on the last day of the month and is at most MaxRateAge days older. Without one the invoice
+// is not issued.
+//
 // # Invariants
 //
 //   - A month of an account has one invoice, however often and in how many processes the job runs.
@@ -31,13 +36,14 @@
 //   - A document never changes. Its content, and the HTML, PDF and XML that were made of it once,
 //     are rows that are inserted and never updated. It is corrected by credit notes, which together
 //     are at most its total.
-//   - The seller, the buyer and the tax are copied into the document.
+//   - The seller, the buyer, the tax and the exchange rate are copied into the document. A credit
+//     note has those of the invoice that it corrects.
 //   - The opening balance of an invoice is the closing balance of the one before.
 //
 // The tables invoice and invoice_rendering grow by a document for each account and month, and are
 // kept: tax law asks for that. receipt grows by three rows for each payment and refund whose
 // receipt is read, and is kept like the top-up. invoice_month and invoice_sequence grow with months
-// and years. Settings and tax rates are bounded.
+// and years. Settings and tax rates are bounded, and so are exchange rates: by MaxExchangeRates.
 //
 // Locks are taken in this order: the corrected invoice, the settings, the sequence, then what
 // package wallet takes, then events and jobs.

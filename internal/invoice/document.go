@@ -50,9 +50,13 @@ type Document struct {
 	Movements      []Movement `json:"movements" doc:"Payments, credits and adjustments, oldest first."`
 	Totals         Totals     `json:"totals" doc:"Total with its tax."`
 
+	TaxConversion *TaxConversion `json:"taxConversion" doc:"Tax in the seller's tax currency; null without a tax or such a currency."`
+
 	EarlierMonths []EarlierMonth `json:"earlierMonths" doc:"What the lines contain of time in earlier months, because it was charged or refunded after these ended; oldest first."`
 
 	MissingDetails []MissingDetail `json:"missingDetails" doc:"For a preview, the billing details that the invoice should have and are not set; empty for an issued document."`
+
+	MissingExchangeRate string `json:"missingExchangeRate" doc:"For a preview, why the tax cannot be stated in the seller's tax currency: the invoice is issued once the operator has entered such a rate. Otherwise empty."`
 }
 
 // EarlierMonth is what a document has of the time of an earlier month.

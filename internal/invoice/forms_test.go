@@ -173,6 +173,40 @@ func TestXMLAddsUp(t *testing.T) {
 	}
 }
 
+// Every form states the tax in the seller's tax currency, with the rate, its day and its source.
+func TestFormsStateTheTaxInTheTaxCurrency(t *testing.T) {
+	k := newKitOn(t)
+	k.inCurrency("EUR")
+	k.rate("EUR", "2028-02-25", "1", "1.0961")
+	got := k.issued(k.tenant("Ada Ltd"), 3)
+	const rate = "at 1 USD = 0.912326 EUR (1 EUR = 1.0961 USD, ECB, 2028-02-25). The amount in EUR is rounded half-up."
+	sentence := "VAT 19% (Germany): $" + got.Tax.Decimal() + " = EUR " + got.TaxConversion.Amount + " " + rate
+	if html := string(k.file(got.ID, invoice.HTML)); !strings.Contains(html, sentence) ||
+		!strings.Contains(html, `VAT in EUR</th><td class="number">EUR `+got.TaxConversion.Amount+`</td>`) {
+		t.Errorf("no %q in %s", sentence, html)
+	}
+	for _, want := range []string{
+		sentence, "<ram:TaxCurrencyCode>EUR</ram:TaxCurrencyCode>",
+		`<ram:TaxTotalAmount currencyID="EUR">` + got.TaxConversion.Amount + "</ram:TaxTotalAmount>",
+	} {
+		if !bytes.Contains(k.file(got.ID, invoice.XML), []byte(want)) {
+			t.Errorf("no %q in the XML", want)
+		}
+	}
+	plain := got
+	plain.TaxConversion = nil
+	if with, without := invoice.RenderPDF(t, got), invoice.RenderPDF(t, plain); len(with) <= len(without)+50 {
+		t.Errorf("the PDF has %d bytes, and %d without the conversion", len(with), len(without))
+	}
+	// A rate that the source states per dollar is written once, and an amount with three decimals is
+	// not in the amounts of the XML, which allow two.
+	plain.TaxConversion = invoice.Converted("KWD", "0.3071", "1", got.Tax)
+	if x := invoice.RenderXML(t, plain); !bytes.Contains(x, []byte("at 1 USD = 0.3071 KWD (x, 2028-02-29).")) ||
+		bytes.Contains(x, []byte(`currencyID="KWD"`)) || bytes.Contains(x, []byte("TaxCurrencyCode")) {
+		t.Errorf("%s", x)
+	}
+}
+
 func newKitOn(t *testing.T) *kit {
 	c := clock.NewFrozen(dbtest.Start)
 	return newKit(t, dbtest.SQLite(t, c), c)

@@ -202,6 +202,9 @@ func (s *Service) issueOne(ctx context.Context, of id.ID, month string) (issued 
 	if err != nil {
 		return "", err
 	}
+	if d.MissingExchangeRate != "" {
+		return "", s.lackRate(ctx, d)
+	}
 	d.MissingDetails = []MissingDetail{} // it says what the buyer is, not what it should be
 	d.follow(late)
 	err = s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {

@@ -119,5 +119,12 @@ func documents(t *testing.T) map[string]invoice.Document {
 			out["credit-note-"+k.name] = d
 		}
 	}
+	for _, name := range []string{"domestic", "refund", "other-rate", "credit-note-domestic"} {
+		for code, rate := range map[string]invoice.Decimal{"EUR": "1", "SEK": "10.9385", "JPY": "164.25", "KWD": "0.33"} {
+			d := out[name]
+			d.TaxConversion = invoice.Converted(code, rate, "1.0961", d.Totals.Tax)
+			out[name+"-in-"+code] = d
+		}
+	}
 	return out
 }

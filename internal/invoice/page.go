@@ -93,7 +93,7 @@ func (d Document) page() page {
 	for _, l := range d.Lines {
 		p.Lines = append(p.Lines, l.page(d.Totals.Treatment.Percent))
 	}
-	p.Totals = d.Totals.page(d.Type)
+	p.Totals = d.Totals.page(d.Type, d.TaxConversion)
 	if b := d.Balance; b != nil {
 		p.Balance = []pair{
 			{Label: "Opening balance", Value: usd(b.Opening)},
@@ -138,16 +138,24 @@ func (l Line) page(rate BasisPoints) pageLine {
 	return out
 }
 
-func (t Totals) page(of Type) []pair {
-	tax := t.Treatment.Name
-	if t.Treatment.rated() {
-		tax = fmt.Sprintf("%s %s%% (%s)", t.Treatment.Name, t.Treatment.Percent, countryName(t.Treatment.Country))
+// label is the tax with its rate and country.
+func (t Treatment) label() string {
+	if !t.rated() {
+		return t.Name
 	}
+	return fmt.Sprintf("%s %s%% (%s)", t.Name, t.Percent, countryName(t.Country))
+}
+
+func (t Totals) page(of Type, c *TaxConversion) []pair {
+	tax := t.Treatment.label()
 	all := []pair{{Label: "Sum of the lines", Value: usd(t.Exact)}}
 	if t.Rounding != 0 {
 		all = append(all, pair{Label: "Rounded to cents", Value: usd(t.Rounding)})
 	}
 	all = append(all, pair{Label: "Total without tax", Value: usd(t.Net)}, pair{Label: tax, Value: usd(t.Tax)})
+	if c != nil {
+		all = append(all, pair{Label: t.Treatment.Name + " in " + c.Currency, Value: c.Currency + " " + c.Amount})
+	}
 	if t.TaxRounding != 0 {
 		all = append(all, pair{Label: "Rounding of the tax", Value: usd(t.TaxRounding)})
 	}
@@ -190,6 +198,9 @@ func (d Document) notes() []string {
 	add(d.Totals.Treatment.Reason)
 	if d.Totals.Treatment.Category == Standard {
 		add("Prices include the tax. The total without tax and the tax are computed from the total.")
+	}
+	if c := d.TaxConversion; c != nil {
+		add(d.Totals.Treatment.label() + ": " + c.sentence(d.Tax) + ". The amount in " + c.Currency + " is rounded half-up.")
 	}
 	if d.Type == Invoice {
 		add("Lines are exact to a millionth of a dollar: each hour is charged when it begins, at its hourly price, " +

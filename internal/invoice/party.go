@@ -38,6 +38,7 @@ type Seller struct {
 	Registration string `json:"registration" maxLength:"128" example:"HRB 12345, Amtsgericht Berlin" doc:"Registration of the company."`
 	BankDetails  string `json:"bankDetails" maxLength:"500" doc:"Bank account, in one line."`
 	Note         string `json:"note" maxLength:"500" doc:"Text at the end of each document, in one line."`
+	TaxCurrency  string `json:"taxCurrency" maxLength:"3" example:"EUR" doc:"Currency in which documents state the tax besides US dollars, as a code of ISO 4217; empty for US dollars only."`
 }
 
 // Buyer is who buys: an account.

@@ -156,6 +156,9 @@ func (s *Service) draft(
 	var buyer Buyer
 	var missing []MissingDetail
 	var earlier []EarlierMonth
+	var newest ExchangeRate
+	var exchanged bool
+	day := last.Format(time.DateOnly)
 	err = s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		if set, err = s.Settings(ctx, tx); err != nil {
 			return err
@@ -164,6 +167,10 @@ func (s *Service) draft(
 			return err
 		}
 		if buyer, err = findBuyer(ctx, tx, of); err != nil {
+			return err
+		}
+		newest, exchanged, err = findExchangeRate(ctx, tx, set.Seller.TaxCurrency, day)
+		if err != nil {
 			return err
 		}
 		missing = buyer.missing(set)
@@ -177,7 +184,7 @@ func (s *Service) draft(
 		return d, err
 	}
 	// The rate of the last day of the month is that of the service, which is billed monthly.
-	t, err := Treat(set, rates, buyer.Party, last.Format(time.DateOnly))
+	t, err := Treat(set, rates, buyer.Party, day)
 	if err != nil {
 		return d, err
 	}
@@ -191,6 +198,7 @@ func (s *Service) draft(
 		d.Lines = append(d.Lines, lineOf(l))
 	}
 	d.setTotals(totalsOf(b.Usage, t, -b.Closing))
+	d.convertTax(newest, exchanged, day)
 	return d, nil
 }
 

@@ -46,6 +46,7 @@ type Settings struct {
 // completed sets what was never set.
 func (s Settings) completed() Settings {
 	s.Seller.Party = s.Seller.normalized()
+	s.Seller.TaxCurrency = strings.ToUpper(strings.TrimSpace(s.Seller.TaxCurrency))
 	s.NumberFormat = orText(s.NumberFormat, "{year}-{number}")
 	s.CreditNoteFormat = orText(s.CreditNoteFormat, "CN-{year}-{number}")
 	s.TaxName = orText(s.TaxName, "VAT")
@@ -86,6 +87,9 @@ func (s Settings) check() error {
 		{"exemptText", s.ExemptText, maxText},
 	} {
 		errs = append(errs, apierr.CheckText(t.field, t.text, t.most)...)
+	}
+	if c := s.Seller.TaxCurrency; c != "" && (!isCurrency(c) || c == documentCurrency) {
+		add("seller.taxCurrency", "must be a currency code of ISO 4217 other than USD, such as EUR, or empty.")
 	}
 	if !slices.Contains(s.OutsideRule.Enum(), s.OutsideRule) {
 		add("outsideRule", "must be none or seller_rate.")

@@ -135,13 +135,15 @@ type ciiTaxable struct {
 }
 
 type ciiSettlement struct {
-	Reference string     `xml:"ram:PaymentReference,omitempty"`
-	Currency  string     `xml:"ram:InvoiceCurrencyCode"`
-	Tax       ciiTax     `xml:"ram:ApplicableTradeTax"`
-	Period    ciiPeriod  `xml:"ram:BillingSpecifiedPeriod"`
-	Terms     *ciiTerms  `xml:"ram:SpecifiedTradePaymentTerms"`
-	Sums      ciiSums    `xml:"ram:SpecifiedTradeSettlementHeaderMonetarySummation"`
-	Corrects  *ciiOrigin `xml:"ram:InvoiceReferencedDocument"`
+	Reference string `xml:"ram:PaymentReference,omitempty"`
+	// TaxCurrency is BT-6, whose amount is the second of Sums.Tax: BT-111.
+	TaxCurrency string     `xml:"ram:TaxCurrencyCode,omitempty"`
+	Currency    string     `xml:"ram:InvoiceCurrencyCode"`
+	Tax         ciiTax     `xml:"ram:ApplicableTradeTax"`
+	Period      ciiPeriod  `xml:"ram:BillingSpecifiedPeriod"`
+	Terms       *ciiTerms  `xml:"ram:SpecifiedTradePaymentTerms"`
+	Sums        ciiSums    `xml:"ram:SpecifiedTradeSettlementHeaderMonetarySummation"`
+	Corrects    *ciiOrigin `xml:"ram:InvoiceReferencedDocument"`
 }
 
 type ciiTerms struct {
@@ -163,13 +165,13 @@ type ciiTax struct {
 }
 
 type ciiSums struct {
-	Lines    string `xml:"ram:LineTotalAmount"`
-	Basis    string `xml:"ram:TaxBasisTotalAmount"`
-	Tax      ciiCur `xml:"ram:TaxTotalAmount"`
-	Rounding string `xml:"ram:RoundingAmount,omitempty"`
-	Grand    string `xml:"ram:GrandTotalAmount"`
-	Prepaid  string `xml:"ram:TotalPrepaidAmount"`
-	Due      string `xml:"ram:DuePayableAmount"`
+	Lines    string   `xml:"ram:LineTotalAmount"`
+	Basis    string   `xml:"ram:TaxBasisTotalAmount"`
+	Tax      []ciiCur `xml:"ram:TaxTotalAmount"`
+	Rounding string   `xml:"ram:RoundingAmount,omitempty"`
+	Grand    string   `xml:"ram:GrandTotalAmount"`
+	Prepaid  string   `xml:"ram:TotalPrepaidAmount"`
+	Due      string   `xml:"ram:DuePayableAmount"`
 }
 
 type ciiCur struct {
@@ -237,8 +239,12 @@ func (d Document) xml() ([]byte, error) {
 		s.Terms = &ciiTerms{"Paid by adding money to the prepaid balance."}
 	}
 	s.Sums = ciiSums{
-		Lines: cents(t.Net), Basis: cents(t.Net), Tax: ciiCur{d.Currency, cents(t.Tax)}, Grand: cents(t.Net + t.Tax),
+		Lines: cents(t.Net), Basis: cents(t.Net), Tax: []ciiCur{{d.Currency, cents(t.Tax)}},
+		Grand:   cents(t.Net + t.Tax),
 		Prepaid: cents(t.Paid), Due: cents(t.Due),
+	}
+	if c := d.TaxConversion; c.inXML() {
+		s.TaxCurrency, s.Sums.Tax = c.Currency, append(s.Sums.Tax, ciiCur{c.Currency, c.Amount})
 	}
 	if t.TaxRounding != 0 {
 		s.Sums.Rounding = cents(t.TaxRounding)

@@ -49,6 +49,9 @@ const (
 	// InvoiceDifference is an invoice whose closing balance is not that of the ledger, because a
 	// transaction was recorded later with a time before its end. Its provider is LedgerSource.
 	InvoiceDifference Kind = "invoice_difference"
+	// MissingExchangeRate is a currency in which invoices that are due state their tax, and that
+	// has no exchange rate for them. Its provider is LedgerSource.
+	MissingExchangeRate Kind = "missing_exchange_rate"
 )
 
 // LedgerSource is in the place of a provider in issues about the ledger.
@@ -56,7 +59,7 @@ const LedgerSource = "ledger"
 
 // Kinds lists every kind.
 var Kinds = append(append([]Kind{}, MachineKinds...), FailedGPUs, RefusingBMC, OrphanedVolume, ChangedLedger,
-	PaymentMismatch, PaymentDispute, InvoiceDifference)
+	PaymentMismatch, PaymentDispute, InvoiceDifference, MissingExchangeRate)
 
 // Enum lists every kind.
 func (Kind) Enum() []Kind { return Kinds }
@@ -156,7 +159,7 @@ func (o Sighting) subject() string {
 		return Plain(string(o.Reference) + " " + o.UpstreamID)
 	}
 	foreign := o.Kind == UnmanagedMachine || o.Kind == OrphanedVolume && !o.Reference.Valid(id.Volume)
-	if foreign || o.Kind == DuplicateMachine || o.Kind == ChangedLedger {
+	if foreign || o.Kind == DuplicateMachine || o.Kind == ChangedLedger || o.Kind == MissingExchangeRate {
 		return Plain(o.UpstreamID)
 	}
 	return Plain(string(o.Reference))

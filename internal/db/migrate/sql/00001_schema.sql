@@ -446,6 +446,19 @@ CREATE TABLE invoice_tax_rate (
     PRIMARY KEY (country, from_day)
 );
 
+-- What US dollars are worth in other currencies: at most 20,000 rows, which the operator enters and deletes.
+CREATE TABLE invoice_exchange_rate (
+    id         TEXT   PRIMARY KEY,             -- EUR-2026-11-27
+    currency   TEXT   NOT NULL,
+    from_day   TEXT   NOT NULL,                -- 2026-11-27
+    rate       TEXT   NOT NULL,                -- decimal: the amount in the currency for so many dollars
+    dollars    TEXT   NOT NULL,                -- decimal
+    per_dollar TEXT   NOT NULL,                -- the quotient, rounded
+    source     TEXT   NOT NULL,
+    changed_at BIGINT NOT NULL,
+    UNIQUE (currency, from_day)
+);
+
 -- An account as the buyer on its next document, as JSON.
 CREATE TABLE billing_details (
     account_id TEXT   PRIMARY KEY,

@@ -27,6 +27,7 @@ const kinds: Record<Issue['kind'], string> = {
   changed_ledger: 'Changed ledger',
   payment_mismatch: 'Payment mismatch',
   invoice_difference: 'Difference to an invoice',
+  missing_exchange_rate: 'Missing exchange rate',
   payment_dispute: 'Disputed payment',
 };
 
