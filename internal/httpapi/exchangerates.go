@@ -29,16 +29,16 @@ func (h exchangeRates) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "addExchangeRates", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Add exchange rates",
-		Description: "A rate of the same currency and day is replaced. A document with a tax uses the latest rate that is " +
-			"at most 7 days older than the last day of its month. Issued documents do not change.",
+		Description: "A rate of the same currency and day is replaced. A document with a tax uses the latest rate that " +
+			"is at most 7 days older than the last day of its month. Issued documents do not change.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.add)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all + "/import", ID: "importExchangeRates", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Import exchange rates",
-		Description: "Reads a CSV table as central banks publish it: a column `Date`, and one for each currency. Without " +
-			"`base` and `direction` it is one of the European Central Bank, with US dollars for one euro. Rates of the same " +
-			"currency and day are replaced.",
+		Description: "Reads a CSV table as central banks publish it: a column `Date`, and one for each currency. " +
+			"Without `base` and `direction` it is one of the European Central Bank, with US dollars for one euro. " +
+			"Rates of the same currency and day are replaced.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.importTable)
 	rest.Write(r, rest.Operation{
@@ -49,7 +49,7 @@ func (h exchangeRates) routes(r *rest.Router) {
 }
 
 type exchangeRatePath struct {
-	ID id.ID `path:"id" maxLength:"14" doc:"Id of the rate: its currency and day, such as EUR-2026-11-27."`
+	ID id.ID `path:"id" doc:"Id of the rate: its currency and day, such as xr_eur20261127."`
 }
 
 // newExchangeRate is a rate in a request.

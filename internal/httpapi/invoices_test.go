@@ -201,7 +201,8 @@ func exchangeRatesRefuse(wants func(reply, string), w *world, operator tenant, t
 	for _, f := range []string{"currency", "from", "rate", "dollars", "source"} {
 		rate := map[string]any{"currency": "EUR", "from": "2028-02-29", "rate": "1", "source": "ECB"}
 		rate[f] = text
-		wants(w.do(operator, "POST", OperatorBase+"/exchange-rates", map[string]any{"rates": []any{rate}}), "rates[0]."+f)
+		body := map[string]any{"rates": []any{rate}}
+		wants(w.do(operator, "POST", OperatorBase+"/exchange-rates", body), "rates[0]."+f)
 	}
 	for _, f := range []string{"csv", "source", "currency", "base", "from", "direction"} {
 		table := map[string]any{"csv": "Date,USD\n2028-02-29,1", "source": "ECB", "currency": "EUR"}
@@ -246,8 +247,8 @@ func TestExchangeRatesOverTheAPI(t *testing.T) {
 	if !bytes.Contains(preview.body, []byte(`"amount":"1.46"`)) || preview.text("missingExchangeRate") != "" {
 		t.Errorf("%s", preview.body)
 	}
-	w.want(200, operator, "DELETE", all+"/EUR-2028-02-29", nil)
-	w.want(404, operator, "DELETE", all+"/EUR-2028-02-29", nil)
+	w.want(200, operator, "DELETE", all+"/xr_eur20280229", nil)
+	w.want(404, operator, "DELETE", all+"/xr_eur20280229", nil)
 	w.want(400, operator, "POST", all, map[string]any{"rates": []map[string]any{
 		{"currency": "EUR", "from": "2028-02-28", "rate": 0.9123, "source": "Bank"},
 	}})

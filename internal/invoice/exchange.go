@@ -46,7 +46,7 @@ func (d Decimal) rat() (*big.Rat, bool) {
 // ExchangeRate is what US dollars are worth in a currency from a day on. A rate is kept as it was
 // published, because its inverse is mostly no decimal number: 1 euro for 1.0961 US dollars.
 type ExchangeRate struct {
-	ID        string    `json:"id" example:"EUR-2026-11-27" doc:"Id of the rate: its currency and day."`
+	ID        string    `json:"id" example:"xr_eur20261127" doc:"Id of the rate: its currency and day."`
 	Currency  string    `json:"currency" example:"EUR" doc:"Currency, as a code of ISO 4217."`
 	From      string    `json:"from" example:"2026-11-27" doc:"Day from which the rate holds."`
 	Rate      Decimal   `json:"rate" example:"1" doc:"Exact amount in the currency that is worth dollars."`
@@ -95,7 +95,8 @@ func (n NewRate) check(prefix string) (errs []apierr.FieldError) {
 // entered returns the rate as it is stored.
 func (n NewRate) entered(now time.Time) ExchangeRate {
 	r := ExchangeRate{
-		ID: n.Currency + "-" + n.From, Currency: n.Currency, From: n.From, Rate: n.Rate, Dollars: n.Dollars,
+		ID:       "xr_" + strings.ToLower(n.Currency) + strings.ReplaceAll(n.From, "-", ""),
+		Currency: n.Currency, From: n.From, Rate: n.Rate, Dollars: n.Dollars,
 		Source: n.Source, ChangedAt: now,
 	}
 	r.PerDollar = r.perDollar()
@@ -151,15 +152,16 @@ func (r ExchangeRate) convert(tax money.Micros) *TaxConversion {
 	}
 }
 
-// sentence states the conversion: "$3.18 = EUR 2.90 at 1 USD = 0.9123 EUR (ECB, 2026-11-27)". A rate
-// whose inverse the source states is written as that, too, because the quotient is rounded.
+// sentence states the conversion: "$3.18 = EUR 2.90 at 1 USD = 0.9123 EUR (ECB, 2026-11-27)". A
+// rate that the source does not state for one US dollar is also written as it is stated, because
+// the quotient is rounded.
 func (c *TaxConversion) sentence(tax money.Micros) string {
 	exact := ""
 	if c.Dollars != "1" {
 		exact = fmt.Sprintf("%s %s = %s USD, ", c.Rate, c.Currency, c.Dollars)
 	}
-	return fmt.Sprintf("%s = %s %s at 1 USD = %s %s (%s%s, %s)", usd(tax), c.Currency, c.Amount, c.PerDollar, c.Currency,
-		exact, c.Source, c.From)
+	return fmt.Sprintf("%s = %s %s at 1 USD = %s %s (%s%s, %s)", usd(tax), c.Currency, c.Amount, c.PerDollar,
+		c.Currency, exact, c.Source, c.From)
 }
 
 // inXML reports whether an electronic invoice can have the amount: EN 16931 allows two decimals.
@@ -238,7 +240,8 @@ func (s *Service) AddExchangeRates(ctx context.Context, tx *db.Tx, rates []NewRa
 		errs = append(errs, r.check(prefix)...)
 		if days[r.Currency+r.From] {
 			errs = append(errs, apierr.FieldError{
-				Field: prefix + "from", Message: fmt.Sprintf("repeats %s for %s. Name each day once.", r.From, r.Currency),
+				Field:   prefix + "from",
+				Message: fmt.Sprintf("repeats %s for %s. Name each day once.", r.From, r.Currency),
 			})
 		}
 		days[r.Currency+r.From] = true
@@ -277,24 +280,24 @@ func (s *Service) enter(ctx context.Context, tx *db.Tx, rates []NewRate) ([]Exch
 	case err != nil:
 		return nil, err
 	case n > MaxExchangeRates:
-		return nil, apierr.New(apierr.Conflict, "There would be %d exchange rates; at most %d are kept. Delete old ones, "+
-			"or enter fewer.", n, MaxExchangeRates)
+		return nil, apierr.New(apierr.Conflict, "There would be %d exchange rates; at most %d are kept. Delete old "+
+			"ones, or enter fewer.", n, MaxExchangeRates)
 	}
 	for _, currency := range entered {
-		err := s.cfg.Issues.Resolve(ctx, tx, issue.LedgerSource, missingRate(currency, ""), "Exchange rates were entered.")
-		if err != nil {
+		missing := missingRate(currency, "")
+		if err := s.cfg.Issues.Resolve(ctx, tx, issue.LedgerSource, missing, "Exchange rates were entered."); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-// DeleteExchangeRate deletes a rate and returns it, or returns NOT_FOUND. Documents that were issued
-// keep theirs.
+// DeleteExchangeRate deletes a rate and returns it, or returns NOT_FOUND. Documents that were
+// issued keep theirs.
 func (s *Service) DeleteExchangeRate(ctx context.Context, tx *db.Tx, of id.ID) (ExchangeRate, error) {
 	r, found, err := deleteExchangeRate(ctx, tx, string(of))
 	if err == nil && !found {
-		err = apierr.New(apierr.NotFound, "No exchange rate has this id, such as EUR-2026-11-27. List them with "+
+		err = apierr.New(apierr.NotFound, "No exchange rate has this id, such as xr_eur20261127. List them with "+
 			"GET /operator/exchange-rates.")
 	}
 	return r, err

@@ -167,12 +167,13 @@ func (t *RateTable) columns(header []string) (map[string]int, error) {
 		at[name] = i
 	}
 	if i, is := at["DATE"]; !is || i != 0 {
-		return nil, wrongCSV("must have Date as its first column. The header is %q.", shortened(strings.Join(header, ",")))
+		return nil, wrongCSV("must have Date as its first column. The header is %q.",
+			shortened(strings.Join(header, ",")))
 	}
 	for _, needed := range []string{documentCurrency, t.Currency} {
 		if _, is := at[needed]; !is && needed != t.Base {
-			return nil, wrongCSV("has no column %s, which is needed for rates of %s with the base %s.", needed, t.Currency,
-				t.Base)
+			return nil, wrongCSV("has no column %s, which is needed for rates of %s with the base %s.", needed,
+				t.Currency, t.Base)
 		}
 	}
 	return at, nil

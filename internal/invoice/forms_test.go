@@ -198,8 +198,8 @@ func TestFormsStateTheTaxInTheTaxCurrency(t *testing.T) {
 	if with, without := invoice.RenderPDF(t, got), invoice.RenderPDF(t, plain); len(with) <= len(without)+50 {
 		t.Errorf("the PDF has %d bytes, and %d without the conversion", len(with), len(without))
 	}
-	// A rate that the source states per dollar is written once, and an amount with three decimals is
-	// not in the amounts of the XML, which allow two.
+	// A rate that the source states per dollar is written once, and an amount with three decimals
+	// is not in the amounts of the XML, which allow two.
 	plain.TaxConversion = invoice.Converted("KWD", "0.3071", "1", got.Tax)
 	if x := invoice.RenderXML(t, plain); !bytes.Contains(x, []byte("at 1 USD = 0.3071 KWD (x, 2028-02-29).")) ||
 		bytes.Contains(x, []byte(`currencyID="KWD"`)) || bytes.Contains(x, []byte("TaxCurrencyCode")) {

@@ -120,7 +120,8 @@ func documents(t *testing.T) map[string]invoice.Document {
 		}
 	}
 	for _, name := range []string{"domestic", "refund", "other-rate", "credit-note-domestic"} {
-		for code, rate := range map[string]invoice.Decimal{"EUR": "1", "SEK": "10.9385", "JPY": "164.25", "KWD": "0.33"} {
+		rates := map[string]invoice.Decimal{"EUR": "1", "SEK": "10.9385", "JPY": "164.25", "KWD": "0.33"}
+		for code, rate := range rates {
 			d := out[name]
 			d.TaxConversion = invoice.Converted(code, rate, "1.0961", d.Totals.Tax)
 			out[name+"-in-"+code] = d

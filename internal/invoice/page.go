@@ -200,7 +200,8 @@ func (d Document) notes() []string {
 		add("Prices include the tax. The total without tax and the tax are computed from the total.")
 	}
 	if c := d.TaxConversion; c != nil {
-		add(d.Totals.Treatment.label() + ": " + c.sentence(d.Tax) + ". The amount in " + c.Currency + " is rounded half-up.")
+		add(d.Totals.Treatment.label() + ": " + c.sentence(d.Tax) + ". The amount in " + c.Currency +
+			" is rounded half-up.")
 	}
 	if d.Type == Invoice {
 		add("Lines are exact to a millionth of a dollar: each hour is charged when it begins, at its hourly price, " +

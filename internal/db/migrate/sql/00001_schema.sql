@@ -448,7 +448,7 @@ CREATE TABLE invoice_tax_rate (
 
 -- What US dollars are worth in other currencies: at most 20,000 rows, which the operator enters and deletes.
 CREATE TABLE invoice_exchange_rate (
-    id         TEXT   PRIMARY KEY,             -- EUR-2026-11-27
+    id         TEXT   PRIMARY KEY,             -- xr_eur20261127
     currency   TEXT   NOT NULL,
     from_day   TEXT   NOT NULL,                -- 2026-11-27
     rate       TEXT   NOT NULL,                -- decimal: the amount in the currency for so many dollars
