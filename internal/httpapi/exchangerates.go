@@ -29,8 +29,8 @@ func (h exchangeRates) routes(r *rest.Router) {
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: all, ID: "addExchangeRates", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Add exchange rates",
-		Description: "A rate of the same currency and day is replaced. A document with a tax uses the latest rate that " +
-			"is at most 7 days older than the last day of its month. Issued documents do not change.",
+		Description: "A rate of the same currency and day is replaced. A document with a tax uses the latest rate " +
+			"that is at most 7 days older than the last day of its month. Issued documents do not change.",
 		Errors: []apierr.Code{apierr.Conflict},
 	}, h.add)
 	rest.Write(r, rest.Operation{

@@ -284,8 +284,9 @@ func (s *Service) enter(ctx context.Context, tx *db.Tx, rates []NewRate) ([]Exch
 			"ones, or enter fewer.", n, MaxExchangeRates)
 	}
 	for _, currency := range entered {
-		missing := missingRate(currency, "")
-		if err := s.cfg.Issues.Resolve(ctx, tx, issue.LedgerSource, missing, "Exchange rates were entered."); err != nil {
+		const note = "Exchange rates were entered."
+		err := s.cfg.Issues.Resolve(ctx, tx, issue.LedgerSource, missingRate(currency, ""), note)
+		if err != nil {
 			return nil, err
 		}
 	}
