@@ -235,6 +235,7 @@ func TestMetrics(t *testing.T) {
 	}
 	s := servertest.StartIn(t, dir, "--sim", "--sim-machines", "banner", "--metrics-listen", "0.0.0.0:0",
 		"--metrics-token-file", file, "--metrics-profiling")
+	s.AwaitLog("metrics=http")
 	named := regexp.MustCompile(`metrics=(http://127\.0\.0\.1:\d+/metrics)`).FindStringSubmatch(s.Log())
 	if named == nil {
 		t.Fatalf("the log does not name the metrics:\n%s", s.Log())
