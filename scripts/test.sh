@@ -15,10 +15,10 @@ run() { go test -race -gcflags=modernc.org/sqlite/lib=-race=false -vet=off -time
 # These start several servers, browsers or virtual machines each. Beside one another they would starve on a small machine, and
 # wait in vain for what is only slow: two run at a time, after all others. Of those, four do: most spend half of their time waiting
 # for a database or a process.
-heavy='/test/(chaos|crash|dashboard|e2e|racks)$'
+heavy='/test/(chaos|crash|dashboard|e2e|racks|upgrade)$'
 mapfile -t light < <(go list ./... | grep -Ev "$heavy")
 mapfile -t last < <(go list ./... | grep -E "$heavy")
-[ ${#last[@]} -eq 5 ] || { echo "test.sh: expected five heavy packages, found: ${last[*]}" >&2; exit 1; }
+[ ${#last[@]} -eq 6 ] || { echo "test.sh: expected six heavy packages, found: ${last[*]}" >&2; exit 1; }
 
 failed=
 run -p 4 "$@" "${light[@]}" || failed=1

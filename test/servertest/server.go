@@ -150,6 +150,9 @@ func Prepare(t testing.TB, dir string, args ...string) *Server {
 	return s
 }
 
+// Switch makes the next start, and commands, use another build of billetd.
+func (s *Server) Switch(binary string) { s.binary = binary }
+
 // FreePort returns a port for a program that cannot choose one by itself. The system gives its
 // sockets higher ones, so that none of them takes it meanwhile.
 func FreePort(t testing.TB) int {
