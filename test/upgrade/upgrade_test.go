@@ -374,15 +374,17 @@ func TestRollingUpgrade(t *testing.T) {
 	// The next version refuses the database, and changes nothing.
 	for _, args := range [][]string{{"migrate", "status"}, {"account", "list"}, {"serve", "--listen", "127.0.0.1:0"}} {
 		out, err := f.run(binary, args...)
-		if err == nil || !strings.Contains(out, "needs the schema 90002") || !strings.Contains(out, "`billetd migrate`") {
+		if err == nil || !strings.Contains(out, "needs the schema 90002") ||
+			!strings.Contains(out, "`billetd migrate`") {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
 	}
-	if out, err := f.run(binary, "migrate", "--dry-run"); err != nil || !strings.Contains(out, "Would apply 90001_note") {
+	out, err := f.run(binary, "migrate", "--dry-run")
+	if err != nil || !strings.Contains(out, "Would apply 90001_note") {
 		t.Fatalf("a dry run: %v\n%s", err, out)
 	}
 	began := time.Now()
-	out, err := f.run(binary, "migrate")
+	out, err = f.run(binary, "migrate")
 	if err != nil || !strings.Contains(out, "The database has the schema 90002.") {
 		t.Fatalf("migrate: %v\n%s", err, out)
 	}
