@@ -112,7 +112,7 @@ func (f *fleet) summary() string {
 	defer f.tally.mu.Unlock()
 	var b strings.Builder
 	for _, kind := range slices.Sorted(maps.Keys(f.Faults)) {
-		fmt.Fprintf(&b, "%4d × %-32s recovery within %s\n", f.Faults[kind], kind,
+		fmt.Fprintf(&b, "%4d × %-56s recovery within %s\n", f.Faults[kind], kind,
 			f.Slowest[kind].Round(10*time.Millisecond))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(f.Answers)) {

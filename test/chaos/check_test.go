@@ -236,6 +236,9 @@ func (f *fleet) checkDeployments() map[string]stored {
 		if s.status == "running" && !has[d] {
 			f.t.Errorf("%s runs and has no machine", d)
 		}
+		if s.status == "interrupted" || s.status == "failed" && s.started != nil {
+			f.t.Errorf("%s ran and is %s, and no machine was lost here", d, s.status)
+		}
 		if twin := names[s.account+s.name]; twin != "" {
 			f.t.Errorf("%s was asked for once, and is there as %s and %s", s.name, twin, d)
 		}

@@ -195,10 +195,27 @@ func (f *fleet) order(n int) (all []string) {
 	return all[:n]
 }
 
-// round lets one fault happen.
+// round lets one fault happen; in a long run sometimes while a server is down or stopped, which then
+// comes back to a world that has changed.
 func (f *fleet) round(n int, kind string) {
 	f.t.Helper()
-	faults[kind](f)
+	happen := faults[kind]
+	if *rounds > 0 && !strings.Contains(kind, "server") && f.rng.IntN(3) == 0 {
+		r := f.one()
+		if f.rng.IntN(2) == 0 {
+			kind += ", a server is down"
+			f.down(r, r.Kill)
+			happen(f)
+			f.start(r)
+		} else {
+			kind += ", a server is stopped"
+			_ = syscall.Kill(r.PID(), syscall.SIGSTOP)
+			happen(f)
+			_ = syscall.Kill(r.PID(), syscall.SIGCONT)
+		}
+	} else {
+		happen(f)
+	}
 	took := f.recover(n, kind)
 	f.tally.mu.Lock()
 	f.Faults[kind]++
@@ -225,7 +242,8 @@ func (f *fleet) recover(n int, kind string) time.Duration {
 			defer cancel()
 			a, err := r.CallWith(ctx, tn.key, method, path, body, headers...)
 			last = a
-			return err == nil && a.Status < 300
+			// An end whose answer was lost may have had its effect.
+			return err == nil && (a.Status < 300 || method == http.MethodDelete && a.Status == http.StatusNotFound)
 		}
 		for !call(http.MethodPost, "/ssh-keys", body, "Idempotency-Key", name) ||
 			!call(http.MethodDelete, "/ssh-keys/"+last.Data["id"].(string), nil) ||

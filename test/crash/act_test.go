@@ -74,12 +74,13 @@ func (w *worker) later() time.Time {
 }
 
 func (w *worker) publicKey() string {
-	var b [ed25519.PublicKeySize]byte
-	for i := range b {
-		b[i] = byte(w.rng.Uint32())
+	var from [ed25519.SeedSize]byte // half of all 32 bytes are no public key
+	for i := range from {
+		from[i] = byte(w.rng.Uint32())
 	}
+	point := ed25519.NewKeyFromSeed(from[:]).Public().(ed25519.PublicKey)
 	blob := []byte("\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20")
-	return "ssh-ed25519 " + base64.StdEncoding.EncodeToString(append(blob, b[:]...))
+	return "ssh-ed25519 " + base64.StdEncoding.EncodeToString(append(blob, point...))
 }
 
 // repeat sends an answered request again.
