@@ -195,8 +195,8 @@ func (f *fleet) order(n int) (all []string) {
 	return all[:n]
 }
 
-// round lets one fault happen; in a long run sometimes while a server is down or stopped, which then
-// comes back to a world that has changed.
+// round lets one fault happen; in a long run sometimes while a server is down or stopped, which
+// then returns to a world that has changed.
 func (f *fleet) round(n int, kind string) {
 	f.t.Helper()
 	happen := faults[kind]
@@ -229,33 +229,46 @@ func (f *fleet) round(n int, kind string) {
 func (f *fleet) recover(n int, kind string) time.Duration {
 	f.t.Helper()
 	began := time.Now()
-	tn := f.tenants[0]
-	w := &worker{f: f, tn: tn, rng: f.rng}
+	w := &worker{rng: f.rng}
+	var all sync.WaitGroup
 	for _, r := range f.servers {
-		name := fmt.Sprintf("probe-%d-%d", n, r.number)
-		body := map[string]any{"name": name, "publicKey": w.publicKey()}
-		var last servertest.Answer
-		call := func(method, path string, body any, headers ...string) bool {
+		body := map[string]any{"name": fmt.Sprintf("probe-%d-%d", n, r.number), "publicKey": w.publicKey()}
+		all.Go(func() {
 			ctx, cancel := context.WithDeadline(context.Background(), began.Add(recovery))
 			defer cancel()
-			ctx, cancel = context.WithTimeout(ctx, answerTime)
-			defer cancel()
-			a, err := r.CallWith(ctx, tn.key, method, path, body, headers...)
-			last = a
-			// An end whose answer was lost may have had its effect.
-			return err == nil && (a.Status < 300 || method == http.MethodDelete && a.Status == http.StatusNotFound)
-		}
-		for !call(http.MethodPost, "/ssh-keys", body, "Idempotency-Key", name) ||
-			!call(http.MethodDelete, "/ssh-keys/"+last.Data["id"].(string), nil) ||
-			!call(http.MethodGet, "/wallet", nil) {
-			if time.Since(began) > recovery {
-				f.t.Fatalf("%s after %q, server %d: %d %s\n%s", recovery, kind, r.number, last.Status, last.Body,
+			last, works := f.probe(ctx, r, body)
+			for ; !works && ctx.Err() == nil; last, works = f.probe(ctx, r, body) {
+				pause(ctx, 100*time.Millisecond)
+			}
+			if !works {
+				f.t.Errorf("%s after %q, server %d: %d %s\n%s", recovery, kind, r.number, last.Status, last.Body,
 					tail(r.Log(), 30))
 			}
-			f.wait(100 * time.Millisecond)
-		}
+		})
+	}
+	all.Wait()
+	if f.t.Failed() {
+		f.t.FailNow()
 	}
 	return time.Since(began)
+}
+
+// probe has a server create something, delete it and read, and reports whether it did.
+func (f *fleet) probe(ctx context.Context, r *replica, body map[string]any) (last servertest.Answer, works bool) {
+	call := func(method, path string, body any, headers ...string) bool {
+		ctx, cancel := context.WithTimeout(ctx, answerTime)
+		defer cancel()
+		var err error
+		last, err = r.CallWith(ctx, f.tenants[0].key, method, path, body, headers...)
+		// An end whose answer was lost may have had its effect.
+		return err == nil && (last.Status < 300 || method == http.MethodDelete && last.Status == http.StatusNotFound)
+	}
+	if !call(http.MethodPost, "/ssh-keys", body, "Idempotency-Key", body["name"].(string)) {
+		return last, false
+	}
+	made, _ := last.Data["id"].(string)
+	works = call(http.MethodDelete, "/ssh-keys/"+made, nil) && call(http.MethodGet, "/wallet", nil)
+	return last, works
 }
 
 // countMachines: no deployment ever had two machines.

@@ -224,8 +224,8 @@ func (f *fleet) start(r *replica) {
 	r.reached.Store(to)
 }
 
-// bad are lines of a log that no fault explains.
-var bad = regexp.MustCompile(`(?m)^.*(panic|DATA RACE|INTERNAL_ERROR).*$`)
+// bad are lines of a log that no fault explains. A request that its client gave up is no such line.
+var bad = regexp.MustCompile(`(?m)^.*(panic|DATA RACE|status=500 ).*$`)
 
 // down ends a server and keeps what its log says.
 func (f *fleet) down(r *replica, end func()) {
