@@ -33,7 +33,7 @@ func (f *fleet) rest() {
 	for _, tn := range f.tenants {
 		w := &worker{f: f, tn: tn}
 		for _, i := range tn.doubts {
-			until(f.t, i.path+" "+i.name+" has an answer", recovery, func() bool { return w.attempt(i) })
+			until(f.t, i.path+" "+i.name+" has an answer", patience, func() bool { return w.attempt(i) })
 		}
 	}
 	f.settle(30 * time.Minute)
@@ -52,7 +52,7 @@ func (f *fleet) rest() {
 func (f *fleet) settle(by time.Duration) {
 	f.t.Helper()
 	what := ""
-	for range 8 {
+	for range 20 {
 		f.travel(by)
 		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); f.wait(200 * time.Millisecond) {
 			if what = f.moving(); what == "" {

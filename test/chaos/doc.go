@@ -9,9 +9,10 @@
 // connections, stalls them, or leaves them half-open. One server's clock is always wrong.
 //
 // A round is one fault, from a list in an order that the seed draws. After each, every server must
-// succeed again within a minute, and no deployment may have had two machines. At the end everything
-// comes to rest and is checked. The answers about each deployment are also checked for
-// linearizability: they must be those of a single copy, in an order that real time allows.
+// succeed again, in a long run within a minute, and no deployment may have had two machines. At
+// the end everything comes to rest and is checked. The answers about each deployment are also
+// checked for linearizability: they must be those of a single copy, in an order that real time
+// allows.
 //
 //	go test ./test/chaos                      each fault once
 //	make chaos ROUNDS=1000

@@ -234,14 +234,14 @@ func (f *fleet) recover(n int, kind string) time.Duration {
 	for _, r := range f.servers {
 		body := map[string]any{"name": fmt.Sprintf("probe-%d-%d", n, r.number), "publicKey": w.publicKey()}
 		all.Go(func() {
-			ctx, cancel := context.WithDeadline(context.Background(), began.Add(recovery))
+			ctx, cancel := context.WithDeadline(context.Background(), began.Add(recovery()))
 			defer cancel()
 			last, works := f.probe(ctx, r, body)
 			for ; !works && ctx.Err() == nil; last, works = f.probe(ctx, r, body) {
 				pause(ctx, 100*time.Millisecond)
 			}
 			if !works {
-				f.t.Errorf("%s after %q, server %d: %d %s\n%s", recovery, kind, r.number, last.Status, last.Body,
+				f.t.Errorf("%s after %q, server %d: %d %s\n%s", recovery(), kind, r.number, last.Status, last.Body,
 					tail(r.Log(), 30))
 			}
 		})

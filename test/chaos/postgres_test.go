@@ -17,8 +17,8 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
 )
 
-// patience is how long a program may take to start or stop.
-const patience = 2 * time.Minute
+// patience is how long a program may take to start or stop, on a busy machine.
+const patience = 5 * time.Minute
 
 // process is a program that ends with the test, also where that is killed.
 type process struct {

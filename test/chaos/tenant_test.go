@@ -162,8 +162,10 @@ func (f *fleet) followOnce(ctx context.Context, tn *tenant, last *string) error 
 
 func (w *worker) run(ctx context.Context) {
 	for ctx.Err() == nil {
+		began := time.Now()
 		w.act(ctx)
-		pause(ctx, time.Duration(20+w.rng.IntN(120))*time.Millisecond)
+		// A busy machine gets less work.
+		pause(ctx, time.Since(began)+time.Duration(20+w.rng.IntN(120))*time.Millisecond)
 	}
 }
 
