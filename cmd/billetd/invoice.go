@@ -17,7 +17,7 @@ import (
 
 func invoices() *cobra.Command {
 	cmd := &cobra.Command{Use: "invoices", Aliases: []string{"invoice"}, Short: "Manage invoices, their seller and tax"}
-	cmd.AddCommand(invoiceList(), invoiceSettings(), invoiceRates())
+	cmd.AddCommand(invoiceList(), invoiceSettings(), invoiceRates(), exchangeRates())
 	return cmd
 }
 
