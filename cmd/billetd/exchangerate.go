@@ -83,7 +83,7 @@ func exchangeRateImport() *cobra.Command {
 			f.StringVar(&table.Currency, "currency", "", "`code` of the currency; the seller's tax currency if omitted")
 			f.StringVar(&table.Base, "base", "EUR", "`code` of the currency that the columns are compared with")
 			f.StringVar((*string)(&table.Direction), "direction", string(invoice.UnitsPerBase),
-				"units_per_base, or base_per_unit where a number is units of the base for one of its column's `currency`")
+				"units_per_base, or base_per_unit for units of the base for one of the column's `currency`")
 			f.StringVar(&table.From, "from", "", "first `day` to import, such as 2026-01-01")
 			requireFlags(cmd, "file", "source")
 		},
@@ -101,7 +101,8 @@ func exchangeRateImport() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return out.print(cmd.OutOrStdout(), imported, []any{"CURRENCY", "DAYS", "SKIPPED", "FIRST", "LAST"}, [][]any{
+			head := []any{"CURRENCY", "DAYS", "SKIPPED", "FIRST", "LAST"}
+			return out.print(cmd.OutOrStdout(), imported, head, [][]any{
 				{imported.Currency, imported.Count, imported.Skipped, imported.First, imported.Last},
 			})
 		})
