@@ -17,6 +17,7 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -32,6 +33,7 @@ type rendered struct {
 	account    corev1.ServiceAccount
 	budget     *policyv1.PodDisruptionBudget
 	ingress    *networkingv1.Ingress
+	migrate    *batchv1.Job
 }
 
 func values(t *testing.T, text string) map[string]any {
@@ -79,6 +81,9 @@ func render(t *testing.T, text string) (r rendered, err error) {
 		case "pdb.yaml":
 			r.budget = &policyv1.PodDisruptionBudget{}
 			into = r.budget
+		case "migrate.yaml":
+			r.migrate = &batchv1.Job{}
+			into = r.migrate
 		case "ingress.yaml":
 			r.ingress = &networkingv1.Ingress{}
 			into = r.ingress
@@ -171,13 +176,18 @@ func TestChartAsksAndWaits(t *testing.T) {
 			t.Errorf("got %+v, want %s at %s", probe.HTTPGet, path, port)
 		}
 	}
-	// A migration is part of a start, and is not killed in the middle.
-	if p := c.StartupProbe; p.PeriodSeconds*p.FailureThreshold < 600 {
+	if p := c.StartupProbe; p.HTTPGet.Path != "/healthz" || p.PeriodSeconds*p.FailureThreshold < 60 {
 		t.Errorf("a start may take %d s", p.PeriodSeconds*p.FailureThreshold)
 	}
-	// The server stops within 25 seconds after the preStop hook.
-	if wait := c.Lifecycle.PreStop.Sleep.Seconds; *spec.TerminationGracePeriodSeconds < 25+wait {
-		t.Errorf("killed after %d s, of which it waits %d s", *spec.TerminationGracePeriodSeconds, wait)
+	i := slices.IndexFunc(c.Env, func(v corev1.EnvVar) bool { return v.Name == "BILLET_DRAIN" })
+	if i < 0 {
+		t.Fatal("a server that is stopped does not drain")
+	}
+	// The server stops within 30 seconds after it has drained.
+	drain, err := time.ParseDuration(c.Env[i].Value)
+	grace := time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second
+	if err != nil || drain < 5*time.Second || grace < drain+30*time.Second {
+		t.Errorf("killed after %s, and drains for %s: %v", grace, drain, err)
 	}
 	if r.ingress != nil {
 		t.Error("there is an ingress that was not asked for")
@@ -208,14 +218,42 @@ func TestChartTakesKeysFromTheSecret(t *testing.T) {
 
 // One server needs no Redis, and cannot be kept from being moved.
 func TestChartOfOneServer(t *testing.T) {
-	r, err := render(t, least+"replicas: 1\ndrainSeconds: 0\n")
+	r, err := render(t, least+"replicas: 1\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := r.deployment.Spec.Template.Spec.Containers[0]
 	i := slices.IndexFunc(c.Env, func(v corev1.EnvVar) bool { return v.Name == "BILLET_REDIS_URL" })
-	if i < 0 || !*c.Env[i].ValueFrom.SecretKeyRef.Optional || r.budget != nil || c.Lifecycle != nil {
-		t.Errorf("got %+v, budget %v, lifecycle %v", c.Env, r.budget, c.Lifecycle)
+	if i < 0 || !*c.Env[i].ValueFrom.SecretKeyRef.Optional || r.budget != nil {
+		t.Errorf("got %+v, budget %v", c.Env, r.budget)
+	}
+}
+
+// The database is migrated before servers start, by a pod that the service does not lead to.
+func TestChartMigratesBefore(t *testing.T) {
+	r, err := render(t, least)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := r.migrate.Spec.Template
+	c, server := pod.Spec.Containers[0], r.deployment.Spec.Template.Spec.Containers[0]
+	if got := r.migrate.Annotations["helm.sh/hook"]; got != "pre-install,pre-upgrade" || c.Image != server.Image ||
+		!slices.Equal(c.Args, []string{"migrate"}) || pod.Spec.RestartPolicy != corev1.RestartPolicyNever {
+		t.Errorf("it runs %s %v at %q", c.Image, c.Args, got)
+	}
+	if !*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.Spec.SecurityContext.RunAsNonRoot ||
+		pod.Spec.ServiceAccountName != "" || *pod.Spec.AutomountServiceAccountToken {
+		t.Error("the job is not confined, or needs what is not installed yet")
+	}
+	selected := true
+	for key, value := range r.service.Spec.Selector {
+		selected = selected && pod.Labels[key] == value
+	}
+	if selected {
+		t.Error("the service leads to the job")
+	}
+	if r, err = render(t, least+"migrate: false\n"); err != nil || r.migrate != nil {
+		t.Errorf("there is a job that was not asked for: %v", err)
 	}
 }
 
