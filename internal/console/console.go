@@ -90,12 +90,24 @@ func (s *Service) Begin(ctx context.Context, tx *db.Tx, n Session, takeOver bool
 	return n, s.cfg.Jobs.Enqueue(ctx, tx, n.Account, KindExpire, n.Deployment, tx.Now.Add(Lease))
 }
 
+// Free returns nil while no session of the deployment is alive, else CONFLICT. Another session may
+// begin at any time: only Begin takes the console.
+func (s *Service) Free(ctx context.Context, deployment id.ID) error {
+	return s.cfg.DB.View(ctx, func(ctx context.Context, tx *db.Tx) error {
+		other, found, err := find(ctx, tx, deployment)
+		if err == nil && found && tx.Now.Before(other.seenAt.Add(Lease)) {
+			err = taken(other)
+		}
+		return err
+	})
+}
+
 // lost is how a session ends whose server is gone.
 const lost = "its server stopped"
 
 func taken(by Session) error {
-	return apierr.New(apierr.Conflict, "The console is open already, by %s since %s. To take it over, add "+
-		"takeOver=true.", by.Actor.Name, by.openedAt.UTC().Format(time.RFC3339))
+	return apierr.New(apierr.Conflict, "The console is open already, by %s since %s. It can be taken over "+
+		"(takeOver=true).", by.Actor.Name, by.openedAt.UTC().Format(time.RFC3339))
 }
 
 // Renew keeps a session. It reports false if the session has ended.

@@ -88,6 +88,11 @@ func TestOneSessionAtATime(t *testing.T) {
 			!strings.Contains(err.Error(), "Ada") {
 			t.Errorf("a second session: %v", err)
 		}
+		if err := k.Free(t.Context(), "dep_1"); apierr.CodeOf(err) != apierr.Conflict ||
+			!strings.Contains(err.Error(), "Ada") {
+			t.Errorf("a console that is open is free: %v", err)
+		}
+		k.must(k.Free(t.Context(), "dep_2"))
 		k.clock.Advance(console.Lease - time.Second)
 		bob, err := k.begin("Bob", true)
 		k.must(err)
@@ -117,6 +122,7 @@ func TestASessionWhoseServerIsGoneEnds(t *testing.T) {
 		}
 		k.closed()
 		k.clock.Advance(time.Second)
+		k.must(k.Free(t.Context(), "dep_1"))
 		if again, err := k.Expire(t.Context(), "dep_1"); err != nil || again != job.Done() {
 			t.Errorf("a session that was not: %v, %v", again, err)
 		}

@@ -72,6 +72,13 @@ func (h consoles) open(
 	if err := h.deployments.HasConsole(ctx, h.db, c.Caller.Account, in.ID); err != nil {
 		return rest.Answer{}, err
 	}
+	// A page does not learn why its WebSocket was refused. It asks with a plain GET, which is
+	// answered with what stands in the way, and with INVALID_REQUEST where nothing is known to.
+	if !in.TakeOver {
+		if err := h.sessions.Free(ctx, in.ID); err != nil {
+			return rest.Answer{}, err
+		}
+	}
 	if err := apierr.Invalid(append(invalid, checkUpgrade(c.Request)...)).OrNil(); err != nil {
 		return rest.Answer{}, err
 	}

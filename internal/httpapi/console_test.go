@@ -66,6 +66,8 @@ func TestConsole(t *testing.T) {
 		!strings.Contains(text, "takeOver") {
 		t.Errorf("a second console: %d %s", status, text)
 	}
+	// A page asks why, without a WebSocket.
+	w.want(409, w.ada, "GET", Base+consolePath(d), nil)
 	next, status, text := socketOf(t, site, w.ada, consolePath(d)+"?takeOver=true")
 	if next == nil {
 		t.Fatalf("%d %s", status, text)
@@ -85,6 +87,9 @@ func TestConsole(t *testing.T) {
 	}
 	if _, status, text := socketOf(t, site, w.ada, consolePath(d)); status != 503 || strings.Contains(text, "route") {
 		t.Errorf("a console that does not answer: %d %s", status, text)
+	}
+	if r := w.want(400, w.ada, "GET", Base+consolePath(d), nil); r.fields()[0] != "header.Upgrade" {
+		t.Errorf("why a console that does not answer is refused: %v", r)
 	}
 	w.onConsole(m) // no session has it now
 	if ws, status, text := socketOf(t, site, w.ada, consolePath(d)); ws == nil {

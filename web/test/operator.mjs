@@ -20,6 +20,25 @@ await visitors.signedIn(context);
 
 try {
   let invitation = '';
+  await part('the pages of the operator are in areas, and at their addresses', async () => {
+    await page.goto('/operator');
+    const area = (name) => page.getByRole('navigation', { name: 'Operator console' }).getByRole('link', { name });
+    const tabs = () => page.getByRole('tab').allTextContents();
+    await page.getByRole('tab', { name: 'Accounts', selected: true }).waitFor();
+    assert.equal(await area('Business').getAttribute('aria-current'), 'true');
+    await area('Supply').focus();
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/operator/providers');
+    assert.deepEqual(await tabs(), ['Providers', 'Machines', 'Price rules']);
+    await page.getByRole('tab', { name: 'Providers' }).focus();
+    await page.keyboard.press('ArrowRight');
+    await page.waitForURL('**/operator/machines');
+    await everywhere(page, 'operator-areas');
+    await page.goto('/operator/mails');
+    await page.getByRole('tab', { name: 'Emails', selected: true }).waitFor();
+    assert.equal(await area('Operations').getAttribute('aria-current'), 'true');
+  });
+
   await part('an account is created with its owner', async () => {
     await page.goto('/operator');
     await page.getByRole('button', { name: 'Create account' }).click();

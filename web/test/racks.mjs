@@ -169,6 +169,59 @@ try {
     }
   });
 
+  const screen = (p) => p.locator('.xterm-rows');
+  const consoleOf = (p) => p.getByRole('region', { name: 'Serial console of own-image' });
+
+  await part('the serial console shows what the machine writes, and sends keys', async () => {
+    await page.goto(`/deployments/${deployment}`);
+    await page.getByRole('tab', { name: 'Console' }).click();
+    await consoleOf(page).getByText('Connected').waitFor();
+    await screen(page).getByText('login:').waitFor();
+    await page.keyboard.type('root');
+    await screen(page).getByText('login: root').waitFor(); // it repeats what is typed
+    await everywhere('console');
+  });
+
+  await part('a console that another has is named, and taken over', async () => {
+    const second = await visitors.open();
+    await visitors.signedIn(second.context);
+    // The browser logs a refused WebSocket at the script that opened it.
+    visitors.allowed = [...expected, /\/console$/, /\/assets\/Console-/];
+    await second.page.goto(`/deployments/${deployment}/console`);
+    const there = consoleOf(second.page);
+    await there.getByText(/^The console is open already, by Demo since /).waitFor();
+    await cleanEverywhere(second.page, 'console-taken');
+    await there.getByRole('button', { name: 'Reconnect' }).click();
+    await there.getByText(/^The console is open already/).waitFor();
+    await there.getByRole('button', { name: 'Take over' }).click();
+    const dialog = second.page.getByRole('dialog', { name: 'Take the console over?' });
+    await dialog.getByRole('button', { name: 'Take over' }).click();
+    await there.getByText('Connected').waitFor();
+    await second.page.keyboard.type('mine');
+    await screen(second.page).getByText('login: mine').waitFor();
+    await consoleOf(page).getByText('The console was opened elsewhere.').waitFor();
+    await second.context.close();
+    await eventually('the console is free', async () => {
+      const answer = await context.request.get(`${inventory}/deployments/${deployment}/console`);
+      return answer.status() === 400; // it only lacks a WebSocket
+    });
+    await consoleOf(page).getByRole('button', { name: 'Reconnect' }).click();
+    await consoleOf(page).getByText('Connected').waitFor();
+    assert.deepEqual(second.faults, []);
+  });
+
+  await part('a console that is not available says so', async () => {
+    const path = `${operator}/machines/${(await api('GET', `${operator}/machines`))[0].id}`;
+    await api('PATCH', path, { consolePort: 1 });
+    await page.reload();
+    await consoleOf(page).getByText('The machine’s serial console does not answer. Try again shortly.').waitFor();
+    await everywhere('console-silent');
+    await api('PATCH', path, { console: 'off' });
+    await consoleOf(page).getByRole('button', { name: 'Reconnect' }).click();
+    await consoleOf(page).getByText('This machine has no serial console.').waitFor();
+    visitors.allowed = expected;
+  });
+
   assert.deepEqual(faults, []);
 } catch (error) {
   console.error(`at ${page.url()}`);

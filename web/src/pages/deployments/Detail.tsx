@@ -87,10 +87,12 @@ export default function Detail() {
           )}
         </Tabs.Panel>
         <Tabs.Panel value="console">
-          {write && hasConsole(d) && (
+          {write && hasConsole(d) ? (
             <Suspense fallback={<PageSkeleton />}>
               <Console of={d} />
             </Suspense>
+          ) : (
+            <p className="dim">{noConsole(d, write)}</p>
           )}
         </Tabs.Panel>
         <Tabs.Panel value="events">
@@ -102,6 +104,14 @@ export default function Detail() {
       </Tabs>
     </>
   );
+}
+
+/** Why the serial console cannot be opened: a link or the back button can lead to its tab. */
+function noConsole(d: Deployment, write: boolean): string {
+  if (!d.capabilities.console) return 'This machine has no serial console. The offer’s features say which have one.';
+  if (hasEnded(d) || d.status === 'terminating') return 'The serial console was available until the deployment ended.';
+  if (!write) return 'Your role may not open the serial console.';
+  return 'The serial console is available once the machine is being installed.';
 }
 
 /** What the outage of its provider means for a deployment. */

@@ -2,9 +2,10 @@ import { Button, Group } from '@mantine/core';
 import { useState } from 'react';
 import { Link, useParams } from 'react-router';
 import type { Schema } from '../../api/client';
-import { pageQuery, useGet, withId } from '../../api/hooks';
+import { pageQuery, useGet, useSend, withId } from '../../api/hooks';
 import { useMe } from '../../api/session';
 import { BackIcon } from '../../app/icons';
+import { useConfirm } from '../../parts/confirm';
 import { ErrorBox } from '../../parts/ErrorBox';
 import { Facts } from '../../parts/Facts';
 import { formatNumber, formatPercent } from '../../parts/locale';
@@ -35,6 +36,8 @@ export default function Account() {
   const account = useGet('/api/v1/operator/accounts/{id}', withId(id));
   const quotas = useGet('/api/v1/operator/accounts/{id}/quotas', withId(id));
   const own = useMe().data?.account.id === id;
+  const trust = useSend('put', '/api/v1/operator/accounts/{id}/trust');
+  const confirm = useConfirm();
   const [dialog, setDialog] = useState<Dialog | null>(null);
   const a = account.data;
   if (!a)
@@ -47,6 +50,15 @@ export default function Account() {
       <PageSkeleton />
     );
   const close = () => setDialog(null);
+  const askToTrust = () =>
+    confirm({
+      title: a.trusted ? `Stop trusting ${a.name}?` : `Trust ${a.name}?`,
+      body: a.trusted
+        ? 'It no longer sees offers for trusted tenants only. What it has stays.'
+        : 'It sees offers for trusted tenants only, such as servers without a BMC, whose tenant can keep you out.',
+      action: a.trusted ? 'Stop trusting' : 'Trust account',
+      run: () => trust.mutateAsync({ ...withId(id), body: { trusted: !a.trusted } }),
+    });
   return (
     <>
       <PageHead
@@ -79,6 +91,7 @@ export default function Account() {
             ['Suspended since', a.suspension ? <Time key="suspended" at={a.suspension.since} /> : undefined],
             ['Reason', a.suspension?.reason],
             ['Markup', a.markupPercent === null ? 'Default' : formatPercent(a.markupPercent)],
+            ['Trusted', a.trusted ? 'Yes: sees what is for trusted tenants only' : 'No'],
             ['Created', <Time key="created" at={a.createdAt} />],
           ]}
         />
@@ -91,6 +104,9 @@ export default function Account() {
           </Button>
           <Button variant="default" size="xs" onClick={() => setDialog('markup')}>
             Set markup
+          </Button>
+          <Button variant="default" size="xs" onClick={askToTrust}>
+            {a.trusted ? 'Stop trusting' : 'Trust account'}
           </Button>
         </Group>
       </Panel>

@@ -1,102 +1,138 @@
-import { PasswordInput, TextInput } from '@mantine/core';
+import { Alert, Checkbox, PasswordInput, SegmentedControl, Textarea, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import type { Schema } from '../../api/client';
-import { fieldErrors, useSend } from '../../api/hooks';
+import { fieldErrors, useSend, withId } from '../../api/hooks';
 import { FormDialog } from '../../parts/FormDialog';
 import { toast } from '../../parts/toast';
+import { type Field, fields, type Reach, requestOf, textsOf, wrongIn } from './machineFields';
 import './priceRules.css';
 
-type Kind = 'text' | 'number' | 'list';
-type Fields = Schema['MachineFields'];
+type Machine = Schema['Machine'];
+const path = '/api/v1/operator/machines';
 
-/** The fields in their order, with what they are called and an example. */
-const fields: [keyof Fields, string, Kind, string][] = [
-  ['name', 'Name', 'text', 'gpu-01'],
-  ['bmcUrl', 'BMC URL', 'text', 'https://10.0.0.17'],
-  ['bmcUser', 'BMC user', 'text', 'billet'],
-  ['bmcPassword', 'BMC password', 'text', ''],
-  ['bmcCertificateSha256', 'BMC certificate (SHA-256)', 'text', 'optional'],
-  ['console', 'Serial console', 'text', 'off, openbmc, idrac or ilo'],
-  ['consolePort', 'Console port', 'number', 'the usual one'],
-  ['consoleUser', 'Console user', 'text', 'needed for a console'],
-  ['consolePassword', 'Console password', 'text', 'needed for a console'],
-  ['consoleHostKey', 'Console SSH host key', 'text', 'ssh-ed25519 AAAA…'],
-  ['macs', 'MAC addresses', 'list', '3c:ec:ef:00:00:01'],
-  ['address', 'Address', 'text', '192.0.2.11/24'],
-  ['gateway', 'Gateway', 'text', '192.0.2.1'],
-  ['nameservers', 'DNS servers', 'list', '192.0.2.53'],
-  ['region', 'Region', 'text', 'oslo-1'],
-  ['rack', 'Rack', 'text', 'A1'],
-  ['position', 'Lowest rack unit', 'number', '10'],
-  ['height', 'Rack units', 'number', '8'],
-  ['hourlyPrice', 'Price per hour (USD)', 'number', '12.50'],
-  ['gpuType', 'GPU type', 'text', 'NVIDIA H100'],
-  ['gpuCount', 'Number of GPUs', 'number', '8'],
-  ['gpuMemoryGb', 'GPU memory (GB)', 'number', '80'],
-];
-
-/** Adds one of the operator's own servers. */
-export function MachineDialog({ onClose }: { onClose: () => void }) {
-  const create = useSend('post', '/api/v1/operator/machines');
-  const [texts, setTexts] = useState<Partial<Record<keyof Fields, string>>>({});
-  const errors = fieldErrors(create.error);
-  // Fields are found by how they begin: nameservers begins as name does.
-  const errorOf = (name: string) => {
-    const message = errors.at(name);
-    const longer = fields.some(([other]) => other !== name && other.startsWith(name) && errors.at(other) === message);
-    return longer ? undefined : message;
+/** Adds one of the operator's own servers, or changes one. */
+export function MachineDialog({ of: m, onClose }: { of?: Machine; onClose: () => void }) {
+  const create = useSend('post', path);
+  const update = useSend('patch', `${path}/{id}`);
+  const stored = textsOf(m);
+  const [reach, setReach] = useState<Reach>(m?.sshAddress ? 'ssh' : 'bmc');
+  const [texts, setTexts] = useState(stored);
+  const [rotate, setRotate] = useState(m?.rotatePassword ?? true);
+  const saving = m ? update : create;
+  const errors = fieldErrors(saving.error);
+  const shown = fields.filter((f) => !f.of || f.of === reach);
+  const body = {
+    ...requestOf(shown, texts, stored),
+    ...(reach === 'bmc' && rotate !== (m?.rotatePassword ?? true) && { rotatePassword: rotate }),
   };
-  const submit = () => {
-    const body: Record<string, unknown> = {};
-    for (const [name, , kind] of fields) {
-      const text = name.endsWith('Password') ? (texts[name] ?? '') : (texts[name] ?? '').trim();
-      if (text === '') continue;
-      body[name] = kind === 'number' ? Number(text) : kind === 'list' ? text.split(/[\s,]+/) : text;
-    }
-    create.mutate(
-      { body: body as Fields },
-      {
-        onSuccess: (m) => {
-          toast(`${m.name} added. Inspect it to have it for sale.`);
-          onClose();
-        },
-      },
-    );
-  };
-  const wrongNumber = fields.some(
-    ([name, , kind]) => kind === 'number' && Number.isNaN(Number((texts[name] ?? '0').trim())),
-  );
+  const done = (text: string) => ({
+    onSuccess: () => {
+      toast(text);
+      onClose();
+    },
+  });
+  const submit = () =>
+    m
+      ? update.mutate({ ...withId(m.id), body }, done(`${m.name} saved`))
+      : create.mutate(
+          { body },
+          {
+            onSuccess: (added) => {
+              toast(
+                added.sshPublicKey
+                  ? `${added.name} added. Authorize its SSH key, which Edit shows, then inspect it.`
+                  : `${added.name} added. Inspect it to have it for sale.`,
+              );
+              onClose();
+            },
+          },
+        );
+  // The server names fields that no field here is for, such as those of the other kind.
+  const elsewhere = errors.general ?? (errors.at(...shown.map((f) => f.name), 'rotatePassword') ? null : saving.error);
   return (
     <FormDialog
-      title="Add machine"
-      submit="Add machine"
+      title={m ? `Edit ${m.name}` : 'Add machine'}
+      submit={m ? 'Save machine' : 'Add machine'}
       size="lg"
-      busy={create.isPending}
-      disabled={wrongNumber}
-      error={errors.general}
+      busy={saving.isPending}
+      disabled={shown.some((f) => wrongIn(f, texts[f.name])) || (m !== undefined && Object.keys(body).length === 0)}
+      error={elsewhere}
       onSubmit={submit}
       onClose={onClose}
     >
+      {m ? (
+        !['enrolled', 'quarantined', 'retired'].includes(m.state) && (
+          <Alert color="gray" variant="outline">
+            The BMC, SSH, network, region, fabric and hardware change only while the machine is enrolled, quarantined or
+            retired.
+          </Alert>
+        )
+      ) : (
+        <SegmentedControl
+          aria-label="How the machine is reached"
+          value={reach}
+          onChange={(r) => setReach(r as Reach)}
+          data={[
+            { value: 'bmc', label: 'Has a BMC' },
+            { value: 'ssh', label: 'Answers SSH only' },
+          ]}
+        />
+      )}
+      {reach === 'ssh' && (
+        <Alert color="amber" variant="outline" title="For trusted tenants only">
+          Without a BMC, a tenant with root can keep Billet out. Only accounts that you trust see its offer: open an
+          account to trust it.
+          {m?.sshPublicKey && (
+            <>
+              {' '}
+              This user must accept the public key <code className="mono breakable">{m.sshPublicKey}</code>
+            </>
+          )}
+        </Alert>
+      )}
       <div className="price-fields">
-        {fields.map(([name, label, kind, example]) => {
-          const Input = name.endsWith('Password') ? PasswordInput : TextInput;
-          return (
-            <Input
-              key={name}
-              label={label}
-              placeholder={example}
-              value={texts[name] ?? ''}
-              onChange={(e) => {
-                const text = e.currentTarget.value;
-                setTexts((old) => ({ ...old, [name]: text }));
-              }}
-              inputMode={kind === 'number' ? 'decimal' : undefined}
-              error={errorOf(name)}
-              autoComplete="off"
-            />
-          );
-        })}
+        {shown.map((f) => (
+          <Input
+            key={f.name}
+            field={f}
+            text={texts[f.name] ?? ''}
+            onChange={(text) => setTexts((old) => ({ ...old, [f.name]: text }))}
+            error={wrongIn(f, texts[f.name]) ?? errors.at(f.name)}
+            stored={m !== undefined}
+          />
+        ))}
       </div>
+      {reach === 'bmc' && (
+        <Checkbox
+          label="Replace the BMC password by a random one after each tenant"
+          checked={rotate}
+          onChange={(e) => setRotate(e.currentTarget.checked)}
+          error={errors.at('rotatePassword')}
+        />
+      )}
     </FormDialog>
   );
+}
+
+interface InputProps {
+  field: Field;
+  text: string;
+  onChange: (text: string) => void;
+  error?: string;
+  /** Whether the machine exists, so that a secret may be left as it is. */
+  stored: boolean;
+}
+
+function Input({ field: f, text, onChange, error, stored }: InputProps) {
+  const common = {
+    label: f.label,
+    placeholder: f.kind === 'secret' && stored ? 'unchanged' : f.example,
+    value: text,
+    onChange: (e: { currentTarget: { value: string } }) => onChange(e.currentTarget.value),
+    error,
+    autoComplete: 'off',
+  };
+  if (f.name === 'sshPrivateKey') return <Textarea {...common} autosize minRows={1} maxRows={4} spellCheck={false} />;
+  if (f.kind === 'secret') return <PasswordInput {...common} autoComplete="new-password" />;
+  return <TextInput {...common} inputMode={f.kind === 'number' ? 'decimal' : undefined} />;
 }

@@ -11,6 +11,7 @@ import type { RowAction } from '../../parts/RowMenu';
 import { useListRows } from '../../parts/rows';
 import { Status } from '../../parts/Status';
 import { Ago } from '../../parts/Time';
+import { DestroyDriveDialog } from './DestroyDriveDialog';
 import { MachineDialog } from './MachineDialog';
 import { RackView } from './RackView';
 
@@ -21,6 +22,8 @@ const path = '/api/v1/operator/machines';
 export function Machines() {
   const [adding, setAdding] = useState(false);
   const query = useAll(path, {}, { refetchInterval: 5_000 });
+  const [editing, setEditing] = useState<Machine | null>(null);
+  const [destroying, setDestroying] = useState<Machine | null>(null);
   const actions = useActions();
   const rows = useListRows(query, {
     sorts: { name: (m) => m.name, state: (m) => m.state },
@@ -39,7 +42,7 @@ export function Machines() {
         rowKey={(m) => m.id}
         name={(m) => m.name}
         quiet={(m) => m.state === 'retired'}
-        actions={actions}
+        actions={(m) => [{ text: 'Edit', run: () => setEditing(m) }, ...actions(m, setDestroying)]}
         empty={
           <EmptyState title="No machines" action={<Button onClick={() => setAdding(true)}>Add machine</Button>}>
             Rent out your own servers: Billet installs and erases them through their BMCs. Many at once are added with
@@ -48,6 +51,8 @@ export function Machines() {
         }
       />
       {adding && <MachineDialog onClose={() => setAdding(false)} />}
+      {editing && <MachineDialog of={editing} onClose={() => setEditing(null)} />}
+      {destroying && <DestroyDriveDialog of={destroying} onClose={() => setDestroying(null)} />}
     </>
   );
 }
@@ -74,7 +79,7 @@ const possible: Record<Machine['state'], Action[]> = {
 };
 
 /** Returns what can be done with a machine in its state. */
-function useActions(): (m: Machine) => RowAction[] {
+function useActions(): (m: Machine, destroy: (m: Machine) => void) => RowAction[] {
   const confirm = useConfirm();
   const send: Record<Action, ReturnType<typeof useSend<'post', `${typeof path}/{id}/inspect`>>> = {
     inspect: useSend('post', `${path}/{id}/inspect`),
@@ -84,7 +89,7 @@ function useActions(): (m: Machine) => RowAction[] {
     quarantine: useSend('post', `${path}/{id}/quarantine`),
   };
   const remove = useSend('delete', `${path}/{id}`);
-  return (m) => {
+  return (m, destroy) => {
     const all: RowAction[] = possible[m.state].map((a) => ({
       text: texts[a][0],
       danger: a === 'drain' || a === 'quarantine',
@@ -105,6 +110,9 @@ function useActions(): (m: Machine) => RowAction[] {
           },
         }),
     }));
+    if (m.unerased && m.hardware && ['quarantined', 'retired'].includes(m.state)) {
+      all.push({ text: 'Declare drive destroyed', danger: true, run: () => destroy(m) });
+    }
     // The server refuses what may have a tenant's data, and says what to do.
     if (['enrolled', 'quarantined', 'retired'].includes(m.state)) {
       all.push({

@@ -2,9 +2,13 @@ import '@xterm/xterm/css/xterm.css';
 import { Button } from '@mantine/core';
 import type { Terminal as XTerm } from '@xterm/xterm';
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { call } from '../../../api/client';
 import type { Deployment } from '../../../api/deployments';
+import { asApiError } from '../../../api/error';
+import { withId } from '../../../api/hooks';
 import { copyText } from '../../../parts/clipboard';
 import { useConfirm } from '../../../parts/confirm';
+import { sentence } from '../../../parts/text';
 import { toast } from '../../../parts/toast';
 import { asksBefore, cleanPaste, longestPaste, PastePreview, pasteTitle } from './paste';
 import './terminal.css';
@@ -14,6 +18,20 @@ import { openXTerm } from './xterm';
 const silence = 10_000;
 
 type State = 'connecting' | 'open' | 'closed';
+
+/**
+ * Why a WebSocket to the console was refused, which a page learns only from a plain request. It is
+ * never carried out: where nothing stands in the way, it is refused because it is no WebSocket.
+ */
+async function whyRefused(id: string): Promise<string> {
+  try {
+    await call('get', '/api/v1/inventory/deployments/{id}/console', withId(id));
+  } catch (thrown) {
+    const error = asApiError(thrown);
+    if (!error.fields.some((f) => f.field === 'header.Upgrade')) return sentence(error.message);
+  }
+  return 'The machine’s serial console does not answer. Try again shortly.';
+}
 
 /** The serial console of the machine. */
 export default function Console({ of: d }: { of: Deployment }) {
@@ -106,13 +124,10 @@ export default function Console({ of: d }: { of: Deployment }) {
       alive();
       if (e.data.byteLength > 0) term.write(new Uint8Array(e.data));
     };
-    // A page does not learn why a WebSocket was refused.
-    ws.onclose = (e) =>
-      close(
-        opened
-          ? e.reason || 'The connection was lost.'
-          : 'The console could not be opened. It may be open elsewhere, or not answer.',
-      );
+    ws.onclose = (e) => {
+      if (opened) return close(e.reason || 'The connection was lost.');
+      if (!gone) whyRefused(id).then(close);
+    };
     return () => {
       gone = true;
       clearTimeout(timer);
