@@ -85,7 +85,7 @@ export function MachineDialog({ of: m, onClose }: { of?: Machine; onClose: () =>
           {m?.sshPublicKey && (
             <>
               {' '}
-              This user must accept the public key <code className="mono breakable">{m.sshPublicKey}</code>
+              This user must accept the public key <code style={{ overflowWrap: 'anywhere' }}>{m.sshPublicKey}</code>
             </>
           )}
         </Alert>
