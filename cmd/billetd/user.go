@@ -147,6 +147,16 @@ func users() *cobra.Command {
 			}
 			return userOutput{User: p}.print(cmd, out)
 		}),
+		operatorCommand("delete", "Delete a user: what they sign in with and are known by", func(cmd *cobra.Command) {
+			cmd.Flags().StringVar(&email, "email", "", "`email` address of the user")
+			requireFlags(cmd, "email")
+		}, func(cmd *cobra.Command, o *app.Operator, out *output) error {
+			p, err := o.DeleteUser(cmd.Context(), email)
+			if err != nil {
+				return err
+			}
+			return userOutput{User: p}.print(cmd, out)
+		}),
 	)
 	return cmd
 }

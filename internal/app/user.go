@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"strings"
 
 	"github.com/billetcloud/billet/internal/account"
+	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/audit"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
@@ -115,4 +117,52 @@ func (o *Operator) changeUser(
 		return o.record(ctx, tx, home, action, p.ID)
 	})
 	return p, err
+}
+
+// DeleteUser deletes what a user signs in with and is known by, and the emails that were sent to
+// them. An account whose only owner they are must be suspended, with nothing running and a balance
+// of zero.
+func (o *Operator) DeleteUser(ctx context.Context, email string) (p account.User, err error) {
+	err = o.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if p, err = o.Accounts.UserByEmail(ctx, tx, email); err != nil {
+			return err
+		}
+		accounts, err := o.Accounts.DeleteUser(ctx, tx, p, o.closable)
+		if err != nil {
+			return err
+		}
+		for _, of := range accounts {
+			if err := o.record(ctx, tx, of, "deleteUser", p.ID); err != nil {
+				return err
+			}
+		}
+		if err := o.recordForOperators(ctx, tx, "deleteUser", p.ID, ""); err != nil {
+			return err
+		}
+		return o.Mail.Forget(ctx, tx, p.Email)
+	})
+	return p, err
+}
+
+// closable returns CONFLICT unless the account can be left without an owner.
+func (o *Operator) closable(ctx context.Context, tx *db.Tx, of id.ID) error {
+	a, err := o.Console.Account(ctx, tx, of)
+	if err != nil {
+		return err
+	}
+	var open []string
+	if a.SuspendedAt == nil {
+		open = append(open, "it is not suspended (`billetd account suspend`)")
+	}
+	if a.RunningDeployments > 0 || a.HourlyCost != 0 {
+		open = append(open, "machines or volumes are running")
+	}
+	if a.Balance != 0 || a.Held != 0 {
+		open = append(open, "its balance is "+a.Balance.String())
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	return apierr.New(apierr.Conflict, "The user is the only owner of the account %s, and %s. Make another member its "+
+		"owner, or settle that first.", of, strings.Join(open, ", and "))
 }

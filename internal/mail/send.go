@@ -254,3 +254,9 @@ func (s *Service) Purge(ctx context.Context, _ id.ID) (job.Outcome, error) {
 		}
 	}
 }
+
+// Forget deletes what is known of the mails to a deleted user. A mail that is still to be sent ends
+// within a day.
+func (s *Service) Forget(ctx context.Context, tx *db.Tx, address string) error {
+	return forget(ctx, tx, address)
+}

@@ -84,3 +84,12 @@ func purge(ctx context.Context, tx *db.Tx, before time.Time, limit int) (int64, 
 	return tx.Exec(ctx, `DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE created_at < $1 AND state <> 'pending'
 		ORDER BY created_at, id LIMIT $2)`, before, limit)
 }
+
+// forget deletes the mails to the address that are not pending, and its suppression.
+func forget(ctx context.Context, tx *db.Tx, address string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM mail WHERE recipient = $1 AND state <> 'pending'`, address); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM mail_suppression WHERE address = $1`, address)
+	return err
+}
