@@ -512,6 +512,7 @@ var types = map[string]reflect.Type{
 	"AccountBillingDetails": reflect.TypeFor[AccountBillingDetails](),
 	"InvoiceEarlierMonth":   reflect.TypeFor[InvoiceEarlierMonth](),
 	"TaxTreatment":          reflect.TypeFor[TaxTreatment](), "Seller": reflect.TypeFor[Seller](),
+	"TaxConversion":  reflect.TypeFor[TaxConversion](),
 	"BillingDetails": reflect.TypeFor[BillingDetails](),
 	"BindingLimit":   reflect.TypeFor[BindingLimit](), "Estimate": reflect.TypeFor[Estimate](),
 	"EstimatedRefund": reflect.TypeFor[EstimatedRefund](),
