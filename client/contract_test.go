@@ -154,6 +154,12 @@ var methods = map[string][]func(context.Context, *Client) (any, error){
 	"rebootDeployment": {
 		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.Reboot(ctx, "dep_1") },
 	},
+	"rescueDeployment": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.Rescue(ctx, "dep_1") },
+	},
+	"endDeploymentRescue": {
+		func(ctx context.Context, c *Client) (any, error) { return c.Deployments.EndRescue(ctx, "dep_1") },
+	},
 	"reinstallDeployment": {func(ctx context.Context, c *Client) (any, error) {
 		return c.Deployments.Reinstall(ctx, "dep_1", filled[ReinstallDeployment]())
 	}},

@@ -49,6 +49,10 @@ const (
 	ActionPowerOff PendingAction = "power-off"
 	// ActionReinstall reinstalls the operating system.
 	ActionReinstall PendingAction = "reinstall"
+	// ActionRescue starts the rescue system.
+	ActionRescue PendingAction = "rescue"
+	// ActionEndRescue starts from the drive again.
+	ActionEndRescue PendingAction = "end-rescue"
 )
 
 // Step is the progress of one part of a deployment.
@@ -131,6 +135,8 @@ type Deployment struct {
 	Attempts []Attempt `json:"attempts"`
 	// PendingAction is the action in progress; nil if there is none.
 	PendingAction *PendingAction `json:"pendingAction"`
+	// Rescue reports whether the machine runs its rescue system, or starts it.
+	Rescue bool `json:"rescue"`
 
 	// OfferID is the current offer; Provider and Region are slugs. GPUType, GPUCount, InstanceType
 	// and OperatingSystem describe the machine.
@@ -465,6 +471,17 @@ func (s *DeploymentService) CanTerminate(ctx context.Context, id string, options
 // ErrUnsupportedByProvider if the provider does not support it.
 func (s *DeploymentService) Reboot(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
 	return one[Deployment](ctx, s.c, deployment(http.MethodPost, id, "/reboot", nil), options)
+}
+
+// Rescue restarts the machine with its rescue system in the background. Billing continues. The
+// error is ErrUnsupportedByProvider if the provider does not support it.
+func (s *DeploymentService) Rescue(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
+	return one[Deployment](ctx, s.c, deployment(http.MethodPost, id, "/rescue", nil), options)
+}
+
+// EndRescue starts a machine in rescue from its drive in the background.
+func (s *DeploymentService) EndRescue(ctx context.Context, id string, options ...CallOption) (*Deployment, error) {
+	return one[Deployment](ctx, s.c, deployment(http.MethodPost, id, "/end-rescue", nil), options)
 }
 
 // PowerOff powers the machine off in the background. Billing continues.

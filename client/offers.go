@@ -36,6 +36,8 @@ type Capabilities struct {
 	Reboot bool `json:"reboot"`
 	// Reinstall reports whether the operating system can be reinstalled.
 	Reinstall bool `json:"reinstall"`
+	// Rescue reports whether machines can be started with a rescue system.
+	Rescue bool `json:"rescue"`
 	// SingleKey reports whether a deploy can have only one SSH key.
 	SingleKey bool `json:"singleKey"`
 	// Volumes reports whether volumes can be attached.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the ISO image of the service agent, which BMCs start on own servers: Debian's signed shim, GRUB and kernel, and an initial
-# file system with cmd/billet-agent and the kernel's drivers. One image serves all jobs: billetd writes a job's parameters into the
+# file system with cmd/billet-agent, the kernel's drivers, and busybox for rescues. One image serves all jobs: billetd writes a job's parameters into the
 # stream that it sends. Debian's packages are kept in the cache. No root is needed.
 #
 #   agent-iso.sh FILE [amd64|cloud-amd64]
@@ -37,11 +37,12 @@ archive() { # directory
 kernel=$(apt-cache depends "linux-image-$flavor" | awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ { print $2; exit }')
 [ -n "$kernel" ] || { echo "apt knows no kernel for linux-image-$flavor; run apt-get update" >&2; exit 1; }
 of() { apt-cache show --no-all-versions "$1" | awk '$1 == "Version:" { gsub(":", "%3a", $2); print $2; exit }'; } # package
-key=$(for package in "$kernel" shim-signed grub-efi-amd64-signed; do echo "$package $(of "$package")"; done | cat - "$self/agent-iso.sh" | sha256sum)
+packages=("$kernel" shim-signed grub-efi-amd64-signed busybox-static e2fsck-static)
+key=$(for package in "${packages[@]}"; do echo "$package $(of "$package")"; done | cat - "$self/agent-iso.sh" | sha256sum)
 kept=$cache/$flavor-${key:0:16} # all that does not depend on the agent
 if [ ! -d "$kept" ]; then
   mkdir -p "$cache" "$work/get" "$work/kept" "$work/tree/modules"
-  for package in "$kernel" shim-signed grub-efi-amd64-signed; do
+  for package in "${packages[@]}"; do
     file=$cache/${package}_$(of "$package")_amd64.deb
     if [ ! -s "$file" ]; then
       (cd "$work/get" && apt-get download -qq "$package" 2>/dev/null && mv ./*.deb "$file.$$" && mv "$file.$$" "$file") ||
@@ -50,18 +51,22 @@ if [ ! -d "$kept" ]; then
     dpkg-deb -x "$file" "$work/root"
   done
   version=$(ls "$work/root/lib/modules")
-  # The drivers of network cards and drives, with what they need. Graphics, sound and the like stay out.
+  # The drivers of network cards and drives, with what they need, and file systems for rescues. Graphics, sound and the like stay out.
   "$depmod" -b "$work/root" "$version"
   all=$work/root/lib/modules/$version some=$work/some/lib/modules/$version
   mkdir -p "$some"
   awk -F: '
     $1 ~ "^kernel/drivers/(net/ethernet|net/phy|net/mdio|nvme/host|ata|scsi|ufs|message/fusion|virtio|usb/host|usb/storage|mmc|misc/cardreader)/" ||
+    $1 ~ "^kernel/(fs/(ext4|xfs|btrfs|fat|nls|isofs|squashfs|fuse)|drivers/md)/" || $1 ~ "^kernel/drivers/block/loop[.]ko" ||
     $1 ~ "^kernel/drivers/(net/(virtio_net|vmxnet3/vmxnet3)|block/virtio_blk|pci/controller/vmd|hv/.*|net/hyperv/.*)[.]ko" { print $1; print $2 }' \
     "$all/modules.dep" | tr ' ' '\n' | grep -v '^$' | sort -u >"$work/list"
   (cd "$all" && tr '\n' '\0' <"$work/list" | xargs -0 cp --parents -t "$some" modules.order modules.builtin modules.builtin.modinfo)
   "$depmod" -b "$work/some" "$version"
   mv "$some/kernel" "$some/modules.dep" "$some/modules.alias" "$work/tree/modules/"
-  mkdir -p "$work"/tree/{proc,sys,dev,tmp,etc}
+  mkdir -p "$work"/tree/{proc,sys,dev,tmp,etc,bin,sbin}
+  # What a tenant has in the rescue system.
+  install -m 755 "$work/root/bin/busybox" "$work/tree/bin/busybox"
+  install -m 755 "$work/root/sbin/e2fsck.static" "$work/tree/sbin/e2fsck"
   archive "$work/tree" >"$work/kept/drivers"
   cp "$work/root/boot/vmlinuz-$version" "$work/kept/vmlinuz"
   cp "$work/root/usr/lib/shim/shimx64.efi.signed" "$work/kept/shim.efi"

@@ -26,7 +26,7 @@ import (
 func main() {
 	if os.Getpid() != 1 && len(os.Args) == 2 {
 		if do := map[string]func() error{
-			"kexec": func() error { return kexec(os.Stdin) }, "jump": jump,
+			"kexec": func() error { return kexec(os.Stdin) }, "jump": jump, "sftp": serveFiles,
 		}[os.Args[1]]; do != nil {
 			if err := do(); err != nil {
 				fmt.Fprintln(os.Stderr, "billet-agent:", err)
@@ -113,7 +113,8 @@ func run(ctx context.Context, c *console, p rackagent.Parameters) rackagent.Next
 			}
 			return inspect(), drives, nil
 		},
-		Say: c.say, Now: time.Now, Wait: wait, Heartbeat: 10 * time.Second, Temporary: "/tmp",
+		Serve: func(ctx context.Context, s rackagent.Shell) error { return rescue(ctx, s, c.say) },
+		Say:   c.say, Now: time.Now, Wait: wait, Heartbeat: 10 * time.Second, Temporary: "/tmp",
 	}
 	return a.Run(ctx)
 }

@@ -182,6 +182,9 @@ func supported(p provider.Provider, a provider.Capabilities) provider.Capabiliti
 	if _, ok := p.(provider.Reinstaller); !ok {
 		a.Reinstall = false
 	}
+	if _, ok := p.(provider.Rescuer); !ok {
+		a.Rescue = false
+	}
 	if _, ok := p.(provider.Consoler); !ok {
 		a.Console = false
 	}

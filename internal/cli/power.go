@@ -78,6 +78,42 @@ func (t *tool) reportAction(
 	return printResult(t, d.ID, d, "%s %s (status: %s).", d.Name, done, d.Status)
 }
 
+func (t *tool) rescue() *cobra.Command {
+	var yes, end, wait bool
+	cmd := &cobra.Command{
+		Use:   "rescue <machine>",
+		Short: "Start a machine's rescue system",
+		Args:  cobra.ExactArgs(1),
+		Long: "Restarts a machine with a system in memory, so that you can repair one that does not start.\n" +
+			"It serves SSH to the same keys at the same address, and does not change or mount the disks.\n" +
+			"It ends with --end, with reboot, and after 24 hours. Billing continues.",
+		Example: "  billet rescue training\n  billet ssh training\n  billet rescue training --end",
+	}
+	yesFlag(cmd, &yes)
+	cmd.Flags().BoolVar(&end, "end", false, "start the machine from its disk again")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the machine is restarting")
+	t.completeMachines(cmd)
+	return t.mutating(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+		d, err := deployment(ctx, c, args[0])
+		if err != nil {
+			return err
+		}
+		act, question := c.Deployments.Rescue, "Processes on "+d.Name+" will be stopped. Start its rescue system?"
+		started, done := "is starting its rescue system", "is starting its rescue system"
+		if end {
+			act, question = c.Deployments.EndRescue, "Processes on "+d.Name+" will be stopped. Start it from its disk?"
+			started, done = "is leaving its rescue system", "is starting from its disk"
+		}
+		if err := t.confirm(ctx, yes, question); err != nil {
+			return err
+		}
+		if d, err = act(ctx, d.ID); err != nil {
+			return err
+		}
+		return t.reportAction(ctx, c, d, wait, started, done)
+	})
+}
+
 func (t *tool) reinstall() *cobra.Command {
 	var yes, wait bool
 	var system, image string

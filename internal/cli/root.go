@@ -84,7 +84,7 @@ profile, and NO_COLOR turns colors off.`,
 	add(groupBrowse, t.offers(), t.check(), t.quote(), t.gpus(), t.providers(), t.regions())
 	add(groupMachines, t.deploy(), t.ps(), t.show(), t.wait(), t.ssh(), t.scp(), t.sshConfig(), t.console(), t.health(),
 		t.events(), t.set(), t.tag(false), t.tag(true), t.autoTerminate(),
-		t.power("reboot"), t.power("power-off"), t.power("power-on"), t.reinstall(), t.terminate())
+		t.power("reboot"), t.power("power-off"), t.power("power-on"), t.rescue(), t.reinstall(), t.terminate())
 	add(groupAccount, t.volumes(), t.keys(), t.images(), t.wallet(), t.credits(), t.redeem(), t.topUp(),
 		t.topUps(), t.autoTopUp(),
 		t.paymentMethods(), t.bill(), t.usage(), t.quotas(), t.invoices(), t.budgets(),

@@ -78,8 +78,10 @@ const (
 	RackPowerBeforeCall      = "rack-power.before-call"
 	RackPowerBeforeCommit    = "rack-power.before-commit" // the server is switched; that is not written down
 	RackPowerAfterCommit     = "rack-power.after-commit"
-	RackReinstallAfterCommit = "rack-reinstall.after-commit" // the server is to be erased and installed again
-	RackReturnAfterCommit    = "rack-return.after-commit"    // the server is to be erased; it still runs
+	RackReinstallAfterCommit = "rack-reinstall.after-commit"  // the server is to be erased and installed again
+	RackRescueAfterCommit    = "rack-rescue.after-commit"     // the rescue system is to be started
+	RackEndRescueAfterCommit = "rack-end-rescue.after-commit" // the server is to start from its drive
+	RackReturnAfterCommit    = "rack-return.after-commit"     // the server is to be erased; it still runs
 	RackCutBeforeCall        = "rack-cut.before-call"
 	RackCutBeforeCommit      = "rack-cut.before-commit" // the server is off; its deployment still has it
 	RackCutAfterCommit       = "rack-cut.after-commit"
@@ -107,6 +109,7 @@ var All = []string{
 	RackRotateBeforeCall, RackRotateBeforeCommit, RackRotateAfterCommit,
 	RackValidateBeforeCommit, RackValidateAfterCommit,
 	RackPowerBeforeCall, RackPowerBeforeCommit, RackPowerAfterCommit, RackReinstallAfterCommit,
+	RackRescueAfterCommit, RackEndRescueAfterCommit,
 	RackReturnAfterCommit, RackCutBeforeCall, RackCutBeforeCommit, RackCutAfterCommit,
 	HealthAfterCheck, HealthBeforeCommit, HealthAfterCommit, HealthAfterRemoval, JobBeforeFinish,
 }

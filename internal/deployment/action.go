@@ -22,11 +22,13 @@ const (
 	ActionPowerOn   Action = "power-on"
 	ActionPowerOff  Action = "power-off"
 	ActionReinstall Action = "reinstall"
+	ActionRescue    Action = "rescue"
+	ActionEndRescue Action = "end-rescue"
 )
 
 // Enum lists every action.
 func (Action) Enum() []Action {
-	return []Action{ActionReboot, ActionPowerOn, ActionPowerOff, ActionReinstall}
+	return []Action{ActionReboot, ActionPowerOn, ActionPowerOff, ActionReinstall, ActionRescue, ActionEndRescue}
 }
 
 // actions are the status that each action needs, and the capability.
@@ -38,6 +40,8 @@ var actions = map[Action]struct {
 	ActionPowerOn:   {StatusStopped, func(c provider.Capabilities) bool { return c.Power }},
 	ActionPowerOff:  {StatusRunning, func(c provider.Capabilities) bool { return c.Power }},
 	ActionReinstall: {StatusRunning, func(c provider.Capabilities) bool { return c.Reinstall }},
+	ActionRescue:    {StatusRunning, func(c provider.Capabilities) bool { return c.Rescue }},
+	ActionEndRescue: {StatusRunning, func(c provider.Capabilities) bool { return c.Rescue }},
 }
 
 // Reboot reboots the machine in the background. It returns NOT_FOUND, UNSUPPORTED_BY_PROVIDER, or
@@ -45,6 +49,17 @@ var actions = map[Action]struct {
 // action succeeds.
 func (s *Service) Reboot(ctx context.Context, tx *db.Tx, account, deployment id.ID) (Deployment, error) {
 	return s.act(ctx, tx, account, deployment, ActionReboot)
+}
+
+// Rescue starts the machine with its rescue system in the background. It is billed. Errors as for
+// Reboot.
+func (s *Service) Rescue(ctx context.Context, tx *db.Tx, account, deployment id.ID) (Deployment, error) {
+	return s.act(ctx, tx, account, deployment, ActionRescue)
+}
+
+// EndRescue starts the machine from its drive in the background. Errors as for Reboot.
+func (s *Service) EndRescue(ctx context.Context, tx *db.Tx, account, deployment id.ID) (Deployment, error) {
+	return s.act(ctx, tx, account, deployment, ActionEndRescue)
 }
 
 // PowerOff switches the machine off in the background. It is kept, and billed. Errors as for

@@ -372,6 +372,8 @@ func decideRunning(r *row, seen observation, now time.Time) decision {
 			return decision{kind: doPower, cause: CauseSwitchedOn}
 		case r.stale(m):
 			return decision{kind: doUpdateMachine}
+		case m.Rescue:
+			// SSH is that of the rescue system.
 		case r.hostKeyBy != nil && now.Before(*r.hostKeyBy) && seen.probe == nil:
 			return decision{kind: doProbe}
 		case seen.probe != nil && seen.probe.err != nil:

@@ -54,7 +54,8 @@ type Deployment struct {
 	Attempts      []Attempt `json:"attempts" doc:"Candidates that failed or were skipped before the present offer, oldest first."`
 	Health        Health    `json:"health" doc:"Check of the GPUs: the policy, and the newest verdict."`
 	CloudInit     bool      `json:"cloudInit" doc:"Whether the machine was given a cloud-config."`
-	PendingAction *Action   `json:"pendingAction" doc:"Action that the provider has not performed yet: reboot, power-on, power-off or reinstall; null if there is none."`
+	PendingAction *Action   `json:"pendingAction" doc:"Action that the provider has not performed yet: reboot, power-on, power-off, reinstall, rescue or end-rescue; null if there is none."`
+	Rescue        bool      `json:"rescue" doc:"Whether the machine runs its rescue system, or starts it, instead of what is installed on its drives."`
 
 	CostToDate money.Micros `json:"costToDate" doc:"US dollars charged so far, net of refunds."`
 	// TerminableAt is the first instant at which a terminate is accepted.

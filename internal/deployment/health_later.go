@@ -60,6 +60,10 @@ func decideLater(r *row, requested bool, now time.Time) later {
 		return later{kind: laterRefuse, reason: "The machine is off."}
 	case r.status == StatusStopped:
 		return later{kind: laterWait, at: now.Add(checkEvery / 8)}
+	case r.rescues() && requested:
+		return later{kind: laterRefuse, reason: reasonRescue}
+	case r.rescues(): // the rescue system has no drivers, and forgets which keys are removed
+		return later{kind: laterWait, at: now.Add(checkEvery / 8)}
 	case r.healthAccess != health.AccessKeep:
 		return later{kind: laterRemove}
 	case requested:
@@ -74,6 +78,12 @@ func decideLater(r *row, requested bool, now time.Time) later {
 	}
 	return later{kind: laterCheck}
 }
+
+// reasonRescue is why a machine in rescue is not checked.
+const reasonRescue = "The machine runs its rescue system."
+
+// rescues reports whether the machine runs its rescue system, or is about to.
+func (r *row) rescues() bool { return r.rescue || r.action == ActionRescue }
 
 // CheckHealth is the handler of KindHealth. It removes the key of a check that was only for the
 // launch; with a key that is kept, it makes the checks that were requested, and one every few
@@ -148,6 +158,9 @@ func (s *Service) finishCheck(ctx context.Context, r *row, c health.Check, found
 		fresh, exists, err := findAny(ctx, tx, r.id)
 		if err != nil || !exists {
 			return err
+		}
+		if fresh.rescues() { // since the check began
+			found = health.NotChecked(reasonRescue)
 		}
 		if c.ID == "" {
 			c.ID = s.cfg.IDs.New(id.GPUCheck)
@@ -235,6 +248,9 @@ func (r *row) mayCheck() error {
 	case r.status != StatusRunning:
 		return apierr.New(apierr.Conflict,
 			"The deployment is %s. Its GPUs can be checked only while it is running.", r.status)
+	case r.rescues():
+		return apierr.New(apierr.Conflict,
+			"The machine runs its rescue system. Its GPUs can be checked after that.")
 	case r.healthKeySealed != "" && r.healthAccess == health.AccessKeep:
 		return nil
 	case !r.checksHealth():

@@ -62,6 +62,7 @@ func knownHost(address string, port int) string {
 // if it states none.
 func (r *row) setMachine(m provider.Machine) {
 	r.machineID, r.address, r.sshUser, r.sshPort = m.ID, m.Address, m.SSHUser, m.SSHPort
+	r.rescue = m.Rescue
 	if len(m.SSHHostKeys) > 0 {
 		r.sshHostKeys, r.sshHostKeySource = m.SSHHostKeys, HostKeysOfProvider
 	}
@@ -83,7 +84,7 @@ func (r *row) setMachine(m provider.Machine) {
 func (r *row) stale(m provider.Machine) bool {
 	fresh := *r
 	fresh.setMachine(m)
-	return fresh.machineCost != r.machineCost || !fresh.sameEndpoints(r)
+	return fresh.machineCost != r.machineCost || fresh.rescue != r.rescue || !fresh.sameEndpoints(r)
 }
 
 // sameEndpoints reports whether SSH answers at the same addresses with the same host keys.

@@ -41,6 +41,8 @@ type fakeProvider struct {
 	pollEvery     time.Duration // 0 for its own
 	takesHostKey  bool
 	singleKey     bool     // of every offer
+	rescues       bool     // machines of every offer
+	inRescue      bool     // every machine is
 	forgotten     []string // by ForgetKey
 	network       *network // nil for one that never fails
 
@@ -202,6 +204,7 @@ func (p *fakeProvider) Offers(ctx context.Context) ([]provider.Offer, error) {
 		}
 		out[i].LaunchLimit = p.launchLimit
 		out[i].Capabilities.SingleKey = out[i].Capabilities.SingleKey || p.singleKey
+		out[i].Capabilities.Rescue = p.rescues
 	}
 	return out, err
 }
@@ -262,6 +265,7 @@ func (p *fakeProvider) Machines(ctx context.Context) ([]provider.Machine, error)
 func (p *fakeProvider) changed(m provider.Machine, err error) (provider.Machine, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	m.Rescue = p.inRescue
 	if err != nil || p.changeMachine == nil {
 		return m, err
 	}
@@ -282,6 +286,20 @@ func (p *fakeProvider) Terminate(ctx context.Context, reference id.ID) error {
 func (p *fakeProvider) Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error {
 	p.count(ctx, "reinstall")
 	return p.simulated.Reinstall(ctx, reference, operatingSystem)
+}
+
+// Rescue implements provider.Rescuer.
+func (p *fakeProvider) Rescue(ctx context.Context, _ id.ID) error {
+	p.count(ctx, "rescue")
+	p.set(func() { p.inRescue = true })
+	return nil
+}
+
+// EndRescue implements provider.Rescuer.
+func (p *fakeProvider) EndRescue(ctx context.Context, _ id.ID) error {
+	p.count(ctx, "end-rescue")
+	p.set(func() { p.inRescue = false })
+	return nil
 }
 
 func (p *fakeProvider) Reboot(ctx context.Context, reference id.ID) error {

@@ -47,6 +47,7 @@ type row struct {
 	actionArgument string
 	actionImage    *provider.Image // the tenant's own image to reinstall with
 	offRequested   bool            // the tenant had the machine switched off
+	rescue         bool            // the machine runs its rescue system
 	spendingKeyID  id.ID           // the API key whose spending limits it counts toward; "" for none
 	project        string          // "" for none
 	createdBy      creator.Creator
@@ -108,7 +109,7 @@ func (r *row) view() Deployment {
 		CloudInit: r.cloudInit != "", TerminableAt: r.terminableAt(), AutoTerminateAt: r.autoTerminateAt,
 		TerminationProtection: r.terminationProtection, CreatedAt: r.createdAt, StartedAt: r.startedAt,
 		BilledUntil: r.billedUntil, CreatedBy: r.createdBy, MaxSpend: r.maxSpend, MaxRuntimeMinutes: r.maxRuntime,
-		Health: r.viewHealth(),
+		Health: r.viewHealth(), Rescue: r.rescue && !r.ended(),
 	}
 	if end, planned := r.autoEnd(); planned && !r.ended() {
 		d.EndsAt = &end.at

@@ -37,7 +37,7 @@ func (s *Service) perform(ctx context.Context, p provider.Provider, r *row) erro
 	done := *r
 	done.action, done.actionArgument, done.actionImage = "", "", nil
 	if err == nil {
-		done.offRequested = r.action == ActionPowerOff
+		done.offRequested, done.rescue = r.action == ActionPowerOff, r.action == ActionRescue
 	}
 	if reinstalled {
 		done.operatingSystem, done.image = r.actionArgument, r.actionImage
@@ -77,6 +77,14 @@ func requestAction(ctx context.Context, p provider.Provider, r *row) error {
 	case ActionPowerOff:
 		if q, can := p.(provider.Powerer); can {
 			return q.PowerOff(ctx, r.id)
+		}
+	case ActionRescue:
+		if q, can := p.(provider.Rescuer); can {
+			return q.Rescue(ctx, r.id)
+		}
+	case ActionEndRescue:
+		if q, can := p.(provider.Rescuer); can {
+			return q.EndRescue(ctx, r.id)
 		}
 	case ActionReinstall:
 		if r.actionImage != nil {
@@ -125,8 +133,13 @@ func (s *Service) updateMachine(ctx context.Context, r *row, m provider.Machine)
 				return err
 			}
 		}
+		if r.rescue && !fresh.rescue {
+			if err := s.appendEvent(ctx, tx, &fresh, "rescue_ended", map[string]any{}); err != nil {
+				return err
+			}
+		}
 		if fresh.sameEndpoints(r) {
-			return nil // nothing that a tenant sees
+			return nil // nothing more that a tenant sees
 		}
 		return s.addressChanged(ctx, tx, &fresh)
 	})

@@ -50,6 +50,7 @@ var deployments = db.NewTable("deployment", func(r *row) []db.Column {
 		db.Col("action_argument", &r.actionArgument),
 		db.Col("action_image", db.JSON(&r.actionImage)),
 		db.Col("off_requested", &r.offRequested),
+		db.Col("rescue", &r.rescue),
 		db.Col("spending_key_id", &r.spendingKeyID),
 		db.Col("project", &r.project),
 		db.Col("creator_type", &r.createdBy.Type),
@@ -186,7 +187,7 @@ func setMachine(ctx context.Context, tx *db.Tx, r *row) (bool, error) {
 // was given. The private part of that is deleted: the machine has shown a key.
 func setMachineFacts(ctx context.Context, tx *db.Tx, r *row) error {
 	r.hostKeySealed = ""
-	columns := []string{"nodes", "machine_cost", "ssh_host_key_source", "host_key_by", "host_key_sealed"}
+	columns := []string{"nodes", "machine_cost", "ssh_host_key_source", "host_key_by", "host_key_sealed", "rescue"}
 	_, err := set(ctx, tx, r, columns)
 	return err
 }
@@ -200,7 +201,7 @@ func setAction(ctx context.Context, tx *db.Tx, r *row) error {
 // clearAction clears the action that was performed, and writes what it left.
 func clearAction(ctx context.Context, tx *db.Tx, r *row, performed Action) (bool, error) {
 	columns := []string{
-		"action", "action_argument", "action_image", "off_requested", "operating_system", "image",
+		"action", "action_argument", "action_image", "off_requested", "rescue", "operating_system", "image",
 	}
 	return set(ctx, tx, r, columns, db.Is("action", performed))
 }
@@ -548,6 +549,7 @@ type watched struct {
 	startedAt   *time.Time
 	// offRequested is whether the tenant had the machine switched off, or an action is pending.
 	offRequested bool
+	rescue       bool
 }
 
 // pendingActions returns the provider's deployments with a pending action.
@@ -561,10 +563,10 @@ func pendingActions(ctx context.Context, tx *db.Tx, provider string) ([]row, err
 func readWatched(ctx context.Context, r db.Reader, provider string) ([]watched, error) {
 	return db.Collect(ctx, r, func(row db.Row) (w watched, err error) {
 		err = row.Scan(&w.id, &w.account, &w.status, &w.machineID, &w.address, &w.sshPort, &w.endingSince,
-			&w.costPrice, &w.machineCost, &w.startedAt, &w.offRequested)
+			&w.costPrice, &w.machineCost, &w.startedAt, &w.offRequested, &w.rescue)
 		return w, err
 	}, `SELECT id, account_id, status, machine_id, address, ssh_port, COALESCE(ending_since, billed_until), cost_price,
-		machine_cost, started_at, CASE WHEN off_requested = 1 OR action <> '' THEN 1 ELSE 0 END
+		machine_cost, started_at, CASE WHEN off_requested = 1 OR action <> '' THEN 1 ELSE 0 END, rescue
 		FROM deployment WHERE provider = $1 AND released_at IS NULL`, provider)
 }
 

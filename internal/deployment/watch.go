@@ -118,7 +118,8 @@ func (w watched) differs(m provider.Machine) bool {
 	}
 	switch w.status {
 	case StatusRunning:
-		return m.State != provider.MachineReady || m.Address != w.address || m.SSHPort != w.sshPort
+		return m.State != provider.MachineReady || m.Address != w.address || m.SSHPort != w.sshPort ||
+			m.Rescue != w.rescue
 	case StatusStopped:
 		return m.State != provider.MachineOff
 	default:

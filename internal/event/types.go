@@ -100,7 +100,7 @@ type DeploymentQueuedData struct {
 // DeploymentActionData is the data of a deployment's actions.
 type DeploymentActionData struct {
 	DeploymentData
-	Action string `json:"action" doc:"reboot, power-on, power-off or reinstall."`
+	Action string `json:"action" doc:"reboot, power-on, power-off, reinstall, rescue or end-rescue."`
 	Reason string `json:"reason,omitempty" doc:"Reason of the failure as text; omitted if it did not fail."`
 }
 
@@ -316,6 +316,7 @@ var Kinds = []Kind{
 	{"deployment.updated", "Name, tags, project, auto-terminate time, limits or termination protection were changed.",
 		DeploymentUpdatedData{}},
 	{"deployment.address_changed", "The machine's address changed.", DeploymentAddressData{}},
+	{"deployment.rescue_ended", "The machine left its rescue system without a request.", DeploymentData{}},
 	{"deployment.action_requested", "A reboot, power on, power off or reinstall was requested.",
 		DeploymentActionData{}},
 	{"deployment.action_done", "The action was completed.", DeploymentActionData{}},

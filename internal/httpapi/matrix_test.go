@@ -66,6 +66,7 @@ var whoMay = map[string]string{
 	"createDeployment":      workers, "updateDeployment": workers, "terminateDeployment": workers,
 	"rebootDeployment": workers, "powerOnDeployment": workers,
 	"powerOffDeployment": workers, "reinstallDeployment": workers,
+	"rescueDeployment": workers, "endDeploymentRescue": workers,
 	"listImages": everyRole, "getImage": everyRole, "createImage": workers, "deleteImage": workers,
 	"listSshKeys": readers, "getSshKey": readers, "createSshKey": workers, "renameSshKey": workers,
 	"deleteSshKey": workers,

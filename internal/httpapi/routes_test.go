@@ -92,6 +92,8 @@ GET /deployments/{id}/events
 POST /deployments/{id}/reboot
 POST /deployments/{id}/power-on
 POST /deployments/{id}/power-off
+POST /deployments/{id}/rescue
+POST /deployments/{id}/end-rescue
 POST /deployments/{id}/reinstall
 GET /ssh-keys
 POST /ssh-keys

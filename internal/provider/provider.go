@@ -46,6 +46,14 @@ type Reinstaller interface {
 	Reinstall(ctx context.Context, reference id.ID, operatingSystem string) error
 }
 
+// Rescuer is a provider that can start a machine with a rescue system: SSH with the keys of its
+// launch, and its drives as they are. Power, reboot and reinstallation end it, too.
+type Rescuer interface {
+	Rescue(ctx context.Context, reference id.ID) error
+	// EndRescue starts the machine from its drive. It succeeds where the machine is not in rescue.
+	EndRescue(ctx context.Context, reference id.ID) error
+}
+
 // Consoler is a provider whose machines have a serial console.
 type Consoler interface {
 	// HasConsole returns nil while the console of that machine is its tenant's, and else
@@ -192,6 +200,7 @@ type Capabilities struct {
 	Reboot    bool `json:"reboot" doc:"Whether machines can be rebooted."`
 	Power     bool `json:"power" doc:"Whether machines can be powered off and on."`
 	Reinstall bool `json:"reinstall" doc:"Whether machines can be reinstalled with an operating system."`
+	Rescue    bool `json:"rescue" doc:"Whether machines can be started with a rescue system."`
 	Console   bool `json:"console" doc:"Whether machines have a serial console that can be opened."`
 	Volumes   bool `json:"volumes" doc:"Whether volumes can be attached to machines."`
 	CloudInit bool `json:"cloudInit" doc:"Whether cloud-init is supported."`
@@ -297,6 +306,8 @@ type Machine struct {
 	// Unhealthy is true where the provider reports a ready machine as broken for now. A machine
 	// that never ran fails soon; one that ran is left alone.
 	Unhealthy bool
+	// Rescue is true while a machine that is ready runs its rescue system, or is about to.
+	Rescue bool
 	// ImageFault means that the tenant's own image is the reason for the state. Of a machine that
 	// failed: no other machine could be installed with it. Of one that is provisioning: the
 	// reinstallation has failed, nothing is installed, and the machine waits for another one.

@@ -44,6 +44,7 @@ func (s *Service) valid(ctx context.Context, r db.Reader, token string) (j agent
 	fits := found && map[rackagent.Kind]bool{
 		rackagent.Inspect: m.State == Inspecting,
 		rackagent.Erase:   m.State == Erasing && (m.DeploymentID == nil || m.OverSSH()),
+		rackagent.Rescue:  m.State.Tenanted() && m.tenancy == Rescuing,
 		rackagent.Deploy:  m.State.Tenanted() && m.tenancy == Installing || m.finishing(&j),
 	}[j.Kind]
 	if !fits || j.BootedAt != nil && s.cfg.Clock.Now().After(j.BootedAt.Add(limits[j.Kind])) {
@@ -138,11 +139,15 @@ func (s *Service) forAgent(ctx context.Context, r db.Reader, j agentJob, m Machi
 	if j.Kind == rackagent.Erase && m.OverSSH() {
 		return out, s.idleJob(ctx, r, j, m, &out)
 	}
-	if j.Kind != rackagent.Deploy {
+	if j.Kind != rackagent.Deploy && j.Kind != rackagent.Rescue {
 		return out, nil
 	}
 	l, err := s.openLaunch(m)
 	if err != nil {
+		return out, err
+	}
+	if j.Kind == rackagent.Rescue {
+		out.Shell, err = shellOf(l)
 		return out, err
 	}
 	if out.Image = s.tenantImage(l); out.Image == nil {

@@ -52,7 +52,7 @@ func (s *Service) consoleOf(ctx context.Context, r db.Reader, deployment id.ID) 
 		return m, ErrNone
 	case m.Console == bmc.ConsoleOff:
 		return m, ErrNoConsole
-	case m.tenancy != Running && m.tenancy != SwitchedOff:
+	case m.tenancy != Running && m.tenancy != SwitchedOff && m.tenancy != Rescuing:
 		return m, ErrConsoleBusy
 	}
 	return m, nil

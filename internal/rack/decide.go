@@ -17,6 +17,7 @@ const (
 	Running     Tenancy = "running" // switched on, as far as is known
 	SwitchedOff Tenancy = "off"
 	Failed      Tenancy = "failed" // could not be installed
+	Rescuing    Tenancy = "rescue" // the rescue system runs, or is being started
 	// Refused: the tenant's own image could not be installed in place of what was there. The
 	// machine is the tenant's, switched off, and waits for another installation.
 	Refused Tenancy = "refused"
@@ -31,6 +32,8 @@ const (
 	WantOn      Wish = "on"
 	WantOff     Wish = "off"
 	WantReboot  Wish = "reboot"
+	// wantDisk starts a machine that runs the agent from its drive.
+	wantDisk Wish = "disk"
 	// wantOffAsked is WantOff after the operating system was asked.
 	wantOffAsked Wish = "off_asked"
 )
@@ -47,6 +50,11 @@ const (
 	watchEvery = 5 * time.Minute
 	// watchAgain is the same while its BMC does not answer.
 	watchAgain = 15 * time.Minute
+	// rescueLimit is how long a rescue system runs.
+	rescueLimit = 24 * time.Hour
+	// leaveTime is how long an agent may take to notice that a rescue has ended, and to unmount what
+	// its tenant has mounted.
+	leaveTime = 20 * time.Second
 	// graceTime is how long an operating system may take to switch itself off.
 	graceTime = 90 * time.Second
 	// graceEvery is how often the power is read meanwhile.
@@ -56,6 +64,7 @@ const (
 // limits are how long a job may take from the start of the machine to its end, by kind.
 var limits = map[rackagent.Kind]time.Duration{
 	rackagent.Inspect: time.Hour, rackagent.Deploy: 2 * time.Hour, rackagent.Erase: 48 * time.Hour,
+	rackagent.Rescue: rescueLimit,
 }
 
 // agentJob is the last job of the agent on a machine.
@@ -78,6 +87,11 @@ type agentJob struct {
 	Erasure  *rackagent.Erasure
 	// Closed jobs have had their effect.
 	Closed bool
+}
+
+// served reports whether the agent of a rescue has got the tenant's keys.
+func (j agentJob) served() bool {
+	return j.Kind == rackagent.Rescue && j.BootedAt != nil && j.ClaimedAt != nil
 }
 
 // deadline returns until when the agent must have reported next. since is when this process
@@ -160,6 +174,16 @@ func decideTenancy(m Machine, j *agentJob, now, since time.Time) decision {
 	switch m.tenancy {
 	case Installing:
 		return decideJob(j, rackagent.Deploy, now, since)
+	case Rescuing:
+		d := decideJob(j, rackagent.Rescue, now, since)
+		if d.kind == rackagent.Rescue && j != nil && !j.Closed && j.Outcome == "" && j.served() {
+			// Its tenant has changed the network, or uses all of the machine: silence says nothing.
+			d.step, d.at = stepWait, j.BootedAt.Add(rescueLimit)
+			if !now.Before(d.at) {
+				d.step = stepFail
+			}
+		}
+		return d
 	case Running, SwitchedOff:
 		if m.OverSSH() {
 			return decision{} // it has no power, and that it does not answer would say nothing

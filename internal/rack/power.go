@@ -67,6 +67,11 @@ func (s *Service) power(ctx context.Context, was Machine) (again time.Time, err 
 	switch was.wanted {
 	case WantReboot:
 		err = b.SetPower(ctx, bmc.Reset)
+	case wantDisk:
+		if was.wantedAt != nil && s.cfg.Clock.Now().Before(was.wantedAt.Add(leaveTime)) {
+			return was.wantedAt.Add(leaveTime), nil
+		}
+		err = startDisk(ctx, b)
 	case WantOn:
 		// An image may be left of a reinstallation that was given up. It cannot be read any more,
 		// so a BMC that refuses to eject it does not keep the server off.

@@ -236,8 +236,8 @@ func (s *Service) Tenants(ctx context.Context, r db.Reader) ([]Tenant, error) {
 	return out, err
 }
 
-// Want asks for the power of a deployment's machine. It returns ErrNone, ErrNoPower for one
-// without a BMC, or ErrNotInstalled.
+// Want asks for the power of a deployment's machine, which ends its rescue. It returns ErrNone,
+// ErrNoPower for one without a BMC, or ErrNotInstalled.
 func (s *Service) Want(ctx context.Context, deployment id.ID, w Wish) error {
 	return s.onTenant(ctx, deployment, func(_ context.Context, tx *db.Tx, m *Machine) error {
 		if m.OverSSH() {
@@ -245,6 +245,13 @@ func (s *Service) Want(ctx context.Context, deployment id.ID, w Wish) error {
 		}
 		if m.tenancy == Refused {
 			return ErrNotInstalled
+		}
+		if m.tenancy == Rescuing {
+			m.tenancy, m.wanted, m.wantedAt = Running, w, &tx.Now
+			if w != WantOff {
+				m.wanted = wantDisk
+			}
+			return endJob(ctx, tx, m.ID)
 		}
 		already := w == WantOn && m.tenancy == Running && m.wanted == WantNothing ||
 			w == WantOff && m.tenancy == SwitchedOff && m.wanted == WantNothing

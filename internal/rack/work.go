@@ -117,7 +117,11 @@ func (s *Service) do(ctx context.Context, d decision, m Machine, j *agentJob) (a
 	case stepBoot:
 		return again, s.boot(ctx, m, *j)
 	case stepFail:
-		return again, s.fail(ctx, m, *j, CauseTimedOut, "the agent did not report in time")
+		text := "the agent did not report in time"
+		if j.served() {
+			text = "the rescue system has run as long as it may"
+		}
+		return again, s.fail(ctx, m, *j, CauseTimedOut, text)
 	case stepEnd:
 		return again, s.end(ctx, m, *j)
 	case stepRotate:
@@ -424,6 +428,9 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, m Machine, j agentJob, 
 		return err
 	}
 	text = reason([]string{text})
+	if j.Kind == rackagent.Rescue {
+		return s.leaveRescue(ctx, tx, m, text)
+	}
 	switch m.State {
 	case Assigned, Draining:
 		m.tenancy, m.Detail = Failed, text
@@ -510,6 +517,17 @@ func (s *Service) apply(ctx context.Context, tx *db.Tx, m Machine, j agentJob, i
 			return err
 		}
 		return s.keep(ctx, tx, m)
+	}
+	if j.Kind == rackagent.Rescue {
+		text := ""
+		if j.Outcome != rackagent.Done {
+			text = reason([]string{agentFailed + j.Error})
+		}
+		j.Closed = true
+		if err := s.save(ctx, tx, j); err != nil {
+			return err
+		}
+		return s.leaveRescue(ctx, tx, m, text)
 	}
 	if j.Outcome != rackagent.Done {
 		return s.failed(ctx, tx, m, j, CauseFailed, agentFailed+j.Error)

@@ -20,8 +20,11 @@ type Agent struct {
 	Server     *http.Client // for billetd: pinned
 	Images     *http.Client // for images of other servers
 	// Tenants is for images whose URL a tenant chose: TenantClient.
-	Tenants   func(networks []netip.Prefix) *http.Client
-	Inspect   func(context.Context) (Hardware, []*Drive, error)
+	Tenants func(networks []netip.Prefix) *http.Client
+	Inspect func(context.Context) (Hardware, []*Drive, error)
+	// Serve serves the shell of a rescue until the context ends, or somebody who is logged in
+	// restarts the machine.
+	Serve     func(context.Context, Shell) error
 	Say       func(string) // writes a line to the machine's console
 	Now       func() time.Time
 	Wait      func(context.Context, time.Duration) error // returns early if the context ends
@@ -72,7 +75,9 @@ func (a *Agent) Run(ctx context.Context) Next {
 	defer cancel(nil)
 	r := &reporter{agent: a, last: Report{JobID: j.ID, Phase: Started}}
 	hardware, drives, err := a.Inspect(ctx)
-	if err != nil {
+	if err != nil && j.Kind == Rescue {
+		a.say("The hardware was not inspected: " + err.Error()) // the tenant may find out why
+	} else if err != nil {
 		return a.finish(ctx, r, PowerOff, &Error{HardwareFailed, err.Error()})
 	}
 	hardware = identify(hardware, drives)
@@ -123,9 +128,12 @@ func (a *Agent) do(ctx context.Context, j Job, drives []*Drive) (*Erasure, Next,
 		a.say("Writing the image to " + space.Name() + ".")
 		return erasure, Restart, a.install(ctx, space, j)
 	case Rescue:
-		a.status.set(Waiting, 0)
-		a.say("Rescue: nothing is changed. The job ends when the machine is switched off.")
-		<-ctx.Done()
+		a.status.set(Serving, 0)
+		a.say("Rescue: the tenant can log in. Nothing is changed on the drives.")
+		if err := a.Serve(ctx, *j.Shell); err != nil {
+			return nil, Restart, &Error{RescueFailed, err.Error()}
+		}
+		return nil, Restart, nil
 	}
 	return erasure, PowerOff, nil
 }
@@ -245,6 +253,9 @@ func (j Job) Validate() error {
 		} else if len(j.Config.MetaData)+len(j.Config.UserData)+len(j.Config.NetworkConfig) > maxConfig {
 			wrong = append(wrong, "config has more than 1 MiB")
 		}
+	}
+	if j.Kind == Rescue && (j.Shell == nil || len(j.Shell.AuthorizedKeys) == 0 || j.Shell.HostKey == "") {
+		wrong = append(wrong, "shell has no keys")
 	}
 	if len(wrong) > 0 {
 		return errors.New("the job is not valid: " + strings.Join(wrong, "; "))

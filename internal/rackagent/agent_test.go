@@ -243,23 +243,67 @@ func TestAgent_WrongCertificate(t *testing.T) {
 	}
 }
 
-// TestAgent_RescueChangesNothing: it waits, and says so to the server.
+// shell is what a tenant's rescue system is logged in to with.
+var shell = &Shell{AuthorizedKeys: []string{"ssh-ed25519 AAAA"}, HostKey: "-----BEGIN OPENSSH PRIVATE KEY-----"}
+
+// TestAgent_RescueChangesNothing: it serves the shell until the server ends the job, and says so
+// meanwhile. A drive that cannot be read does not keep the tenant out.
 func TestAgent_RescueChangesNothing(t *testing.T) {
 	m := newMemory("a", testDrive)
 	before := bytes.Clone(m.b)
 	r := newRack(t, newDrive("A", m))
-	r.job = Job{ID: "job_1", Kind: Rescue}
+	r.job = Job{ID: "job_1", Kind: Rescue, Shell: shell}
 	r.agent.Heartbeat = time.Millisecond
-	ctx, cancel := context.WithCancel(t.Context())
-	r.answer = func(_ http.ResponseWriter, request *http.Request) bool {
+	r.agent.Inspect = func(context.Context) (Hardware, []*Drive, error) {
+		return Hardware{}, nil, errors.New("input/output error")
+	}
+	served := make(chan Shell, 1)
+	r.agent.Serve = func(ctx context.Context, s Shell) error {
+		served <- s
+		<-ctx.Done()
+		return nil
+	}
+	r.answer = func(w http.ResponseWriter, _ *http.Request) bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if len(r.reports) > 3 && r.reports[len(r.reports)-1].Phase == Waiting {
-			cancel()
+		if len(r.reports) > 3 && r.reports[len(r.reports)-1].Phase == Serving {
+			w.WriteHeader(http.StatusForbidden)
+			return true
 		}
 		return false
 	}
-	if next := r.agent.Run(ctx); next != Halt || !bytes.Equal(before, m.b) {
+	if next := r.agent.Run(t.Context()); next != Halt || !bytes.Equal(before, m.b) {
 		t.Errorf("next %d", next)
+	}
+	if got := <-served; got.HostKey != shell.HostKey {
+		t.Errorf("served: %+v", got)
+	}
+}
+
+// TestAgent_RescueIsEndedByTheTenant: who restarts the machine starts it from its drive. A shell
+// that cannot be served, or has no key, ends the job, too.
+func TestAgent_RescueIsEndedByTheTenant(t *testing.T) {
+	for name, c := range map[string]struct {
+		shell  *Shell
+		failed error
+		next   Next
+		code   ErrorCode
+	}{
+		"restarted":  {shell, nil, Restart, ""},
+		"not served": {shell, errors.New("address in use"), PowerOff, RescueFailed},
+		"no keys":    {&Shell{HostKey: "x"}, nil, PowerOff, InvalidJob},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRack(t, newDrive("A", newMemory("a", testDrive)))
+			r.job = Job{ID: "job_1", Kind: Rescue, Shell: c.shell}
+			r.agent.Serve = func(context.Context, Shell) error { return c.failed }
+			if next := r.agent.Run(t.Context()); next != c.next {
+				t.Errorf("next %d", next)
+			}
+			last := r.reports[len(r.reports)-1]
+			if (last.Error == nil) != (c.code == "") || last.Error != nil && last.Error.Code != c.code {
+				t.Errorf("the last report: %+v", last)
+			}
+		})
 	}
 }

@@ -2,8 +2,8 @@
 // billetd, the agent's work on a machine, and the ISO image that a machine's BMC starts it from.
 //
 // A job is one boot of the agent on one machine: inspect it, erase its drives and prove it, write
-// an image and its NoCloud partition, or wait for an operator (rescue). The agent has its whole
-// configuration on the kernel command line (Parameters), so it needs no DHCP, no PXE, and no
+// an image and its NoCloud partition, or serve a shell for the tenant (rescue). The agent has its
+// whole configuration on the kernel command line (Parameters), so it needs no DHCP, no PXE, and no
 // driver for the medium that it was started from. It calls billetd:
 //
 //	GET  /agent/v1/job      the machine's job

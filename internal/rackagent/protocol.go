@@ -22,7 +22,7 @@ const (
 	Inspect Kind = "inspect" // nothing else; then the machine is switched off
 	Deploy  Kind = "deploy"  // erase if the job says so, write the image, then start from the drive
 	Erase   Kind = "erase"   // erase all drives with proof; then the machine is switched off
-	Rescue  Kind = "rescue"  // change nothing, and wait for the BMC to end it
+	Rescue  Kind = "rescue"  // serve a shell, and change nothing; then start from the drive
 )
 
 // Job is what the server wants done in this boot.
@@ -35,6 +35,7 @@ type Job struct {
 	Erase   *ErasePlan `json:"erase,omitempty"`  // of Erase and, optionally, of Deploy
 	Image   *Image     `json:"image,omitempty"`  // of Deploy
 	Config  *Config    `json:"config,omitempty"` // of Deploy
+	Shell   *Shell     `json:"shell,omitempty"`  // of Rescue
 	Network *Network   `json:"network,omitempty"`
 }
 
@@ -43,6 +44,14 @@ type ErasePlan struct {
 	// Methods are those that are allowed, the preferred first. Empty means all, in the order of
 	// the constants. The first that the drive has and that succeeds is used.
 	Methods []Method `json:"methods,omitempty"`
+}
+
+// Shell is how the tenant logs in to the rescue system, as root.
+type Shell struct {
+	// AuthorizedKeys are lines of an authorized_keys file without options.
+	AuthorizedKeys []string `json:"authorizedKeys"`
+	// HostKey is the private host key in OpenSSH's format.
+	HostKey string `json:"hostKey"`
 }
 
 // Format is how an image's file represents a disk.
@@ -195,7 +204,7 @@ const (
 	Downloading Phase = "downloading" // a qcow2 image, which is checked before it is written
 	Writing     Phase = "writing"
 	Configuring Phase = "configuring" // the partition table and the NoCloud partition
-	Waiting     Phase = "waiting"     // rescue
+	Serving     Phase = "serving"     // the shell of the rescue system
 	Done        Phase = "done"
 	Stopped     Phase = "stopped" // with an Error
 )
@@ -215,6 +224,7 @@ const (
 	ImageTooLarge    ErrorCode = "image_too_large"
 	ImageMemory      ErrorCode = "image_memory" // a qcow2 image is larger than the machine's memory
 	WriteFailed      ErrorCode = "write_failed"
+	RescueFailed     ErrorCode = "rescue_failed" // the shell cannot be served
 )
 
 // Report is one message of the agent. The server answers 204.

@@ -45,6 +45,7 @@ func TestTenantsDataIsGone(t *testing.T) {
 	o.passed("the tenant's system runs")
 	marks := useTenantsSystem(t, o.machine, d, key)
 	o.passed("the tenant wrote to the drives")
+	o.rescue(tenant, d, key, marks)
 
 	if *metal {
 		marks = append(marks, o.reinstallAndUse(tenant, d, key, marks)...)
@@ -190,7 +191,7 @@ func need(t *testing.T) {
 	var missing []string
 	for _, tool := range []string{
 		"qemu-system-x86_64", "qemu-img", "xorriso", "mformat", "mcopy", "cpio", "busybox", "dpkg-deb", "apt-get",
-		"openssl",
+		"openssl", "ssh", "sftp",
 		"/usr/sbin/dropbear", "/usr/lib/dropbear/dropbearconvert", "/usr/sbin/depmod", "/usr/sbin/sfdisk", firmware,
 	} {
 		if strings.HasPrefix(tool, "/") {

@@ -62,7 +62,7 @@ func (o offer) translate(volumes bool) (out provider.Offer, ok bool) {
 	}
 	out.Capabilities.Volumes = out.Capabilities.Volumes && volumes
 	// These need what this adapter has no calls for.
-	out.Capabilities.Console, out.Capabilities.CustomImages = false, false
+	out.Capabilities.Console, out.Capabilities.CustomImages, out.Capabilities.Rescue = false, false, false
 	if alpha2.MatchString(o.Country) {
 		out.Country = o.Country
 	}

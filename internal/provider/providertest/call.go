@@ -29,6 +29,10 @@ func (s *suite) calls(r provider.LaunchRequest) map[string]func(ctx context.Cont
 		calls["PowerOn"] = func(ctx context.Context) error { return p.PowerOn(ctx, r.Reference) }
 		calls["PowerOff"] = func(ctx context.Context) error { return p.PowerOff(ctx, r.Reference) }
 	}
+	if p, ok := p.(provider.Rescuer); ok {
+		calls["Rescue"] = func(ctx context.Context) error { return p.Rescue(ctx, r.Reference) }
+		calls["EndRescue"] = func(ctx context.Context) error { return p.EndRescue(ctx, r.Reference) }
+	}
 	if p, ok := p.(provider.Reinstaller); ok {
 		calls["Reinstall"] = func(ctx context.Context) error { return p.Reinstall(ctx, r.Reference, r.OperatingSystem) }
 	}

@@ -67,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Restart", testRestart},
 		{"Reboot", testReboot},
 		{"Power", testPower},
+		{"Rescue", testRescue},
 		{"Reinstall", testReinstall},
 		{"CustomImages", testCustomImages},
 		{"HostKey", testHostKey},

@@ -146,6 +146,10 @@ func testUnknownReferences(s *suite) {
 		s.wantKind("PowerOn", p.PowerOn(s.Context(), unknown), provider.KindNotFound)
 		s.wantKind("PowerOff", p.PowerOff(s.Context(), unknown), provider.KindNotFound)
 	}
+	if p, ok := s.Provider.(provider.Rescuer); ok {
+		s.wantKind("Rescue", p.Rescue(s.Context(), unknown), provider.KindNotFound)
+		s.wantKind("EndRescue", p.EndRescue(s.Context(), unknown), provider.KindNotFound)
+	}
 	if p, ok := s.Provider.(provider.Reinstaller); ok {
 		s.wantKind(
 			"Reinstall", p.Reinstall(s.Context(), unknown, s.offer().OperatingSystems[0]), provider.KindNotFound,
@@ -289,6 +293,39 @@ func testPower(s *suite) {
 	s.wantFile(on, "/root/kept", "before power off")
 	s.must("PowerOff before Terminate", p.PowerOff(s.Context(), r.Reference))
 	s.must("Terminate of a machine that is off", s.end(s.Context(), r.Reference))
+	s.untilGone(s.Context(), r.Reference)
+}
+
+func testRescue(s *suite) {
+	p, ok := s.Provider.(provider.Rescuer)
+	if !ok {
+		s.Skip("the provider has no Rescue")
+	}
+	o := s.offer()
+	if !o.Capabilities.Rescue {
+		s.Skip("the offer has no Rescue")
+	}
+	r := s.request(o)
+	s.launch(r)
+	m := s.ready(r.Reference)
+	s.write(m, "/root/kept", "before the rescue")
+	s.must("EndRescue of a machine that is not in rescue", p.EndRescue(s.Context(), r.Reference))
+	s.must("Rescue", p.Rescue(s.Context(), r.Reference))
+	s.must("Rescue again at once", p.Rescue(s.Context(), r.Reference))
+	if m := s.reach(r.Reference, provider.MachineReady); !m.Rescue {
+		s.Errorf("the machine is not in rescue: %+v", m)
+	}
+	s.Advance(time.Minute)
+	s.must("EndRescue", p.EndRescue(s.Context(), r.Reference))
+	s.must("EndRescue again at once", p.EndRescue(s.Context(), r.Reference))
+	s.Advance(time.Minute)
+	again := s.ready(r.Reference)
+	if again.ID != m.ID || again.Rescue {
+		s.Errorf("machine %s became %+v", m.ID, again)
+	}
+	s.wantFile(again, "/root/kept", "before the rescue")
+	s.must("Rescue before Terminate", p.Rescue(s.Context(), r.Reference))
+	s.must("Terminate of a machine in rescue", s.end(s.Context(), r.Reference))
 	s.untilGone(s.Context(), r.Reference)
 }
 

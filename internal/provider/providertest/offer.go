@@ -103,6 +103,7 @@ func testCapabilities(s *suite) {
 	_, implemented.Reboot = s.Provider.(provider.Rebooter)
 	_, implemented.Power = s.Provider.(provider.Powerer)
 	_, implemented.Reinstall = s.Provider.(provider.Reinstaller)
+	_, implemented.Rescue = s.Provider.(provider.Rescuer)
 	_, implemented.CustomImages = s.Provider.(provider.ImageReinstaller)
 	volumes, hasVolumes := s.Provider.(provider.VolumeProvider)
 	implemented.Volumes = hasVolumes
@@ -110,6 +111,7 @@ func testCapabilities(s *suite) {
 		offered.Reboot = offered.Reboot || o.Capabilities.Reboot
 		offered.Power = offered.Power || o.Capabilities.Power
 		offered.Reinstall = offered.Reinstall || o.Capabilities.Reinstall
+		offered.Rescue = offered.Rescue || o.Capabilities.Rescue
 		offered.Console = offered.Console || o.Capabilities.Console
 		offered.CustomImages = offered.CustomImages || o.Capabilities.CustomImages
 		offered.Volumes = offered.Volumes || o.Capabilities.Volumes

@@ -69,6 +69,10 @@ func failure(err error) error {
 			Kind:    provider.KindRejected,
 			Message: "Nothing is installed on the machine, because its last reinstallation failed. Reinstall it.",
 		},
+		rack.ErrRescueBusy: {
+			Kind:    provider.KindRejected,
+			Message: "An operating system is being installed. Try again once that is done.",
+		},
 		rack.ErrConsoleBusy: {
 			Kind:    provider.KindRejected,
 			Message: "The serial console is available once the operating system is installed.",
@@ -106,7 +110,7 @@ func (p *Provider) Offers(ctx context.Context) ([]provider.Offer, error) {
 				HourlyPrice: g.HourlyPrice, Available: stock > 0, Stock: &stock,
 				Capabilities: provider.Capabilities{
 					Reboot: !g.OverSSH, Power: !g.OverSSH, Reinstall: true, CloudInit: true, Console: g.Console,
-					CustomImages: !g.OverSSH,
+					CustomImages: !g.OverSSH, Rescue: !g.OverSSH,
 				},
 				TrustedTenantsOnly: g.OverSSH,
 			}
@@ -169,6 +173,8 @@ func machine(t rack.Tenant) provider.Machine {
 	case t.Tenancy == rack.Refused:
 		m.State, m.ImageFault = provider.MachineProvisioning, true
 		m.Detail = cmp.Or(rack.ImageProblem(t.Detail), "The reinstallation could not be started.")
+	case t.Tenancy == rack.Rescuing:
+		m.State, m.Rescue = provider.MachineReady, true
 	case t.Tenancy == rack.Running:
 		m.State = provider.MachineReady
 	case t.Tenancy == rack.SwitchedOff:
@@ -200,6 +206,16 @@ func (p *Provider) PowerOn(ctx context.Context, reference id.ID) error {
 // PowerOff implements provider.Powerer.
 func (p *Provider) PowerOff(ctx context.Context, reference id.ID) error {
 	return do(ctx, func() error { return p.rack.Want(ctx, reference, rack.WantOff) })
+}
+
+// Rescue implements provider.Rescuer.
+func (p *Provider) Rescue(ctx context.Context, reference id.ID) error {
+	return do(ctx, func() error { return p.rack.Rescue(ctx, reference) })
+}
+
+// EndRescue implements provider.Rescuer.
+func (p *Provider) EndRescue(ctx context.Context, reference id.ID) error {
+	return do(ctx, func() error { return p.rack.EndRescue(ctx, reference) })
 }
 
 // Reinstall implements provider.Reinstaller.

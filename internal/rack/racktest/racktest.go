@@ -261,8 +261,8 @@ func (s *Server) work(ctx context.Context, p rackagent.Parameters) (ended, resta
 	if job.Erase != nil {
 		last.Erasure = s.erase(ctx)
 	}
-	if script != nil && !script(job, &last) {
-		return false, false
+	if script != nil && !script(job, &last) || script == nil && job.Kind == rackagent.Rescue {
+		return false, false // a rescue goes on until the machine is switched off
 	}
 	if job.Kind == rackagent.Deploy && last.Phase == rackagent.Done {
 		s.install(ctx, job)
@@ -270,7 +270,8 @@ func (s *Server) work(ctx context.Context, p rackagent.Parameters) (ended, resta
 	if s.calls.Report(ctx, p, last) != nil {
 		return false, false
 	}
-	return true, job.Kind == rackagent.Deploy && last.Phase == rackagent.Done
+	starts := job.Kind == rackagent.Deploy || job.Kind == rackagent.Rescue
+	return true, starts && last.Phase == rackagent.Done
 }
 
 func (s *Server) hardware() rackagent.Hardware {

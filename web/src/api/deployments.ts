@@ -97,7 +97,7 @@ type DeploymentPath = Extract<keyof paths, `${typeof path}/${string}`>;
 /** What can be done to a machine, named as in the API's paths. */
 export type Action = Extract<
   DeploymentPath extends `${typeof path}/${infer Name}` ? Name : never,
-  'reboot' | 'power-on' | 'power-off' | 'reinstall'
+  'reboot' | 'power-on' | 'power-off' | 'reinstall' | 'rescue' | 'end-rescue'
 >;
 
 export function useAction(id: string) {

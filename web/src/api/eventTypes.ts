@@ -13,6 +13,7 @@ export const eventLabels: Record<keyof webhooks, string> = {
   'deployment.stopped': 'Stopped',
   'deployment.updated': 'Updated',
   'deployment.address_changed': 'Address changed',
+  'deployment.rescue_ended': 'Rescue ended',
   'deployment.action_requested': 'Action requested',
   'deployment.action_done': 'Action completed',
   'deployment.action_failed': 'Action failed',

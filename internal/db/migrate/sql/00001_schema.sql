@@ -815,6 +815,7 @@ CREATE TABLE deployment (
     max_spend              BIGINT,             -- no hour begins that would pass it; NULL for no limit
     max_runtime            BIGINT,             -- minutes from started_at; NULL for no limit
     off_requested          BIGINT NOT NULL DEFAULT 0, -- 0 or 1: the tenant had the machine switched off
+    rescue                 BIGINT NOT NULL DEFAULT 0, -- 0 or 1: the machine runs its rescue system
     gpu_memory             BIGINT NOT NULL DEFAULT 0, -- GB of one GPU, as the offer stated it; 0 if it did not
     interconnect           TEXT   NOT NULL DEFAULT '',
     health_policy          TEXT   NOT NULL DEFAULT '', -- off, report, require

@@ -19,6 +19,16 @@ const texts: Record<Action, { title: string; text: string; done: string }> = {
     done: 'Powering off',
   },
   'power-on': { title: 'Power on', text: 'The machine boots again.', done: 'Powering on' },
+  rescue: {
+    title: 'Rescue',
+    text: 'Restarts with a system in memory that you can log in to over SSH. Disks are kept. Billing continues.',
+    done: 'Starting the rescue system of',
+  },
+  'end-rescue': {
+    title: 'End rescue',
+    text: 'Restarts from the disk.',
+    done: 'Ending the rescue of',
+  },
   reinstall: {
     title: 'Reinstall',
     text: "Erases everything on the machine's local disks and reinstalls the OS. Volumes aren't affected.",
@@ -29,12 +39,13 @@ const texts: Record<Action, { title: string; text: string; done: string }> = {
 /** What the machine and its provider support at present. */
 function possibleActions(d: Deployment): Action[] {
   if (d.pendingAction !== null) return [];
-  const { reboot, power, reinstall } = d.capabilities;
+  const { reboot, power, reinstall, rescue } = d.capabilities;
   if (d.status === 'stopped') return power ? ['power-on'] : [];
   if (d.status !== 'running') return [];
   const supported: [Action, boolean][] = [
     ['reboot', reboot],
     ['power-off', power],
+    [d.rescue ? 'end-rescue' : 'rescue', rescue],
     ['reinstall', reinstall],
   ];
   return supported.filter(([, is]) => is).map(([action]) => action);

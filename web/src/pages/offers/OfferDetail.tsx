@@ -94,6 +94,7 @@ const featureNames: Record<Feature, string> = {
   power: 'power control',
   reinstall: 'reinstall',
   console: 'serial console',
+  rescue: 'rescue system',
   volumes: 'volumes',
   cloudInit: 'cloud-init',
   customImages: 'own images',
