@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the ISO image of the service agent, which BMCs start on own servers: Debian's signed shim, GRUB and kernel, and an initial
-# file system with cmd/billet-agent, the kernel's drivers, and busybox for rescues. One image serves all jobs: billetd writes a job's parameters into the
-# stream that it sends. Debian's packages are kept in the cache. No root is needed.
+# file system with cmd/billet-agent, the kernel's drivers, and busybox for rescues. One image serves all jobs: billetd writes a job's
+# parameters into the stream that it sends. Debian's packages are kept in the cache. No root is needed.
 #
 #   agent-iso.sh FILE [amd64|cloud-amd64]
 #
@@ -51,7 +51,7 @@ if [ ! -d "$kept" ]; then
     dpkg-deb -x "$file" "$work/root"
   done
   version=$(ls "$work/root/lib/modules")
-  # The drivers of network cards and drives, with what they need, and file systems for rescues. Graphics, sound and the like stay out.
+  # The drivers of network cards and drives, with what they need, and file systems for rescues. Graphics and the like stay out.
   "$depmod" -b "$work/root" "$version"
   all=$work/root/lib/modules/$version some=$work/some/lib/modules/$version
   mkdir -p "$some"

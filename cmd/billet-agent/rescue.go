@@ -28,7 +28,7 @@ const rescueGreeting = `Billet's rescue system. Nothing is changed on the drives
 `
 
 // rescue makes a small system around the agent and serves SSH as root, until the context ends or
-// somebody who is logged in restarts the machine.
+// the tenant restarts the machine.
 func rescue(ctx context.Context, shell rackagent.Shell, say func(string)) error {
 	if err := userland(); err != nil {
 		return err
@@ -86,7 +86,8 @@ func userland() error {
 			return err
 		}
 	}
-	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "ptmxmode=0666,mode=0620"); err != nil {
+	const flags, options = unix.MS_NOSUID | unix.MS_NOEXEC, "ptmxmode=0666,mode=0620"
+	if err := unix.Mount("devpts", "/dev/pts", "devpts", flags, options); err != nil {
 		return fmt.Errorf("mount /dev/pts: %w", err)
 	}
 	var name unix.Utsname

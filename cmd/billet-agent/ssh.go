@@ -55,7 +55,9 @@ func (s *sshServer) configure(shell rackagent.Shell) error {
 	}
 	secure := ssh.SupportedAlgorithms()
 	s.config = &ssh.ServerConfig{
-		Config:                  ssh.Config{KeyExchanges: secure.KeyExchanges, Ciphers: secure.Ciphers, MACs: secure.MACs},
+		Config: ssh.Config{
+			KeyExchanges: secure.KeyExchanges, Ciphers: secure.Ciphers, MACs: secure.MACs,
+		},
 		PublicKeyAuthAlgorithms: secure.PublicKeyAuths,
 		MaxAuthTries:            20, // clients offer every key that they have
 		PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {

@@ -55,8 +55,9 @@ func newRescueClient(t *testing.T) *rescueClient {
 	known := "[127.0.0.1]:" + port + " " + host.Public + "\n"
 	check(t, os.WriteFile(filepath.Join(dir, "known"), []byte(known), 0o600))
 	return &rescueClient{t, []string{
-		"-F", "/dev/null", "-i", filepath.Join(dir, "key"), "-p", port, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
-		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + filepath.Join(dir, "known"),
+		"-F", "/dev/null", "-i", filepath.Join(dir, "key"), "-p", port,
+		"-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes",
+		"-o", "UserKnownHostsFile=" + filepath.Join(dir, "known"),
 	}}
 }
 
@@ -100,14 +101,14 @@ func TestRescueShell(t *testing.T) {
 	}
 	big := strings.Repeat("0123456789abcdef", 1<<16)
 	if out, _, code := c.run(big, "root@127.0.0.1", "cat"); out != big || code != 0 {
-		t.Errorf("%d bytes of %d came back; %d", len(out), len(big), code)
+		t.Errorf("%d bytes of %d were echoed; %d", len(out), len(big), code)
 	}
 }
 
 // Only root with one of the deployment's keys gets in, and nothing is forwarded.
-func TestRescueLetsNobodyElseIn(t *testing.T) {
+func TestRescueLetsOnlyTheTenantIn(t *testing.T) {
 	c := newRescueClient(t)
-	if _, problems, code := c.run("", "nobody@127.0.0.1", "true"); code != 255 {
+	if _, problems, code := c.run("", "daemon@127.0.0.1", "true"); code != 255 {
 		t.Errorf("another user: %d, %s", code, problems)
 	}
 	if _, problems, code := c.run("", "-W", "127.0.0.1:1", "root@127.0.0.1"); code == 0 {

@@ -110,7 +110,7 @@ func (t *tool) rescue() *cobra.Command {
 		if d, err = act(ctx, d.ID); err != nil {
 			return err
 		}
-		return t.reportAction(ctx, c, d, wait, started, done)
+		return t.reportAction(ctx, d, wait, c.Deployments.WaitForAction, started, done)
 	})
 }
 

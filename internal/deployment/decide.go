@@ -367,20 +367,27 @@ func decideRunning(r *row, seen observation, now time.Time) decision {
 			return decision{kind: doPower, cause: CauseSwitchedOff}
 		}
 	case provider.MachineReady:
-		switch {
-		case r.status == StatusStopped:
-			return decision{kind: doPower, cause: CauseSwitchedOn}
-		case r.stale(m):
-			return decision{kind: doUpdateMachine}
-		case m.Rescue:
-			// SSH is that of the rescue system.
-		case r.hostKeyBy != nil && now.Before(*r.hostKeyBy) && seen.probe == nil:
-			return decision{kind: doProbe}
-		case seen.probe != nil && seen.probe.err != nil:
-			return soon
-		case seen.probe != nil:
-			return decision{kind: doLearnHostKeys}
-		}
+		return decideReady(r, seen, now)
+	}
+	return r.idle()
+}
+
+// decideReady is decide for a machine that a tenant uses, and that is on.
+func decideReady(r *row, seen observation, now time.Time) decision {
+	m := seen.machine.machine
+	switch {
+	case r.status == StatusStopped:
+		return decision{kind: doPower, cause: CauseSwitchedOn}
+	case r.stale(m):
+		return decision{kind: doUpdateMachine}
+	case m.Rescue:
+		return r.idle() // SSH is that of the rescue system
+	case r.hostKeyBy != nil && now.Before(*r.hostKeyBy) && seen.probe == nil:
+		return decision{kind: doProbe}
+	case seen.probe != nil && seen.probe.err != nil:
+		return wait(now.Add(seen.info.PollEvery))
+	case seen.probe != nil:
+		return decision{kind: doLearnHostKeys}
 	}
 	return r.idle()
 }

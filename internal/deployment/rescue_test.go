@@ -64,8 +64,8 @@ func TestRescue(t *testing.T) {
 	})
 }
 
-// A rescue that the provider has ended is told once, and one of a check that goes on counts as none.
-func TestARescueEndsByItself(t *testing.T) {
+// A rescue that the provider has ended is told once. A check during which a rescue begins is none.
+func TestARescueThatTheProviderEnds(t *testing.T) {
 	withPolicy(t, health.Report, func(t *testing.T, r *testKit) {
 		r.fake.set(func() { r.fake.rescues = true })
 		r.pass(time.Hour)

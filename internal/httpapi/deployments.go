@@ -103,9 +103,9 @@ func (h deployments) routes(r *rest.Router) {
 	rest.Write(r, powerOn, h.powerOn)
 	rest.Write(r, action("/power-off", "powerOffDeployment", "Power off a machine (billing continues)"), h.powerOff)
 	rescue := action("/rescue", "rescueDeployment", "Start a machine's rescue system (billing continues)")
-	rescue.Description = "Restarts the machine with a system in memory that serves SSH to the deployment's keys, as root " +
-		"at the same address. The drives are not changed, and not mounted. It ends after 24 hours, if the machine is " +
-		"restarted, and with POST /deployments/{id}/end-rescue. " + rescue.Description
+	rescue.Description = "Restarts the machine with a system in memory that serves SSH to the deployment's keys, " +
+		"as root at the same address. The drives are not changed, and not mounted. It ends after 24 hours, if the " +
+		"machine is restarted, and with POST /deployments/{id}/end-rescue. " + rescue.Description
 	rest.Write(r, rescue, h.rescue)
 	rest.Write(r, action("/end-rescue", "endDeploymentRescue", "Start a machine in rescue from its drive"), h.endRescue)
 	rest.Write(r, action("/reinstall", "reinstallDeployment", "Reinstall a machine"), h.reinstall)

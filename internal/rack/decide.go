@@ -52,8 +52,8 @@ const (
 	watchAgain = 15 * time.Minute
 	// rescueLimit is how long a rescue system runs.
 	rescueLimit = 24 * time.Hour
-	// leaveTime is how long an agent may take to notice that a rescue has ended, and to unmount what
-	// its tenant has mounted.
+	// leaveTime is how long an agent may take to notice that a rescue has ended, and to unmount
+	// what its tenant has mounted.
 	leaveTime = 20 * time.Second
 	// graceTime is how long an operating system may take to switch itself off.
 	graceTime = 90 * time.Second

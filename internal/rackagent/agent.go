@@ -22,8 +22,8 @@ type Agent struct {
 	// Tenants is for images whose URL a tenant chose: TenantClient.
 	Tenants func(networks []netip.Prefix) *http.Client
 	Inspect func(context.Context) (Hardware, []*Drive, error)
-	// Serve serves the shell of a rescue until the context ends, or somebody who is logged in
-	// restarts the machine.
+	// Serve serves the shell of a rescue until the context ends, or the tenant restarts the
+	// machine.
 	Serve     func(context.Context, Shell) error
 	Say       func(string) // writes a line to the machine's console
 	Now       func() time.Time

@@ -246,6 +246,9 @@ func (r *racks) forward(address string, s *racktest.Server) {
 // watch compares what the agent is to do with what is on the drives.
 func (r *racks) watch(s *racktest.Server) {
 	s.Script(func(job rackagent.Job, _ *rackagent.Report) bool {
+		if job.Kind == rackagent.Rescue {
+			return false // it goes on
+		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if job.Erase != nil {
@@ -394,8 +397,8 @@ func (w *racksTenant) work() {
 	case status == "running" && !w.used:
 		w.use(a.Data["ipAddress"].(string))
 		w.used = true
-	case status == "running" && w.action() != "":
-		w.acted = w.act(w.action())
+	case status == "running" && w.action(a.Data["rescue"] == true) != "":
+		w.acted = w.act(w.action(a.Data["rescue"] == true))
 	case status == "running":
 		// An operator's, because a tenant must keep a machine for a while.
 		_, _ = w.r.server.TryRun("deployments", "terminate", w.id, "--reason", "the tenant leaves")
@@ -443,8 +446,9 @@ func (w *racksTenant) use(address string) {
 	}
 }
 
-// action returns what leads to the step, or in a long run something at random; "" to leave.
-func (w *racksTenant) action() string {
+// action returns what leads to the step, or in a long run something at random; "" to leave. rescue
+// is whether the machine is in rescue.
+func (w *racksTenant) action(rescue bool) string {
 	switch {
 	case w.r.resting:
 		return ""
@@ -452,10 +456,14 @@ func (w *racksTenant) action() string {
 		return "reboot"
 	case strings.HasPrefix(w.r.step, "rack-reinstall"):
 		return "reinstall"
+	case strings.HasPrefix(w.r.step, "rack-end-rescue") && rescue:
+		return "end-rescue"
+	case strings.HasPrefix(w.r.step, "rack-rescue"), strings.HasPrefix(w.r.step, "rack-end-rescue"):
+		return "rescue"
 	case *rounds == 0 || w.acted:
 		return ""
 	}
-	return []string{"", "reboot", "reinstall", "power-off"}[w.lives%4]
+	return []string{"", "reboot", "reinstall", "power-off", "rescue"}[w.lives%5]
 }
 
 // act reports whether the action was accepted.

@@ -113,7 +113,9 @@ func (c *openSSH) repair(marks []string) (mark string) {
 	if found := c.m.find(c.t, marks); len(found) != len(marks) {
 		c.t.Errorf("in the rescue system, the drives have only %q of the tenant's marks", found)
 	}
-	c.run("for f in ext4 xfs btrfs raid1 dm_mod; do modprobe $f || exit; done; e2fsck -V && id -un && uname -a", "")
+	c.run(`for f in xfs btrfs raid1 dm_mod; do modprobe $f || exit; done
+		for f in ext4 xfs btrfs; do grep -w $f /proc/filesystems || exit; done
+		e2fsck -V && id -un && uname -a`, "")
 	terminal := c.command(c.t.Context(), "ssh", "-tt", c.to)
 	terminal.Stdin = strings.NewReader("tty; exit\n")
 	if out, err := terminal.CombinedOutput(); err != nil || !strings.Contains(string(out), "/dev/pts/") {
