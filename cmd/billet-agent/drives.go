@@ -149,6 +149,17 @@ func openSpace(name string) (*space, error) {
 	return nil, fmt.Errorf("the drive does not say its size: %w", err)
 }
 
+// closeDrives lets others use the drives: what is open here cannot be mounted.
+func closeDrives(drives []*rackagent.Drive) {
+	for _, d := range drives {
+		for _, s := range d.Spaces {
+			if s, is := s.(*space); is {
+				s.file.Close()
+			}
+		}
+	}
+}
+
 func (s *space) Name() string                            { return s.name }
 func (s *space) Size() int64                             { return s.size }
 func (s *space) SectorSize() int                         { return s.sector }

@@ -101,6 +101,7 @@ func run(ctx context.Context, c *console, p rackagent.Parameters) rackagent.Next
 		c.say("Stopped: " + err.Error())
 		return rackagent.Halt
 	}
+	var opened []*rackagent.Drive
 	a := &rackagent.Agent{
 		Parameters: p,
 		Server:     rackagent.PinnedClient(p.Pin),
@@ -111,9 +112,13 @@ func run(ctx context.Context, c *console, p rackagent.Parameters) rackagent.Next
 			if err != nil {
 				return rackagent.Hardware{}, nil, err
 			}
+			opened = drives
 			return inspect(), drives, nil
 		},
-		Serve: func(ctx context.Context, s rackagent.Shell) error { return rescue(ctx, s, c.say) },
+		Serve: func(ctx context.Context, s rackagent.Shell) error {
+			closeDrives(opened)
+			return rescue(ctx, s, c.say)
+		},
 		Say:   c.say, Now: time.Now, Wait: wait, Heartbeat: 10 * time.Second, Temporary: "/tmp",
 	}
 	return a.Run(ctx)
