@@ -119,7 +119,7 @@ func run(ctx context.Context, c *console, p rackagent.Parameters) rackagent.Next
 			closeDrives(opened)
 			return rescue(ctx, s, c.say)
 		},
-		Say:   c.say, Now: time.Now, Wait: wait, Heartbeat: 10 * time.Second, Temporary: "/tmp",
+		Say: c.say, Now: time.Now, Wait: wait, Heartbeat: 10 * time.Second, Temporary: "/tmp",
 	}
 	return a.Run(ctx)
 }
