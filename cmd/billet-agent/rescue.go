@@ -112,6 +112,9 @@ func userland() error {
 	if out, err := runTool("/bin/busybox", "--install", "-s"); err != nil {
 		return fmt.Errorf("install the programs of the rescue system: %w: %s", err, out)
 	}
+	for _, m := range []string{"ext4", "xfs", "btrfs", "vfat", "isofs"} {
+		_, _ = runTool("/sbin/modprobe", "-q", m) // mount tries those that are there; some are in the kernel
+	}
 	return nil
 }
 
