@@ -28,6 +28,7 @@ var exceptions = map[string]string{
 	"openTerminal": "a WebSocket, which the standard library does not speak; who has a program has SSH, to the " +
 		"address that the deployment names",
 	"openConsole": "a WebSocket, too; `billet console` opens it",
+	"getMetrics":  "Prometheus scrapes it; programs have Wallet.Get and Deployments.List",
 }
 
 // withoutKey are operations that need no key and have a method.

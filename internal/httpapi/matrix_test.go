@@ -132,7 +132,7 @@ var whoMay = map[string]string{
 	"listAllTopUps":       operators, "confirmTopUp": operators, "refundTopUp": operators,
 	"closeTopUp": operators, "listAdjustments": operators, "approveAdjustment": operators,
 	"rejectAdjustment": operators, "withdrawAdjustment": operators,
-	"getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
+	"getMetrics": everyRole, "getWallet": everyRole, "listTransactions": everyRole, "getUsage": everyRole,
 }
 
 // Every call of the route table, by every role.

@@ -207,6 +207,7 @@ func register(cfg Config) *server {
 			db: cfg.DB, clock: cfg.Clock, ledger: cfg.Wallet, credits: cfg.Credits, meter: cfg.Meter,
 			terms: cfg.PastDueTerms, accounts: cfg.Accounts, settings: cfg.Settings,
 		},
+		tenantMetrics{db: cfg.DB, ledger: cfg.Wallet, meter: cfg.Meter, deployments: cfg.Deployments},
 		signIn{
 			db: cfg.DB, accounts: cfg.Accounts, audit: entries, start: start, signUp: cfg.SignUp, site: where,
 			oidc: cfg.OIDC, demoEmail: cfg.DemoEmail, demoPassword: cfg.DemoPassword, settings: cfg.Settings,

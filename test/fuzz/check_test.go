@@ -260,8 +260,9 @@ func (f *fuzzer) checkBody(r *request, a reply, served *operation) {
 	case served != nil && a.StatusCode/100 == 3: // elsewhere the flow continues
 	case a.StatusCode < 300 && (served == nil || isExport(media)):
 		asked := strings.Contains(r.target(), "csv") || strings.Contains(r.target(), "jsonl") ||
-			strings.Contains(r.target(), "focus")
-		if served != nil && (served.ID != "listTransactions" && served.ID != "getUsage" || !asked) {
+			strings.Contains(r.target(), "focus") || strings.Contains(r.target(), "prometheus")
+		exports := []string{"listTransactions", "getUsage", "getMetrics"}
+		if served != nil && (!slices.Contains(exports, served.ID) || !asked) {
 			f.wrong(r, a, "CSV or JSON lines were not requested")
 		}
 	case served != nil && isOAuth(served):
@@ -271,9 +272,10 @@ func (f *fuzzer) checkBody(r *request, a reply, served *operation) {
 	}
 }
 
-// isExport reports whether the answer is a table or lines, without our envelope.
+// isExport reports whether the answer is a table, lines or metrics, without our envelope.
 func isExport(media string) bool {
-	return strings.HasPrefix(media, "text/csv") || strings.HasPrefix(media, "application/jsonl")
+	return strings.HasPrefix(media, "text/csv") || strings.HasPrefix(media, "application/jsonl") ||
+		strings.HasPrefix(media, "text/plain; version=0.0.4")
 }
 
 // isOAuth reports whether the operation answers as RFC 8628 states, without our envelope.
