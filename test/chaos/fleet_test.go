@@ -195,6 +195,7 @@ func (f *fleet) prepare(i int) {
 	r.Attributes = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	f.servers = append(f.servers, r)
 	if i == 0 {
+		r.Run("migrate")
 		r.Run("account", "create", "--name", "operator") // makes the key
 	}
 }
