@@ -30,6 +30,27 @@ func TestAttach_UnknownMountPath(t *testing.T) {
 	})
 }
 
+// Adapters answer from lists of the last seconds, and each replica has its own. One that still
+// remembers an attachment which another has ended does not take that for the new one.
+func TestAttach_AnotherReplicaDetached(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		v := r.attached()
+		var before provider.Volume
+		r.cloud.set(func(c *cloud) { before = c.view(v) })
+		r.done(r.detach(v))
+		r.Drain()
+		r.wantStatus(v, volume.StatusAvailable)
+		r.cloud.set(func(c *cloud) { c.remembered = &before })
+		r.done(r.attach(v, target1))
+		r.Pass(2 * time.Minute)
+		r.wantStatus(v, volume.StatusAttached)
+		var holder id.ID
+		if r.cloud.set(func(c *cloud) { holder = c.volumes[v].AttachedTo }); holder != dep1 {
+			t.Errorf("the volume is said to be attached, and the cloud has it at %q", holder)
+		}
+	})
+}
+
 func TestAttach_Refused(t *testing.T) {
 	each(t, func(t *testing.T, r *testKit) {
 		v := r.available()

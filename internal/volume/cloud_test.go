@@ -25,6 +25,9 @@ type cloud struct {
 	listed []provider.Volume
 	// making keeps new volumes from being ready.
 	making bool
+	// remembered is what Volume answers until something is changed through this replica, if not
+	// nil: another replica has changed it.
+	remembered *provider.Volume
 	// settle is for how long a create without an answer may take effect, in which it makes a second
 	// volume where asked for again.
 	settle time.Duration
@@ -175,7 +178,9 @@ func (c *cloud) Volume(ctx context.Context, reference id.ID) (v provider.Volume,
 		if _, there := c.volumes[reference]; !there {
 			return &provider.Error{Kind: provider.KindNotFound}
 		}
-		v = c.view(reference)
+		if v = c.view(reference); c.remembered != nil {
+			v = *c.remembered
+		}
 		return nil
 	})
 	return v, err
@@ -199,6 +204,7 @@ func (c *cloud) edit(ctx context.Context, op string, reference id.ID, f func(v *
 			return &provider.Error{Kind: provider.KindNotFound}
 		}
 		err := f(&v)
+		c.remembered = nil
 		if err == nil {
 			c.volumes[reference] = v
 		}

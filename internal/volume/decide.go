@@ -201,12 +201,12 @@ func decideAttaching(r *record, seen observation, now time.Time) decision {
 		return d
 	}
 	switch {
-	case a.volume.AttachedTo == r.deployment:
-		return decision{kind: doConfirmAttach}
-	case seen.attach == nil:
+	case seen.attach == nil: // also if it seems attached: another replica may have ended that since
 		return decision{kind: doAttach}
 	case seen.attach.err != nil:
 		return r.attachError(seen.attach.err, now)
+	case a.volume.AttachedTo == r.deployment:
+		return decision{kind: doConfirmAttach}
 	default:
 		return r.poll(seen.info, now)
 	}
