@@ -69,7 +69,7 @@ func (h operatorAccounts) routes(r *rest.Router) {
 		Method: http.MethodPut, Path: one + "/trust", ID: "setTrusted", Tag: tagOperator, Auth: rest.OperatorOnly,
 		Scope: string(account.WriteOperator), Summary: "Trust an account",
 		Description: "A trusted account is offered what is for trusted tenants only, such as servers without a BMC, " +
-			"whose tenant can keep you out. What an account has stays when it is no longer trusted.",
+			"whose tenant can lock you out. What an account has stays when it is no longer trusted.",
 	}, h.setTrusted)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: one + "/suspend", ID: "suspendAccount", Tag: tagOperator,

@@ -33,7 +33,7 @@ type Machine struct {
 	BMCURL         string `json:"bmcUrl" doc:"URL of its management controller (BMC)."`
 	BMCUser        string `json:"bmcUser" doc:"User name at the BMC. The password is encrypted and never shown."`
 	BMCCertificate string `json:"bmcCertificateSha256" doc:"SHA-256 of the certificate that the BMC must show, in hex; empty if it must be one that this server trusts."`
-	RotatePassword bool   `json:"rotatePassword" doc:"Whether the password at the BMC is replaced by a random one after each tenant."`
+	RotatePassword bool   `json:"rotatePassword" doc:"Whether the password at the BMC is replaced with a random one after each tenant."`
 	// PasswordChangedAt and PasswordProblem are what became of the last time.
 	PasswordChangedAt *time.Time `json:"passwordChangedAt" doc:"When Billet last replaced the password at the BMC; null if it never did."`
 	PasswordProblem   string     `json:"passwordProblem" doc:"Why the password was not replaced after the last tenant; empty if it was, or was not to be."`
@@ -106,7 +106,7 @@ type MachineFields struct {
 	BMCUser         *string            `json:"bmcUser,omitempty" yaml:"bmcUser" maxLength:"64" doc:"User name at the BMC."`
 	BMCPassword     *string            `json:"bmcPassword,omitempty" yaml:"bmcPassword" maxLength:"256" doc:"Password at the BMC. It is encrypted and never shown."`
 	BMCCertificate  *string            `json:"bmcCertificateSha256,omitempty" yaml:"bmcCertificateSha256" maxLength:"95" doc:"SHA-256 of the certificate that the BMC must show, in hex, with or without colons; empty, the default, if it must be one that this server trusts."`
-	RotatePassword  *bool              `json:"rotatePassword,omitempty" yaml:"rotatePassword" doc:"Whether the password at the BMC is replaced by a random one after each tenant, which is never shown; true by default."`
+	RotatePassword  *bool              `json:"rotatePassword,omitempty" yaml:"rotatePassword" doc:"Whether the password at the BMC is replaced with a random one after each tenant, which is never shown; true by default."`
 	SSHAddress      *string            `json:"sshAddress,omitempty" yaml:"sshAddress" maxLength:"256" example:"192.0.2.10:22" doc:"Host and port at which a machine without a BMC answers SSH. It is sold to trusted accounts only: its tenant can keep this server out."`
 	SSHUser         *string            `json:"sshUser,omitempty" yaml:"sshUser" maxLength:"64" doc:"User name there; root, the default, or one who may use sudo without a password."`
 	SSHHostKey      *string            `json:"sshHostKey,omitempty" yaml:"sshHostKey" maxLength:"2000" doc:"Public host key that it must show, such as the text of /etc/ssh/ssh_host_ed25519_key.pub."`

@@ -51,7 +51,7 @@ export function AddImageDialog({ onDone, onClose }: Props) {
       />
       <TextInput
         label="URL"
-        description="With https, at a public address. The machine downloads the file when it is installed"
+        description="An https URL at a public address. The machine downloads the file when it is installed"
         placeholder="https://images.example.com/rocky-cuda.qcow2"
         value={url}
         onChange={(e) => {

@@ -55,7 +55,7 @@ export default function Account() {
       title: a.trusted ? `Stop trusting ${a.name}?` : `Trust ${a.name}?`,
       body: a.trusted
         ? 'It no longer sees offers for trusted tenants only. What it has stays.'
-        : 'It sees offers for trusted tenants only, such as servers without a BMC, whose tenant can keep you out.',
+        : 'It sees offers for trusted tenants only, such as servers without a BMC, whose tenant can lock you out.',
       action: a.trusted ? 'Stop trusting' : 'Trust account',
       run: () => trust.mutateAsync({ ...withId(id), body: { trusted: !a.trusted } }),
     });
@@ -91,7 +91,7 @@ export default function Account() {
             ['Suspended since', a.suspension ? <Time key="suspended" at={a.suspension.since} /> : undefined],
             ['Reason', a.suspension?.reason],
             ['Markup', a.markupPercent === null ? 'Default' : formatPercent(a.markupPercent)],
-            ['Trusted', a.trusted ? 'Yes: sees what is for trusted tenants only' : 'No'],
+            ['Trusted', a.trusted ? 'Yes, sees offers for trusted tenants' : 'No'],
             ['Created', <Time key="created" at={a.createdAt} />],
           ]}
         />

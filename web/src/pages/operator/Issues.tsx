@@ -26,7 +26,7 @@ const kinds: Record<Issue['kind'], string> = {
   private_address: 'Private address',
   changed_ledger: 'Changed ledger',
   payment_mismatch: 'Payment mismatch',
-  invoice_difference: 'Difference to an invoice',
+  invoice_difference: 'Invoice difference',
   missing_exchange_rate: 'Missing exchange rate',
   payment_dispute: 'Disputed payment',
 };

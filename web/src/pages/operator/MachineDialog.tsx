@@ -41,7 +41,7 @@ export function MachineDialog({ of: m, onClose }: { of?: Machine; onClose: () =>
               toast(
                 added.sshPublicKey
                   ? `${added.name} added. Authorize its SSH key, which Edit shows, then inspect it.`
-                  : `${added.name} added. Inspect it to have it for sale.`,
+                  : `${added.name} added. Inspect it to put it up for sale.`,
               );
               onClose();
             },
@@ -80,7 +80,7 @@ export function MachineDialog({ of: m, onClose }: { of?: Machine; onClose: () =>
       )}
       {reach === 'ssh' && (
         <Alert color="amber" variant="outline" title="For trusted tenants only">
-          Without a BMC, a tenant with root can keep Billet out. Only accounts that you trust see its offer: open an
+          Without a BMC, a tenant with root can lock Billet out. Only accounts that you trust see its offer: open an
           account to trust it.
           {m?.sshPublicKey && (
             <>
@@ -104,7 +104,7 @@ export function MachineDialog({ of: m, onClose }: { of?: Machine; onClose: () =>
       </div>
       {reach === 'bmc' && (
         <Checkbox
-          label="Replace the BMC password by a random one after each tenant"
+          label="Replace the BMC password with a random one after each tenant"
           checked={rotate}
           onChange={(e) => setRotate(e.currentTarget.checked)}
           error={errors.at('rotatePassword')}
