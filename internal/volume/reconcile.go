@@ -97,7 +97,9 @@ func (s *Service) ask(ctx context.Context, u upstream, r *record, seen *observat
 		seen.attach = &answer{err}
 		if err == nil {
 			crashpoint.Reach(crashpoint.AttachAfterCall)
-			seen.volume = nil // asked for again
+			if seen.volume.volume.AttachedTo != r.deployment {
+				seen.volume = nil // asked for again
+			}
 		}
 	case doDetach:
 		crashpoint.Reach(crashpoint.DetachBeforeCall)
