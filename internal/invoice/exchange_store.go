@@ -29,6 +29,13 @@ func findExchangeRate(ctx context.Context, r db.Reader, currency, day string) (E
 		currency, day)
 }
 
+// hasLaterRate reports whether a rate of a currency holds from a later day on.
+func hasLaterRate(ctx context.Context, r db.Reader, currency, day string) (bool, error) {
+	_, found, err := db.Find(ctx, r, db.Value[string],
+		`SELECT id FROM invoice_exchange_rate WHERE currency = $1 AND from_day > $2 LIMIT 1`, currency, day)
+	return found, err
+}
+
 func deleteExchangeRate(ctx context.Context, tx *db.Tx, of string) (ExchangeRate, bool, error) {
 	r, found, err := exchangeRates.Find(ctx, tx, `WHERE id = $1`+db.ForUpdate(tx), of)
 	if err != nil || !found {

@@ -64,8 +64,8 @@ func TestWhichExchangeRateAnInvoiceUses(t *testing.T) {
 		{"of that day", "EUR", []rate{{"2028-02-29", "0.9", "1"}, {"2028-02-28", "0.8", "1"}}, "2028-02-29", "2.86"},
 		{"of a later day", "EUR", []rate{{"2028-03-01", "0.9", "1"}}, "", ""},
 		{"over a weekend", "EUR", []rate{{"2028-02-25", "0.9", "1"}, {"2028-03-01", "0.8", "1"}}, "2028-02-25", "2.86"},
-		{"seven days before", "EUR", []rate{{"2028-02-22", "0.9", "1"}}, "2028-02-22", "2.86"},
-		{"stale", "EUR", []rate{{"2028-02-21", "0.9", "1"}}, "", ""},
+		{"seven days before", "EUR", []rate{{"2028-02-22", "0.9", "1"}, {"2028-03-06", "1", "1"}}, "2028-02-22", "2.86"},
+		{"stale", "EUR", []rate{{"2028-02-21", "0.9", "1"}, {"2028-03-01", "1", "1"}}, "", ""},
 		{"of another currency", "SEK", []rate{{"2028-02-29", "0.9", "1"}}, "", ""},
 		{"as the ECB states it", "EUR", []rate{{"2028-02-29", "1", "1.0961"}}, "2028-02-29", "2.90"},
 		{"without minor units", "JPY", []rate{{"2028-02-29", "149.845", "1"}}, "2028-02-29", "477"},
@@ -122,15 +122,53 @@ func (k *kit) wantWaiting(code string) {
 			k.Fatalf("no %q in %q", word, open[0].Detail)
 		}
 	}
-	k.rate(code, "2028-02-28", "0.5", "")
+	k.rate(code, "2028-02-29", "0.5", "")
 	if open := k.issues(); len(open) != 0 {
 		k.Fatalf("still open: %+v", open)
 	}
 	k.Pass(10 * time.Minute)
 	got := k.one(invoice.Filter{}).TaxConversion
-	if got == nil || got.From != "2028-02-28" || got.PerDollar != "0.5" {
+	if got == nil || got.From != "2028-02-29" || got.PerDollar != "0.5" {
 		k.Fatalf("%+v", got)
 	}
+}
+
+// The rates are entered each morning: that of the month's last day comes after the month has ended,
+// and no invoice is issued with the one before.
+func TestInvoiceWaitsForTheLastDaysRate(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, clk *clock.Simulated) {
+		k := newKit(t, d, clk)
+		k.inCurrency("EUR")
+		k.rate("EUR", "2028-02-28", "0.8", "")
+		of := k.tenant("Ada Ltd")
+		k.charge(of, k.IDs.New(id.Deployment), 19_920_000)
+		preview, err := k.svc.Preview(t.Context(), of)
+		k.Must(err)
+		if preview.TaxConversion == nil || preview.MissingExchangeRate != "" {
+			t.Errorf("the preview has %+v, %q", preview.TaxConversion, preview.MissingExchangeRate)
+		}
+		k.Pass(2 * time.Hour)
+		k.wantWaiting("EUR")
+	})
+}
+
+// Where a later rate shows that there is none of the last day, the one before applies.
+func TestLaterRateSettlesTheOneBefore(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, clk *clock.Simulated) {
+		k := newKit(t, d, clk)
+		k.inCurrency("EUR")
+		k.rate("EUR", "2028-02-28", "0.8", "")
+		k.charge(k.tenant("Ada Ltd"), k.IDs.New(id.Deployment), 19_920_000)
+		k.Pass(2 * time.Hour)
+		if all := k.all(invoice.Filter{}); len(all) != 0 {
+			t.Fatalf("%+v", all)
+		}
+		k.rate("EUR", "2028-03-01", "0.9", "")
+		k.Pass(10 * time.Minute)
+		if got := k.one(invoice.Filter{}).TaxConversion; got == nil || got.From != "2028-02-28" {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 // A credit note has the rate of its invoice, whatever was entered after that, and both stay as they
@@ -180,7 +218,7 @@ func TestCreditNoteIsConvertedAsItsInvoice(t *testing.T) {
 	k.Pass(24 * time.Hour)
 	of := k.tenant("Bob Inc")
 	k.charge(of, k.IDs.New(id.Deployment), 19_920_000)
-	k.rate("EUR", "2028-03-30", "0.9123", "")
+	k.rate("EUR", "2028-03-31", "0.9123", "")
 	k.Pass(40 * 24 * time.Hour)
 	second := k.one(invoice.Filter{Account: of})
 	for _, i := range []invoice.Document{first, second} {

@@ -202,8 +202,8 @@ func (s *Service) issueOne(ctx context.Context, of id.ID, month string) (issued 
 	if err != nil {
 		return "", err
 	}
-	if d.MissingExchangeRate != "" {
-		return "", s.lackRate(ctx, d)
+	if err := s.awaitRate(ctx, &d, to.Add(-time.Microsecond).Format(time.DateOnly)); err != nil {
+		return "", err
 	}
 	d.MissingDetails = []MissingDetail{} // it says what the buyer is, not what it should be
 	d.follow(late)
