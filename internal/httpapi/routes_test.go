@@ -459,6 +459,7 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 		}
 		return keys[name]
 	}
+	further := map[string]account.Scope{"getMetrics": account.ReadDeployments} // what an operation needs as well
 	for _, rt := range w.s.Routes() {
 		target := strings.NewReplacer("{id}", "dep_x", "{offerId}", "off_x").Replace(rt.Path)
 		switch rt.Auth {
@@ -481,7 +482,15 @@ func TestEveryRouteNeedsItsScope(t *testing.T) {
 			t.Errorf("%s: %d %s", rt.ID, r.status, r.body)
 		}
 		// A key with no other scope is admitted.
-		if r := w.do(keyWith(scope), rt.Method, target, nil); r.status == 401 || r.status == 403 {
+		needed := []account.Scope{scope}
+		if more, needs := further[rt.ID]; needs {
+			if r := w.refused("INSUFFICIENT_SCOPE", keyWith(scope), rt.Method, target, nil); !strings.Contains(
+				string(r.body), string(more)) {
+				t.Errorf("%s: %s", rt.ID, r.body)
+			}
+			needed = append(needed, more)
+		}
+		if r := w.do(keyWith(needed...), rt.Method, target, nil); r.status == 401 || r.status == 403 {
 			t.Errorf("%s: %d %s", rt.ID, r.status, r.body)
 		}
 	}
