@@ -201,9 +201,9 @@ func tooOld(from, day string) bool {
 	return err != nil || err2 != nil || at.Sub(begins) > MaxRateAge*24*time.Hour
 }
 
-// awaitRate returns CONFLICT, and opens an issue, as long as the document lacks an exchange rate that
-// can no longer change. An older rate than that of the tax point counts only once a later one is
-// there: until then the one of that day may not have been entered yet.
+// awaitRate returns CONFLICT, and opens an issue, as long as the document lacks an exchange rate
+// that can no longer change. An older rate than that of the tax point counts only once a later one
+// is there: until then the one of that day may not have been entered yet.
 func (s *Service) awaitRate(ctx context.Context, d *Document, day string) error {
 	if c := d.TaxConversion; c != nil && c.From < day {
 		later, err := hasLaterRate(ctx, s.cfg.DB, c.Currency, day)
@@ -211,8 +211,8 @@ func (s *Service) awaitRate(ctx context.Context, d *Document, day string) error 
 			return err
 		}
 		if !later {
-			d.MissingExchangeRate = fmt.Sprintf("The tax cannot be stated in %s yet: the newest exchange rate is of %s, "+
-				"and one of %s may still come. If none was published for that day, the next one settles it.",
+			d.MissingExchangeRate = fmt.Sprintf("The tax cannot be stated in %s yet: the newest exchange rate is of "+
+				"%s, and one of %s may still come. If none was published for that day, the next one settles it.",
 				c.Currency, c.From, day)
 		}
 	}
