@@ -225,6 +225,9 @@ func (m *migrator) locked(ctx context.Context, f func(context.Context) error) er
 			return f(ctx)
 		}
 		if wait(limit, turnPause) != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			return fmt.Errorf("another process has been migrating the database for %s. "+
 				"Run the command again when it has ended", m.Wait)
 		}

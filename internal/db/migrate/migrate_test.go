@@ -329,3 +329,38 @@ func TestUp_WaitsForItsTurn(t *testing.T) {
 		t.Errorf("got the error %v", err)
 	}
 }
+
+// A command that is interrupted while it waits does not say that it has waited to the end.
+func TestUp_StopsWaitingWhenInterrupted(t *testing.T) {
+	d := dbtest.Postgres(t, clock.System{})
+	other, err := d.Handle().BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Rollback() }()
+	if _, err := other.ExecContext(t.Context(), `SELECT pg_advisory_xact_lock($1)`, lock.DefaultLockID); err != nil {
+		t.Fatal(err)
+	}
+	later := with(t, map[string]string{"90001_note.sql": addNote})
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := migrate.UpTo(ctx, d, later, migrate.Options{Wait: time.Hour})
+		ended <- err
+	}()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for waits := false; !waits; <-tick.C { // between two attempts
+		err := d.QueryRow(t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_stat_activity
+			WHERE datname = current_database() AND state = 'idle in transaction'
+			AND query LIKE 'SET LOCAL idle_in_transaction_session_timeout%')`).Scan(&waits)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	interrupt()
+	if err := <-ended; !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "has been migrating") {
+		t.Errorf("got the error %v", err)
+	}
+}
