@@ -23,6 +23,11 @@ PostgreSQL, the server migrates only with --migrate.`,
   billetd migrate --database-url postgres://billet@db/billet
   billetd migrate status --database-url postgres://billet@db/billet`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			comment := ""
+			if o.DryRun {
+				comment = "-- " // the output is SQL
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%sDatabase: %s\n", comment, common.cfg.DatabaseName())
 			m, err := app.Migrate(cmd.Context(), common.cfg, o)
 			printMigrated(cmd.OutOrStdout(), m, o, err == nil)
 			return err
@@ -72,6 +77,9 @@ The exit code is 1 if this version does not work with the database.`,
 			s, err := app.SchemaStatus(cmd.Context(), common.cfg)
 			if err != nil {
 				return err
+			}
+			if out.format == "table" {
+				fmt.Fprintf(cmd.OutOrStdout(), "Database: %s\n\n", common.cfg.DatabaseName())
 			}
 			rows := make([][]any, 0, len(s.Migrations))
 			for _, e := range s.Migrations {

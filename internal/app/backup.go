@@ -173,10 +173,10 @@ func Restore(ctx context.Context, c Config, r io.Reader, identities ...age.Ident
 		return done, err
 	}
 	done.Manifest = b.Manifest
-	if done.MissingKey, err = keepKey(ctx, c, key, b.Manifest); err != nil {
+	if err := beginRecovery(ctx, c, path, b.Manifest.CreatedAt); err != nil {
 		return done, err
 	}
-	if err := beginRecovery(ctx, c.DataDir, path, b.Manifest.CreatedAt); err != nil {
+	if done.MissingKey, err = keepKey(ctx, c, key, b.Manifest); err != nil {
 		return done, err
 	}
 	if err := os.Rename(path, place); err != nil {
@@ -230,9 +230,10 @@ func keepKey(ctx context.Context, c Config, key []byte, m backup.Manifest) (miss
 	return false, nil
 }
 
-// beginRecovery verifies a database that was restored, and has it in recovery.
-func beginRecovery(ctx context.Context, dataDir, path string, at time.Time) (err error) {
-	now, _, err := loadClock(dataDir, false, clock.System{})
+// beginRecovery verifies a database that was restored, and has it in recovery. It migrates one of
+// an earlier version first, as the server would when it starts.
+func beginRecovery(ctx context.Context, c Config, path string, at time.Time) (err error) {
+	now, _, err := loadClock(c.DataDir, false, clock.System{})
 	if err != nil {
 		return err
 	}
@@ -243,6 +244,13 @@ func beginRecovery(ctx context.Context, dataDir, path string, at time.Time) (err
 	defer func() { err = errors.Join(err, d.Close()) }()
 	if err := sqlite.QuickCheck(ctx, d); err != nil {
 		return err
+	}
+	err = checkSchema(ctx, d, c.Version)
+	if refused, is := errors.AsType[*migrate.RefusedError](err); is && refused.Reason == migrate.Older {
+		err = c.ready(ctx, d, true)
+	}
+	if err != nil {
+		return fmt.Errorf("the backup is not restored: %w", err)
 	}
 	return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		_, err := recovery.Begin(ctx, tx, at)

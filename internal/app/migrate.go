@@ -8,8 +8,17 @@ import (
 
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/db/migrate"
+	"github.com/billetcloud/billet/internal/db/postgres"
 	"github.com/billetcloud/billet/internal/installation"
 )
+
+// DatabaseName names the database for a person, without the password.
+func (c Config) DatabaseName() string {
+	if c.DatabaseURL == "" {
+		return "SQLite in " + c.DataDir
+	}
+	return "PostgreSQL " + postgres.Name(c.DatabaseURL)
+}
 
 // MigrateOptions are what `billetd migrate` may be told.
 type MigrateOptions struct {

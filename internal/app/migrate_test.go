@@ -1,12 +1,15 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/wallet"
 )
@@ -168,5 +171,61 @@ func TestSchemaStatus_CreatesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(c.DataDir, "billet.db")); err == nil {
 		t.Error("it made one")
+	}
+}
+
+// A backup of a database that this version does not work with is not restored, and nothing of it
+// is left: neither a changed database nor its key.
+func TestRestore_RefusesDatabaseOfOtherVersion(t *testing.T) {
+	for want, statement := range map[string]string{
+		"newer billetd": `INSERT INTO goose_db_version (version_id, is_applied) VALUES (90001, 1)`,
+		"another text":  `UPDATE schema_migration SET fingerprint = '00'`,
+	} {
+		c := Default()
+		c.Log = slog.New(slog.DiscardHandler)
+		c.DataDir = t.TempDir()
+		if err := serves(t, c); err != nil {
+			t.Fatal(err)
+		}
+		key, err := age.GenerateX25519Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var good, changed bytes.Buffer
+		if _, err := Backup(t.Context(), c, &good, true, key.Recipient()); err != nil {
+			t.Fatal(err)
+		}
+		change(t, c, statement)
+		if _, err := Backup(t.Context(), c, &changed, true, key.Recipient()); err != nil {
+			t.Fatal(err)
+		}
+		c.DataDir = t.TempDir()
+		_, err = Restore(t.Context(), c, &changed, key)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got the error %v, want %q", err, want)
+		}
+		for _, name := range []string{"billet.db", "secret.key"} {
+			if _, err := os.Lstat(filepath.Join(c.DataDir, name)); err == nil {
+				t.Errorf("%s: it left %s", want, name)
+			}
+		}
+		if _, err := Restore(t.Context(), c, &good, key); err != nil {
+			t.Errorf("a backup of this version: %v", err)
+		}
+	}
+}
+
+// What a person reads about a database tells it from others, and has no password.
+func TestDatabaseIsNamed(t *testing.T) {
+	for url, want := range map[string]string{
+		"": "SQLite in ./data",
+		"postgres://billet:s3cret@db.example/billet?sslmode=disable": "PostgreSQL db.example:5432/billet",
+		"postgres://billet:s3cret@db.example:6432/other":             "PostgreSQL db.example:6432/other",
+		"postgres://billet:s3c#ret@db.example/billet":                "PostgreSQL with an invalid URL",
+		"s3cret": "PostgreSQL with an invalid URL",
+	} {
+		if got := (Config{DataDir: "./data", DatabaseURL: url}).DatabaseName(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
