@@ -2,6 +2,7 @@ package charts
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -343,6 +344,31 @@ func checkService(t *testing.T, name string, s types.ServiceConfig) {
 	}
 }
 
+// checkProxy: billetd and Caddy have addresses of their own in their network, and Caddy reaches
+// billetd there, where it is trusted, and not in the other network that both are in.
+func checkProxy(t *testing.T, p *types.Project) {
+	t.Helper()
+	billetd, caddy := p.Services["billetd"], p.Services["caddy"]
+	server, proxy := billetd.Networks["proxy"], caddy.Networks["proxy"]
+	if server == nil || proxy == nil || server.Ipv4Address == "" || proxy.Ipv4Address == "" {
+		t.Fatalf("billetd is %+v, and Caddy is %+v", server, proxy)
+	}
+	subnet := netip.MustParsePrefix(p.Networks["proxy"].Ipam.Config[0].Subnet)
+	for _, at := range []string{server.Ipv4Address, proxy.Ipv4Address} {
+		if !subnet.Contains(netip.MustParseAddr(at)) || at == subnet.Addr().Next().String() {
+			t.Errorf("%s is outside %s, or its gateway", at, subnet)
+		}
+	}
+	if trusted := *billetd.Environment["BILLET_TRUSTED_PROXIES"]; trusted != proxy.Ipv4Address ||
+		server.Ipv4Address == proxy.Ipv4Address {
+		t.Errorf("%s is trusted, Caddy is %s, and billetd %s", trusted, proxy.Ipv4Address, server.Ipv4Address)
+	}
+	i := slices.Index(caddy.Command, "--to")
+	if i < 0 || caddy.Command[i+1] != server.Ipv4Address+":8080" {
+		t.Errorf("Caddy runs %v, and billetd is %s", caddy.Command, server.Ipv4Address)
+	}
+}
+
 func TestComposeFiles(t *testing.T) {
 	env := []string{"BILLET_IMAGE=billet:v1.2.0-amd64", "POSTGRES_PASSWORD=aa11", "BILLET_SECRET_KEY=key=",
 		"BILLET_DOMAIN=gpu.example.com"}
@@ -377,10 +403,7 @@ func TestComposeFiles(t *testing.T) {
 			t.Errorf("killed after %v", wait)
 		}
 	}
-	trusted := *https.Services["billetd"].Environment["BILLET_TRUSTED_PROXIES"]
-	if at := https.Services["caddy"].Networks["proxy"].Ipv4Address; trusted != at {
-		t.Errorf("%s is trusted, and Caddy is %s", trusted, at)
-	}
+	checkProxy(t, https)
 	if got := *https.Services["billetd"].Environment["BILLET_PUBLIC_URL"]; got != "https://gpu.example.com" {
 		t.Errorf("the public URL is %s", got)
 	}
