@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/billetcloud/billet/internal/app"
+	"github.com/billetcloud/billet/internal/observe"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -30,6 +31,7 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 				return err
 			}
 			tlsPorts(cmd.Flags(), &common.cfg)
+			standardTraces(cmd.Context(), cmd.Flags(), &common.cfg)
 			context.AfterFunc(cmd.Context(), func() { // whatever still runs
 				time.Sleep(common.cfg.StopTime())
 				common.cfg.Log.ErrorContext(context.WithoutCancel(cmd.Context()), "shutdown timed out; exiting",
@@ -151,11 +153,30 @@ func observationFlags(f *pflag.FlagSet, c *app.Config) {
 		"`file` with the bearer token that a scrape of the metrics must send")
 	f.BoolVar(&c.MetricsProfiling, "metrics-profiling", false,
 		"serve Go's profiles at /debug/pprof/ of --metrics-listen; needs --metrics-token-file")
-	f.StringVar(&c.TracesEndpoint, "traces-endpoint", os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"),
-		"`URL` of an OpenTelemetry receiver of traces (OTLP over HTTP), such as http://localhost:4318;\n"+
-			"default: OTEL_EXPORTER_OTLP_ENDPOINT, else no traces")
+	f.StringVar(&c.TracesEndpoint, "traces-endpoint", "",
+		"base `URL` of an OpenTelemetry receiver of traces (OTLP over HTTP), such as http://localhost:4318;\n"+
+			"default: "+standardEndpointName+", else no traces")
 	f.Float64Var(&c.TracesPercent, "traces-percent", c.TracesPercent,
 		"`share` of the requests that are traced, in percent")
+}
+
+// standardEndpointName is the variable in which OpenTelemetry's programs look for their receiver.
+const standardEndpointName = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+// standardTraces sends traces to what the variable has, unless the flag says otherwise. A value that
+// cannot be used sends none: it is often set for every program of a machine, perhaps for OTLP over
+// gRPC, and must keep none from starting.
+func standardTraces(ctx context.Context, f *pflag.FlagSet, c *app.Config) {
+	endpoint := os.Getenv(standardEndpointName)
+	if endpoint == "" || f.Changed("traces-endpoint") {
+		return
+	}
+	if err := observe.CheckEndpoint(endpoint); err != nil {
+		c.Log.WarnContext(ctx, "no traces are sent: "+standardEndpointName+" cannot be used; set --traces-endpoint",
+			"error", err)
+		return
+	}
+	c.TracesEndpoint = endpoint
 }
 
 // racksFlags are the flags of a server that serves the operator's own servers.

@@ -62,11 +62,15 @@ func NewQueue(ids *id.Maker) *Queue { return &Queue{ids: ids, wake: make(chan st
 // account.
 const NoOwner id.ID = ""
 
+// fleetOwner is what the database has as the owner of a job of NoOwner.
+func fleetOwner(kind Kind, subject id.ID) id.ID { return id.ID(string(kind) + "/" + string(subject)) }
+
 // Enqueue runs the job not before at. If it exists already, the earlier time counts. The owner is
 // the account that the work is for: due jobs are claimed in turns of the accounts.
 func (q *Queue) Enqueue(ctx context.Context, tx *db.Tx, owner id.ID, kind Kind, subject id.ID, at time.Time) error {
 	if owner == NoOwner {
-		owner = id.ID(string(kind) + "/" + string(subject))
+		owner = fleetOwner(kind, subject)
+		ctx = WithTrace(ctx, "") // its runs are for every account, so they belong to no request
 	}
 	if err := insert(ctx, tx, q.ids.New(id.Job), owner, kind, subject, at); err != nil {
 		return err

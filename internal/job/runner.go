@@ -56,7 +56,8 @@ type Run struct {
 	Kind    Kind
 	Subject id.ID
 	Attempt int64
-	// Trace is what WithTrace was called with where the job was enqueued, or "".
+	// Trace is what WithTrace was called with where the job was enqueued, or "". A job of NoOwner
+	// has none, and what it enqueues has none from it.
 	Trace string
 }
 
@@ -425,7 +426,15 @@ func (r *Runner) observed(ctx context.Context, c claimed) (Outcome, error) {
 	if r.cfg.Observe == nil {
 		return r.call(ctx, c)
 	}
-	ctx, done := r.cfg.Observe(ctx, Run{Kind: c.kind, Subject: c.subject, Attempt: c.attempt, Trace: c.trace})
+	run := Run{Kind: c.kind, Subject: c.subject, Attempt: c.attempt, Trace: c.trace}
+	fleet := c.owner == fleetOwner(c.kind, c.subject)
+	if fleet {
+		run.Trace = "" // an account enqueued it before
+	}
+	ctx, done := r.cfg.Observe(ctx, run)
+	if fleet {
+		ctx = WithTrace(ctx, "") // else all accounts' jobs that it enqueues were of one trace
+	}
 	o, err := r.call(ctx, c)
 	done(err)
 	return o, err

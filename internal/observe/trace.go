@@ -35,7 +35,7 @@ type Traces struct {
 // CheckEndpoint returns an error if the text is no URL for OTLP over HTTP.
 func CheckEndpoint(text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" {
 		return errors.New("must be the URL of an OTLP receiver over HTTP, such as http://localhost:4318")
 	}
 	return nil
@@ -43,7 +43,8 @@ func CheckEndpoint(text string) error {
 
 // TracesConfig configures Traces.
 type TracesConfig struct {
-	// Endpoint is the URL of the receiver. Spans are sent to its path, /v1/traces if it has none.
+	// Endpoint is the base URL of the receiver, as OTEL_EXPORTER_OTLP_ENDPOINT has it: spans are sent
+	// to v1/traces below it. It may have that at its end.
 	Endpoint string
 	Version  string
 	// Share is how much is traced, from 0 to 1. What follows from a request is traced if the
@@ -62,8 +63,8 @@ func OpenTraces(ctx context.Context, c TracesConfig) (*Traces, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.Trim(u.Path, "/") == "" {
-		u.Path = "/v1/traces"
+	if !strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/v1/traces") {
+		u = u.JoinPath("v1/traces")
 	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(u.String()))
 	if err != nil {
