@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -21,9 +22,11 @@ import (
 )
 
 const (
-	// maxConnections and maxSessions, of one connection, are refused beyond.
+	// maxConnections, that have signed in, and maxSessions, of one connection, are refused beyond.
 	maxConnections, maxSessions = 16, 16
-	handshakeLimit              = 20 * time.Second
+	// maxStrangers is how many connections may be signing in, and maxStrangersOf from one address.
+	maxStrangers, maxStrangersOf = 512, 8
+	handshakeLimit               = 20 * time.Second
 	// drainLimit is how long a terminal is read after its shell has ended: a process in the
 	// background may keep it.
 	drainLimit = 300 * time.Millisecond
@@ -71,9 +74,50 @@ func (s *sshServer) configure(shell rackagent.Shell) error {
 	return nil
 }
 
+// strangers counts the connections that have not signed in. They have no place of those that have,
+// and no address has all of theirs.
+type strangers struct {
+	mu   sync.Mutex
+	all  int
+	from map[netip.Prefix]int
+}
+
+// networkOf returns whose connections count together: a host has many addresses of IPv6.
+func networkOf(a net.Addr) netip.Prefix {
+	at, _ := netip.ParseAddrPort(a.String())
+	ip, bits := at.Addr().Unmap().WithZone(""), 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits)
+	return p
+}
+
+func (s *strangers) enter(a net.Addr) bool {
+	of := networkOf(a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= maxStrangers || s.from[of] >= maxStrangersOf {
+		return false
+	}
+	s.all++
+	s.from[of]++
+	return true
+}
+
+func (s *strangers) leave(a net.Addr) {
+	of := networkOf(a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.from[of]--; s.from[of] == 0 {
+		delete(s.from, of)
+	}
+}
+
 // serve accepts connections until the listener is closed.
 func (s *sshServer) serve(l net.Listener) {
-	open := make(chan struct{}, maxConnections)
+	open, outside := make(chan struct{}, maxConnections), strangers{from: map[netip.Prefix]int{}}
 	for {
 		c, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -83,27 +127,32 @@ func (s *sshServer) serve(l net.Listener) {
 			time.Sleep(10 * time.Millisecond) // it does not last
 			continue
 		}
-		select {
-		case open <- struct{}{}:
-			go func() {
-				defer func() { <-open }()
-				s.connection(c)
-			}()
-		default:
+		if !outside.enter(c.RemoteAddr()) {
 			c.Close()
+			continue
 		}
+		go func() {
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(handshakeLimit))
+			conn, channels, requests, err := ssh.NewServerConn(c, s.config)
+			outside.leave(c.RemoteAddr())
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			select {
+			case open <- struct{}{}:
+				defer func() { <-open }()
+				_ = c.SetDeadline(time.Time{})
+				s.connection(channels, requests)
+			default:
+			}
+		}()
 	}
 }
 
-func (s *sshServer) connection(c net.Conn) {
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(handshakeLimit))
-	conn, channels, requests, err := ssh.NewServerConn(c, s.config)
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	_ = c.SetDeadline(time.Time{})
+// connection serves one that has signed in.
+func (s *sshServer) connection(channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
 	go ssh.DiscardRequests(requests)
 	open := make(chan struct{}, maxSessions)
 	var work sync.WaitGroup

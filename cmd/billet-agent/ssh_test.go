@@ -4,7 +4,9 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -150,5 +152,52 @@ func TestChildrenKnowHowTheyEnd(t *testing.T) {
 		if status := wait(); status.ExitStatus() != 5 {
 			t.Fatalf("it ended with %d", status.ExitStatus())
 		}
+	}
+}
+
+// Connections that do not sign in leave room for those that do.
+func TestRescueStrangersDoNotKeepTheTenantOut(t *testing.T) {
+	c := newRescueClient(t)
+	address := "127.0.0.1:" + c.args[5]
+	for i := range 3 * maxConnections {
+		for _, from := range []string{"127.0.0.2", fmt.Sprintf("127.0.1.%d", i)} {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+			conn, err := d.DialContext(t.Context(), "tcp", address)
+			check(t, err)
+			t.Cleanup(func() { conn.Close() })
+		}
+	}
+	if out, problems, code := c.run("", "root@127.0.0.1", "echo in"); out != "in\n" || code != 0 {
+		t.Errorf("%q, %q, %d", out, problems, code)
+	}
+}
+
+// An address has a few connections that have not signed in, and so has the network of one with
+// IPv6.
+func TestStrangersAreCountedByAddress(t *testing.T) {
+	s := strangers{from: map[netip.Prefix]int{}}
+	at := func(text string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text)) }
+	for i := range maxStrangersOf {
+		if !s.enter(at(fmt.Sprintf("[2001:db8::%d]:1", i+1))) {
+			t.Fatalf("number %d was refused", i)
+		}
+	}
+	if s.enter(at("[2001:db8::ffff]:2")) {
+		t.Error("one more of the same network was let in")
+	}
+	if !s.enter(at("192.0.2.1:1")) {
+		t.Error("another address was refused")
+	}
+	s.leave(at("[2001:db8::1]:1"))
+	if !s.enter(at("[2001:db8::ffff]:2")) {
+		t.Error("the place of one that left was not given")
+	}
+	for s.all > 0 {
+		for p := range s.from {
+			s.leave(net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.Addr(), 1)))
+		}
+	}
+	if len(s.from) != 0 {
+		t.Errorf("%d addresses are kept", len(s.from))
 	}
 }

@@ -32,11 +32,28 @@ const (
 	WantOn      Wish = "on"
 	WantOff     Wish = "off"
 	WantReboot  Wish = "reboot"
-	// wantDisk starts a machine that runs the agent from its drive.
-	wantDisk Wish = "disk"
 	// wantOffAsked is WantOff after the operating system was asked.
 	wantOffAsked Wish = "off_asked"
+	// wantDisk starts a machine that runs the agent of a rescue from its drive.
+	wantDisk Wish = "disk"
+	// wantDiskGently is wantDisk where an operating system may run instead, which is asked first.
+	wantDiskGently Wish = "disk_gently"
+	wantDiskAsked  Wish = "disk_asked"
+	// wantRescueOff is WantOff where the agent of a rescue may run.
+	wantRescueOff      Wish = "rescue_off"
+	wantRescueOffAsked Wish = "rescue_off_asked"
 )
+
+// asked is what becomes of a wish once the operating system was asked to switch itself off.
+var asked = map[Wish]Wish{
+	WantOff: wantOffAsked, wantDiskGently: wantDiskAsked, wantRescueOff: wantRescueOffAsked,
+}
+
+// starts reports whether a machine that leaves a rescue is to start from its drive.
+func (w Wish) starts() bool { return w == wantDisk || w == wantDiskGently || w == wantDiskAsked }
+
+// leaves reports whether a machine leaves a rescue, so that its agent may run.
+func (w Wish) leaves() bool { return w.starts() || w == wantRescueOff || w == wantRescueOffAsked }
 
 const (
 	// firmwareLimit is how long a machine may take from being switched on until its agent reports:
@@ -89,9 +106,10 @@ type agentJob struct {
 	Closed bool
 }
 
-// served reports whether the agent of a rescue has got the tenant's keys.
+// served reports whether the agent of a rescue has said that the tenant can log in. One that has got
+// its job may still stop before that.
 func (j agentJob) served() bool {
-	return j.Kind == rackagent.Rescue && j.BootedAt != nil && j.ClaimedAt != nil
+	return j.Kind == rackagent.Rescue && j.BootedAt != nil && j.Phase == rackagent.Serving
 }
 
 // deadline returns until when the agent must have reported next. since is when this process

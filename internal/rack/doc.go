@@ -28,7 +28,8 @@
 //   - The console of a machine is that of the deployment that has it, from when something is
 //     installed until it is returned. It is not available while the agent installs.
 //   - A rescue runs the agent with the keys of the launch, and changes no drive. That an agent
-//     which has the keys is silent ends nothing. What ends it starts the machine from its drive.
+//     which has served them is silent ends nothing. What ends it starts the machine from its drive,
+//     and leaves the agent the time to unmount.
 //   - A BMC has one row, and so has an address: two rows of one server would end each other's
 //     tenants.
 //   - The password of a BMC is encrypted, for its machine only, and is never shown, logged or part

@@ -86,8 +86,8 @@ type Machine struct {
 	consoleSealed  string // that of the console; "" without one
 	tenancy        Tenancy
 	wanted         Wish
-	wantedAt       *time.Time
-	launch         string // sealed: a Launch
+	wantedAt       *time.Time // since when, or not before which
+	launch         string     // sealed: a Launch
 	installs       int64
 	lastDeployment id.ID
 	assignedAt     *time.Time

@@ -55,8 +55,12 @@ func (s *Service) off(ctx context.Context, was Machine) error {
 	})
 }
 
-// power does what the deployment wants. An operating system is asked to switch itself off first.
+// power does what the deployment wants. An operating system is asked to switch itself off first, and
+// the agent of a rescue has until then to unmount what its tenant has mounted.
 func (s *Service) power(ctx context.Context, was Machine) (again time.Time, err error) {
+	if was.wanted.leaves() && was.wantedAt != nil && s.cfg.Clock.Now().Before(*was.wantedAt) {
+		return *was.wantedAt, nil
+	}
 	b, err := s.open(ctx, was)
 	if err != nil {
 		return again, err
@@ -68,9 +72,6 @@ func (s *Service) power(ctx context.Context, was Machine) (again time.Time, err 
 	case WantReboot:
 		err = b.SetPower(ctx, bmc.Reset)
 	case wantDisk:
-		if was.wantedAt != nil && s.cfg.Clock.Now().Before(was.wantedAt.Add(leaveTime)) {
-			return was.wantedAt.Add(leaveTime), nil
-		}
 		err = startDisk(ctx, b)
 	case WantOn:
 		// An image may be left of a reinstallation that was given up. It cannot be read any more,
@@ -79,14 +80,18 @@ func (s *Service) power(ctx context.Context, was Machine) (again time.Time, err 
 			err = b.SetPower(ctx, bmc.PowerOn)
 		}
 	default:
-		reached = SwitchedOff
 		var off bool
 		if off, err = s.switchOff(ctx, b, was); err == nil && !off {
 			again = s.cfg.Clock.Now().Add(graceEvery)
-			if was.wanted == WantOff {
-				return again, s.wanting(ctx, was, wantOffAsked)
+			if next, asks := asked[was.wanted]; asks {
+				return again, s.wanting(ctx, was, next)
 			}
 			return again, nil
+		}
+		if !was.wanted.starts() {
+			reached = SwitchedOff
+		} else if err == nil {
+			err = startDisk(ctx, b)
 		}
 	}
 	if err != nil {
@@ -124,7 +129,7 @@ func (s *Service) switchOff(ctx context.Context, b *bmc.BMC, m Machine) (off boo
 	if err != nil || now == bmc.Off {
 		return now == bmc.Off, err
 	}
-	if m.wanted == WantOff {
+	if _, asks := asked[m.wanted]; asks {
 		if err := b.SetPower(ctx, bmc.GracefulOff); err == nil || bmc.KindOf(err) == bmc.KindUnreachable {
 			return false, err
 		}

@@ -59,9 +59,21 @@ func (s *Service) EndRescue(ctx context.Context, deployment id.ID) error {
 	return err
 }
 
-// leaveRescue ends a rescue whose job has ended.
+// leaveRescue ends a rescue whose agent has ended, or never served.
 func (s *Service) leaveRescue(ctx context.Context, tx *db.Tx, m Machine, text string) error {
 	m.disk(nil)
+	return s.left(ctx, tx, m, text)
+}
+
+// expire ends a rescue that has run as long as it may. The agent learns that by its next report.
+// Its tenant may have left it without a word: what runs may be what is installed.
+func (s *Service) expire(ctx context.Context, tx *db.Tx, m Machine, text string) error {
+	m.disk(&tx.Now)
+	m.wanted = wantDiskGently
+	return s.left(ctx, tx, m, text)
+}
+
+func (s *Service) left(ctx context.Context, tx *db.Tx, m Machine, text string) error {
 	m.Detail = text
 	if err := s.keep(ctx, tx, m); err != nil {
 		return err
@@ -72,7 +84,27 @@ func (s *Service) leaveRescue(ctx context.Context, tx *db.Tx, m Machine, text st
 // disk has a machine in rescue start from its drive, soon after an instant at which its agent was
 // told; nil if there is none to wait for.
 func (m *Machine) disk(told *time.Time) {
-	m.tenancy, m.wanted, m.wantedAt, m.Detail = Running, wantDisk, told, ""
+	m.tenancy, m.wanted, m.wantedAt, m.Detail = Running, wantDisk, nil, ""
+	if told != nil {
+		at := told.Add(leaveTime)
+		m.wantedAt = &at
+	}
+}
+
+// insteadOfDisk has a machine that leaves a rescue do what its deployment wants now. The agent has
+// as long as before.
+func (m *Machine) insteadOfDisk(w Wish, now time.Time) {
+	switch starts := w != WantOff; {
+	case starts == m.wanted.starts():
+		return
+	case starts:
+		m.wanted = wantDiskGently // the operating system may have been asked
+	default:
+		m.wanted = wantRescueOff
+	}
+	if m.wantedAt == nil || m.wantedAt.Before(now) {
+		m.wantedAt = &now
+	}
 }
 
 // startDisk restarts a machine without the agent's image. It is switched off in between, because an

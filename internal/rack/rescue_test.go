@@ -2,10 +2,12 @@ package rack_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/billetcloud/billet/internal/bmc/bmctest"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/rack"
 	"github.com/billetcloud/billet/internal/rackagent"
@@ -155,5 +157,150 @@ func TestARescueThatCannotBeStarted(t *testing.T) {
 			r.t.Fatal(err)
 		}
 		r.fromDisk(d)
+	})
+}
+
+// resets has the types of the changes of the power since a number of them.
+func (r *rig) resets(since int) []string { return r.servers[0].BMC.State().Resets[since:] }
+
+// expectResets checks which changes of the power there were since a number of them.
+func (r *rig) expectResets(since int, want ...string) {
+	r.t.Helper()
+	if got := r.resets(since); !slices.Equal(got, want) {
+		r.t.Errorf("the power was changed by %q, want %q", got, want)
+	}
+}
+
+// A rescue that nobody ends is ended with care: the agent unmounts first. The tenant may have left
+// it unseen, so a system that runs is asked to switch itself off.
+func TestARescueThatIsTooLongIsEndedWithCare(t *testing.T) {
+	for name, q := range map[string]bmctest.Quirks{
+		"agent": {GracefulIgnored: true}, "system": {}, "cannot be asked": {GracefulRefused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRig(t, 1, func(r *rig) {
+				d := r.rescued()
+				r.servers[0].BMC.SetQuirks(q)
+				before := len(r.resets(0))
+				r.after(24*time.Hour, 24*time.Hour)
+				r.tenancy(d, rack.Running)
+				if n := len(r.resets(before)); n != 0 {
+					r.t.Errorf("the power was changed at once: %q", r.resets(before))
+				}
+				r.after(20*time.Second, 20*time.Second)
+				want := []string{"GracefulShutdown", "On"}
+				if q.GracefulIgnored {
+					r.expectResets(before, "GracefulShutdown")
+					want = []string{"GracefulShutdown", "ForceOff", "On"}
+				} else if q.GracefulRefused {
+					want = []string{"ForceOff", "On"}
+				}
+				r.after(2*time.Minute, 10*time.Second)
+				r.expectResets(before, want...)
+				r.fromDisk(d)
+			})
+		})
+	}
+}
+
+// What a tenant wants next does not hasten the end of a rescue, and the last of it is done.
+func TestWhatIsWantedWhileARescueEnds(t *testing.T) {
+	type wants = []rack.Wish
+	for name, c := range map[string]struct {
+		wants wants
+		end   rack.Tenancy
+	}{
+		"reboot": {wants{rack.WantReboot}, rack.Running}, "twice": {wants{rack.WantReboot, rack.WantReboot}, rack.Running},
+		"on": {wants{rack.WantOn}, rack.Running}, "off": {wants{rack.WantOff}, rack.SwitchedOff},
+		"off and on": {wants{rack.WantOff, rack.WantOn}, rack.Running},
+		"on and off": {wants{rack.WantOn, rack.WantOff}, rack.SwitchedOff},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachRig(t, 1, func(r *rig) {
+				d := r.rescued()
+				r.servers[0].BMC.SetQuirks(bmctest.Quirks{GracefulRefused: true})
+				before := len(r.resets(0))
+				if err := r.EndRescue(r.t.Context(), d); err != nil {
+					r.t.Fatal(err)
+				}
+				for _, w := range c.wants {
+					if err := r.Want(r.t.Context(), d, w); err != nil {
+						r.t.Fatal(err)
+					}
+					r.run()
+				}
+				r.expectResets(before)
+				r.after(3*time.Minute, 20*time.Second)
+				if c.end == rack.Running {
+					r.expectResets(before, "ForceOff", "On")
+					r.fromDisk(d)
+					return
+				}
+				r.expectResets(before, "ForceOff")
+				r.tenancy(d, c.end)
+			})
+		})
+	}
+}
+
+// A machine is switched off during a rescue: a BMC that does not ask what runs does not cut the
+// power before the agent has unmounted.
+func TestSwitchedOffDuringARescue(t *testing.T) {
+	eachRig(t, 1, func(r *rig) {
+		d := r.rescued()
+		r.servers[0].BMC.SetQuirks(bmctest.Quirks{GracefulRefused: true})
+		before := len(r.resets(0))
+		if err := r.Want(r.t.Context(), d, rack.WantOff); err != nil {
+			r.t.Fatal(err)
+		}
+		r.run()
+		r.expectResets(before)
+		r.after(20*time.Second, 20*time.Second)
+		r.expectResets(before, "ForceOff")
+		r.tenancy(d, rack.SwitchedOff)
+		// What is wanted after the end is nothing special.
+		if err := r.Want(r.t.Context(), d, rack.WantOn); err != nil {
+			r.t.Fatal(err)
+		}
+		r.fromDisk(d)
+	})
+}
+
+// An agent that has got its job, and then does not serve the shell, is started again as any other,
+// and then given up.
+func TestARescueThatIsNotServed(t *testing.T) {
+	eachRig(t, 1, func(r *rig) {
+		d := r.assigned(0)
+		r.servers[0].WriteFile("/root/work", "mine")
+		r.servers[0].Script(func(rackagent.Job, *rackagent.Report) bool { return false })
+		jobs := len(r.servers[0].Jobs())
+		if err := r.Rescue(r.t.Context(), d); err != nil {
+			r.t.Fatal(err)
+		}
+		r.run()
+		r.tenancy(d, rack.Rescuing)
+		r.after(2*time.Hour, 11*time.Minute)
+		if n := len(r.servers[0].Jobs()) - jobs; n != 3 {
+			r.t.Errorf("the agent was started %d times", n)
+		}
+		r.fromDisk(d)
+	})
+}
+
+// A BMC that keeps its image does not keep the machine off after a rescue.
+func TestARescueEndsThoughTheImageStays(t *testing.T) {
+	eachRig(t, 1, func(r *rig) {
+		d := r.assigned(0)
+		r.servers[0].WriteFile("/root/work", "mine")
+		r.servers[0].Script(func(rackagent.Job, *rackagent.Report) bool { return true })
+		r.servers[0].BMC.SetQuirks(bmctest.Quirks{EjectIgnored: -1})
+		if err := r.Rescue(r.t.Context(), d); err != nil {
+			r.t.Fatal(err)
+		}
+		r.run()
+		r.tenancy(d, rack.Running)
+		if s := r.servers[0].BMC.State(); !s.On || s.Boots[len(s.Boots)-1] != "" {
+			r.t.Errorf("the server is on: %t, and started %q", s.On, s.Boots)
+		}
 	})
 }

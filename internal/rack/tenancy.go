@@ -239,7 +239,7 @@ func (s *Service) Tenants(ctx context.Context, r db.Reader) ([]Tenant, error) {
 // Want asks for the power of a deployment's machine, which ends its rescue. It returns ErrNone,
 // ErrNoPower for one without a BMC, or ErrNotInstalled.
 func (s *Service) Want(ctx context.Context, deployment id.ID, w Wish) error {
-	return s.onTenant(ctx, deployment, func(_ context.Context, tx *db.Tx, m *Machine) error {
+	return s.onTenant(ctx, deployment, func(ctx context.Context, tx *db.Tx, m *Machine) error {
 		if m.OverSSH() {
 			return ErrNoPower
 		}
@@ -247,11 +247,15 @@ func (s *Service) Want(ctx context.Context, deployment id.ID, w Wish) error {
 			return ErrNotInstalled
 		}
 		if m.tenancy == Rescuing {
-			m.tenancy, m.wanted, m.wantedAt = Running, w, &tx.Now
-			if w != WantOff {
-				m.wanted = wantDisk
+			m.disk(&tx.Now)
+			if w == WantOff {
+				m.wanted = wantRescueOff
 			}
 			return endJob(ctx, tx, m.ID)
+		}
+		if m.wanted.leaves() {
+			m.insteadOfDisk(w, tx.Now)
+			return nil
 		}
 		already := w == WantOn && m.tenancy == Running && m.wanted == WantNothing ||
 			w == WantOff && m.tenancy == SwitchedOff && m.wanted == WantNothing

@@ -412,8 +412,8 @@ func (s *Service) fail(ctx context.Context, was Machine, j agentJob, cause Cause
 			return err
 		}
 		now, err := current(ctx, tx, j)
-		if err == nil && j.ClaimedAt == nil && now.ClaimedAt != nil {
-			err = errMoved // an agent has just asked for it
+		if err == nil && (j.ClaimedAt == nil && now.ClaimedAt != nil || !j.served() && now.served()) {
+			err = errMoved // an agent has just asked for it, or serves it
 		}
 		if err != nil {
 			return err
@@ -428,7 +428,10 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, m Machine, j agentJob, 
 		return err
 	}
 	text = reason([]string{text})
-	if j.Kind == rackagent.Rescue {
+	switch {
+	case j.served():
+		return s.expire(ctx, tx, m, text)
+	case j.Kind == rackagent.Rescue:
 		return s.leaveRescue(ctx, tx, m, text)
 	}
 	switch m.State {
@@ -480,10 +483,13 @@ func (s *Service) end(ctx context.Context, m Machine, j agentJob) error {
 
 // settle leaves the machine without the agent's image: switched off, or starting what was
 // installed. Of an inspection it returns what the BMC knows. An agent on a machine without a BMC
-// restarts it.
+// restarts it, and startDisk does all of this after a rescue.
 func (s *Service) settle(ctx context.Context, m Machine, j agentJob) (inv bmc.Inventory, err error) {
 	if m.OverSSH() {
 		return inventoryOf(j.Hardware), nil
+	}
+	if j.Kind == rackagent.Rescue {
+		return inv, nil
 	}
 	b, err := s.open(ctx, m)
 	if err != nil {

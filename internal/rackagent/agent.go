@@ -78,17 +78,17 @@ func (a *Agent) Run(ctx context.Context) Next {
 	if err != nil && j.Kind == Rescue {
 		a.say("The hardware was not inspected: " + err.Error()) // the tenant may find out why
 	} else if err != nil {
-		return a.finish(ctx, r, PowerOff, &Error{HardwareFailed, err.Error()})
+		return a.finish(ctx, r, j.Kind, PowerOff, &Error{HardwareFailed, err.Error()})
 	}
 	hardware = identify(hardware, drives)
 	r.last.Hardware = &hardware
-	if err := r.send(ctx); err != nil {
+	if err := r.send(ctx, lastTries); err != nil {
 		return a.over(err)
 	}
 	r.last.Hardware = nil
 	if err := j.Validate(); err != nil {
 		r.last.Hardware = &hardware
-		return a.finish(ctx, r, PowerOff, &Error{InvalidJob, err.Error()})
+		return a.finish(ctx, r, j.Kind, PowerOff, &Error{InvalidJob, err.Error()})
 	}
 	a.say(fmt.Sprintf("Job %s: %s, on a machine with %d drives.", j.ID, j.Kind, len(drives)))
 	a.status.set(Started, 0)
@@ -99,7 +99,7 @@ func (a *Agent) Run(ctx context.Context) Next {
 	if err := context.Cause(ctx); err != nil {
 		return a.over(err)
 	}
-	return a.finish(ctx, r, next, failure)
+	return a.finish(ctx, r, j.Kind, next, failure)
 }
 
 // do does the job, without the reports.
@@ -158,8 +158,8 @@ func erasureProblems(e Erasure) string {
 	return strings.Join(texts, "; ")
 }
 
-// finish delivers the last report.
-func (a *Agent) finish(ctx context.Context, r *reporter, next Next, failure *Error) Next {
+// finish delivers the last report. A machine in rescue starts from its drive if it cannot.
+func (a *Agent) finish(ctx context.Context, r *reporter, kind Kind, next Next, failure *Error) Next {
 	r.last.Phase, r.last.Progress, r.last.Error = Done, 100, nil
 	if failure != nil {
 		failure.Message = printable(failure.Message)
@@ -168,10 +168,22 @@ func (a *Agent) finish(ctx context.Context, r *reporter, next Next, failure *Err
 	} else {
 		a.say("The job is done.")
 	}
-	if err := r.send(ctx); err != nil {
-		return a.over(err)
+	tries := lastTries
+	if kind == Rescue {
+		tries = rescueTries
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, rescueEnd)
+		defer cancel()
 	}
-	return next
+	err := r.send(ctx, tries)
+	switch {
+	case err == nil:
+		return next
+	case kind == Rescue && !errors.Is(err, errOver):
+		a.say("Billet was not told: " + err.Error())
+		return Restart
+	}
+	return a.over(err)
 }
 
 // over ends a job that the server does not know any more, or whose server cannot be reached. The
@@ -188,11 +200,11 @@ type reporter struct {
 	last  Report
 }
 
-func (r *reporter) send(ctx context.Context) error {
+func (r *reporter) send(ctx context.Context, tries int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last.Number++
-	return r.agent.send(ctx, r.last)
+	return r.agent.send(ctx, r.last, tries)
 }
 
 // beat reports the progress until stop is called, which waits for a report that is on its way. The
@@ -214,7 +226,7 @@ func (r *reporter) beat(ctx context.Context, interval time.Duration, cancel func
 			r.mu.Lock()
 			r.last.Phase, r.last.Progress = r.agent.status.get()
 			r.mu.Unlock()
-			if err := r.send(ctx); errors.Is(err, errOver) {
+			if err := r.send(ctx, 1); errors.Is(err, errOver) {
 				cancel(err)
 				return
 			}

@@ -307,3 +307,29 @@ func TestAgent_RescueIsEndedByTheTenant(t *testing.T) {
 		})
 	}
 }
+
+// TestAgent_RescueEndsWithoutTheServer: a tenant who has broken the network restarts the machine,
+// which does not wait for the server as long as others do. It stays if the server says that the job
+// is over.
+func TestAgent_RescueEndsWithoutTheServer(t *testing.T) {
+	for status, want := range map[int]Next{
+		http.StatusServiceUnavailable: Restart, http.StatusForbidden: Halt,
+	} {
+		r := newRack(t, newDrive("A", newMemory("a", testDrive)))
+		r.job = Job{ID: "job_1", Kind: Rescue, Shell: shell}
+		r.agent.Serve = func(context.Context, Shell) error {
+			r.answer = func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(status); return true }
+			return nil
+		}
+		if next := r.agent.Run(t.Context()); next != want {
+			t.Errorf("%d: next %d", status, next)
+		}
+		total := time.Duration(0)
+		for _, pause := range r.waits {
+			total += pause
+		}
+		if total > 2*time.Minute || status == http.StatusServiceUnavailable && total < time.Minute {
+			t.Errorf("%d: it waits %s", status, total)
+		}
+	}
+}

@@ -27,6 +27,10 @@ const (
 	stallTimeout = 2 * time.Minute
 	// lastTries is how often a call that decides about the job is made: about an hour.
 	lastTries = 120
+	// rescueTries and rescueEnd limit the last report of a rescue: its tenant may have broken the
+	// network, and waits for the machine to start from its drive.
+	rescueTries = 8
+	rescueEnd   = 2 * time.Minute
 )
 
 // retryPause returns the pause before a try: 1 s, 2 s, 4 s, and at most 30 s.
@@ -91,15 +95,11 @@ func (a *Agent) job(ctx context.Context) (Job, error) {
 	return Job{}, err
 }
 
-// send delivers a report. A report that is final is repeated until the server has it.
-func (a *Agent) send(ctx context.Context, r Report) error {
+// send delivers a report, which is repeated up to a number of tries until the server has it.
+func (a *Agent) send(ctx context.Context, r Report, tries int) error {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return err
-	}
-	tries := 1
-	if r.Phase == Done || r.Phase == Stopped || r.Number == 1 {
-		tries = lastTries
 	}
 	for try := range tries {
 		if try > 0 {

@@ -68,6 +68,8 @@ type Quirks struct {
 	PowerLag int
 	// PowerIgnored: so many resets are answered with 204 and do nothing.
 	PowerIgnored int
+	// GracefulIgnored: what runs does not obey GracefulShutdown. GracefulRefused: nor does the BMC.
+	GracefulIgnored, GracefulRefused bool
 	// PasswordIgnored: a new password is accepted, and the old one stays.
 	PasswordIgnored bool
 	// PasswordCut: only so many characters of a new password are kept, without an error.
@@ -111,6 +113,8 @@ type State struct {
 	Locked         bool
 	// Boots is what the server started from, in order: a URL, or "" for its disk.
 	Boots []string
+	// Resets are the types of all changes of the power that were accepted, in order.
+	Resets []string
 	// Sessions is how many are open.
 	Sessions int
 	// Requests are method and path of all requests.
@@ -197,6 +201,7 @@ func (b *BMC) State() State {
 	defer b.mu.Unlock()
 	out := b.state
 	out.Boots, out.Requests = slices.Clone(out.Boots), slices.Clone(out.Requests)
+	out.Resets = slices.Clone(out.Resets)
 	out.Sessions = len(b.sessions)
 	return out
 }

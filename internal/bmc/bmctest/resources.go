@@ -169,7 +169,7 @@ func (b *BMC) system() object {
 	return out
 }
 
-var resetTypes = []string{"On", "ForceOff", "GracefulShutdown", "ForceRestart", "GracefulRestart"}
+var resetTypes = []string{"On", "ForceOff", graceful, "ForceRestart", "GracefulRestart"}
 
 func (b *BMC) secureBoot() object {
 	current := "Disabled"
@@ -294,6 +294,8 @@ func (b *BMC) setBoot(body object) reply {
 	return done
 }
 
+const graceful = "GracefulShutdown"
+
 func (b *BMC) reset(body object) reply {
 	kind, _ := body["ResetType"].(string)
 	restarts := kind == "ForceRestart" || kind == "GracefulRestart"
@@ -302,6 +304,12 @@ func (b *BMC) reset(body object) reply {
 		return refuseParameter("ActionParameterValueNotInList", "ResetType", "The reset type is not known.")
 	case restarts && !b.state.On:
 		return refuse(http.StatusConflict, "ResourceInUse", "The server is off.")
+	case kind == graceful && b.quirks.GracefulRefused:
+		return refuse(http.StatusConflict, "ActionNotSupported", "The operating system cannot be asked.")
+	}
+	b.state.Resets = append(b.state.Resets, kind)
+	switch {
+	case kind == graceful && b.quirks.GracefulIgnored:
 	case use(&b.quirks.PowerIgnored):
 	case restarts:
 		b.boot()

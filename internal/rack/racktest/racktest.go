@@ -261,8 +261,12 @@ func (s *Server) work(ctx context.Context, p rackagent.Parameters) (ended, resta
 	if job.Erase != nil {
 		last.Erasure = s.erase(ctx)
 	}
-	if script != nil && !script(job, &last) || script == nil && job.Kind == rackagent.Rescue {
-		return false, false // a rescue goes on until the machine is switched off
+	if script == nil && job.Kind == rackagent.Rescue {
+		_ = s.calls.Report(ctx, p, rackagent.Report{JobID: job.ID, Number: 2, Phase: rackagent.Serving})
+		return false, false // it goes on until the machine is switched off
+	}
+	if script != nil && !script(job, &last) {
+		return false, false
 	}
 	if job.Kind == rackagent.Deploy && last.Phase == rackagent.Done {
 		s.install(ctx, job)
