@@ -155,7 +155,7 @@ func TestChildrenKnowHowTheyEnd(t *testing.T) {
 	}
 }
 
-// Connections that do not sign in leave room for those that do.
+// Connections that do not sign in take no place of those that do.
 func TestRescueStrangersDoNotKeepTheTenantOut(t *testing.T) {
 	c := newRescueClient(t)
 	address := "127.0.0.1:" + c.args[5]

@@ -106,8 +106,8 @@ type agentJob struct {
 	Closed bool
 }
 
-// served reports whether the agent of a rescue has said that the tenant can log in. One that has got
-// its job may still stop before that.
+// served reports whether the agent of a rescue has said that the tenant can log in. One that has
+// got its job may still stop before that.
 func (j agentJob) served() bool {
 	return j.Kind == rackagent.Rescue && j.BootedAt != nil && j.Phase == rackagent.Serving
 }

@@ -55,8 +55,8 @@ func (s *Service) off(ctx context.Context, was Machine) error {
 	})
 }
 
-// power does what the deployment wants. An operating system is asked to switch itself off first, and
-// the agent of a rescue has until then to unmount what its tenant has mounted.
+// power does what the deployment wants. An operating system is asked to switch itself off first,
+// and the agent of a rescue has until then to unmount what its tenant has mounted.
 func (s *Service) power(ctx context.Context, was Machine) (again time.Time, err error) {
 	if was.wanted.leaves() && was.wantedAt != nil && s.cfg.Clock.Now().Before(*was.wantedAt) {
 		return *was.wantedAt, nil

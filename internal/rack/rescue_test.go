@@ -171,7 +171,7 @@ func (r *rig) expectResets(since int, want ...string) {
 	}
 }
 
-// A rescue that nobody ends is ended with care: the agent unmounts first. The tenant may have left
+// A rescue that its tenant does not end is ended with care: the agent unmounts first. The tenant may have left
 // it unseen, so a system that runs is asked to switch itself off.
 func TestARescueThatIsTooLongIsEndedWithCare(t *testing.T) {
 	for name, q := range map[string]bmctest.Quirks{
@@ -210,8 +210,9 @@ func TestWhatIsWantedWhileARescueEnds(t *testing.T) {
 		wants wants
 		end   rack.Tenancy
 	}{
-		"reboot": {wants{rack.WantReboot}, rack.Running}, "twice": {wants{rack.WantReboot, rack.WantReboot}, rack.Running},
-		"on": {wants{rack.WantOn}, rack.Running}, "off": {wants{rack.WantOff}, rack.SwitchedOff},
+		"reboot": {wants{rack.WantReboot}, rack.Running},
+		"twice":  {wants{rack.WantReboot, rack.WantReboot}, rack.Running},
+		"on":     {wants{rack.WantOn}, rack.Running}, "off": {wants{rack.WantOff}, rack.SwitchedOff},
 		"off and on": {wants{rack.WantOff, rack.WantOn}, rack.Running},
 		"on and off": {wants{rack.WantOn, rack.WantOff}, rack.SwitchedOff},
 	} {
