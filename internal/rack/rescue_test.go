@@ -171,7 +171,8 @@ func (r *rig) expectResets(since int, want ...string) {
 	}
 }
 
-// A rescue that its tenant does not end is ended with care: the agent unmounts first. The tenant may have left
+// A rescue that its tenant does not end is ended with care: the agent unmounts first. They may have
+// left
 // it unseen, so a system that runs is asked to switch itself off.
 func TestARescueThatIsTooLongIsEndedWithCare(t *testing.T) {
 	for name, q := range map[string]bmctest.Quirks{
