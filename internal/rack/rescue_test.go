@@ -172,8 +172,7 @@ func (r *rig) expectResets(since int, want ...string) {
 }
 
 // A rescue that its tenant does not end is ended with care: the agent unmounts first. They may have
-// left
-// it unseen, so a system that runs is asked to switch itself off.
+// left it unseen, so a system that runs is asked to switch itself off.
 func TestARescueThatIsTooLongIsEndedWithCare(t *testing.T) {
 	for name, q := range map[string]bmctest.Quirks{
 		"agent": {GracefulIgnored: true}, "system": {}, "cannot be asked": {GracefulRefused: true},
