@@ -163,9 +163,9 @@ func observationFlags(f *pflag.FlagSet, c *app.Config) {
 // standardEndpointName is the variable in which OpenTelemetry's programs look for their receiver.
 const standardEndpointName = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
-// standardTraces sends traces to what the variable has, unless the flag says otherwise. A value that
-// cannot be used sends none: it is often set for every program of a machine, perhaps for OTLP over
-// gRPC, and must keep none from starting.
+// standardTraces sends traces to what the variable has, unless the flag says otherwise. A value
+// that cannot be used sends none: it is often set for every program of a machine, perhaps for OTLP
+// over gRPC, and must keep none from starting.
 func standardTraces(ctx context.Context, f *pflag.FlagSet, c *app.Config) {
 	endpoint := os.Getenv(standardEndpointName)
 	if endpoint == "" || f.Changed("traces-endpoint") {

@@ -21,7 +21,10 @@ func TestStandardEndpoint(t *testing.T) {
 		{"the standard one", "https://collector.example.com/otlp", "", "https://collector.example.com/otlp", false},
 		{"for gRPC", "localhost:4317", "", "", true},
 		{"both", "http://localhost:4318", "http://localhost:4320", "http://localhost:4320", false},
-		{"an unusable standard one and our own", "localhost:4317", "http://localhost:4320", "http://localhost:4320", false},
+		{
+			"an unusable standard one and our own", "localhost:4317", "http://localhost:4320",
+			"http://localhost:4320", false,
+		},
 		{"our own, unusable", "http://localhost:4318", "localhost:4317", "localhost:4317", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

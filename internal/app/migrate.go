@@ -12,7 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/installation"
 )
 
-// DatabaseName names the database for a person, without the password.
+// DatabaseName names the database for a message, without the password.
 func (c Config) DatabaseName() string {
 	if c.DatabaseURL == "" {
 		return "SQLite in " + c.DataDir

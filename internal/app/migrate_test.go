@@ -215,7 +215,7 @@ func TestRestore_RefusesDatabaseOfOtherVersion(t *testing.T) {
 	}
 }
 
-// What a person reads about a database tells it from others, and has no password.
+// What a message says about a database tells it from others, and has no password.
 func TestDatabaseIsNamed(t *testing.T) {
 	for url, want := range map[string]string{
 		"": "SQLite in ./data",

@@ -35,7 +35,8 @@ type Traces struct {
 // CheckEndpoint returns an error if the text is no URL for OTLP over HTTP.
 func CheckEndpoint(text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		u.RawQuery != "" {
 		return errors.New("must be the URL of an OTLP receiver over HTTP, such as http://localhost:4318")
 	}
 	return nil
@@ -43,8 +44,8 @@ func CheckEndpoint(text string) error {
 
 // TracesConfig configures Traces.
 type TracesConfig struct {
-	// Endpoint is the base URL of the receiver, as OTEL_EXPORTER_OTLP_ENDPOINT has it: spans are sent
-	// to v1/traces below it. It may have that at its end.
+	// Endpoint is the base URL of the receiver, as OTEL_EXPORTER_OTLP_ENDPOINT has it: spans are
+	// sent to v1/traces below it. It may have that at its end.
 	Endpoint string
 	Version  string
 	// Share is how much is traced, from 0 to 1. What follows from a request is traced if the

@@ -87,7 +87,7 @@ func upgrade(t *testing.T, commands, data, settings string) string {
 	write(t, conf, settings, 0o600)
 	tree := filepath.Join(root, "tree")
 	write(t, filepath.Join(tree, "DEBIAN/control"), "Package: billet\nVersion: 1\nArchitecture: all\n"+
-		"Maintainer: nobody <nobody@example.com>\nDescription: a test\n", 0o644)
+		"Maintainer: Test <test@example.com>\nDescription: a test\n", 0o644)
 	for _, dir := range []string{tree, filepath.Join(tree, "DEBIAN")} {
 		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // dpkg-deb wants it
 			t.Fatal(err)
