@@ -471,8 +471,8 @@ func (a *App) Run(ctx context.Context, started func(Started)) error {
 	}
 	a.warnOfConnections(ctx)
 	debug.FreeOSMemory() // migrations and hashing the demo account's password needed much memory
-	a.cfg.Log.InfoContext(ctx, "serving", "version", a.cfg.Version, "url", s.URL, "database", a.DB.Engine(), "sim", a.cfg.Sim, "metrics",
-		s.MetricsURL, "clockAhead", time.Duration(a.skew.ahead.Load()))
+	a.cfg.Log.InfoContext(ctx, "serving", "version", a.cfg.Version, "url", s.URL, "database", a.DB.Engine(),
+		"sim", a.cfg.Sim, "metrics", s.MetricsURL, "clockAhead", time.Duration(a.skew.ahead.Load()))
 	started(s)
 	select {
 	case <-ctx.Done():

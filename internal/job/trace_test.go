@@ -15,7 +15,7 @@ import (
 )
 
 // TestFleetJobsHaveNoTrace: a tenant's request is continued by the tenant's jobs only. A job of the
-// server, whatever enqueues it, is of no trace, and ties what it enqueues for one tenant to nothing.
+// server, wherever it began, is of no trace, and ties what it enqueues for one tenant to nothing.
 func TestFleetJobsHaveNoTrace(t *testing.T) {
 	const (
 		of      = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" // a tenant's request
