@@ -178,6 +178,7 @@ func TestFormsStateTheTaxInTheTaxCurrency(t *testing.T) {
 	k := newKitOn(t)
 	k.inCurrency("EUR")
 	k.rate("EUR", "2028-02-25", "1", "1.0961")
+	k.rate("EUR", "2028-03-01", "1", "1.1") // there was none of the last days
 	got := k.issued(k.tenant("Ada Ltd"), 3)
 	const rate = "at 1 USD = 0.912326 EUR (1 EUR = 1.0961 USD, ECB, 2028-02-25). The amount in EUR is rounded half-up."
 	sentence := "VAT 19% (Germany): $" + got.Tax.Decimal() + " = EUR " + got.TaxConversion.Amount + " " + rate
