@@ -164,7 +164,7 @@ func observationFlags(f *pflag.FlagSet, c *app.Config) {
 const standardEndpointName = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 // standardTraces sends traces to what the variable has, unless the flag says otherwise. A value
-// that cannot be used sends none: it is often set for every program of a machine, perhaps for OTLP
+// that cannot be used sends none: it is often set for all programs of a machine, perhaps for OTLP
 // over gRPC, and must keep none from starting.
 func standardTraces(ctx context.Context, f *pflag.FlagSet, c *app.Config) {
 	endpoint := os.Getenv(standardEndpointName)

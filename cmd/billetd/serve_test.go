@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestStandardEndpoint: what others have set for every program of the machine keeps the server from
+// TestStandardEndpoint: what others have set for all programs of the machine keeps the server from
 // nothing. What was meant for it is used, or refused when it opens (internal/app).
 func TestStandardEndpoint(t *testing.T) {
 	for _, c := range []struct {

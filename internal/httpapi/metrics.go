@@ -110,7 +110,7 @@ var (
 		[]string{"deployment"}, nil)
 	deploymentPrice = prometheus.NewDesc("billet_deployment_hourly_price_dollars", "Price of the deployment per hour.",
 		[]string{"deployment"}, nil)
-	deploymentsBy = prometheus.NewDesc("billet_deployments", "Deployments that have not ended, by status.",
+	deploymentsBy = prometheus.NewDesc("billet_account_deployments", "Deployments that have not ended, by status.",
 		[]string{"status"}, nil)
 	balanceDesc   = prometheus.NewDesc("billet_balance_dollars", "Available balance plus what is on hold.", nil, nil)
 	heldDesc      = prometheus.NewDesc("billet_held_dollars", "Money on hold.", nil, nil)

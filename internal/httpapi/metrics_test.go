@@ -50,7 +50,7 @@ func TestTenantsScrapeTheirOwnAccount(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, c *clock.Simulated) {
 		w := newWorldOn(t, d, c)
 		idle := w.scraped(w.ada)
-		same(t, "statuses from the start", idle["billet_deployments"],
+		same(t, "statuses from the start", idle["billet_account_deployments"],
 			"map[deploying:0 pending:0 running:0 stopped:0 terminating:0]")
 		if _, has := idle["billet_runway_seconds"]; has {
 			t.Error("an account without machines has a runway")
@@ -70,7 +70,7 @@ func TestTenantsScrapeTheirOwnAccount(t *testing.T) {
 		same(t, "balance", got["billet_balance_dollars"][""], wallet["balance"])
 		same(t, "on hold", got["billet_held_dollars"][""], wallet["held"])
 		same(t, "available", got["billet_available_dollars"][""], wallet["available"])
-		same(t, "statuses", got["billet_deployments"][one["status"].(string)], 1)
+		same(t, "statuses", got["billet_account_deployments"][one["status"].(string)], 1)
 		if len(got["billet_deployment_info"]) != 1 {
 			t.Errorf("%v", got["billet_deployment_info"])
 		}
