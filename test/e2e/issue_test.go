@@ -126,9 +126,15 @@ func TestOrphansBecomeIssues(t *testing.T) {
 			foreign[0]["state"] != "dismissed" || foreign[0]["note"] != "the old cluster" {
 			t.Errorf("%v", foreign)
 		}
-		checkMetrics(t, s, `billet_issues_ended_total{kind="orphaned_machine",provider="basalt"} 1`)
-		if strings.Contains(scrape(t, s), "billet_issues{") {
-			t.Error("the metrics still have issues")
+		checkMetrics(
+			t, s, `billet_issues_ended_total{kind="orphaned_machine",provider="basalt"} 1`,
+			`billet_issues{kind="orphaned_machine",provider="basalt"} 0`,
+			`billet_issues{kind="unmanaged_machine",provider="northgrid"} 0`,
+		)
+		for line := range strings.Lines(scrape(t, s)) {
+			if strings.HasPrefix(line, "billet_issues{") && !strings.HasSuffix(line, " 0\n") {
+				t.Errorf("the metrics still have %s", line)
+			}
 		}
 		s.Await(tenant, runs, "running")
 	})
