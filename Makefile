@@ -54,8 +54,8 @@ chaos: ## Disturb three servers, their PostgreSQL pair and Redis ROUNDS times un
 .PHONY: properties
 CHECKS ?= 1000
 STEPS ?= 60
-properties: ## Run the property tests of money, jobs and lifecycles with CHECKS cases of STEPS steps
-	for package in wallet meter spendlimit payment volume deployment; do ./scripts/with-services.sh go test ./internal/$$package \
+properties: ## Run the property tests of money, limits, invoices and lifecycles with CHECKS cases of STEPS steps
+	for package in wallet meter credit budget spendlimit payment invoice volume deployment; do ./scripts/with-services.sh go test ./internal/$$package \
 		-count=1 -timeout 3h -rapid.checks=$(CHECKS) -rapid.steps=$(STEPS) || exit 1; done
 
 .PHONY: mutate
