@@ -68,6 +68,16 @@ func checkOperatorOnly(t *testing.T, s *servertest.Server, tenant string, paths 
 	}
 }
 
+// checkNoOpenIssues checks that every gauge of open issues is zero.
+func checkNoOpenIssues(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	for line := range strings.Lines(scrape(t, s)) {
+		if strings.HasPrefix(line, "billet_issues{") && !strings.HasSuffix(line, " 0\n") {
+			t.Errorf("the metrics still have %s", line)
+		}
+	}
+}
+
 func TestOrphansBecomeIssues(t *testing.T) {
 	servertest.Engines(t, func(t *testing.T, args ...string) {
 		s := servertest.Start(t, append(args, "--sim")...)
@@ -131,11 +141,7 @@ func TestOrphansBecomeIssues(t *testing.T) {
 			`billet_issues{kind="orphaned_machine",provider="basalt"} 0`,
 			`billet_issues{kind="unmanaged_machine",provider="northgrid"} 0`,
 		)
-		for line := range strings.Lines(scrape(t, s)) {
-			if strings.HasPrefix(line, "billet_issues{") && !strings.HasSuffix(line, " 0\n") {
-				t.Errorf("the metrics still have %s", line)
-			}
-		}
+		checkNoOpenIssues(t, s)
 		s.Await(tenant, runs, "running")
 	})
 }
