@@ -60,6 +60,8 @@ With --sim it offers simulated machines, each a real SSH endpoint on this machin
 	)
 	f.IntVar(&common.cfg.DatabasePool, "database-pool", common.cfg.DatabasePool,
 		"maximum `number` of connections to PostgreSQL; see docs/sizing.md")
+	f.StringVar(&common.cfg.DatabaseReplicaURL, "database-replica-url", "",
+		"postgres:// `URL` of a standby that serves reports, such as usage and statements; see docs/sizing.md")
 	observationFlags(f, &common.cfg)
 	f.BoolVar(&common.cfg.Migrate, "migrate", false,
 		"migrate a PostgreSQL database at the start, instead of by billetd migrate; SQLite always is")

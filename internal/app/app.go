@@ -95,6 +95,7 @@ type App struct {
 	certs     certificates // nil without TLS
 	claimLost chan error   // that another server has the simulator's lease
 	draining  atomic.Bool
+	replica   replicaState
 	closers   []func() error
 }
 
@@ -554,6 +555,9 @@ func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	loop(flushEvery, "delete expired challenges", a.SignUp.Forget)
 	loop(flushEvery, "end views of accounts",
 		func(ctx context.Context) error { return a.Console.EndOverdueViews(ctx, a.DB) })
+	if a.DB.Replica() != nil {
+		loop(replicaEvery, "watch the database's replica", a.watchReplica)
+	}
 	if a.DB.Engine() == db.Postgres {
 		loop(pollEvery, "poll events of other replicas",
 			func(ctx context.Context) error { return a.Events.Poll(ctx, a.DB) })

@@ -47,6 +47,9 @@ type Config struct {
 	DatabaseURL string
 	// DatabasePool is how many connections to PostgreSQL a server may have open at once.
 	DatabasePool int
+	// DatabaseReplicaURL is the postgres:// URL of a standby of DatabaseURL that serves reports; ""
+	// for none.
+	DatabaseReplicaURL string
 	// RedisURL is a redis:// URL if several replicas share their rate limits, or "" to count in
 	// memory.
 	RedisURL string
@@ -213,6 +216,13 @@ func (c Config) checkStorage() error {
 		if err := postgres.CheckURL(c.DatabaseURL); err != nil {
 			errs = append(errs, fmt.Errorf("--database-url: %w; omit it for SQLite", err))
 		}
+	}
+	switch err := postgres.CheckReplicaURL(c.DatabaseReplicaURL); {
+	case c.DatabaseReplicaURL == "":
+	case c.DatabaseURL == "":
+		errs = append(errs, errors.New("--database-replica-url needs --database-url: SQLite has no replicas"))
+	case err != nil:
+		errs = append(errs, fmt.Errorf("--database-replica-url: %w", err))
 	}
 	if c.DatabasePool < smallestPool || c.DatabasePool > largestPool {
 		errs = append(errs, fmt.Errorf("--database-pool must be from %d to %d", smallestPool, largestPool))

@@ -18,6 +18,7 @@ func TestConfigReportsEveryErrorAtOnce(t *testing.T) {
 	bad.Listen, bad.MetricsListen, bad.DatabaseURL, bad.Markup, bad.TrustedProxies, bad.PastDueGrace = "8080",
 		"0.0.0.0:9464", "mysql://x", "abc", "10.0.0.0/99", -1
 	bad.SimMachines, bad.DatabasePool, bad.MetricsProfiling = "paper", 4, true
+	bad.DatabaseReplicaURL = "postgres://a,b/billet"
 	bad.TracesEndpoint, bad.TracesPercent = "localhost:4318", 101
 	err := bad.check()
 	if err == nil {
@@ -25,6 +26,7 @@ func TestConfigReportsEveryErrorAtOnce(t *testing.T) {
 	}
 	for _, flag := range []string{"--listen", "--metrics-listen", "--database-url", "--markup", "--trusted-proxies",
 		"--past-due-grace", "--sim-machines", "--database-pool", "--metrics-profiling",
+		"--database-replica-url: the URL of a replica",
 		"--traces-endpoint", "--traces-percent"} {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("%s is not named in: %v", flag, err)
@@ -56,18 +58,31 @@ func TestMetricsElsewhereNeedAToken(t *testing.T) {
 	}
 }
 
+func TestReplicaNeedsPostgres(t *testing.T) {
+	c := Default()
+	c.Log, c.DatabaseReplicaURL = slog.New(slog.DiscardHandler), "postgres://billet@standby/billet"
+	if err := c.check(); err == nil || !strings.Contains(err.Error(), "--database-replica-url needs --database-url") {
+		t.Errorf("got %v", err)
+	}
+	if c.DatabaseURL = "postgres://billet@primary/billet"; c.check() != nil {
+		t.Error(c.check())
+	}
+}
+
 func TestConfigErrorsHidePasswords(t *testing.T) {
 	for _, password := range []string{"QZ@XX#wQZ", "QZ/ZQ", "QZ?ZQ", "QZ#ZQ", "QZ%ZQ", "QZ[ZQ", "QZ ZQ"} {
 		c := Default()
 		c.Log = slog.New(slog.DiscardHandler)
 		c.DatabaseURL, c.RedisURL, c.PublicURL = "postgres://u:"+password+"@h/d", "redis://u:"+password+"@h:6379/0",
 			"https://u:"+password+"@h"
+		c.DatabaseReplicaURL = c.DatabaseURL
 		err := c.check()
 		if err == nil {
 			t.Errorf("%q was taken", password)
 			continue
 		}
-		for _, want := range []string{"--database-url", "--redis-url", "--public-url", "@ as %40"} {
+		for _, want := range []string{"--database-url", "--database-replica-url", "--redis-url",
+			"--public-url", "@ as %40"} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: no %q in %v", password, want, err)
 			}

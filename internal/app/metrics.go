@@ -69,6 +69,7 @@ func (a *App) registerGauges() {
 	}, a.Issues, a.services.deployments)
 	a.metrics.MustRegister(certificateGauge{a.certificateEnds}, a.skew.gauge(), gauges)
 	a.metrics.MustRegister(poolCollectors(a.DB)...)
+	a.metrics.MustRegister(replicaGauges(a.DB.Replica())...)
 }
 
 // listenMetrics returns the server of the metrics. It uses another port if the default one is

@@ -36,6 +36,8 @@ type Config struct {
 	Clock     clock.Clock
 	// Trouble classifies an error of the engine.
 	Trouble func(error) Trouble
+	// Replica serves reads that may lag; nil for none.
+	Replica *Replica
 }
 
 // DB is an open database.
@@ -63,6 +65,9 @@ func (d *DB) Close() error {
 	}
 	if d.c.Unbounded != d.c.Write {
 		err = errors.Join(err, d.c.Unbounded.Close())
+	}
+	if d.c.Replica != nil {
+		err = errors.Join(err, d.c.Replica.Pool.Close())
 	}
 	return err
 }
@@ -148,7 +153,7 @@ func (d *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error
 	if d.c.Engine == Postgres {
 		o.Isolation = sql.LevelRepeatableRead
 	}
-	return d.repeat(ctx, &d.reads, txTime, func(ctx context.Context) error { return d.once(ctx, d.c.Read, o, f) })
+	return d.read(ctx, txTime, func(ctx context.Context, pool *sql.DB) error { return d.once(ctx, pool, o, f) })
 }
 
 func (d *DB) once(ctx context.Context, pool *sql.DB, o *sql.TxOptions,

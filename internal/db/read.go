@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // Reader runs queries: a *DB, each query on its own, or a *Tx.
@@ -78,8 +79,12 @@ func (d *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error
 	args = values(args)
 	within, cancel := context.WithTimeout(ctx, queryTime)
 	var rows *sql.Rows
-	err := d.repeat(ctx, &d.reads, queryTime, func(context.Context) (err error) {
-		rows, err = d.c.Read.QueryContext(within, query, args...) // the rows live longer than this call
+	err := d.read(ctx, queryTime, func(attempt context.Context, pool *sql.DB) (err error) {
+		if pool != d.c.Read { // a replica, whose time is up long before that of the query
+			rows, err = firstRows(within, attempt, pool, query, args)
+			return err
+		}
+		rows, err = pool.QueryContext(within, query, args...) // the rows live longer than this call
 		return err
 	})
 	if err != nil {
@@ -87,6 +92,22 @@ func (d *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error
 		return nil, err
 	}
 	return &Rows{rows, d, cancel}, nil
+}
+
+// firstRows begins a query whose rows live as long as ctx, if they begin to come within attempt.
+func firstRows(ctx, attempt context.Context, pool *sql.DB, query string, args []any) (*sql.Rows, error) {
+	within, cancel := context.WithCancel(ctx)
+	lives := context.AfterFunc(attempt, cancel)
+	rows, err := pool.QueryContext(within, query, args...)
+	if err == nil && !lives() {
+		err = errors.Join(attempt.Err(), rows.Close())
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	context.AfterFunc(ctx, cancel)
+	return rows, nil
 }
 
 // QueryRow runs a query for one row outside any transaction.
@@ -111,8 +132,8 @@ type oneRow struct {
 
 func (r oneRow) Scan(dest ...any) error {
 	dest = destinations(dest)
-	return r.d.repeat(r.ctx, &r.d.reads, queryTime, func(ctx context.Context) error {
-		return r.d.c.Read.QueryRowContext(ctx, r.query, r.args...).Scan(dest...)
+	return r.d.read(r.ctx, queryTime, func(ctx context.Context, pool *sql.DB) error {
+		return pool.QueryRowContext(ctx, r.query, r.args...).Scan(dest...)
 	})
 }
 

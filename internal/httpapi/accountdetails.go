@@ -28,9 +28,11 @@ func (h operatorAccounts) detailRoutes(r *rest.Router, one string) {
 		"In the order in which they joined."), h.members)
 	rest.List(r, list("/api-keys", "listAccountApiKeys", "List an account's API keys",
 		"Newest first, including revoked ones. Secrets are not stored."), h.keys)
-	rest.List(r, list("/transactions", "listAccountTransactions", "List an account's transactions",
-		"Newest first."), h.transactions)
-	rest.List(r, list("/audit", "listAccountAudit", "List an account's audit log entries", "Newest first."), h.entries)
+	transactions := list("/transactions", "listAccountTransactions", "List an account's transactions", "Newest first.")
+	entries := list("/audit", "listAccountAudit", "List an account's audit log entries", "Newest first.")
+	transactions.MayLag, entries.MayLag = true, true
+	rest.List(r, transactions, h.transactions)
+	rest.List(r, entries, h.entries)
 	rest.Write(r, rest.Operation{
 		Method: http.MethodPost, Path: one + "/invitations", ID: "inviteAccountOwner", Tag: tagOperator,
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Status: http.StatusCreated,

@@ -25,7 +25,7 @@ type auditLog struct {
 func (h auditLog) routes(r *rest.Router) {
 	rest.List(r, rest.Operation{
 		Method: http.MethodGet, Path: AccountBase + "/audit", ID: "listAudit", Tag: tagAccount,
-		Auth: rest.SessionOnly, Scope: string(account.ReadAudit),
+		Auth: rest.SessionOnly, Scope: string(account.ReadAudit), MayLag: true,
 		Summary: "List audit log entries",
 		Description: "Every successful change in this account by users and API keys, and all sign-ins, including " +
 			"failed ones of its " +

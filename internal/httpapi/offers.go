@@ -37,14 +37,16 @@ func (h offers) routes(r *rest.Router) {
 	list.Warns = true
 	rest.List(r, list, h.list).Wrap(h.cached)
 	rest.Read(r, read("/offers/{offerId}", "getOffer", "Get an offer", ""), h.get)
-	rest.Read(r, read(
+	history := read(
 		"/offers/{offerId}/price-history",
 		"getPriceHistory",
 		"Get an offer's price history",
 		"A point is recorded when price, availability or stock change. An account with prices of its own sees what "+
 			"it would pay now for what the provider charged then. The last 30 days if from is omitted. Points are "+
 			"kept for 90 days.",
-	), h.priceHistory)
+	)
+	history.MayLag = true
+	rest.Read(r, history, h.priceHistory)
 	rest.List(r, read("/providers", "listProviders", "List providers",
 		"With the number of offers and the lowest price among available ones."), h.providers)
 	rest.List(r, read("/regions", "listRegions", "List regions", ""), h.regions)

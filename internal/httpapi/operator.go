@@ -51,14 +51,16 @@ func (h operations) routes(r *rest.Router) {
 		Auth: rest.OperatorOnly, Scope: string(account.WriteOperator), Summary: "Retry a failing job now",
 		Description: "Runs it at once instead of after its backoff, which continues if it fails again.",
 	}, h.retry)
-	rest.Read(r, read(
+	margins := read(
 		"/margins",
 		"getMargins",
 		"Get margins",
 		"Revenue and cost of the same time. The last 30 days if from is omitted; 366 days at most. An hour is paid "+
 			"when it begins, and earned by the second, as costs are counted. What is not refunded when a deployment "+
 			"or volume ends is earned then.",
-	), h.margins)
+	)
+	margins.MayLag = true
+	rest.Read(r, margins, h.margins)
 }
 
 type jobsQuery struct {

@@ -75,7 +75,7 @@ func (q usageQuery) Check() []apierr.FieldError {
 func (h walletResource) usageRoute(r *rest.Router, path string) {
 	rest.CustomRead[usageQuery, wallet.Usage](r, rest.Operation{
 		Method: http.MethodGet, Path: path, ID: "getUsage", Tag: tagWallet, Scope: string(account.ReadWallet),
-		CSV: true, Media: []string{"application/jsonl"}, ExtraTime: exportTime, Summary: "Get usage",
+		MayLag: true, CSV: true, Media: []string{"application/jsonl"}, ExtraTime: exportTime, Summary: "Get usage",
 		Description: "Cost by day, deployment, GPU type, provider, tag, project, member or API key: charges for " +
 			"hours that began in the interval, less their refunds. The default is the last 30 days. An hour and " +
 			"its refund count toward the day on which the hour began.\n\nThe formats `focus` and `focus-jsonl` " +

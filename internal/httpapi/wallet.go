@@ -45,7 +45,7 @@ func (h walletResource) routes(r *rest.Router) {
 	}, h.get)
 	rest.CustomList[transactionsQuery, wallet.Transaction](r, rest.Operation{
 		Method: http.MethodGet, Path: at + "/transactions", ID: "listTransactions", Tag: tagWallet,
-		Scope: string(account.ReadWallet), CSV: true, Media: []string{"application/jsonl"},
+		Scope: string(account.ReadWallet), MayLag: true, CSV: true, Media: []string{"application/jsonl"},
 		ExtraTime: exportTime, Summary: "List transactions",
 		Description: "Newest first. `amount` is the change of the available balance, `balanceAfter` the balance " +
 			"after the transaction. A hold is released before its charge. Charges and refunds have subject, " +

@@ -75,6 +75,8 @@ type Operation struct {
 	AlsoStatus []int
 	// Errors are the codes beyond those that every operation of its kind can answer.
 	Errors []apierr.Code
+	// MayLag marks reports on the past, which a replica of the database may serve (db.MayLag).
+	MayLag bool
 	// ExtraTime is how much longer than Config.Timeout the call may take.
 	ExtraTime time.Duration
 	// Alternatives are groups of body fields of which one is required. A service names the first of
@@ -133,7 +135,7 @@ func unmanaged[In, Out any](rr *Router, o Operation, h func(ctx context.Context,
 		if err != nil {
 			return Answer{}, err
 		}
-		out, err := h(ctx, c, in)
+		out, err := h(o.reads(ctx), c, in)
 		if err != nil {
 			return Answer{}, err
 		}
@@ -205,7 +207,7 @@ func List[In paged, Item any](
 		if err != nil {
 			return Answer{}, err
 		}
-		return PageOf(c, *in, func(p db.Page) ([]Item, db.Listed, error) { return h(ctx, c, in, p) })
+		return PageOf(c, *in, func(p db.Page) ([]Item, db.Listed, error) { return h(o.reads(ctx), c, in, p) })
 	}
 	return rr.add(&Route{Operation: o, list: true, serve: serve}, reflect.TypeFor[In](), reflect.TypeFor[Item]())
 }
@@ -218,13 +220,13 @@ type CustomFunc[In any] func(
 
 // CustomList registers a list that has another form, too, such as a stream or a table.
 func CustomList[In paged, Item any](rr *Router, o Operation, h CustomFunc[In]) *Route {
-	rt := &Route{Operation: o, list: true, serve: custom(h)}
+	rt := &Route{Operation: o, list: true, serve: custom(o, h)}
 	return rr.add(rt, reflect.TypeFor[In](), reflect.TypeFor[Item]())
 }
 
 // CustomRead registers a GET of one thing that has other forms, too, such as files.
 func CustomRead[In, Out any](rr *Router, o Operation, h CustomFunc[In]) *Route {
-	return rr.add(&Route{Operation: o, serve: custom(h)}, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	return rr.add(&Route{Operation: o, serve: custom(o, h)}, reflect.TypeFor[In](), reflect.TypeFor[Out]())
 }
 
 // Data is the response of a success with that data.
@@ -233,18 +235,26 @@ func (c *Call) Data(v any) Answer { return c.success(envelope{true, v}) }
 // Upgrade registers an operation whose success is a WebSocket.
 func Upgrade[In any](rr *Router, o Operation, h CustomFunc[In]) *Route {
 	o.Upgrade = true
-	return rr.add(&Route{Operation: o, serve: custom(h)}, reflect.TypeFor[In](), nil)
+	return rr.add(&Route{Operation: o, serve: custom(o, h)}, reflect.TypeFor[In](), nil)
 }
 
-func custom[In any](h CustomFunc[In]) ServeFunc {
+func custom[In any](o Operation, h CustomFunc[In]) ServeFunc {
 	return func(ctx context.Context, w http.ResponseWriter, c *Call) (Answer, error) {
 		in := new(In)
 		d, err := c.Route.in.decode(w, c.Request, in)
 		if err != nil {
 			return Answer{}, err
 		}
-		return h(ctx, w, c, in, d.invalid)
+		return h(o.reads(ctx), w, c, in, d.invalid)
 	}
+}
+
+// reads returns the context that handlers read with.
+func (o Operation) reads(ctx context.Context) context.Context {
+	if o.MayLag {
+		return db.MayLag(ctx)
+	}
+	return ctx
 }
 
 // add makes a route: its place in the mux and in the document. A nil out is an operation without a

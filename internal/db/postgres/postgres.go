@@ -26,6 +26,9 @@ type Options struct {
 	// Instance tells a server from others on the same PostgreSQL, so that CountConnections counts
 	// what all of them may open; "" for a command, which opens few.
 	Instance string
+	// Replica is the URL of a standby of the same database, which serves reads that may lag; "" for
+	// none. It need not answer when the database is opened.
+	Replica string
 }
 
 // limits are enforced by the server, so that the locks of a client that vanished are released soon.
@@ -71,17 +74,9 @@ func OpenWith(ctx context.Context, url string, c clock.Clock, o Options) (*db.DB
 	}
 	unbounded, local := config.Copy(), ""
 	if pooled {
-		// Statements are not kept by name: the next one may meet another connection of the
-		// server's, which does not know it, or knows another. Nor are settings: each transaction
-		// makes its own.
-		for _, each := range []*pgx.ConnConfig{config, unbounded} {
-			if each.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-				each.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(limits)) {
-			local += "; set local " + name + " = '" + limits[name] + "'"
-		}
+		unnamed(config)
+		unnamed(unbounded)
+		local = localLimits()
 	} else {
 		for name, value := range limits {
 			if _, set := config.RuntimeParams[name]; !set {
@@ -91,17 +86,39 @@ func OpenWith(ctx context.Context, url string, c clock.Clock, o Options) (*db.DB
 		maps.Copy(config.RuntimeParams, serverKeepAlive)
 	}
 	pool := sql.OpenDB(newConnector(config, true, local))
+	replica, err := o.replica(pool)
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
 	pool.SetMaxOpenConns(o.Connections)
 	pool.SetMaxIdleConns(o.Connections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	slow := sql.OpenDB(newConnector(unbounded, false, "")) // no connection is opened before one is needed
 	slow.SetMaxIdleConns(1)
 	slow.SetConnMaxIdleTime(time.Minute)
-	d := db.New(db.Config{Engine: db.Postgres, Write: pool, Read: pool, Unbounded: slow, Clock: c, Trouble: trouble})
+	d := db.New(db.Config{
+		Engine: db.Postgres, Write: pool, Read: pool, Unbounded: slow, Clock: c, Trouble: trouble, Replica: replica,
+	})
 	if err := d.Ping(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", err), d.Close())
 	}
 	return d, nil
+}
+
+// unnamed keeps no statements by name, for a pooler: the next one may meet another connection of
+// the server's, which does not know it, or knows another.
+func unnamed(c *pgx.ConnConfig) {
+	if c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+}
+
+// localLimits sets the limits for one transaction, for a pooler, which keeps no settings.
+func localLimits() (text string) {
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		text += "; set local " + name + " = '" + limits[name] + "'"
+	}
+	return text
 }
 
 // behindPooler reports whether what we connect to hands our statements on to a server's connection
