@@ -21,14 +21,16 @@ const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZwpBijBd19lrp1GO7KtPM2M
 
 var metricsAt = regexp.MustCompile(`metrics=(http://127\.0\.0\.1:\d+/metrics)`)
 
-// TestReportsComeFromTheStandby serves reports from a standby that is stopped, stalled, ended and
-// replaced. The server has a role without special rights.
+// TestReportsComeFromTheStandby serves reports from a standby that is cut off, silent, ended and
+// promoted. The server has a role without special rights.
 func TestReportsComeFromTheStandby(t *testing.T) {
 	p := newPair(t, false)
 	p.exec("CREATE ROLE billet LOGIN")
 	p.exec("CREATE DATABASE billet OWNER billet")
-	of := func(n *node) string { return "postgres://billet@" + n.address() + "/billet?sslmode=disable" }
-	s := servertest.Start(t, "--sim", "--database-url", of(p.primary), "--database-replica-url", of(p.standby))
+	of := func(address string) string { return "postgres://billet@" + address + "/billet?sslmode=disable" }
+	reached := newLink(t, p.standby.address())
+	s := servertest.Start(t, "--sim", "--database-url", of(p.primary.address()), "--database-replica-url",
+		of(reached.address()))
 	_, key := s.Key("1000", "--read-limit", "1000000")
 	w := &reports{t: t, s: s, key: key}
 
@@ -38,19 +40,18 @@ func TestReportsComeFromTheStandby(t *testing.T) {
 	}
 
 	t.Log("the standby is cut off from the primary, and does not know it")
-	p.line.set(func() { p.line.stalled = true })
+	p.line.stall(true)
 	w.serves(reportsByPrimary)
 	s.Deploy(key, "beside-a-stale-standby", publicKey)
 	w.has("beside-a-stale-standby")
-	p.line.set(func() { p.line.stalled, p.line.cut = false, true }) // what it forwarded last may be half a message
-	p.line.set(func() { p.line.cut = false })
+	p.line.stall(false)
 	w.serves(reportsByReplica)
 	w.has("beside-a-stale-standby")
 
-	t.Log("the standby hangs")
-	_ = p.standby.cmd.Process.Signal(syscall.SIGSTOP)
+	t.Log("the standby does not answer, and its connections stay open")
+	reached.stall(true)
 	w.serves(reportsByPrimary)
-	_ = p.standby.cmd.Process.Signal(syscall.SIGCONT)
+	reached.stall(false)
 	w.serves(reportsByReplica)
 
 	t.Log("the standby ends, and the server starts without it")
