@@ -70,7 +70,7 @@ With PostgreSQL, use pg_dump or your provider's backups.`,
 			if err != nil {
 				return err
 			}
-			if err := app.RecordBackup(common.cfg.DataDir); err != nil {
+			if err := app.RecordBackup(common.cfg.DataDir, m.CreatedAt); err != nil {
 				return fmt.Errorf("the backup is complete, but its time for the metrics was not recorded: %w", err)
 			}
 			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Backed up the database as of %s: %d bytes.\n%s\n",

@@ -12,6 +12,7 @@ import (
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
 	"github.com/pquerna/otp/totp"
@@ -218,3 +219,9 @@ func factorRequired(p User, missing bool) error {
 		Details: map[string]any{"methods": append(methods, "recovery")},
 	}
 }
+
+// Sealed is the column with sealed texts.
+var Sealed = []secret.Column{{
+	Table: "totp", Column: "secret", Key: "user_id",
+	Purpose: func(user string) string { return totpPurpose(id.ID(user)) },
+}}

@@ -3,7 +3,6 @@ package altcha
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/base64"
@@ -119,12 +118,13 @@ func (s *Service) Check(text, use string) (Solved, error) {
 		return Solved{}, ErrSolution
 	}
 	p := got.Challenge.Parameters
-	signature, err := s.sign(p)
+	signed, err := signedText(p)
 	if err != nil {
 		return Solved{}, err
 	}
 	// First of all: nothing below computes with numbers that a stranger chose.
-	if !hmac.Equal([]byte(signature), []byte(got.Challenge.Signature)) {
+	signature, err := hex.DecodeString(got.Challenge.Signature)
+	if err != nil || !s.cfg.Secrets.CheckMAC(purpose, signed, signature) {
 		return Solved{}, ErrSolution
 	}
 	expires := time.Unix(p.ExpiresAt, 0)
@@ -144,7 +144,7 @@ func (s *Service) Check(text, use string) (Solved, error) {
 	if text := hex.EncodeToString(key); !strings.HasPrefix(text, p.KeyPrefix) || text != got.Solution.DerivedKey {
 		return Solved{}, ErrSolution
 	}
-	return Solved{signature, expires}, nil
+	return Solved{hex.EncodeToString(signature), expires}, nil
 }
 
 // Solved is a right solution. Use uses it up.
@@ -169,11 +169,18 @@ func (v Solved) Use(ctx context.Context, tx *db.Tx) error {
 func (s *Service) Forget(ctx context.Context, tx *db.Tx) error { return deleteUsed(ctx, tx) }
 
 func (s *Service) sign(p Parameters) (string, error) {
+	text, err := signedText(p)
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(s.cfg.Secrets.MAC(purpose, text)), nil
+}
+
+// signedText is what the signature covers.
+func signedText(p Parameters) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(p); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(s.cfg.Secrets.MAC(purpose, b.Bytes())), nil
+	err := e.Encode(p)
+	return b.Bytes(), err
 }

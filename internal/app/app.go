@@ -549,6 +549,7 @@ func (a *App) startLoops(ctx context.Context, wg *sync.WaitGroup) {
 	loop(measureEvery, "measure the clock's skew", a.skew.measure)
 	loop(rereadEvery, "reload the catalog", a.services.catalog.Load)
 	loop(accountsEvery, "look for changed provider accounts", a.live.load)
+	loop(keyEvery, "look for another secret key", a.followSecretKey)
 	loop(recoveryEvery, "check whether a recovery has ended", a.readRecovery)
 	loop(flushEvery, "write last uses", a.Accounts.FlushLastUse)
 	loop(flushEvery, "delete expired device authorizations", a.Accounts.ForgetDeviceAuthorizations)

@@ -34,9 +34,10 @@ const (
 	staleCopy = 24 * time.Hour
 )
 
-// RecordBackup records in the data directory that a backup was made now, for the metrics.
-func RecordBackup(dir string) error {
-	return os.WriteFile(filepath.Join(dir, backupFile), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"), 0o600)
+// RecordBackup records in the data directory that a backup was made now, for the metrics, and of
+// when it is.
+func RecordBackup(dir string, of time.Time) error {
+	return os.WriteFile(filepath.Join(dir, backupFile), []byte(of.UTC().Format(time.RFC3339)+"\n"), 0o600)
 }
 
 // usePostgres is returned where a command is for SQLite only.
@@ -80,9 +81,13 @@ func Backup(ctx context.Context, c Config, w io.Writer, withKey bool, to ...age.
 		return m, err
 	}
 	if key != nil {
-		if b, err := secret.Parse(string(key)); err != nil || b.Name() != m.SecretKey {
+		b, err := secret.Parse(string(key))
+		if err != nil {
+			return m, fmt.Errorf("%s: %w", secret.File, err)
+		}
+		if lacks := lacking(b, m); lacks != "" {
 			return m, fmt.Errorf("%s in the data directory is not the key %s that the server uses, so it is not "+
-				"written to a backup", secret.File, m.SecretKey)
+				"written to a backup", secret.File, lacks)
 		}
 	}
 	f, err := os.Open(path)
@@ -123,8 +128,25 @@ func describe(ctx context.Context, path string, m *backup.Manifest) (err error) 
 	if m.SecretKey, err = installation.SecretKey(ctx, d); err != nil {
 		return err
 	}
+	former, err := neededFormerKeys(ctx, d)
+	if err != nil {
+		return err
+	}
+	for _, k := range former {
+		m.FormerSecretKeys = append(m.FormerSecretKeys, k.Name)
+	}
 	m.Migration, err = migrate.Applied(ctx, d)
 	return err
+}
+
+// lacking returns the name of a key that the database of a backup needs and b does not have, or "".
+func lacking(b *secret.Box, m backup.Manifest) string {
+	for _, name := range append([]string{m.SecretKey}, m.FormerSecretKeys...) {
+		if !b.Has(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // Restored is what Restore has done.
@@ -209,9 +231,9 @@ func keepKey(ctx context.Context, c Config, key []byte, m backup.Manifest) (miss
 		if err != nil {
 			return false, fmt.Errorf("the backup's secret key: %w", err)
 		}
-		if b.Name() != m.SecretKey {
+		if lacks := lacking(b, m); lacks != "" {
 			return false, fmt.Errorf("the backup's database belongs to the secret key %s, but %s is in the backup",
-				m.SecretKey, b.Name())
+				lacks, strings.Join(b.Names(), ", "))
 		}
 		f, err := os.OpenFile(filepath.Join(c.DataDir, secret.File), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -223,9 +245,9 @@ func keepKey(ctx context.Context, c Config, key []byte, m backup.Manifest) (miss
 	if err != nil {
 		return false, err
 	}
-	if has.Name() != m.SecretKey {
+	if lacks := lacking(has, m); lacks != "" {
 		return false, fmt.Errorf("the backup's database belongs to the secret key %s, but the configured key is %s: "+
-			"put the %s that belongs to it in place first", m.SecretKey, has.Name(), secret.File)
+			"put the %s that belongs to it in place first", lacks, strings.Join(has.Names(), ", "), secret.File)
 	}
 	return false, nil
 }
@@ -253,7 +275,15 @@ func beginRecovery(ctx context.Context, c Config, path string, at time.Time) (er
 		return fmt.Errorf("the backup is not restored: %w", err)
 	}
 	return d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		_, err := recovery.Begin(ctx, tx, at)
+		former, err := neededFormerKeys(ctx, tx)
+		if err != nil {
+			return err
+		}
+		// No server works on what was read before: what nothing is sealed with is not needed.
+		if err := installation.SetFormerKeys(ctx, tx, former); err != nil {
+			return err
+		}
+		_, err = recovery.Begin(ctx, tx, at)
 		return err
 	})
 }

@@ -43,6 +43,8 @@ type Config struct {
 	// DataDir has the embedded database, the simulator's state and the operator's socket. It is
 	// created with mode 0700.
 	DataDir string
+	// formerMayLack is for commands that deal with a former secret key that is not configured.
+	formerMayLack bool
 	// DatabaseURL is a postgres:// URL, or "" for SQLite in DataDir.
 	DatabaseURL string
 	// DatabasePool is how many connections to PostgreSQL a server may have open at once.

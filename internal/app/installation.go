@@ -42,9 +42,23 @@ func openSecrets(ctx context.Context, c Config, d *db.DB) (*secret.Box, error) {
 			return nil, err
 		}
 	}
-	if b.Name() != want {
+	if err := b.Use(want); err != nil {
 		return nil, fmt.Errorf("the database belongs to the secret key %s, but the configured key is %s. %s",
 			want, b.Name(), wayOn(c))
+	}
+	if c.formerMayLack {
+		return b, nil
+	}
+	former, err := installation.FormerKeys(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range former {
+		if !b.Has(k.Name) {
+			return nil, fmt.Errorf("secrets of the database may still be sealed with the former secret key %s, which is "+
+				"not configured. Add it again beside %s, until `billetd secret-key forget %s` has said that it is not "+
+				"needed", k.Name, want, k.Name)
+		}
 	}
 	return b, nil
 }
@@ -89,30 +103,4 @@ func findSecrets(ctx context.Context, c Config, mayMake bool) (*secret.Box, erro
 		return nil, fmt.Errorf("%s: %w", from, err)
 	}
 	return b, nil
-}
-
-// ReplaceSecretKey makes the configured key, or the one in the data directory (which is created if
-// it is missing), the database's key. It returns the names of the previous key ("" for none) and of
-// the new one.
-func ReplaceSecretKey(ctx context.Context, c Config) (before, after string, err error) {
-	at, err := openDatabase(ctx, c)
-	if err != nil {
-		return "", "", err
-	}
-	d := at.db
-	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := c.ready(ctx, d, false); err != nil {
-		return "", "", err
-	}
-	b, err := findSecrets(ctx, c, true)
-	if err != nil {
-		return "", "", err
-	}
-	err = d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if before, err = installation.SecretKey(ctx, tx); err != nil {
-			return err
-		}
-		return installation.ChangeSecretKey(ctx, tx, b.Name())
-	})
-	return before, b.Name(), err
 }

@@ -42,7 +42,10 @@ type Manifest struct {
 	Migration int64  `json:"migration"`
 	// SecretKey is the name of the key that encrypts the database's secrets, "" if it has none.
 	SecretKey string `json:"secretKey"`
-	// WithSecretKey is whether that key is in the backup.
+	// FormerSecretKeys are the names of those with which some secrets may be encrypted instead,
+	// while the key is replaced.
+	FormerSecretKeys []string `json:"formerSecretKeys,omitempty"`
+	// WithSecretKey is whether the keys are in the backup.
 	WithSecretKey bool `json:"withSecretKey"`
 	// Bytes and SHA256 (in hex) are of the database.
 	Bytes  int64  `json:"bytes"`

@@ -132,3 +132,9 @@ func (s *storage) Stat(ctx context.Context, name string) (certmagic.KeyInfo, err
 	}
 	return certmagic.KeyInfo{Key: name}, err
 }
+
+// Sealed are the columns with sealed texts.
+var Sealed = []secret.Column{
+	{Table: "acme_entry", Column: "value", Key: "name", Purpose: purpose},
+	{Table: "certificate", Column: "private_key", Key: "domain", Purpose: sealedFor},
+}

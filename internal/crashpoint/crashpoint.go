@@ -91,6 +91,13 @@ const (
 	HealthAfterCommit  = "health.after-commit"  // and committed; nothing has followed from it
 	HealthAfterRemoval = "health.after-removal" // the machine refuses the check's key; we still have it
 
+	// points of the command that replaces the secret key; the server runs meanwhile
+	KeyAfterAdd        = "secret-key.after-add" // the key file has the new key, which seals nothing yet
+	KeyAfterUse        = "secret-key.after-use" // it seals
+	ResealBeforeCommit = "secret-key.reseal-before-commit"
+	ResealAfterCommit  = "secret-key.reseal-after-commit" // some texts are sealed with it
+	KeyBeforeRemoval   = "secret-key.before-removal"      // the database does not need the former key; its file has it
+
 	JobBeforeFinish = "job.before-finish" // a job's handler has returned; the job is still there
 )
 
@@ -111,7 +118,8 @@ var All = []string{
 	RackPowerBeforeCall, RackPowerBeforeCommit, RackPowerAfterCommit, RackReinstallAfterCommit,
 	RackRescueAfterCommit, RackEndRescueAfterCommit,
 	RackReturnAfterCommit, RackCutBeforeCall, RackCutBeforeCommit, RackCutAfterCommit,
-	HealthAfterCheck, HealthBeforeCommit, HealthAfterCommit, HealthAfterRemoval, JobBeforeFinish,
+	HealthAfterCheck, HealthBeforeCommit, HealthAfterCommit, HealthAfterRemoval,
+	KeyAfterAdd, KeyAfterUse, ResealBeforeCommit, ResealAfterCommit, KeyBeforeRemoval, JobBeforeFinish,
 }
 
 // armed is the point at which this process ends, and how often it must be reached.

@@ -8,6 +8,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/secret"
 	"github.com/billetcloud/billet/internal/step"
 )
 
@@ -98,4 +99,14 @@ func (r *row) forgetHostKeys(now time.Time) {
 	for i := range r.nodes {
 		r.nodes[i].Keys = nil
 	}
+}
+
+// Sealed are the columns with sealed texts.
+var Sealed = []secret.Column{
+	{Table: "deployment", Column: "host_key_sealed", Key: "id", Purpose: of(hostKeyPurpose)},
+	{Table: "deployment", Column: "health_key_sealed", Key: "id", Purpose: of(healthKeyPurpose)},
+}
+
+func of(purpose func(deployment id.ID) string) func(string) string {
+	return func(deployment string) string { return purpose(id.ID(deployment)) }
 }

@@ -5,8 +5,8 @@
 // It does not own the secret key, only its name.
 //
 // Invariants:
-//   - A database has one secret key. A server with another key is refused, and no key is created
-//     for a database that has one.
+//   - A database has one secret key that seals, and former ones until they are forgotten. A server
+//     that lacks one of them is refused, and no key is created for a database that has one.
 //   - A database keeps its name, so that what other services have for it is recognized.
 //   - The simulator's lease expires by the database's own clock, so it works behind a connection
 //     pooler and ends when its server is gone.

@@ -2,6 +2,7 @@ package installation
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ const (
 	simulator = "simulator"
 	name      = "name"
 	recovery  = "recovery"
+	former    = "former-secret-keys"
 )
 
 // filler is larger than a page of either engine, so that a write check fails on a full disk.
@@ -34,9 +36,44 @@ func KeepSecretKey(ctx context.Context, tx *db.Tx, name string) (string, error) 
 	return read(ctx, tx, secretKey)
 }
 
-// ChangeSecretKey replaces the database's key. Secrets sealed with the previous one are lost.
-func ChangeSecretKey(ctx context.Context, tx *db.Tx, name string) error {
-	return set(ctx, tx, secretKey, name)
+// ChangeSecretKey replaces the database's key. The former keys are those with which secrets may be
+// sealed that are still needed; secrets sealed with any other are lost.
+func ChangeSecretKey(ctx context.Context, tx *db.Tx, name string, former []FormerKey) error {
+	if err := set(ctx, tx, secretKey, name); err != nil {
+		return err
+	}
+	return SetFormerKeys(ctx, tx, former)
+}
+
+// FormerKey is a key that sealed the database's secrets before, and with which some may be sealed
+// still.
+type FormerKey struct {
+	Name string `json:"name"`
+	// Until is when another key took its place.
+	Until time.Time `json:"until"`
+	// ResealedAt is when nothing was left that it had sealed; nil before.
+	ResealedAt *time.Time `json:"resealedAt"`
+}
+
+// FormerKeys returns the former keys that were not forgotten, the newest first.
+func FormerKeys(ctx context.Context, r db.Reader) (keys []FormerKey, err error) {
+	text, err := read(ctx, r, former)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(text), &keys); err != nil {
+		return nil, fmt.Errorf("read the installation's %s: %w", former, err)
+	}
+	return keys, nil
+}
+
+// SetFormerKeys records them.
+func SetFormerKeys(ctx context.Context, tx *db.Tx, keys []FormerKey) error {
+	text, err := json.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	return set(ctx, tx, former, string(text))
 }
 
 // Version returns the version of billetd that last migrated the database; "" if none is recorded.

@@ -245,3 +245,8 @@ func (s *Service) open(m Mail) (said, error) {
 	var out said
 	return out, json.Unmarshal(text, &out)
 }
+
+// Sealed is the column with sealed texts.
+var Sealed = []secret.Column{{
+	Table: "mail", Column: "data", Key: "id", Purpose: func(mail string) string { return purpose(id.ID(mail)) },
+}}

@@ -448,3 +448,6 @@ func (s *Service) one(ctx context.Context, r db.Reader, slug string) (Provider, 
 		slug,
 	)
 }
+
+// Sealed is the column with sealed texts.
+var Sealed = []secret.Column{{Table: "provider_account", Column: "credential", Key: "slug", Purpose: purpose}}

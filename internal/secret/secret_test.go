@@ -129,9 +129,124 @@ func TestOpen_RefusesFile(t *testing.T) {
 
 func TestParse_Refuses(t *testing.T) {
 	t.Parallel()
-	for _, no := range []string{"", "x", base64.StdEncoding.EncodeToString(make([]byte, 31))} {
+	for _, no := range []string{
+		"", " \n", "x", base64.StdEncoding.EncodeToString(make([]byte, 31)),
+		base64.StdEncoding.EncodeToString(make([]byte, 32)) + " x",
+	} {
 		if _, err := secret.Parse(no); err == nil {
 			t.Errorf("Parse(%q): got no error", no)
 		}
+	}
+}
+
+func TestBox_SeveralKeys(t *testing.T) {
+	t.Parallel()
+	one, two := box(t, 1), box(t, 2)
+	both, err := secret.New(bytes.Repeat([]byte{2}, 32), bytes.Repeat([]byte{1}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if both.Name() != two.Name() || strings.Join(both.Names(), " ") != two.Name()+" "+one.Name() {
+		t.Errorf("got %s of %v, want the first key to seal", both.Name(), both.Names())
+	}
+	opens := func(b *secret.Box, sealed string, want bool) {
+		t.Helper()
+		if got, err := b.Open("p", sealed); (err == nil && string(got) == "hush") != want {
+			t.Errorf("Open: got %q, %v, want success to be %t", got, err, want)
+		}
+	}
+	opens(both, one.Seal("p", []byte("hush")), true)
+	opens(both, two.Seal("p", []byte("hush")), true)
+	opens(two, both.Seal("p", []byte("hush")), true)
+	opens(one, both.Seal("p", []byte("hush")), false)
+	if err := both.Use(one.Name()); err != nil {
+		t.Fatal(err)
+	}
+	opens(one, both.Seal("p", []byte("hush")), true)
+	if err := one.Use(two.Name()); err == nil || one.Name() == two.Name() {
+		t.Errorf("Use of a key that it lacks: got %v", err)
+	}
+	// What was signed by either key counts, also when the other one signs.
+	for _, by := range []*secret.Box{one, two} {
+		if !both.CheckMAC("p", []byte("text"), by.MAC("p", []byte("text"))) {
+			t.Error("CheckMAC refuses what one of the keys signed")
+		}
+		if both.CheckMAC("q", []byte("text"), by.MAC("p", []byte("text"))) {
+			t.Error("CheckMAC accepts what was signed for another purpose")
+		}
+	}
+	if box(t, 3).CheckMAC("p", []byte("text"), both.MAC("p", []byte("text"))) {
+		t.Error("CheckMAC accepts what another key signed")
+	}
+}
+
+// A running server learns of a key in its key file when it first meets something of that key, and
+// forgets none that is removed.
+func TestKeyFile_Changes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	running := func() *secret.Box {
+		t.Helper()
+		b, err := secret.Open(dir, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	first := running()
+	old := first.Name()
+	names := make([]string, 8)
+	var wg sync.WaitGroup
+	for i := range names {
+		wg.Go(func() {
+			var err error
+			if names[i], err = secret.Add(dir, []string{old}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	added := names[0]
+	for _, n := range names {
+		if n != added || n == old || n == "" {
+			t.Fatalf("several Adds of the same new key: got %v", names)
+		}
+	}
+	second := running()
+	if got := strings.Join(second.Names(), " "); got != added+" "+old {
+		t.Fatalf("got the keys %s, want %s before %s", got, added, old)
+	}
+	sealed, mac := second.Seal("p", []byte("hush")), second.MAC("p", []byte("text"))
+	if first.Name() != old {
+		t.Error("a server seals with a key that it was not told to use")
+	}
+	if !first.CheckMAC("p", []byte("text"), mac) {
+		t.Error("CheckMAC refuses a key that was added to the file")
+	}
+	if got, err := first.Open("p", sealed); err != nil || string(got) != "hush" {
+		t.Errorf("Open of what a key sealed that was added to the file: got %q, %v", got, err)
+	}
+	ofOld := first.Seal("p", []byte("hush"))
+	if removed, err := secret.Remove(dir, old); err != nil || !removed {
+		t.Fatalf("Remove: got %t, %v", removed, err)
+	}
+	if removed, err := secret.Remove(dir, old); err != nil || removed {
+		t.Errorf("Remove again: got %t, %v", removed, err)
+	}
+	if _, err := second.Open("p", ofOld); err != nil {
+		t.Errorf("a running server forgot a key: %v", err)
+	}
+	if _, err := running().Open("p", ofOld); err == nil {
+		t.Error("the key is still in the file")
+	}
+	if _, err := secret.Remove(dir, added); err == nil {
+		t.Error("the last key was removed")
+	}
+	info, err := os.Stat(filepath.Join(dir, secret.File))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got mode %v, %v, want 0600", info, err)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 1 {
+		t.Errorf("left behind: %v", files)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/billetcloud/billet/internal/apierr"
 	"github.com/billetcloud/billet/internal/money"
+	"github.com/billetcloud/billet/internal/secret"
 )
 
 // PaymentProcessor is how tenants pay for top-ups.
@@ -226,4 +227,11 @@ func (s *Service) checkMode(next Settings, c PaymentsChange) error {
 	f.add("payments.stripeKey", "is a key of Stripe's test mode, whose payments bring no money. Use a live key. "+
 		"Only a server with --sim takes a test key; add --sim to billetd settings set then.")
 	return apierr.Invalid(f).OrNil()
+}
+
+// Sealed are the columns with sealed texts.
+var Sealed = []secret.Column{
+	{Table: "settings", Column: "mail_password", Purpose: secret.For(passwordPurpose)},
+	{Table: "settings", Column: "stripe_key", Purpose: secret.For(stripeKeyPurpose)},
+	{Table: "settings", Column: "stripe_webhook_secret", Purpose: secret.For(stripeSecretPurpose)},
 }

@@ -208,3 +208,6 @@ func (s *Service) sign(ctx context.Context, tx *db.Tx) error {
 	}
 	return insertStatement(ctx, tx, next)
 }
+
+// Sealed is the column with sealed texts.
+var Sealed = []secret.Column{{Table: "signed_head_key", Column: "private_key", Key: "id", Purpose: purpose}}

@@ -14,6 +14,7 @@ import (
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/event"
 	"github.com/billetcloud/billet/internal/id"
+	"github.com/billetcloud/billet/internal/secret"
 )
 
 // Request describes a new endpoint.
@@ -257,3 +258,11 @@ func (s *Service) secrets(r row, now time.Time) ([][]byte, error) {
 	}
 	return out, nil
 }
+
+// Sealed are the columns with sealed texts.
+var Sealed = []secret.Column{
+	{Table: "webhook", Column: "secret", Key: "id", Purpose: purposeOf},
+	{Table: "webhook", Column: "old_secret", Key: "id", Purpose: purposeOf},
+}
+
+func purposeOf(endpoint string) string { return purpose(id.ID(endpoint)) }

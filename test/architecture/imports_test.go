@@ -94,7 +94,7 @@ var dependencies = []struct {
 	{"webhook/outbound", []string{"ipaddr"}},
 	{"account", []string{"secret", "emailaddr", "creator", "db"}},
 	{"certificate", []string{"secret", "db"}},
-	{"secret", nil},
+	{"secret", []string{"db"}},
 	{"oidc/oidctest", nil},
 	{"oidc", nil},
 	{"audit", []string{"db"}},

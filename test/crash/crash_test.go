@@ -50,11 +50,12 @@ func (c cloud) plan() plan {
 	}
 	// The suite has no mail server, service credits or GPU checks: TestCrashLosesNoMail and
 	// TestLostMachineIsCredited of test/e2e cover the first, TestRacks those of own servers, and
-	// TestKilledGPUCheck of test/e2e kills checks.
+	// TestKilledGPUCheck of test/e2e kills checks. The secret key is replaced by a command, which
+	// TestKilledRotation of test/e2e kills.
 	others := func(step string) bool {
 		return step == crashpoint.MailAfterCall || step == crashpoint.ServiceCreditBeforeCommit ||
 			step == crashpoint.ServiceCreditAfterCommit || strings.HasPrefix(step, "rack-") ||
-			strings.HasPrefix(step, "health.")
+			strings.HasPrefix(step, "health.") || strings.HasPrefix(step, "secret-key.")
 	}
 	return plan{slices.DeleteFunc(slices.Clone(crashpoint.All), others), random}
 }

@@ -821,7 +821,7 @@ CREATE TABLE deployment (
     health_policy          TEXT   NOT NULL DEFAULT '', -- off, report, require
     health_access          TEXT   NOT NULL DEFAULT '', -- launch, keep
     health_key_public      TEXT   NOT NULL DEFAULT '', -- the key that this machine was launched with for checks
-    health_key_sealed      TEXT   NOT NULL DEFAULT '', -- its private part; '' once nothing logs in any more
+    health_key_sealed      TEXT   NOT NULL DEFAULT '', -- its private part, sealed; '' once nothing logs in any more
     health_verdict         TEXT   NOT NULL DEFAULT '', -- of the newest check of this machine; '' before the first
     health_reason          TEXT   NOT NULL DEFAULT '',
     health_checked_at      BIGINT,
