@@ -25,7 +25,8 @@ providers. A key is known by its name, which is no secret.`,
 // keyCommand is operatorCommand for the commands that work without a former key, too. Its argument
 // is "" if there is none.
 func keyCommand(
-	use, short, long string, run func(ctx context.Context, cmd *cobra.Command, o *app.Operator, c app.Config, key string) error,
+	use, short, long string,
+	run func(ctx context.Context, cmd *cobra.Command, o *app.Operator, c app.Config, key string) error,
 ) *cobra.Command {
 	common := &commonFlags{}
 	cmd := &cobra.Command{
@@ -62,7 +63,8 @@ without being used, and how many values of the database each has encrypted.`,
 				}
 				rows = append(rows, []any{k.Name, k.State, here, k.Values, when(k.ForgetAfter, "-")})
 			}
-			return out.print(cmd.OutOrStdout(), keys, []any{"KEY", "STATE", "CONFIGURED", "VALUES", "FORGET AFTER"}, rows)
+			heads := []any{"KEY", "STATE", "CONFIGURED", "VALUES", "FORGET AFTER"}
+			return out.print(cmd.OutOrStdout(), keys, heads, rows)
 		})
 	out.flag(cmd)
 	return cmd
@@ -101,8 +103,8 @@ func printResealed(ctx context.Context, cmd *cobra.Command, o *app.Operator, don
 		fmt.Fprintf(w, "Could not be decrypted: %s\n", p)
 	}
 	if done.Unopened > 0 {
-		return fmt.Errorf("%d values could not be decrypted, and were left as they are. Set them again, and repeat this",
-			done.Unopened)
+		return fmt.Errorf("%d values could not be decrypted, and were left as they are. "+
+			"Set them again, and repeat this", done.Unopened)
 	}
 	keys, err := o.SecretKeys(ctx)
 	if err != nil {
@@ -157,8 +159,8 @@ back with billetd secret-key use and the former key.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Servers encrypt with the key %s; it was %s. Run billetd secret-key "+
-				"reseal.\n", key, before)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Servers encrypt with the key %s; it was %s. "+
+				"Run billetd secret-key reseal.\n", key, before)
 			return err
 		})
 }

@@ -55,9 +55,9 @@ func openSecrets(ctx context.Context, c Config, d *db.DB) (*secret.Box, error) {
 	}
 	for _, k := range former {
 		if !b.Has(k.Name) {
-			return nil, fmt.Errorf("secrets of the database may still be sealed with the former secret key %s, which is "+
-				"not configured. Add it again beside %s, until `billetd secret-key forget %s` has said that it is not "+
-				"needed", k.Name, want, k.Name)
+			return nil, fmt.Errorf("secrets of the database may still be sealed with the former secret key %s, "+
+				"which is not configured. Add it again beside %s, until `billetd secret-key forget %s` has said that "+
+				"it is not needed", k.Name, want, k.Name)
 		}
 	}
 	return b, nil

@@ -132,9 +132,9 @@ func (c Config) inKeyFile() error {
 	if c.SecretKey == "" && c.SecretKeyCommand == "" {
 		return nil
 	}
-	return errors.New("the secret key is not in the data directory. Where BILLET_SECRET_KEY or --secret-key-command " +
-		"has it from, put the new key, a space and the present one, and restart each server; `openssl rand -base64 32` " +
-		"prints a key. Then go on with `billetd secret-key use`")
+	return errors.New("the secret key is not in the data directory. Where BILLET_SECRET_KEY or " +
+		"--secret-key-command has it from, put the new key, a space and the present one, and restart each server; " +
+		"`openssl rand -base64 32` prints a key. Then go on with `billetd secret-key use`")
 }
 
 // AddSecretKey adds a key to the key file, and returns its name. It seals nothing yet.
@@ -326,7 +326,8 @@ func (o *Operator) ForgetSecretKey(ctx context.Context, c Config, name string, b
 // forgettable returns why a former key cannot be forgotten at that time.
 func forgettable(k installation.FormerKey, now time.Time) error {
 	if k.ResealedAt == nil {
-		return fmt.Errorf("what the key %s has sealed was not sealed again; run `billetd secret-key reseal` first", k.Name)
+		return fmt.Errorf("what the key %s has sealed was not sealed again; run `billetd secret-key reseal` first",
+			k.Name)
 	}
 	if at := k.ResealedAt.Add(forgetAfter); now.Before(at) {
 		return fmt.Errorf("servers may still be working on what the key %s has sealed; repeat this after %s", k.Name,
@@ -347,8 +348,8 @@ func (c Config) newestBackup(engine db.Engine, k installation.FormerKey) error {
 	}
 	of, err := time.Parse(time.RFC3339, strings.TrimSpace(string(text)))
 	if err != nil || !of.After(*k.ResealedAt) {
-		return fmt.Errorf("no backup was made here since the key %s is not needed any more. Make one (`billetd backup`); %s",
-			k.Name, keep)
+		return fmt.Errorf("no backup was made here since the key %s is not needed any more. "+
+			"Make one (`billetd backup`); %s", k.Name, keep)
 	}
 	return nil
 }

@@ -185,87 +185,13 @@ func TestSecretKeyRotation(t *testing.T) {
 		r.setPassword(server, "hush")
 		old := server.secrets.Name()
 		r.refused("forget the only key", errOf(r.forget(old, true)), "is the secret key that seals")
-
-		// Added: the server can read it, and goes on as before.
-		var added string
-		for range 2 { // a repetition adds no second one
-			r.must(func(o *Operator) error {
-				name, err := o.AddSecretKey(t.Context(), c)
-				if added != "" && name != added {
-					t.Errorf("got another key %s", name)
-				}
-				added = name
-				return err
-			})
-		}
-		if s := r.states(); len(s) != 2 || s[old].State != KeySeals || s[old].Values < 1 ||
-			s[added].State != KeyAdded || !s[added].Configured {
-			t.Errorf("added: %+v", s)
-		}
-		values := r.states()[old].Values
-
-		// Used: a server that has not noticed reads what the others seal, and they what it seals.
-		r.must(func(o *Operator) error { _, err := o.UseSecretKey(t.Context(), added); return err })
-		r.must(func(o *Operator) error { r.setPassword(o, "from another"); return nil })
-		if got := r.password(server); got != "from another" || server.secrets.Name() != old {
-			t.Errorf("a server that has not noticed: got %q, and it seals with %s", got, server.secrets.Name())
-		}
-		r.setPassword(server, "late")
-		r.must(func(o *Operator) error {
-			if got := r.password(o); got != "late" {
-				t.Errorf("what such a server has sealed: got %q", got)
-			}
-			return nil
-		})
-		if err := server.followSecretKey(t.Context()); err != nil || server.secrets.Name() != added {
-			t.Errorf("the server seals with %s: %v", server.secrets.Name(), err)
-		}
-		r.refused("forget too early", errOf(r.forget(old, true)), "values are sealed with the key", "reseal")
-		r.refused("begin another rotation", r.with(func(o *Operator) error {
-			third, err := o.AddSecretKey(t.Context(), c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = o.UseSecretKey(t.Context(), third)
-			return err
-		}), "not forgotten yet")
-
-		// Without the former key nothing starts, as long as it may be needed.
-		lacks := c
-		lacks.DataDir = t.TempDir()
-		lacks.SecretKey = keyText(t, c.DataDir, added)
-		if c.DatabaseURL == "" { // the database is in the data directory
-			lacks.DataDir = c.DataDir
-		}
+		added, values := r.add(old)
+		r.use(server, old, added)
+		r.refusedMeanwhile(old)
+		lacks := r.without(added)
 		r.refused("without the former key", opens(t, lacks), old, "billetd secret-key forget "+old)
-
-		// Resealed.
-		r.must(func(o *Operator) error {
-			done, err := o.ResealSecrets(t.Context())
-			if done.Values != values || done.Unopened != 0 {
-				t.Errorf("resealed: %+v, want %d", done, values)
-			}
-			return err
-		})
-		s := r.states()
-		if s[old].Values != 0 || s[old].ForgetAfter == nil || s[added].Values != values {
-			t.Errorf("resealed: %+v", s)
-		}
-		if got := r.password(server); got != "late" {
-			t.Errorf("the server reads %q", got)
-		}
-		r.refused("forget at once", errOf(r.forget(old, true)), "repeat this after")
-		r.old(2 * forgetAfter)
-		r.refused("forget without a backup", errOf(r.forget(old, false)), "--yes")
-		if removed, err := r.forget(old, true); err != nil || !removed {
-			t.Fatalf("forget: %t, %v", removed, err)
-		}
-		if removed, err := r.forget(old, true); err != nil || removed {
-			t.Errorf("forget again: %t, %v", removed, err)
-		}
-		if _, is := r.states()[old]; is {
-			t.Error("it is not forgotten")
-		}
+		r.reseal(server, old, added, values)
+		r.forgotten(old)
 		if err := opens(t, lacks); err != nil {
 			t.Errorf("with the new key only: %v", err)
 		}
@@ -276,6 +202,104 @@ func TestSecretKeyRotation(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// add adds a key: the server can read it, and goes on as before. A repetition adds no second one.
+func (r rotation) add(old string) (added string, values int64) {
+	r.t.Helper()
+	for range 2 {
+		r.must(func(o *Operator) error {
+			name, err := o.AddSecretKey(r.t.Context(), r.c)
+			if added != "" && name != added {
+				r.t.Errorf("got another key %s", name)
+			}
+			added = name
+			return err
+		})
+	}
+	s := r.states()
+	if len(s) != 2 || s[old].State != KeySeals || s[old].Values < 1 || s[added].State != KeyAdded ||
+		!s[added].Configured {
+		r.t.Errorf("added: %+v", s)
+	}
+	return added, s[old].Values
+}
+
+// use makes the key the one that seals. A server that has not noticed reads what the others seal,
+// and they what it seals.
+func (r rotation) use(server *Operator, old, added string) {
+	r.t.Helper()
+	r.must(func(o *Operator) error { _, err := o.UseSecretKey(r.t.Context(), added); return err })
+	r.must(func(o *Operator) error { r.setPassword(o, "from another"); return nil })
+	if got := r.password(server); got != "from another" || server.secrets.Name() != old {
+		r.t.Errorf("a server that has not noticed: got %q, and it seals with %s", got, server.secrets.Name())
+	}
+	r.setPassword(server, "late")
+	r.must(func(o *Operator) error {
+		if got := r.password(o); got != "late" {
+			r.t.Errorf("what such a server has sealed: got %q", got)
+		}
+		return nil
+	})
+	if err := server.followSecretKey(r.t.Context()); err != nil || server.secrets.Name() != added {
+		r.t.Errorf("the server seals with %s: %v", server.secrets.Name(), err)
+	}
+}
+
+// refusedMeanwhile is what cannot be done before everything is sealed again.
+func (r rotation) refusedMeanwhile(old string) {
+	r.t.Helper()
+	r.refused("forget too early", errOf(r.forget(old, true)), "values are sealed with the key", "reseal")
+	r.refused("begin another rotation", r.with(func(o *Operator) error {
+		third, err := o.AddSecretKey(r.t.Context(), r.c)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		_, err = o.UseSecretKey(r.t.Context(), third)
+		return err
+	}), "not forgotten yet")
+}
+
+// without is a configuration with the added key only.
+func (r rotation) without(added string) Config {
+	r.t.Helper()
+	lacks := r.c
+	lacks.SecretKey = keyText(r.t, r.c.DataDir, added)
+	return lacks
+}
+
+func (r rotation) reseal(server *Operator, old, added string, values int64) {
+	r.t.Helper()
+	r.must(func(o *Operator) error {
+		done, err := o.ResealSecrets(r.t.Context())
+		if done.Values != values || done.Unopened != 0 {
+			r.t.Errorf("resealed: %+v, want %d", done, values)
+		}
+		return err
+	})
+	s := r.states()
+	if s[old].Values != 0 || s[old].ForgetAfter == nil || s[added].Values != values {
+		r.t.Errorf("resealed: %+v", s)
+	}
+	if got := r.password(server); got != "late" {
+		r.t.Errorf("the server reads %q", got)
+	}
+}
+
+// forgotten forgets the former key, which takes time and a backup, or a confirmation.
+func (r rotation) forgotten(old string) {
+	r.t.Helper()
+	r.refused("forget at once", errOf(r.forget(old, true)), "repeat this after")
+	r.old(2 * forgetAfter)
+	r.refused("forget without a backup", errOf(r.forget(old, false)), "--yes")
+	for _, want := range []bool{true, false} {
+		if removed, err := r.forget(old, true); err != nil || removed != want {
+			r.t.Fatalf("forget: %t, %v, want %t", removed, err, want)
+		}
+	}
+	if _, is := r.states()[old]; is {
+		r.t.Error("it is not forgotten")
+	}
 }
 
 func errOf(_ bool, err error) error { return err }
@@ -313,7 +337,8 @@ func TestSecretKeyRotation_Configured(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.refused("use one that it lacks",
-			r.with(func(o *Operator) error { _, err := o.UseSecretKey(t.Context(), box.Name()); return err }), "secret-key add")
+			r.with(func(o *Operator) error { _, err := o.UseSecretKey(t.Context(), box.Name()); return err }),
+			"secret-key add")
 		server, err := OpenOperator(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,8 @@ func TestBackupIsReadAsItWasWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, database, secret, err := read(text.Bytes(), c.from...)
-			if err != nil || got != m || !bytes.Equal(database, content) || !bytes.Equal(secret, c.secret) {
+			if err != nil || !reflect.DeepEqual(got, m) || !bytes.Equal(database, content) ||
+				!bytes.Equal(secret, c.secret) {
 				t.Errorf("%v\nread    %+v\nwritten %+v", err, got, m)
 			}
 			if len(c.to) > 0 && bytes.Contains(text.Bytes(), content[:64]) {

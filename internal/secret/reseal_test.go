@@ -102,13 +102,14 @@ func TestReseal(t *testing.T) {
 				t.Errorf("%s: got %q", name, got)
 			}
 		}
-		if done, err = k.both.Reseal(t.Context(), d, one, columns); err != nil || done.Values != 0 || done.Unopened != 1 {
+		done, err = k.both.Reseal(t.Context(), d, one, columns)
+		if err != nil || done.Values != 0 || done.Unopened != 1 {
 			t.Errorf("Reseal again: got %+v, %v", done, err)
 		}
 	})
 }
 
-// A text that is changed, added or deleted while everything is sealed again stays as it was written.
+// A text that is changed while everything is sealed again stays as it was written.
 func TestReseal_OverwritesNoChange(t *testing.T) {
 	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
 		k := newKept(t, d)

@@ -180,21 +180,20 @@ func TestBox_SeveralKeys(t *testing.T) {
 	}
 }
 
-// A running server learns of a key in its key file when it first meets something of that key, and
-// forgets none that is removed.
-func TestKeyFile_Changes(t *testing.T) {
+// opened returns the Box of the directory's key file.
+func opened(t *testing.T, dir string) *secret.Box {
+	t.Helper()
+	b, err := secret.Open(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestAdd_Concurrent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	running := func() *secret.Box {
-		t.Helper()
-		b, err := secret.Open(dir, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	first := running()
-	old := first.Name()
+	old := opened(t, dir).Name()
 	names := make([]string, 8)
 	var wg sync.WaitGroup
 	for i := range names {
@@ -206,18 +205,30 @@ func TestKeyFile_Changes(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	added := names[0]
 	for _, n := range names {
-		if n != added || n == old || n == "" {
+		if n != names[0] || n == old || n == "" {
 			t.Fatalf("several Adds of the same new key: got %v", names)
 		}
 	}
-	second := running()
-	if got := strings.Join(second.Names(), " "); got != added+" "+old {
-		t.Fatalf("got the keys %s, want %s before %s", got, added, old)
+	if got := strings.Join(opened(t, dir).Names(), " "); got != names[0]+" "+old {
+		t.Errorf("got the keys %s, want %s before %s", got, names[0], old)
 	}
+}
+
+// A running server learns of a key in its key file when it first meets something of that key, and
+// forgets none that is removed.
+func TestKeyFile_Changes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := opened(t, dir)
+	old := first.Name()
+	added, err := secret.Add(dir, []string{old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := opened(t, dir)
 	sealed, mac := second.Seal("p", []byte("hush")), second.MAC("p", []byte("text"))
-	if first.Name() != old {
+	if second.Name() != added || first.Name() != old {
 		t.Error("a server seals with a key that it was not told to use")
 	}
 	if !first.CheckMAC("p", []byte("text"), mac) {
@@ -227,21 +238,26 @@ func TestKeyFile_Changes(t *testing.T) {
 		t.Errorf("Open of what a key sealed that was added to the file: got %q, %v", got, err)
 	}
 	ofOld := first.Seal("p", []byte("hush"))
-	if removed, err := secret.Remove(dir, old); err != nil || !removed {
-		t.Fatalf("Remove: got %t, %v", removed, err)
-	}
-	if removed, err := secret.Remove(dir, old); err != nil || removed {
-		t.Errorf("Remove again: got %t, %v", removed, err)
+	for _, want := range []bool{true, false} {
+		if removed, err := secret.Remove(dir, old); err != nil || removed != want {
+			t.Fatalf("Remove: got %t, %v, want %t", removed, err, want)
+		}
 	}
 	if _, err := second.Open("p", ofOld); err != nil {
 		t.Errorf("a running server forgot a key: %v", err)
 	}
-	if _, err := running().Open("p", ofOld); err == nil {
+	if _, err := opened(t, dir).Open("p", ofOld); err == nil {
 		t.Error("the key is still in the file")
 	}
 	if _, err := secret.Remove(dir, added); err == nil {
 		t.Error("the last key was removed")
 	}
+	checkFile(t, dir)
+}
+
+// checkFile checks that only the owner can read the key file, and nothing else is in the directory.
+func checkFile(t *testing.T, dir string) {
+	t.Helper()
 	info, err := os.Stat(filepath.Join(dir, secret.File))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got mode %v, %v, want 0600", info, err)
