@@ -69,7 +69,7 @@ func (k *keyed) works() {
 	for a := (arrival{}); a.subject != d; {
 		a = k.inbox.await(k.t, "deployment.running") // the inbox verifies it
 	}
-	if a := k.Call(k.tenant, "DELETE", "/deployments/"+d, nil); a.Status >= 300 {
+	if a := k.Call(k.tenant, "DELETE", "/deployments/"+d+"?when=earliest", nil); a.Status >= 300 {
 		k.t.Errorf("%d %s", a.Status, a.Body)
 	}
 }
