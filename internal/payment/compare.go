@@ -22,6 +22,9 @@ const (
 	compareEvery = 24 * time.Hour
 	// settled is how old movements are that are compared: until then events may be under way.
 	settled = 2 * time.Hour
+	// eventDelay is how much later than what moved its event may be. Stripe rounds the times of
+	// both down to the second.
+	eventDelay = 5 * time.Minute
 	// longestCompare is how far back the first comparison, or one after a long pause, begins.
 	longestCompare = 7 * 24 * time.Hour
 	// longestPayment is how far back movements are looked for of what was credited in an interval.
@@ -45,8 +48,8 @@ func (s *Service) compareWith(ctx context.Context, name string, p Processor, to 
 		return err
 	} else if !found {
 		return nil // no event was asked for yet
-	} else if caughtUp.Before(to) {
-		to = caughtUp
+	} else if sure := caughtUp.Add(-eventDelay); sure.Before(to) {
+		to = sure
 	}
 	from, found, err := cursor(ctx, s.cfg.DB, name, "movements")
 	if err != nil {
