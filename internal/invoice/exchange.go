@@ -229,8 +229,8 @@ func missingRate(currency, detail string) issue.Sighting {
 
 // lackRate opens an issue about an invoice that waits for an exchange rate, and returns CONFLICT.
 func (s *Service) lackRate(ctx context.Context, d Document) error {
-	err := apierr.New(apierr.Conflict, "%s Enter one with billetd invoices exchange-rates, or with "+
-		"POST /operator/exchange-rates. Invoices are issued within minutes then.", d.MissingExchangeRate)
+	err := apierr.New(apierr.Conflict, "%s Enter one under Operator → Billing settings, or with billetd invoices "+
+		"exchange-rates. Invoices are issued within minutes then.", d.MissingExchangeRate)
 	if raised := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		return s.cfg.Issues.Raise(ctx, tx, issue.LedgerSource, missingRate(d.Seller.TaxCurrency, err.Message))
 	}); raised != nil {

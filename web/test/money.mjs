@@ -22,7 +22,15 @@ const shots = process.env.WALK_SHOTS;
 if (shots) mkdirSync(shots, { recursive: true });
 const visitors = visitorsOf(browser, server);
 // Refused values are tried on purpose.
-visitors.allowed = [...expected, /\/settings$/, /\/invoice-settings$/, /\/tax-rates$/, /\/credit-note$/, /-check$/];
+visitors.allowed = [
+  ...expected,
+  /\/settings$/,
+  /\/invoice-settings$/,
+  /\/tax-rates$/,
+  /\/exchange-rates(\/import)?$/,
+  /\/credit-note$/,
+  /-check$/,
+];
 const { page, context, faults } = await visitors.open();
 
 /** Asserts that the page is clean in both themes, and on a phone. */
@@ -47,6 +55,19 @@ async function operate(method, path, data) {
   const answer = await context.request.fetch(path, { method, data, headers: { 'Sec-Fetch-Site': 'same-origin' } });
   assert.ok(answer.ok(), `${method} ${path}: ${await answer.text()}`);
   return (await answer.json()).data;
+}
+
+/** Asserts that a field is described, to a screen reader too, by an error. */
+async function described(field, text) {
+  await page.getByText(text).first().waitFor();
+  const all = await field.evaluate((el) =>
+    (el.getAttribute('aria-describedby') ?? '')
+      .split(' ')
+      .map((id) => document.getElementById(id)?.textContent ?? '')
+      .join(' '),
+  );
+  assert.match(all, text);
+  assert.equal(await field.getAttribute('aria-invalid'), 'true');
 }
 
 const table = (name) => page.getByRole('table', { name });
@@ -243,6 +264,146 @@ try {
       { country: 'FR', from: '2014-01-01', percent: 20 },
       { country: 'FR', from: '2020-01-01', percent: 0, ended: true },
     ]);
+  });
+
+  await part('the tax currency is set', async () => {
+    await page.goto('/operator/billing');
+    const panel = page.getByRole('region', { name: 'Seller and invoices' });
+    const save = async (code) => {
+      await panel.getByLabel('Tax currency').fill(code);
+      await panel.getByRole('button', { name: 'Save invoice settings' }).click();
+    };
+    await save('usd');
+    await panel.getByText('must be a currency code of ISO 4217 other than USD').waitFor();
+    await everywhere('tax-currency-fault');
+    await save(' pl');
+    await panel.getByText('must be a currency code of ISO 4217 other than USD').waitFor();
+    await save('pln');
+    await panel.getByRole('button', { name: 'Discard changes' }).waitFor({ state: 'detached' });
+    assert.equal(await panel.getByLabel('Tax currency').inputValue(), 'PLN');
+    const { seller } = await operate('GET', `${operator}/invoice-settings`);
+    assert.equal(seller.taxCurrency, 'PLN');
+  });
+
+  await part('exchange rates are added, replaced, imported and deleted', async () => {
+    const panel = page.getByRole('region', { name: 'Exchange rates' });
+    const rates = () => operate('GET', `${operator}/exchange-rates`);
+    const field = (dialog, name) => dialog.getByRole('textbox', { name, exact: true });
+    const row = (text) => table('Exchange rates').getByRole('row').filter({ hasText: text });
+    await panel.getByText('There are no exchange rates.').waitFor();
+
+    await panel.getByRole('button', { name: 'Add exchange rate' }).click();
+    const adding = page.getByRole('dialog', { name: 'Add an exchange rate' });
+    const add = adding.getByRole('button', { name: 'Add exchange rate' });
+    assert.equal(await field(adding, 'Currency').inputValue(), 'PLN');
+    assert.ok(await add.isDisabled());
+    const enter = async (values) => {
+      for (const [label, text] of Object.entries(values)) await field(adding, label).fill(text);
+      await add.click();
+    };
+    await enter({
+      Currency: 'eux',
+      'First day': '2020-02-30',
+      'Amount in the currency': '0,9123',
+      'Amount in US dollars': '0',
+      Source: 'ECB',
+    });
+    for (const [label, text] of [
+      ['Currency', /must be a currency code of ISO 4217/],
+      ['First day', /must be a day such as/],
+      ['Amount in the currency', /must be a decimal number above 0/],
+      ['Amount in US dollars', /must be a decimal number above 0/],
+    ])
+      await described(field(adding, label), text);
+    await everywhere('exchange-rate-faults');
+    await enter({
+      Currency: 'eur',
+      'First day': '2020-02-28',
+      'Amount in the currency': '0.9',
+      'Amount in US dollars': '1',
+    });
+    await adding.waitFor({ state: 'detached' });
+    await row('2020-02-28').getByText('1 USD = 0.9 EUR').waitFor();
+    await panel.getByRole('button', { name: 'Add exchange rate' }).click();
+    await enter({
+      Currency: 'EUR',
+      'First day': '2020-02-28',
+      'Amount in the currency': '1',
+      'Amount in US dollars': '1.0977',
+      Source: 'Bank',
+    });
+    await adding.waitFor({ state: 'detached' });
+    await row('2020-02-28').getByText('1 USD = 0.910996 EUR').waitFor();
+    await row('2020-02-28').getByText('1 EUR = 1.0977 USD').waitFor();
+    assert.equal((await rates()).length, 1);
+
+    await panel.getByRole('button', { name: 'Import CSV' }).click();
+    const importing = page.getByRole('dialog', { name: 'Import exchange rates' });
+    const send = importing.getByRole('button', { name: 'Import exchange rates' });
+    assert.ok(await send.isDisabled());
+    await field(importing, 'CSV').fill('Date,USD,PLN\n2020-03-02,1.1122,4.3260\n2020-03-03,1.1117,x\n');
+    await field(importing, 'Source').fill('ECB');
+    await field(importing, 'First day').fill('March');
+    await field(importing, 'Base').fill('EU');
+    await send.click();
+    await described(field(importing, 'First day'), /must be a day such as 2026-01-31, or empty/);
+    await described(field(importing, 'Base'), /must be a currency code of ISO 4217/);
+    await field(importing, 'First day').fill('2020-03-01');
+    await field(importing, 'Base').fill('eur');
+    await send.click();
+    await described(field(importing, 'CSV'), /must have a decimal number above 0 for PLN in line 3/);
+    await everywhere('import-faults');
+    await importing.locator('input[type=file]').setInputFiles({
+      name: 'large.csv',
+      mimeType: 'text/csv',
+      buffer: Buffer.from(`Date,USD,PLN\n${'2020-03-02,1.1122,4.3260\n'.repeat(40_001)}`),
+    });
+    await described(field(importing, 'CSV'), /The table is too large/);
+    assert.ok(await send.isDisabled());
+    await importing.locator('input[type=file]').setInputFiles({
+      name: 'eurofxref-hist.csv',
+      mimeType: 'text/csv',
+      buffer: Buffer.from(
+        'Date,USD,JPY,PLN,\n2020-03-04,1.1125,119.73,4.3013,\n2020-03-03,1.1117,119.39,N/A,\n' +
+          '2020-03-02,1.1122,120.36,4.3260,\n2020-02-28,1.0977,119.36,4.3259,\n',
+      ),
+    });
+    await importing.getByText('N/A').waitFor();
+    await everywhere('import');
+    await send.click();
+    await importing.waitFor({ state: 'detached' });
+    await page.getByText('Rates of 2 days imported').waitFor();
+    await row('2020-03-04').getByText('1 USD = 3.866337 PLN').waitFor();
+    await row('2020-03-02').getByText('4.3260 PLN = 1.1122 USD').waitFor();
+    await everywhere('exchange-rates');
+    await page.setViewportSize(phone);
+    await whole(page, 'exchange rates');
+    await page.setViewportSize(wide);
+
+    await page.reload(); // no notice covers the menu then
+    await page.getByRole('button', { name: 'Actions for the rate of EUR from 2020-02-28' }).click();
+    await page.getByRole('menuitem', { name: 'Delete' }).click();
+    const asking = page.getByRole('alertdialog').or(page.getByRole('dialog'));
+    await asking.getByText('Documents that were issued keep the rate that they state.').waitFor();
+    await everywhere('delete-exchange-rate');
+    await asking.getByRole('button', { name: 'Delete', exact: true }).click();
+    await row('2020-02-28').waitFor({ state: 'detached' });
+    assert.deepEqual(
+      (await rates()).map((r) => [r.currency, r.from, r.perDollar, r.source]),
+      [
+        ['PLN', '2020-03-04', '3.866337', 'ECB'],
+        ['PLN', '2020-03-02', '3.889588', 'ECB'],
+      ],
+    );
+  });
+
+  await part('without a tax currency, invoices wait for no rate', async () => {
+    const panel = page.getByRole('region', { name: 'Seller and invoices' });
+    await panel.getByLabel('Tax currency').fill('');
+    await panel.getByRole('button', { name: 'Save invoice settings' }).click();
+    await panel.getByRole('button', { name: 'Discard changes' }).waitFor({ state: 'detached' });
+    const { seller } = await operate('GET', `${operator}/invoice-settings`);
+    assert.equal(seller.taxCurrency, '');
   });
 
   await part('the current month is previewed', async () => {

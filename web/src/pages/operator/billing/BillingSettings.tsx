@@ -2,6 +2,7 @@ import { useSettings } from '../../../api/settings';
 import { ErrorBox } from '../../../parts/ErrorBox';
 import { Panel } from '../../../parts/Panel';
 import { useUnsaved } from '../settings/useUnsaved';
+import { ExchangeRates } from './ExchangeRates';
 import { InvoiceSettingsForm } from './InvoiceSettingsForm';
 import { PaymentsForm } from './PaymentsForm';
 import { TaxRates } from './TaxRates';
@@ -23,6 +24,9 @@ export function BillingSettings() {
       </Panel>
       <Panel title="Tax rates" bare>
         <TaxRates />
+      </Panel>
+      <Panel title="Exchange rates" bare>
+        <ExchangeRates />
       </Panel>
     </div>
   );

@@ -35,6 +35,7 @@ const seller: SellerField[] = [
   { name: 'taxNumber', label: 'Tax number', description: 'Of a seller without a VAT ID', most: 40 },
   { name: 'registration', label: 'Registration', description: 'Of the company, such as HRB 12345', most: 128 },
   { name: 'email', label: 'Email', description: 'For questions about invoices', most: 254 },
+  { name: 'taxCurrency', label: 'Tax currency', description: 'Such as EUR, to state the tax in it, too', most: 3 },
   { name: 'bankDetails', label: 'Bank details', description: 'In one line', most: 500 },
   { name: 'note', label: 'Note', description: 'At the end of each document, in one line', most: 500 },
 ];
@@ -78,9 +79,12 @@ function Form({ stored, etag, track }: { stored: InvoiceSettings; etag: string; 
     setDraft({ ...now, ...part });
   };
   const reload = async () => {
-    setDraft(null);
-    save.reset();
-    await reloadInvoiceSettings();
+    try {
+      await reloadInvoiceSettings();
+    } finally {
+      setDraft(null); // not before: the values from before the change would be seen meanwhile
+      save.reset();
+    }
   };
   const errors = fieldErrors(save.error);
   const conflict = save.error instanceof ApiError && save.error.code === 'PRECONDITION_FAILED';
@@ -217,10 +221,12 @@ function example(format: string): string {
 }
 
 function trimmed(s: InvoiceSettings): InvoiceSettings {
-  const inner = Object.fromEntries(Object.entries(s.seller).map(([name, text]) => [name, text.trim()]));
+  const inner = Object.fromEntries(
+    Object.entries(s.seller).map(([name, text]) => [name, text.trim()]),
+  ) as InvoiceSettings['seller'];
   return {
     ...s,
-    seller: { ...(inner as InvoiceSettings['seller']), country: s.seller.country.trim().toUpperCase() },
+    seller: { ...inner, country: inner.country.toUpperCase(), taxCurrency: inner.taxCurrency.toUpperCase() },
     firstMonth: s.firstMonth.trim(),
     numberFormat: s.numberFormat.trim(),
     creditNoteFormat: s.creditNoteFormat.trim(),
