@@ -11,6 +11,9 @@ const directions = {
   base_per_unit: "Units of the base for 1 of the column's currency",
 } as const;
 
+const hint =
+  'A column Date, and one for each currency. Base and direction are set for tables of the European Central Bank.';
+
 /** The most characters that the API takes. */
 const most = 1_000_000;
 
@@ -34,6 +37,10 @@ export function ExchangeRateImport({ currency, onClose }: { currency: string; on
       required={required}
     />
   );
+  const choose = (text: string) => {
+    setCSV(text);
+    send.reset(); // what was wrong with the table before
+  };
   const submit = () =>
     send.mutate(
       {
@@ -66,7 +73,7 @@ export function ExchangeRateImport({ currency, onClose }: { currency: string; on
     >
       <Textarea
         label="CSV"
-        description="A column Date, and one for each currency. Base and direction are set for tables of the European Central Bank."
+        description={hint}
         placeholder={'Date,USD,PLN\n2028-01-31,1.0961,4.3012'}
         rows={6}
         value={csv}
@@ -80,7 +87,7 @@ export function ExchangeRateImport({ currency, onClose }: { currency: string; on
         required
       />
       <Group>
-        <FileButton accept=".csv,text/*" onChange={(file) => void file?.text().then(setCSV)}>
+        <FileButton accept=".csv,text/*" onChange={(file) => void file?.text().then(choose)}>
           {(props) => (
             <Button {...props} variant="default" size="xs">
               Choose a file
