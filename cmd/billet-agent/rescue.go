@@ -16,8 +16,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/billetcloud/billet/internal/provider/sim/sftpserver"
 	"github.com/billetcloud/billet/internal/rackagent"
+	"github.com/billetcloud/billet/internal/sftpserver"
 )
 
 // rescueGreeting is what a login shell of the rescue system begins with.

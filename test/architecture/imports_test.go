@@ -105,9 +105,8 @@ var dependencies = []struct {
 	{"job/jobtest", []string{"job", "db"}},
 	{"job", []string{"db"}},
 	{"provider/sim", []string{"provider", "provider/sim/node", "cloudinit"}},
-	{"provider/sim/node", []string{"provider/sim/sftpserver", "cloudinit", "provider/sim/nvidiasmi"}},
+	{"provider/sim/node", []string{"sftpserver", "cloudinit", "provider/sim/nvidiasmi"}},
 	{"provider/sim/nvidiasmi", nil},
-	{"provider/sim/sftpserver", nil},
 	{"provider/billet", []string{"provider", "provider/upstream"}},
 	{"provider/ironic", []string{"provider/upstream", "provider", "cloudinit"}},
 	{"provider/ironic/ironictest", nil},
@@ -126,6 +125,7 @@ var dependencies = []struct {
 	{"provider/upstream/upstreamtest", []string{"provider/providertest", "provider/upstream", "provider"}},
 	{"provider/upstream", []string{"provider"}},
 	{"provider/providertest", []string{"provider", "db", "db/dbtest"}},
+	{"sftpserver", nil},                      // of simulated machines and of cmd/billet-agent
 	{"cloudinit", nil},                       // for clouds that take no text
 	{"gpucheck", nil},                        // a script, and how its output is judged
 	{"provider", []string{"ipaddr", "db"}},   // db to refuse a call inside a transaction

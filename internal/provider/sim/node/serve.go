@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/billetcloud/billet/internal/provider/sim/sftpserver"
+	"github.com/billetcloud/billet/internal/sftpserver"
 )
 
 // guestPath is the search path of a machine's processes.

@@ -14,7 +14,8 @@
 // # Shape
 //
 // [Serve] answers requests one after the other, as OpenSSH's server does, so answers come in the
-// order of requests. It knows nothing of SSH and of simulated machines.
+// order of requests. It knows nothing of SSH. Simulated machines and the rescue system of own
+// servers both serve it to their sessions.
 //
 // # Invariants
 //
