@@ -65,5 +65,7 @@ fi
 (cd "$(dirname "$0")/../test/acmetest/pebble" && go mod download)
 # The mail server of the tests.
 (cd "$(dirname "$0")/../test/mailtest/mailpit" && go mod download)
+# Litestream, which a test restores a database with.
+(cd "$(dirname "$0")/../test/database/litestream" && go mod download)
 # The double of Stripe of the tests.
 (cd "$(dirname "$0")/../test/stripemock/stripe-mock" && go mod download)
