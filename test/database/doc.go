@@ -3,5 +3,5 @@
 // version or another key.
 //
 // It owns the programs for that, a TCP proxy, a private PostgreSQL and a PgBouncer, all on the
-// loopback address, and stops them. It starts servers through test/servertest.
+// loopback address, and Litestream, and stops them. It starts servers through test/servertest.
 package database
