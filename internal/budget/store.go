@@ -44,6 +44,12 @@ func locked(ctx context.Context, r db.Reader, accounts []id.ID) ([]row, error) {
 		db.Args(accounts)...)
 }
 
+// Any is the condition that the account has a budget. Read with the account locked, it holds until
+// the end of the transaction or ceases to: it cannot begin to.
+func Any(account id.ID) db.Cond {
+	return db.Cond{Text: `EXISTS (SELECT 1 FROM budget WHERE account_id = ?)`, Args: []any{account}}
+}
+
 // findOwn finds a budget of the account. In a transaction that writes, the row is locked.
 func findOwn(ctx context.Context, r db.Reader, account, budget id.ID) (row, bool, error) {
 	return budgets.Find(ctx, r, `WHERE id = $1 AND account_id = $2`+db.ForUpdate(r), budget, account)

@@ -93,3 +93,16 @@ func Args[T any](values []T) []any {
 func Counts(ctx context.Context, r Reader, query string, args ...any) (map[string]int, error) {
 	return CollectMap(ctx, r, Pair[string, int], query, args...)
 }
+
+// Holding returns which of the conditions hold, in their order. It asks for all of them in one
+// statement, so that packages can ask together whether there is anything of theirs to read.
+func Holding(ctx context.Context, r Reader, conditions ...Cond) ([]bool, error) {
+	var q query
+	word := `SELECT `
+	hold, into := make([]bool, len(conditions)), make([]any, len(conditions))
+	for i, c := range conditions {
+		q.add(word+`CASE WHEN `+c.Text+` THEN 1 ELSE 0 END`, c.Args...)
+		word, into[i] = `, `, &hold[i]
+	}
+	return hold, r.QueryRow(ctx, q.text.String(), q.args...).Scan(into...)
+}

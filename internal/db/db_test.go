@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -170,6 +171,22 @@ func TestViewSeesOneState(t *testing.T) {
 		})
 		if err == nil {
 			t.Fatal("a view could write")
+		}
+	})
+}
+
+func TestHoldingAsksForAllAtOnce(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, _ *clock.Simulated) {
+		exec(t, d, `CREATE TABLE canary (k TEXT PRIMARY KEY, amount BIGINT NOT NULL)`)
+		exec(t, d, `INSERT INTO canary VALUES ('a', 1), ('b', 2)`)
+		has := func(k string, amount int64) db.Cond {
+			return db.Cond{
+				Text: `EXISTS (SELECT 1 FROM canary WHERE k = ? AND amount = ?)`, Args: []any{id.ID(k), amount},
+			}
+		}
+		hold, err := db.Holding(t.Context(), d, has("a", 1), has("a", 2), has("b", 2), has("c", 1))
+		if want := []bool{true, false, true, false}; err != nil || !slices.Equal(hold, want) {
+			t.Errorf("%v %v, not %v", hold, err, want)
 		}
 	})
 }

@@ -24,8 +24,10 @@ import (
 	"github.com/billetcloud/billet/internal/money"
 	"github.com/billetcloud/billet/internal/osimage"
 	"github.com/billetcloud/billet/internal/provider"
+	"github.com/billetcloud/billet/internal/quota"
 	"github.com/billetcloud/billet/internal/quote"
 	"github.com/billetcloud/billet/internal/secret"
+	"github.com/billetcloud/billet/internal/spendlimit"
 	"github.com/billetcloud/billet/internal/sshkey"
 	"github.com/billetcloud/billet/internal/step"
 	"github.com/billetcloud/billet/internal/volume"
@@ -108,15 +110,7 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		hold = max(hold, p.HourlyPrice)
 		atLeast.add(p.HourlyPrice, time.Duration(p.MinimumMinutes)*time.Minute)
 	}
-	if err := s.checkQuota(ctx, tx, r, hold, plans); err != nil {
-		return Deployment{}, err
-	}
-	if err := r.beginSpending(ctx, tx, req, hold, plans); err != nil {
-		return Deployment{}, err
-	}
-	alerts, err := budget.Admit(ctx, tx, budget.Cost{
-		Of: r.billed(), Amount: atLeast.spend, Within: req.Within, DryRun: req.DryRun,
-	})
+	alerts, err := s.admit(ctx, tx, r, req, hold, atLeast.spend, plans)
 	if err != nil {
 		return Deployment{}, err
 	}
@@ -138,6 +132,35 @@ func (s *Service) Create(ctx context.Context, tx *db.Tx, account id.ID, req Crea
 		return d, err
 	}
 	return d, s.cfg.Events.Append(ctx, tx, alerts...)
+}
+
+// admit returns QUOTA_EXCEEDED, KEY_LIMIT_REACHED or BUDGET_EXCEEDED, and else the events that the
+// deployment causes by what it spends. Most accounts set no such rules: one read, with the account
+// locked, says which there are. A rule that is set meanwhile is as if it were set afterwards; a
+// budget waits for the account.
+func (s *Service) admit(
+	ctx context.Context, tx *db.Tx, r *row, req CreateRequest, price, atLeast money.Micros, plans []plan,
+) ([]event.Event, error) {
+	rules, err := db.Holding(ctx, tx, quota.Any(r.account), spendlimit.Any(req.Key), budget.Any(r.account))
+	if err != nil {
+		return nil, err
+	}
+	if rules[0] {
+		if err := s.checkQuota(ctx, tx, r, price, plans); err != nil {
+			return nil, err
+		}
+	}
+	if rules[1] {
+		if err := r.beginSpending(ctx, tx, req, price, plans); err != nil {
+			return nil, err
+		}
+	}
+	if !rules[2] {
+		return nil, nil
+	}
+	return budget.Admit(ctx, tx, budget.Cost{
+		Of: r.billed(), Amount: atLeast, Within: req.Within, DryRun: req.DryRun,
+	})
 }
 
 // newRow returns the row of a deployment of the first plan.

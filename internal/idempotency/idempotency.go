@@ -68,9 +68,6 @@ func ValidKey(key string) bool {
 func (s *Service) Begin(
 	ctx context.Context, tx *db.Tx, account id.ID, key, hash string,
 ) (answer Answer, replay bool, err error) {
-	if err := forget(ctx, tx, account, key, tx.Now.Add(-Window)); err != nil {
-		return Answer{}, false, err
-	}
 	claimed, err := claim(ctx, tx, account, key, hash)
 	if err != nil || claimed {
 		return Answer{}, false, err

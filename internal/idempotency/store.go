@@ -33,16 +33,15 @@ func (r *row) columns() []db.Column {
 
 var rows = db.NewTable("idempotency", (*row).columns)
 
-func forget(ctx context.Context, tx *db.Tx, account id.ID, key string, before time.Time) error {
-	_, err := rows.Delete(ctx, tx, db.Is("account_id", account), db.Is("key", key),
-		db.Cond{Text: "created_at <= ?", Args: []any{before}})
-	return err
-}
+// old is the condition that the answer of a key was stored longer than Window ago, when excluded is
+// the row that would take its place.
+var old = fmt.Sprintf(`idempotency.created_at <= excluded.created_at - %d`, Window.Microseconds())
 
-// claim inserts the row. On PostgreSQL it waits for a transaction that has inserted the same key
-// and not ended yet.
+// claim inserts the row, in place of one that is old. On PostgreSQL it waits for a transaction that
+// has inserted the same key and not ended yet.
 func claim(ctx context.Context, tx *db.Tx, account id.ID, key, hash string) (bool, error) {
-	n, err := rows.InsertNew(ctx, tx, "account_id, key", row{account: account, key: key, hash: hash, createdAt: tx.Now})
+	n, err := rows.PutWhere(ctx, tx, []string{"account_id", "key"}, old,
+		row{account: account, key: key, hash: hash, createdAt: tx.Now})
 	return n == 1, err
 }
 

@@ -34,6 +34,13 @@ func read(ctx context.Context, r db.Reader, account id.ID) ([]stored, error) {
 	return quotas.Select(ctx, r, `WHERE account_id IN ($1, $2)`, installation, account)
 }
 
+// Any is the condition that the account, or every account, has a quota.
+func Any(account id.ID) db.Cond {
+	return db.Cond{
+		Text: `EXISTS (SELECT 1 FROM quota WHERE account_id IN (?, ?))`, Args: []any{installation, account},
+	}
+}
+
 func put(ctx context.Context, tx *db.Tx, s stored) error {
 	return quotas.Put(ctx, tx, []string{"account_id"}, s)
 }

@@ -65,6 +65,11 @@ func lockLimits(ctx context.Context, tx *db.Tx, key id.ID) (SpendingLimits, bool
 	return l.SpendingLimits, found, err
 }
 
+// Any is the condition that the key has limits.
+func Any(key id.ID) db.Cond {
+	return db.Cond{Text: `EXISTS (SELECT 1 FROM spending_limit WHERE key_id = ?)`, Args: []any{key}}
+}
+
 func selectLimits(ctx context.Context, r db.Reader, keys []id.ID) (map[id.ID]SpendingLimits, error) {
 	rows, err := limits.Select(ctx, r, `WHERE key_id IN `+db.In(1, len(keys)), db.Args(keys)...)
 	if err != nil {
