@@ -136,3 +136,50 @@ func TestBudgetOfADayBeginsAgain(t *testing.T) {
 		}
 	})
 }
+
+// A deploy that waits for the account while a budget is created is refused by that budget: whether
+// there are any is asked once the account is locked.
+func TestBudgetThatIsCreatedMeanwhileCounts(t *testing.T) {
+	each(t, func(t *testing.T, r *testKit) {
+		a, req := r.account(money.Dollars(2000)), request(t)
+		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error { // the row that is locked
+			_, err := tx.Exec(ctx, `INSERT INTO account (id, name, created_at) VALUES ($1, '', $2)`, a, tx.Now)
+			return err
+		}))
+		deployed := make(chan error, 1)
+		r.must(r.tx(func(ctx context.Context, tx *db.Tx) error {
+			_, err := r.budgets.Create(ctx, tx, a, creator.ByOperator, budget.Settings{
+				Name: "research", Period: budget.Total, Mode: budget.Block, Amount: 1,
+			})
+			if err != nil {
+				return err
+			}
+			go func() {
+				_, err := r.create(a, req)
+				deployed <- err
+			}()
+			if tx.Engine() == db.Postgres { // SQLite has one writer at a time
+				waitsForLock(ctx, t, tx)
+			}
+			return nil
+		}))
+		if err := <-deployed; apierr.CodeOf(err) != apierr.BudgetExceeded {
+			t.Errorf("%v, want %s", err, apierr.BudgetExceeded)
+		}
+	})
+}
+
+// waitsForLock returns once another transaction of the database waits for a lock, or the time is
+// over.
+func waitsForLock(ctx context.Context, t testing.TB, tx *db.Tx) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for waiting := 0; waiting == 0; {
+		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND pid IN (
+			SELECT pid FROM pg_stat_activity WHERE datname = current_database())`).Scan(&waiting); err != nil {
+			t.Errorf("no deploy waits: %v", err)
+			return
+		}
+	}
+}
