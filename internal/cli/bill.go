@@ -33,7 +33,7 @@ file without the server.
 	}
 	timeFlags(cmd, &from, &to)
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
-		a, b, err := interval(from, to, t.Now())
+		a, b, err := t.interval(ctx, c, from, to)
 		if err != nil {
 			return err
 		}

@@ -195,7 +195,7 @@ changes up to 500 by one call.`,
 			"Cancel the auto-termination of", "changed",
 		}
 		if args[0] != "never" {
-			at, err := parseEnd("the time", args[0], t.Now())
+			at, err := t.parseEnd(ctx, c, "the time", args[0])
 			if err != nil {
 				return err
 			}

@@ -65,7 +65,11 @@ func (t *tool) runDeploy(ctx context.Context, c *client.Client, d *deployOptions
 		return usageError("--timeout must not be negative.")
 	}
 	d.CloudInitFile = t.home(d.CloudInitFile)
-	in, err := d.request(t.Now())
+	now, err := t.nowFor(ctx, c, d.AutoTerminate)
+	if err != nil {
+		return err
+	}
+	in, err := d.request(now)
 	if err == nil {
 		err = d.checkRepeatable()
 	}

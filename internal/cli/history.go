@@ -38,7 +38,7 @@ include every change.
 	return t.withClient(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		q := client.PriceHistoryQuery{}
 		var err error
-		if q.From, q.To, err = interval(from, to, t.Now()); err != nil {
+		if q.From, q.To, err = t.interval(ctx, c, from, to); err != nil {
 			return err
 		}
 		h, err := c.Offers.PriceHistory(ctx, args[0], q)

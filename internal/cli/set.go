@@ -56,7 +56,7 @@ func (t *tool) set() *cobra.Command {
 		case end == "never":
 			in.AutoTerminateAt = client.Clear[time.Time]()
 		case end != "":
-			at, err := parseEnd("--auto-terminate", end, t.Now())
+			at, err := t.parseEnd(ctx, c, "--auto-terminate", end)
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -173,6 +174,15 @@ func parseEnd(flag, text string, now time.Time) (time.Time, error) {
 		flag,
 		text,
 	)
+}
+
+// parseEnd is parseEnd from the server's time on.
+func (t *tool) parseEnd(ctx context.Context, c *client.Client, flag, text string) (time.Time, error) {
+	now, err := t.nowFor(ctx, c, text)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return parseEnd(flag, text, now)
 }
 
 // request returns the request for the API, without keys and volumes, which need lookups.

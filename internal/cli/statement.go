@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"io"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +64,7 @@ A table shows the newest 50 unless --limit is set; json, yaml, csv and id have a
 		}
 		q := client.TransactionQuery{}
 		var err error
-		if q.From, q.To, err = interval(from, to, t.Now()); err != nil {
+		if q.From, q.To, err = t.interval(ctx, c, from, to); err != nil {
 			return err
 		}
 		for _, x := range types {
@@ -117,7 +119,11 @@ func timeFlags(cmd *cobra.Command, from, to *string) {
 }
 
 // interval parses --from and --to. Empty values are zero.
-func interval(from, to string, now time.Time) (a, b time.Time, err error) {
+func (t *tool) interval(ctx context.Context, c *client.Client, from, to string) (a, b time.Time, err error) {
+	now, err := t.nowFor(ctx, c, from, to)
+	if err != nil {
+		return a, b, err
+	}
 	if a, err = instant("--from", from, now); err != nil {
 		return a, b, err
 	}
@@ -142,6 +148,22 @@ func instant(flag, text string, now time.Time) (time.Time, error) {
 	}
 	return time.Time{}, usageError("%s must be a time such as 12h, 7d, 2026-11-01 or 2026-11-01T18:00:00Z, not %q.",
 		flag, text)
+}
+
+// nowFor returns the time that a duration among the texts counts from: the server's, because this
+// machine's clock may be wrong. Without a duration it asks nothing.
+func (t *tool) nowFor(ctx context.Context, c *client.Client, texts ...string) (time.Time, error) {
+	if !slices.ContainsFunc(texts, func(text string) bool { _, is := ago(text); return is }) {
+		return t.Now(), nil
+	}
+	a, err := c.Raw(ctx, client.RawRequest{Path: "/"})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if at, err := http.ParseTime(a.Header.Get("Date")); err == nil {
+		return at, nil
+	}
+	return t.Now(), nil
 }
 
 // ago parses a duration, which can be in days or weeks.

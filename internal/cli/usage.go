@@ -59,7 +59,7 @@ Usage Specification. With -o json it writes JSON lines.
 		}
 		q := client.UsageQuery{GroupBy: client.UsageGroup(by), TagKey: key, Daily: daily}
 		var err error
-		if q.From, q.To, err = interval(from, to, t.Now()); err != nil {
+		if q.From, q.To, err = t.interval(ctx, c, from, to); err != nil {
 			return err
 		}
 		if err := checkUsageFlags(q, focus, cmd.Flags().Changed("by"), version); err != nil {
