@@ -232,11 +232,34 @@ func (s *Service) lackRate(ctx context.Context, d Document) error {
 	err := apierr.New(apierr.Conflict, "%s Enter one under Operator → Billing settings, or with billetd invoices "+
 		"exchange-rates. Invoices are issued within minutes then.", d.MissingExchangeRate)
 	if raised := s.cfg.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return s.cfg.Issues.Raise(ctx, tx, issue.LedgerSource, missingRate(d.Seller.TaxCurrency, err.Message))
+		set, failed := s.Settings(ctx, tx) // locks them before the issues, as others do
+		if failed != nil {
+			return failed
+		}
+		failed = s.cfg.Issues.Raise(ctx, tx, issue.LedgerSource, missingRate(d.Seller.TaxCurrency, err.Message))
+		if failed != nil {
+			return failed
+		}
+		return s.settleRates(ctx, tx, set)
 	}); raised != nil {
 		return raised
 	}
 	return err
+}
+
+// forgotten is how old the last sighting of an issue is if no invoice waits for the exchange rate
+// anymore: one that does is tried again every few minutes, which is a sighting.
+const forgotten = 24 * time.Hour
+
+// settleRates closes the issues about rates that no invoice waits for anymore: those of another
+// currency than the seller's, or all of them where no tax is charged. For the seller's, other
+// invoices may still wait, unless none has for a day.
+func (s *Service) settleRates(ctx context.Context, tx *db.Tx, set Settings) error {
+	awaited := set.Seller.TaxCurrency
+	if !set.ChargesTax {
+		awaited = ""
+	}
+	return s.cfg.Issues.SettleOthers(ctx, tx, issue.LedgerSource, missingRate(awaited, ""), tx.Now.Add(-forgotten))
 }
 
 // ExchangeRates returns a page of the exchange rates, by currency, those of the latest days first.

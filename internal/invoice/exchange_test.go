@@ -171,6 +171,79 @@ func TestLaterRateSettlesTheOneBefore(t *testing.T) {
 	})
 }
 
+// An issue about a rate ends with the wait for it, also where the operator enters none.
+func TestIssueAboutARateEndsWithTheWait(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(k *kit)
+		open   string // the currency that is waited for then; "" for none
+	}{
+		{"the tax currency is removed", func(k *kit) { k.inCurrency("") }, ""},
+		{"another one has a rate", func(k *kit) {
+			k.rate("SEK", "2028-02-29", "10", "")
+			k.inCurrency("SEK")
+		}, ""},
+		{"another one has no rate, either", func(k *kit) { k.inCurrency("SEK") }, "SEK"},
+		{"no tax is charged", func(k *kit) {
+			s := germany("2028-02")
+			s.Seller.TaxCurrency, s.ChargesTax = "EUR", false
+			k.set(s)
+		}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dbtest.Engines(t, func(t *testing.T, d *db.DB, clk *clock.Simulated) {
+				k := newKit(t, d, clk)
+				k.inCurrency("EUR")
+				for _, name := range []string{"Ada Ltd", "Bob Inc"} {
+					k.charge(k.tenant(name), k.IDs.New(id.Deployment), 19_920_000)
+				}
+				k.Pass(2 * time.Hour)
+				open := k.issues()
+				if len(open) != 1 || *open[0].UpstreamID != "EUR" {
+					t.Fatalf("%+v", open)
+				}
+				c.change(k)
+				k.Pass(10 * time.Minute)
+				was, err := k.Issues.Get(t.Context(), d, open[0].ID)
+				k.Must(err)
+				if was.State != issue.StateSettled || was.ClosedAt == nil {
+					t.Errorf("the issue about EUR is %s", was.State)
+				}
+				for _, i := range k.issues() {
+					if *i.UpstreamID != c.open {
+						t.Errorf("waits for %s: %s", *i.UpstreamID, i.Detail)
+					}
+				}
+				if all := k.all(invoice.Filter{}); (len(all) == 2) != (c.open == "") {
+					t.Errorf("%d invoices", len(all))
+				}
+			})
+		})
+	}
+}
+
+// An invoice that needs no rate settles nothing for those that do.
+func TestIssueAboutARateStaysWhileAnotherInvoiceWaits(t *testing.T) {
+	dbtest.Engines(t, func(t *testing.T, d *db.DB, clk *clock.Simulated) {
+		k := newKit(t, d, clk)
+		k.inCurrency("EUR")
+		needsNone := func() {
+			of := k.NewAccount(0)
+			k.buyer(of, invoice.Buyer{Party: invoice.Party{Name: "Dubois", Country: "FR", VATID: "FRXX999999999"}})
+			k.charge(of, k.IDs.New(id.Deployment), 19_920_000)
+		}
+		needsNone()
+		k.charge(k.tenant("Ada Ltd"), k.IDs.New(id.Deployment), 19_920_000)
+		needsNone()
+		k.Pass(2 * time.Hour)
+		all, _, err := k.Issues.List(t.Context(), d, issue.Filter{}, enginetest.FirstPage)
+		k.Must(err)
+		if len(all) != 1 || all[0].State != issue.StateOpen || len(k.all(invoice.Filter{})) != 2 {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
 // A credit note has the rate of its invoice, whatever was entered after that, and both stay as they
 // are.
 func TestCreditNoteHasTheExchangeRateOfItsInvoice(t *testing.T) {

@@ -215,8 +215,12 @@ func (s *Service) issueOne(ctx context.Context, of id.ID, month string) (issued 
 			return err
 		}
 		issued = d.ID
-		if late.difference == 0 {
-			return nil
+		set, err := s.Settings(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := s.settleRates(ctx, tx, set); err != nil || late.difference == 0 {
+			return err
 		}
 		stated := "Invoice " + d.Number + " states it as an adjustment of the balance, without a tax."
 		return s.raise(ctx, tx, of, late, stated)

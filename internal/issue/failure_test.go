@@ -30,6 +30,9 @@ func TestNoFailedStatementIsIgnored(t *testing.T) {
 	write("Report", report(orphan(1), foreign("a")))
 	write("Report again", report(orphan(1), foreign("a")))
 	write("Raise", func(ctx context.Context, tx *db.Tx) error { return r.Raise(ctx, tx, slug, foreign("b")) })
+	write("SettleOthers", func(ctx context.Context, tx *db.Tx) error {
+		return r.SettleOthers(ctx, tx, slug, issue.Sighting{Kind: issue.MissingExchangeRate}, tx.Now)
+	})
 	all := r.all()
 	if len(all) != 3 {
 		t.Fatalf("%d issues after failures, want 3: %+v", len(all), all)

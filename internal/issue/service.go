@@ -229,6 +229,14 @@ func (s *Service) Resolve(ctx context.Context, tx *db.Tx, provider string, o Sig
 	return resolve(ctx, tx, provider, o, Plain(note))
 }
 
+// SettleOthers closes what Raise has raised of the same kind, except what is about the same subject
+// and was seen after that time.
+func (s *Service) SettleOthers(
+	ctx context.Context, tx *db.Tx, provider string, kept Sighting, seenAfter time.Time,
+) error {
+	return settleOthers(ctx, tx, provider, kept, seenAfter)
+}
+
 func orConflict(err error) error {
 	if err != nil {
 		return err

@@ -209,6 +209,17 @@ func resolve(ctx context.Context, tx *db.Tx, provider string, o Sighting, note s
 	return err
 }
 
+// settleOthers closes the issues of a kind whose subject is another, or that were last seen then or
+// before.
+func settleOthers(ctx context.Context, tx *db.Tx, provider string, kept Sighting, seenAfter time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE issue SET closed_at = $1, end_after = NULL,
+			state = CASE WHEN state = 'dismissed' THEN 'dismissed' ELSE 'settled' END
+		WHERE closed_at IS NULL AND ending_since IS NULL AND provider = $2 AND kind = $3
+			AND (subject <> $4 OR last_seen_at <= $5)`,
+		tx.Now, provider, kept.Kind, kept.subject(), seenAfter)
+	return err
+}
+
 // setAnswer writes what the provider answered to ending the subject: a problem, or that it is gone.
 func setAnswer(ctx context.Context, tx *db.Tx, issue id.ID, problem string, confirmed *time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE issue SET problem = $2, confirmed_at = $3 WHERE id = $1 AND closed_at IS NULL`,
