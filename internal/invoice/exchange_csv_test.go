@@ -101,6 +101,7 @@ func TestImportOfWhatIsNoTable(t *testing.T) {
 		"Date,USD\n29/02/2028,1\n":               "line 2",
 		"Date,USD\n2028-02-29,\"1,09\"\n":        "line 2",
 		"Date,USD\n2028-02-29,0\n":               "line 2",
+		"Date,USD\n2028-02-29,1,0961\n":          "more columns in line 2",
 		"Date,USD\n2028-02-29,1\"\n":             "cannot be read",
 		"Date,USD\n2028-02-29,1\n2028-02-29,2\n": "line 3",
 	} {
