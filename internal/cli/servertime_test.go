@@ -19,7 +19,10 @@ import (
 // What is sent counts from the server's time: the clock of this machine may be wrong.
 func TestDurationsCountFromTheServersTime(t *testing.T) {
 	now := time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC)
-	const end, begin = `"autoTerminateAt":"2028-02-29T20:00:00Z"`, `from=2028-02-29T00%3A00%3A00Z`
+	const (
+		end   = `"autoTerminateAt":"2028-02-29T20:00:00Z"`
+		begin = `from=2028-02-29T00%3A00%3A00Z`
+	)
 	for _, c := range []struct{ args, sent string }{
 		{"deploy --offer off_1 --name a --os ubuntu --ssh-public-key-file KEY --max-price 9 --auto-terminate 8h --yes", end},
 		{"set dep_1 --auto-terminate 8h", end},

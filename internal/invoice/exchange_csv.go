@@ -134,7 +134,8 @@ func (t *RateTable) read() (rates []NewRate, skipped int, err error) {
 		}
 		line, _ := in.FieldPos(0)
 		if len(row) > len(header) && strings.Join(row[len(header):], "") != "" { // such as 1,0961 for 1.0961
-			return nil, 0, wrongCSV("has more columns in line %d than in its header. Numbers have a decimal point.", line)
+			return nil, 0, wrongCSV("has more columns in line %d than in its header. Numbers have a decimal point.",
+				line)
 		}
 		n, ok, err := t.rate(row, column, line)
 		switch {
