@@ -24,7 +24,8 @@ func TestDurationsCountFromTheServersTime(t *testing.T) {
 		begin = `from=2028-02-29T00%3A00%3A00Z`
 	)
 	for _, c := range []struct{ args, sent string }{
-		{"deploy --offer off_1 --name a --os ubuntu --ssh-public-key-file KEY --max-price 9 --auto-terminate 8h --yes", end},
+		{"deploy --offer off_1 --name a --os ubuntu --ssh-public-key-file KEY --max-price 9 " +
+			"--auto-terminate 8h --yes", end},
 		{"set dep_1 --auto-terminate 8h", end},
 		{"auto-terminate 8h dep_1 --yes", end},
 		{"wallet statement --from 12h", begin},
