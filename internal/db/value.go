@@ -26,9 +26,12 @@ func values(args []any) []any {
 }
 
 // value converts what both engines keep alike: times as microseconds since 1970, booleans as 0 and
-// 1.
+// 1. It also makes plain texts and numbers of named ones and of those that convert themselves, as
+// the drivers would, which take several times as long for it.
 func value(a any) (v any, changed bool) {
 	switch a := a.(type) {
+	case nil, string, int64:
+		return a, false
 	case time.Time:
 		return a.UnixMicro(), true
 	case *time.Time:
@@ -41,6 +44,21 @@ func value(a any) (v any, changed bool) {
 			return int64(1), true
 		}
 		return int64(0), true
+	case driver.Valuer:
+		if v := reflect.ValueOf(a); v.Kind() == reflect.Pointer && v.IsNil() {
+			return a, false
+		}
+		v, err := a.Value()
+		if err != nil {
+			return a, false // the driver returns the error
+		}
+		return v, true
+	}
+	switch v := reflect.ValueOf(a); v.Kind() {
+	case reflect.String:
+		return v.String(), true
+	case reflect.Int, reflect.Int64:
+		return v.Int(), true
 	}
 	return a, false
 }
@@ -62,11 +80,16 @@ func pointed(pointer any) any {
 		return p
 	}
 	v := reflect.ValueOf(pointer).Elem()
-	if v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return nil
-		}
-		v = v.Elem()
+	_, converts := pointer.(driver.Valuer)
+	switch {
+	case v.Kind() == reflect.Pointer && v.IsNil():
+		return nil
+	case v.Kind() == reflect.Pointer:
+		return pointed(v.Interface())
+	case v.Kind() == reflect.String && !converts:
+		return v.String()
+	case v.Kind() == reflect.Int64 && !converts:
+		return v.Int()
 	}
 	return v.Interface()
 }

@@ -16,7 +16,7 @@ func (e *Event) columns() []db.Column {
 		db.Col("account_id", &e.Account),
 		db.Col("subject", &e.Subject),
 		db.Col("type", &e.Type),
-		db.Col("data", db.JSON(&e.Data)),
+		db.Col("data", data{&e.Data}),
 		db.Col("created_at", &e.CreatedAt),
 		db.Col("seq", &e.seq),
 	}

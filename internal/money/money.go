@@ -96,6 +96,9 @@ func (m Micros) String() string {
 // MarshalJSON writes the amount as a JSON number of dollars.
 func (m Micros) MarshalJSON() ([]byte, error) { return m.appendDecimal(make([]byte, 0, 24)), nil }
 
+// AppendJSON appends what MarshalJSON writes.
+func (m Micros) AppendJSON(b []byte) []byte { return m.appendDecimal(b) }
+
 // UnmarshalJSON reads a JSON number of dollars. A string, an exponent or more than six decimals are
 // refused.
 func (m *Micros) UnmarshalJSON(b []byte) error {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/billetcloud/billet/internal/creator"
 	"github.com/billetcloud/billet/internal/db"
 	"github.com/billetcloud/billet/internal/id"
 	"github.com/billetcloud/billet/internal/money"
@@ -82,31 +83,49 @@ func addSpent(ctx context.Context, tx *db.Tx, all []dayChange) error {
 		keys = append(keys, k)
 	}
 	slices.SortFunc(keys, func(a, b key) int { return cmp.Compare(a.subject, b.subject) })
-	kinds := map[spentKey]spentKind{}
+	costs := map[describedAs]money.Micros{}
 	for chunk := range slices.Chunk(keys, db.ChunkRows) {
-		args, rows := make([]any, 0, 3*len(chunk)), make([]byte, 0, 40*len(chunk))
-		for i, k := range chunk {
+		args := make([]any, 0, 3*len(chunk))
+		for _, k := range chunk {
 			args = append(args, k.subject, k.account, sums[k])
-			rows = fmt.Appendf(rows, ", ($%d, $%d, '', '[]', '', '', '', $%d)", 3*i+1, 3*i+2, 3*i+3)
 		}
-		described, err := db.Collect(ctx, tx, func(row db.Row) (s Subject, err error) {
-			err = row.Scan(&s.ID, &s.Account, &s.Project, db.SharedJSON(&s.Tags), &s.CreatedBy.Type, &s.CreatedBy.ID)
-			return s, err
-		}, `INSERT INTO wallet_subject
-				(subject, account_id, project, tags, creator_type, creator_id, creator_name, spent)
-			VALUES `+string(rows[2:])+`
+		_, err := db.Collect(ctx, tx, func(row db.Row) (as describedAs, err error) {
+			var subject id.ID
+			err = row.Scan(&subject, &as.account, &as.project, &as.tags, &as.creatorType, &as.creatorID)
+			costs[as] += sums[key{subject, as.account}]
+			return as, err
+		}, `INSERT INTO wallet_subject (subject, account_id, spent) VALUES `+db.Tuples(1, len(chunk), 3)+`
 			ON CONFLICT (subject) DO UPDATE SET spent = wallet_subject.spent + excluded.spent
 			RETURNING subject, account_id, project, tags, creator_type, creator_id`, args...)
 		if err != nil {
 			return fmt.Errorf("add up what subjects spent: %w", err)
 		}
-		for _, s := range described {
-			k := kindOf(s)
-			k.cost = kinds[spentKey{k.account, k.kind}].cost + sums[key{s.ID, s.Account}]
-			kinds[spentKey{k.account, k.kind}] = k
+	}
+	kinds := make(map[spentKey]spentKind, len(costs))
+	for as, cost := range costs {
+		k, err := as.kind()
+		if err != nil {
+			return fmt.Errorf("add up what subjects spent: %w", err)
 		}
+		k.cost = kinds[spentKey{k.account, k.kind}].cost + cost
+		kinds[spentKey{k.account, k.kind}] = k
 	}
 	return addKinds(ctx, tx, kinds)
+}
+
+// describedAs is how a subject is described, with its tags as the database keeps them. Many
+// subjects are described alike.
+type describedAs struct {
+	account                    id.ID
+	project, tags, creatorType string
+	creatorID                  id.ID
+}
+
+func (d describedAs) kind() (spentKind, error) {
+	s := Subject{Account: d.account, Project: d.project}
+	s.CreatedBy.Type, s.CreatedBy.ID = creator.Type(d.creatorType), d.creatorID
+	err := json.Unmarshal([]byte(d.tags), &s.Tags)
+	return kindOf(s), err
 }
 
 // moveSpent moves what subjects spent from the kinds that they had to those that they have now. It

@@ -272,13 +272,25 @@ func deleteHold(ctx context.Context, tx *db.Tx, subject id.ID) error {
 	return err
 }
 
-// settleHolds ends the open holds of the subjects and returns them.
+// settleHolds ends the open holds of the subjects and returns them. Hardly any hour but the first
+// has one, so of many subjects it reads which have.
 func settleHolds(ctx context.Context, tx *db.Tx, subjects []id.ID) (map[id.ID]Hold, error) {
 	settled := make(map[id.ID]Hold)
-	for chunk := range slices.Chunk(subjects, db.ChunkRows) {
+	for chunk := range slices.Chunk(subjects, holdChunk) {
+		open := chunk
+		if len(chunk) > 1 {
+			var err error
+			if open, err = db.Collect(ctx, tx, db.Value[id.ID], `SELECT subject FROM wallet_hold
+				WHERE settled_at IS NULL AND subject IN `+db.In(1, len(chunk)), db.Args(chunk)...); err != nil {
+				return nil, err
+			}
+		}
+		if len(open) == 0 {
+			continue
+		}
 		some, err := db.Collect(ctx, tx, holds.Scan, `
-			UPDATE wallet_hold SET settled_at = $1 WHERE settled_at IS NULL AND subject IN `+db.In(2, len(chunk))+`
-			RETURNING `+holds.Columns(), append([]any{tx.Now}, db.Args(chunk)...)...)
+			UPDATE wallet_hold SET settled_at = $1 WHERE settled_at IS NULL AND subject IN `+db.In(2, len(open))+`
+			RETURNING `+holds.Columns(), append([]any{tx.Now}, db.Args(open)...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -288,6 +300,9 @@ func settleHolds(ctx context.Context, tx *db.Tx, subjects []id.ID) (map[id.ID]Ho
 	}
 	return settled, nil
 }
+
+// holdChunk is for how many subjects one query looks up open holds.
+const holdChunk = 100
 
 func selectHeld(ctx context.Context, r db.Reader, subject id.ID) (amount money.Micros, err error) {
 	err = r.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM wallet_hold

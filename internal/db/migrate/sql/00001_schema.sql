@@ -1596,11 +1596,11 @@ CREATE TABLE wallet_day (
 CREATE TABLE wallet_subject (
     subject      TEXT   PRIMARY KEY,
     account_id   TEXT   NOT NULL,
-    project      TEXT   NOT NULL,
-    tags         TEXT   NOT NULL,               -- JSON list
-    creator_type TEXT   NOT NULL,
-    creator_id   TEXT   NOT NULL,
-    creator_name TEXT   NOT NULL,
+    project      TEXT   NOT NULL DEFAULT '',
+    tags         TEXT   NOT NULL DEFAULT '[]',  -- JSON list
+    creator_type TEXT   NOT NULL DEFAULT '',
+    creator_id   TEXT   NOT NULL DEFAULT '',
+    creator_name TEXT   NOT NULL DEFAULT '',
     spent        BIGINT NOT NULL DEFAULT 0,     -- charges less refunds
     bound        BIGINT NOT NULL DEFAULT 0      -- what its charges will be at least
 );
