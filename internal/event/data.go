@@ -29,8 +29,8 @@ func (d data) Scan(src any) error {
 }
 
 func appendData(b []byte, data map[string]any) (_ []byte, err error) {
-	var room [16]string
-	names := slices.AppendSeq(room[:0], maps.Keys(data))
+	var few [16]string
+	names := slices.AppendSeq(few[:0], maps.Keys(data))
 	slices.Sort(names)
 	b = append(b, '{')
 	for i, name := range names {
@@ -80,7 +80,9 @@ func appendText(b []byte, s string) ([]byte, error) {
 func plain(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
-		case c < ' ', c == '"', c == '\\', c == '<', c == '>', c == '&', c == 0x7f, c == 0xe2: // U+2028 begins with the last
+		case c < ' ', c == '"', c == '\\', c == '<', c == '>', c == '&', c == 0x7f:
+			return false
+		case c == 0xe2: // U+2028 begins with it
 			return false
 		}
 	}
