@@ -224,7 +224,7 @@ func (s *Service) Current(ctx context.Context) (Settings, error) {
 	}
 	began, changes := s.cfg.Real(), s.changes
 	s.mu.Unlock()
-	found, err := s.Peek(ctx, s.cfg.DB)
+	found, err := s.Peek(db.Exact(ctx), s.cfg.DB) // others use what is cached, and a replica may be behind
 	if err != nil {
 		return Settings{}, err
 	}

@@ -448,3 +448,27 @@ func TestSignUpHasAtMostAHundredDomains(t *testing.T) {
 		t.Errorf("101 domains: %v", err)
 	}
 }
+
+// TestReplicaDoesNotFillTheCache: an export of usage asks for the settings, too, and what a replica
+// says must not become what sign-up and payments go by.
+func TestReplicaDoesNotFillTheCache(t *testing.T) {
+	c := clock.NewFrozen(dbtest.Start)
+	primary, stale := dbtest.SQLite(t, c), dbtest.SQLite(t, c)
+	read, write := primary.Pools()
+	pool, _ := stale.Pools()
+	d := db.New(db.Config{
+		Engine: db.SQLite, Write: write, Read: read, Clock: c,
+		Trouble: func(error) db.Trouble { return db.NoTrouble },
+		Replica: &db.Replica{Pool: pool, Lag: func() (time.Duration, bool) { return 0, true }},
+	})
+	s := newService(t, d, &machine{now: dbtest.Start})
+	if _, err := update(t, d, s, "installation.name=Example Cloud"); err != nil {
+		t.Fatal(err)
+	}
+	for _, ctx := range []context.Context{db.MayLag(t.Context()), t.Context()} {
+		now, err := s.Current(ctx)
+		if err != nil || now.Installation.Name != "Example Cloud" {
+			t.Errorf("the name is %q, %v", now.Installation.Name, err)
+		}
+	}
+}
