@@ -98,13 +98,13 @@ With PostgreSQL, use billetd secret-key add, use and reseal.`,
 // printResealed says what was done, and what is left to do.
 func printResealed(ctx context.Context, cmd *cobra.Command, o *app.Operator, done secret.Resealed) error {
 	w := cmd.OutOrStdout()
-	fmt.Fprintf(w, "Encrypted %d values again.\n", done.Values)
+	fmt.Fprintf(w, "Encrypted %s again.\n", counted(done.Values, "value"))
 	for _, p := range done.Problems {
 		fmt.Fprintf(w, "Could not be decrypted: %s\n", p)
 	}
 	if done.Unopened > 0 {
-		return fmt.Errorf("%d values could not be decrypted, and were left as they are. "+
-			"Set them again, and repeat this", done.Unopened)
+		return fmt.Errorf("could not decrypt %s, and left it as it is. Set again what is named above, and repeat this",
+			counted(done.Unopened, "value"))
 	}
 	keys, err := o.SecretKeys(ctx)
 	if err != nil {
