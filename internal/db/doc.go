@@ -58,8 +58,8 @@
 //   - Every query and transaction has a deadline, its caller's or one of this package's. A database
 //     that cannot serve gives an *UnavailableError. Only that error can leave open whether a commit
 //     was done.
-//   - A replica serves a read only if its context allows for a lag (MayLag), and fails none: the
-//     primary is asked instead.
+//   - A replica serves a read only if its context allows for a lag (MayLag). One that fails before
+//     its first rows is repeated on the primary, where the context's later reads stay.
 //   - The context that InTx passes on is marked. A DB used with a marked context returns
 //     ErrInsideTx instead of waiting for itself. Code that must not run inside a transaction, such
 //     as a provider call, checks InsideTx.

@@ -23,7 +23,7 @@ type Column struct {
 	Purpose func(owner string) string
 }
 
-// For is a Purpose that is the same for every row.
+// For returns a Purpose that does not depend on the row.
 func For(purpose string) func(string) string { return func(string) string { return purpose } }
 
 // name names the column to operators.
